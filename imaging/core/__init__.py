@@ -1,0 +1,1 @@
+"""Pictures in, cutouts out. Knows nothing of HTTP, Django, accounts or credits."""
