@@ -1,0 +1,120 @@
+"""Who is calling: an API key, a user token of the web app, or nobody known."""
+
+import hmac
+
+from django.http import HttpRequest
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from accounts import user_tokens
+from accounts.keys import KeyText, find_key, new_key
+from accounts.models import ApiKey, User
+from config import access_log
+from config.errors import ApiError
+
+# Compared with when no row is found, so that a known and an unknown lookup cost the same.
+_NOBODY = new_key().digest()
+
+
+def invalid_key() -> ApiError:
+    """The one answer to every credential that does not work: it tells a guesser nothing."""
+    return ApiError(401, "invalid_api_key", "invalid api key", headers={"WWW-Authenticate": 'ApiKey realm="api"'})
+
+
+def check_verified(user: User) -> None:
+    """Raise the contract's 403 unless the owner's e-mail address is verified."""
+    if user.email_verified_at is None:
+        raise ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`x-api-key: KEY`. Read from the header only."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        """Return the owner and the key; None without a key. Raises ApiError 400, 401 or 403."""
+        text = request.headers.get("x-api-key")
+        if text is None:
+            return None
+        check_one_credential(request._request)
+        parsed = find_key(text)
+        if parsed is None:
+            raise invalid_key()
+        key = get_live_key(parsed)
+        access_log.note(request._request, user=key.user.public_id, key=key.prefix)
+        check_verified(key.user)
+        key.record_use()
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'ApiKey realm="api"'
+
+
+class UserTokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer TOKEN`, a token minted for a session of the web app."""
+
+    def authenticate(self, request: Request) -> tuple[User, str] | None:
+        """Return the user and the token; None without a token. Raises ApiError 400, 401 or 403."""
+        token = find_bearer_token(request._request)
+        if token is None:
+            return None
+        check_one_credential(request._request)
+        user = user_tokens.find_user(token)
+        if user is None:
+            raise invalid_key()
+        access_log.note(request._request, user=user.public_id)
+        check_verified(user)
+        return user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+def find_bearer_token(request: HttpRequest) -> str | None:
+    """The token of an Authorization header of the Bearer scheme; other schemes belong to proxies, not to us."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def check_one_credential(request: HttpRequest) -> None:
+    """Raise the contract's 400 if a key and a user token come together."""
+    if "x-api-key" in request.headers and find_bearer_token(request) is not None:
+        raise ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")
+
+
+def get_live_key(parsed: KeyText) -> ApiKey:
+    """The live key of an active owner, in one query. Raises ApiError 401."""
+    key = ApiKey.objects.select_related("user").filter(lookup=parsed.lookup).first()
+    matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
+    if key is None or not matches or not key.is_live or not key.user.is_active:
+        raise invalid_key()
+    return key
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the key appears in the OpenAPI document."""
+
+    target_class = ApiKeyAuthentication
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "x-api-key",
+            "description": "Your API key. Never sent in the address, a form field or a JSON body.",
+        }
+
+
+class UserTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the user token appears in the OpenAPI document."""
+
+    target_class = UserTokenAuthentication
+    name = "UserToken"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A short-lived token of a signed-in user of the web app. Counted as app usage.",
+        }

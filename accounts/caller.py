@@ -1,0 +1,31 @@
+"""The caller of a request, as billing and imaging see one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rest_framework.request import Request
+
+from accounts.client_address import client_address
+from accounts.models import ApiKey, User
+
+Channel = Literal["api", "app", "anonymous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what the call counts as. `user` is None for an anonymous caller, `key` for everyone but the API's."""
+
+    channel: Channel
+    address: str
+    user: User | None = None
+    key: ApiKey | None = None
+
+
+def identify(request: Request) -> Caller:
+    """The caller of an authenticated DRF request. Raises what the authentication classes raise."""
+    address = client_address(request._request)
+    if not isinstance(request.user, User):
+        return Caller("anonymous", address)
+    if isinstance(request.auth, ApiKey):
+        return Caller("api", address, request.user, request.auth)
+    return Caller("app", address, request.user)

@@ -1,0 +1,193 @@
+"""Plans, balances, usage windows and the ledger that proves them.
+
+Credits are money: whole numbers, changed only by `billing.ledger`, each change with a ledger row beside it.
+"""
+
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import ApiKey
+
+
+class Plan(models.Model):
+    """What an account gets for its price. `label` is what the API reports as `membership`."""
+
+    label = models.CharField(max_length=40, unique=True)
+    included_credits = models.PositiveIntegerField(
+        help_text="Credits of each window; what is left of them ends with it."
+    )
+    price_cents = models.PositiveIntegerField(default=0, help_text="Per month, in cents of US dollars.")
+    requests_per_minute = models.PositiveIntegerField()
+    concurrent_requests = models.PositiveIntegerField()
+    position = models.PositiveSmallIntegerField(default=0, help_text="Order on the pricing page.")
+
+    class Meta:
+        ordering = ["position", "label"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class CreditPack(models.Model):
+    """Prepaid credits for sale. No renewal resets them."""
+
+    label = models.CharField(max_length=40, unique=True)
+    credits = models.PositiveIntegerField()
+    price_cents = models.PositiveIntegerField(help_text="In cents of US dollars.")
+    is_listed = models.BooleanField(default=True, help_text="Offered on the pricing page.")
+
+    class Meta:
+        ordering = ["credits"]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Account(models.Model):
+    """The billing side of a user.
+
+    `prepaid_balance` is what can still be spent: a hold takes from it at once and a void puts it back. `cycle` is the
+    billing cycle that Stripe made the current one; while there is none, the calendar month limits.
+    """
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="accounts")
+    prepaid_balance = models.PositiveIntegerField(default=0, editable=False)
+    cycle = models.ForeignKey(
+        "UsageWindow", on_delete=models.PROTECT, null=True, blank=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class UsageWindow(models.Model):
+    """Included credits of one account over a stretch of time, from `start` up to but not including `end`.
+
+    Every posted included credit counts in its calendar month and, where Stripe has given a period, in its billing cycle
+    too; of the two the cycle limits. `held` counts credits that are held and neither posted nor voided yet: they are
+    neither free nor used.
+    """
+
+    class Kind(models.TextChoices):
+        MONTH = "month", "calendar month (UTC)"
+        CYCLE = "cycle", "billing cycle"
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="windows")
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    allowance = models.PositiveIntegerField()
+    app_used = models.PositiveIntegerField(default=0)
+    api_used = models.PositiveIntegerField(default=0)
+    held = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-start"]
+        constraints = [
+            models.UniqueConstraint("account", "kind", "start", name="window_unique"),
+            models.CheckConstraint(condition=Q(end__gt=F("start")), name="window_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} from {self.start:%Y-%m-%d}"
+
+    @property
+    def used(self) -> int:
+        """Included credits posted in this window."""
+        return self.app_used + self.api_used
+
+    def seconds_left(self, now: datetime) -> int:
+        """Whole seconds until the window ends, at least 1."""
+        return max(1, int((self.end - now).total_seconds()))
+
+
+class Bucket(models.TextChoices):
+    """Where a credit comes from. Included ones are spent first."""
+
+    INCLUDED = "included", "included in the plan"
+    PREPAID = "prepaid", "prepaid"
+
+
+class Hold(models.Model):
+    """One credit set aside for one picture, until it is posted (delivered) or voided (anything else).
+
+    `window` is the one that limits, `month` the calendar month that counts as well; they are the same row while Stripe
+    has given no period. Both are fixed when the hold is made: a picture that ends after midnight counts where it began.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held", "held"
+        POSTED = "posted", "posted"
+        VOIDED = "voided", "voided"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="holds")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, related_name="+")
+    channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
+    request_id = models.CharField(max_length=128, db_index=True)
+    bucket = models.CharField(max_length=8, choices=Bucket.choices)
+    window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+")
+    month = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=6, choices=State.choices, default=State.HELD)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # The sweeper looks for old holds among millions of settled ones.
+            models.Index(fields=["created_at"], condition=Q(state="held"), name="hold_open"),
+            models.Index(fields=["account", "-created_at"], name="hold_of_account"),
+        ]
+
+
+class LedgerEntry(models.Model):
+    """One movement of credits. Rows are only ever added.
+
+    `available` and `held` are the signed changes: a hold is (−1, +1), a post (0, −1), a void (+1, −1), a grant (+n, 0).
+    Summed over an account's prepaid rows, `available` is its balance; over a window's included rows, what is left of its
+    allowance. `reference` is the business reason; being unique, it makes every movement happen at most once.
+    """
+
+    class Kind(models.TextChoices):
+        GRANT = "grant", "grant"
+        HOLD = "hold", "hold"
+        POST = "post", "post"
+        VOID = "void", "void"
+        RENEW = "renew", "renew"
+        REFUND = "refund", "refund"
+        ADJUST = "adjust", "adjust by staff"
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="ledger")
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    bucket = models.CharField(max_length=8, choices=Bucket.choices)
+    available = models.IntegerField()
+    held = models.IntegerField(default=0)
+    reference = models.CharField(max_length=255, unique=True)
+    window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, null=True, related_name="ledger")
+    hold = models.ForeignKey(Hold, on_delete=models.PROTECT, null=True, related_name="ledger")
+    note = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-created_at"], name="ledger_of_account")]
+
+
+class AnonymousUsage(models.Model):
+    """Pictures of one anonymous address on one UTC day. The address is kept as a keyed hash only."""
+
+    address_digest = models.CharField(max_length=64)
+    day = models.DateField()
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "anonymous usage"
+        constraints = [models.UniqueConstraint("address_digest", "day", name="anonymous_usage_unique")]

@@ -1,0 +1,34 @@
+"""One structured log line per request. Never the query string or a header: a careless caller's key may stand there."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger("access")
+
+
+def note(request: HttpRequest, **facts: Any) -> None:
+    """Add facts (caller, error code, …) to this request's log line."""
+    request.__dict__.setdefault("access_log_facts", {}).update(facts)
+
+
+class AccessLogMiddleware:
+    """Writes method, path, status and duration, with whatever the views noted."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        facts = {
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+        }
+        logger.info("request", extra=facts | request.__dict__.get("access_log_facts", {}))
+        return response

@@ -1,0 +1,40 @@
+"""Combinations of settings that each parse well but do not work together, found at start-up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+
+@register(Tags.security, deploy=True)
+def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """`manage.py check --deploy`: what a laptop may do and a production deployment may not."""
+    if not settings.PRODUCTION:
+        return [Warning("PRODUCTION is not set: this is a laptop's configuration.", id="config.W001")]
+    found: list[CheckMessage] = []
+    if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+        found.append(
+            Error(
+                "Mails are printed to the console: customers could not verify their address. Set EMAIL_URL.",
+                id="config.E001",
+            )
+        )
+    if not settings.REDIS_URL:
+        found.append(Error("Rate limits in memory are per process. Set REDIS_URL.", id="config.E002"))
+    if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+        found.append(Error("SQLite serves one machine only. Set DATABASE_URL.", id="config.E003"))
+    return found
+
+
+@register()
+def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Several web processes need a shared place for limits."""
+    if settings.WEB_PROCESSES > 1 and not settings.REDIS_URL:
+        return [
+            Error(
+                f"WEB_PROCESSES={settings.WEB_PROCESSES} needs REDIS_URL: limits kept in memory would be counted per process.",
+                id="config.E004",
+            )
+        ]
+    return []

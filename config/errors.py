@@ -1,0 +1,143 @@
+"""The one error class of the product, and the one place that renders errors.
+
+Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the framework's, becomes the JSON that the API
+promises; anywhere else it becomes a page.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from config import access_log
+
+
+class ApiError(Exception):
+    """An error that the caller is told about.
+
+    `status` is the HTTP status, `code` a stable machine-readable name, `message` the public text. `details` lists field
+    problems as `{"field": …, "message": …}`; `headers` are added to the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = list(details)
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object of the API's error shape."""
+        body: dict[str, Any] = {"error": self.message, "code": self.code}
+        if self.details:
+            body["details"] = self.details
+        return body | {"status": self.status}
+
+
+def validation_error(problems: Sequence[tuple[str, str, str]]) -> ApiError:
+    """One 400 for all `(field, code, message)` problems of a request: a single one speaks for itself."""
+    if len(problems) == 1:
+        _, code, message = problems[0]
+        return ApiError(400, code, message)
+    details = [{"field": field, "message": message} for field, _, message in problems]
+    return ApiError(400, "validation_error", "Multiple validation errors", details=details)
+
+
+# What the framework raises by itself, in our words. Its own texts change between releases.
+_BY_STATUS = {
+    400: ("bad_request", "The request could not be understood."),
+    401: ("invalid_api_key", "invalid api key"),
+    403: ("forbidden", "You do not have permission to do this."),
+    404: ("not_found", "Not found."),
+    405: ("method_not_allowed", "This method is not allowed here."),
+    406: ("not_acceptable", "The requested media type is not available."),
+    413: ("payload_too_large", "The request body is too large."),
+    415: ("unsupported_media_type", "This content type is not supported here."),
+    500: ("internal_error", "Something went wrong on our side. You were not charged."),
+}
+
+
+def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
+    """The error for a bare HTTP status."""
+    code, message = _BY_STATUS.get(status, (f"http_{status}", HTTPStatus(status).phrase))
+    return ApiError(status, code, message, headers=headers)
+
+
+def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: our errors as they are, the framework's translated, anything else left to fail as a 500."""
+    error = _translate(exception)
+    if error is None:
+        return None
+    request = context["request"]._request
+    access_log.note(request, error_code=error.code)
+    return Response(error.body(), status=error.status, headers=error.headers, content_type="application/json")
+
+
+def _translate(exception: Exception) -> ApiError | None:
+    if isinstance(exception, ApiError):
+        return exception
+    if isinstance(exception, Http404):
+        return from_status(404)
+    if isinstance(exception, PermissionDenied):
+        return from_status(403)
+    if isinstance(exception, exceptions.APIException):
+        headers = {}
+        if challenge := getattr(exception, "auth_header", None):
+            headers["WWW-Authenticate"] = challenge
+        return from_status(exception.status_code, headers)
+    return None
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether the caller of this address expects JSON."""
+    return request.path == "/rmbg" or request.path.startswith(("/rmbg/", "/api/"))
+
+
+def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """Render an error outside DRF: JSON under the API's addresses, a page elsewhere."""
+    access_log.note(request, error_code=error.code)
+    if is_api(request):
+        return JsonResponse(error.body(), status=error.status, headers=error.headers)
+    return render(request, "error.html", {"error": error}, status=error.status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400."""
+    return error_response(request, from_status(400))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    return error_response(request, from_status(403))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    return error_response(request, from_status(404))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500. Django has logged the traceback by now."""
+    return error_response(request, from_status(500))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """CSRF_FAILURE_VIEW."""
+    return error_response(
+        request,
+        ApiError(403, "csrf_failed", "The form has expired or came from another site. Reload the page and try again."),
+    )

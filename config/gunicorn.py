@@ -1,0 +1,38 @@
+"""gunicorn's configuration: threads in few processes, since the work is in native code that lets go of the GIL."""
+
+import os
+import threading
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings
+
+bind = settings.WEB_BIND
+workers = settings.WEB_PROCESSES
+threads = settings.WEB_THREADS
+worker_class = "gthread"
+# Longer than the load balancers in front usually keep a connection, so that it is they who close it.
+keepalive = 75
+# A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
+timeout = 180
+graceful_timeout = 120
+# Requests are logged by config.access_log, in the product's own format.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load the model in the worker, after the fork: onnxruntime's threads do not survive one. Meanwhile /healthz answers."""
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    from imaging import runtime
+
+    runtime.warm_up()
+    if settings.DEMO and runtime.is_ready():
+        from django.core.management import call_command
+
+        call_command("demo")

@@ -1,0 +1,204 @@
+"""Requests per minute and requests at once, per account or address: counted atomically, in Redis or in memory.
+
+These limits protect the service, not money. When Redis is away they let requests through and say so in the log; credits
+and allowances are counted in the database and never do.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import redis
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from config.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 60
+# A place taken by a process that was killed is free again after this long. Longer than any request may take.
+LEASE_SECONDS = 600
+REDIS_TIMEOUT_SECONDS = 0.2
+# A place becomes free whenever a request ends, so a second is a fair time to come back.
+CONCURRENCY_RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time."""
+
+    subject: str
+    per_minute: int
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One limit as it stands: `remaining` of `limit` per `window` seconds, replenished in `reset` seconds."""
+
+    name: str
+    limit: int
+    window: int
+    remaining: int
+    reset: int
+
+
+def anonymous_policy(address: str) -> Policy:
+    """The limits of a caller known by its address alone."""
+    return Policy(f"address:{address}", settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS)
+
+
+def count_request(policy: Policy) -> None:
+    """Count one request. Raises ApiError 429 `rate_limited`, with Retry-After, past the limit."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    item = RateLimitItemPerMinute(policy.per_minute)
+    try:
+        allowed = _limiter().hit(item, policy.subject)
+    except redis.RedisError:
+        logger.warning("rate limiter unreachable, letting the request through", extra={"subject": policy.subject})
+        return
+    if not allowed:
+        reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
+        raise too_many_requests(max(1, reset))
+
+
+@contextmanager
+def concurrent_place(policy: Policy) -> Iterator[None]:
+    """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken."""
+    if not settings.RATE_LIMIT_ENABLED:
+        yield
+        return
+    lease = str(uuid.uuid4())
+    places = _places()
+    try:
+        taken = places.take(policy.subject, lease, policy.at_once)
+    except redis.RedisError:
+        logger.warning(
+            "concurrency limiter unreachable, letting the request through", extra={"subject": policy.subject}
+        )
+        taken = True
+    if not taken:
+        raise too_many_requests(CONCURRENCY_RETRY_SECONDS)
+    try:
+        yield
+    finally:
+        try:
+            places.leave(policy.subject, lease)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": policy.subject})
+
+
+def states(policy: Policy) -> list[State]:
+    """The request limit of a subject as it stands; empty when limits are off or cannot be read."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return []
+    try:
+        stats = _limiter().get_window_stats(RateLimitItemPerMinute(policy.per_minute), policy.subject)
+    except redis.RedisError:
+        return []
+    reset = max(0, round(stats.reset_time - time.time()))
+    return [State("minute", policy.per_minute, WINDOW_SECONDS, max(0, stats.remaining), reset)]
+
+
+def headers(limits: Sequence[State]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10; nothing without a limit."""
+    if not limits:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{state.name}";q={state.limit};w={state.window}' for state in limits),
+        "RateLimit": ", ".join(f'"{state.name}";r={state.remaining};t={state.reset}' for state in limits),
+    }
+
+
+def too_many_requests(retry_after: int) -> ApiError:
+    """The contract's answer to a caller who is too quick."""
+    return ApiError(
+        429,
+        "rate_limited",
+        "You're making requests too quickly, Please Upgrade or slow down.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def reset() -> None:
+    """Forget every connection and every count kept in memory."""
+    _limiter.cache_clear()
+    _places.cache_clear()
+
+
+@cache
+def _limiter() -> MovingWindowRateLimiter:
+    if settings.REDIS_URL:
+        timeouts: dict[str, Any] = {
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+        }
+        return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, **timeouts))
+    return MovingWindowRateLimiter(MemoryStorage())
+
+
+class _MemoryPlaces:
+    """Concurrent places counted in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.leases: dict[str, set[str]] = {}
+
+    def take(self, subject: str, lease: str, limit: int) -> bool:
+        with self.lock:
+            held = self.leases.setdefault(subject, set())
+            if len(held) >= limit:
+                return False
+            held.add(lease)
+            return True
+
+    def leave(self, subject: str, lease: str) -> None:
+        with self.lock:
+            held = self.leases.get(subject, set())
+            held.discard(lease)
+            if not held:
+                self.leases.pop(subject, None)
+
+
+class _RedisPlaces:
+    """Concurrent places shared by all processes: a sorted set of leases per subject, scored by when they lapse."""
+
+    # One script, so that no two processes can see the same free place.
+    TAKE = """
+    local now = tonumber(redis.call('TIME')[1])
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+    return 1
+    """
+
+    def __init__(self, url: str) -> None:
+        self.redis = redis.Redis.from_url(
+            url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+        )
+        self.take_script = self.redis.register_script(self.TAKE)
+
+    def take(self, subject: str, lease: str, limit: int) -> bool:
+        return bool(cast(int, self.take_script(keys=[self._name(subject)], args=[lease, limit, LEASE_SECONDS])))
+
+    def leave(self, subject: str, lease: str) -> None:
+        self.redis.zrem(self._name(subject), lease)
+
+    def _name(self, subject: str) -> str:
+        return f"concurrent:{subject}"
+
+
+@cache
+def _places() -> _MemoryPlaces | _RedisPlaces:
+    return _RedisPlaces(settings.REDIS_URL) if settings.REDIS_URL else _MemoryPlaces()

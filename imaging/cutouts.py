@@ -1,0 +1,69 @@
+"""One picture's way from an upload to a cutout: check everything, wait for a place, work."""
+
+from dataclasses import dataclass
+from typing import IO
+
+from config.errors import ApiError, validation_error
+from imaging import runtime
+from imaging.core.checks import ImageHeader, check_image
+from imaging.core.geometry import check_delivered_size, peak_megapixels
+from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.pipeline import Cutout, cut_out
+from imaging.core.problems import ImageRefused, Problem
+from imaging.upload import FIELD, Form, Picture
+
+NO_PICTURE = Problem(
+    FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data."
+)
+NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture and its options, found good as far as can be told without decoding."""
+
+    file: IO[bytes]
+    name: str
+    header: ImageHeader
+    options: CutoutOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A finished cutout and the seconds it waited for a place."""
+
+    cutout: Cutout
+    queued: float
+
+
+def check_form(form: Form) -> Job:
+    """Find all problems of a form in one pass. Raises ApiError 400."""
+    header, problems = _check_picture(form.picture)
+    options, option_problems = parse_options(form.fields)
+    problems += option_problems
+    if header and not problems:
+        problems += check_delivered_size(header.upright_size, options)
+    if problems or header is None or form.picture is None:
+        raise _refusal(problems)
+    return Job(form.picture.file, form.picture.name, header, options)
+
+
+def run(job: Job) -> Delivery:
+    """Wait for a place and cut out. Raises ApiError 503 without a place, 400 for a picture that does not decode."""
+    with runtime.get_gate().admit(peak_megapixels(job.header, job.options)) as queued:
+        try:
+            return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model()), queued)
+        except ImageRefused as refused:
+            raise _refusal(list(refused.problems)) from refused
+
+
+def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
+    if picture is None:
+        return None, [NO_PICTURE]
+    if not picture.name:
+        return None, [NO_FILE_CHOSEN]
+    return check_image(picture.file, name=picture.name, size=picture.size)
+
+
+def _refusal(problems: list[Problem]) -> ApiError:
+    return validation_error([(problem.field, problem.code, problem.message) for problem in problems])

@@ -1,0 +1,98 @@
+"""Bounds the work in progress: so many pictures at once, so many megapixels at once, a queue with an end behind it."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.errors import ApiError
+
+# Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
+RETRY_AFTER_SECONDS = 5
+
+
+class Gate:
+    """First come, first served.
+
+    `slots` pictures may be inside at once, together weighing at most `megapixels`; a picture that weighs more counts as
+    `megapixels` and so runs alone. Up to `queue_size` callers wait, each at most `seconds`.
+    """
+
+    def __init__(self, *, slots: int, megapixels: float, queue_size: int, seconds: float) -> None:
+        self.slots = slots
+        self.megapixels = megapixels
+        self.queue_size = queue_size
+        self.seconds = seconds
+        self.running = 0
+        self.weight = 0.0
+        self._queue: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def waiting(self) -> int:
+        """Callers in the queue."""
+        return len(self._queue)
+
+    @contextmanager
+    def admit(self, megapixels: float) -> Iterator[float]:
+        """Wait for a place and keep it for the block. Yields the seconds waited.
+
+        Raises ApiError 503 `server_busy`, with Retry-After, when the queue is full or the deadline has passed.
+        """
+        weight = min(megapixels, self.megapixels)
+        started = time.monotonic()
+        self._enter(weight, started + self.seconds)
+        try:
+            yield time.monotonic() - started
+        finally:
+            self._leave(weight)
+
+    def _enter(self, weight: float, deadline: float) -> None:
+        ticket = object()
+        with self._changed:
+            if not self._queue and self._fits(weight):
+                self._occupy(weight)
+                return
+            if len(self._queue) >= self.queue_size:
+                raise server_busy()
+            self._queue.append(ticket)
+            try:
+                self._wait_for_turn(ticket, weight, deadline)
+            finally:
+                self._queue.remove(ticket)
+                # Whoever is next may fit now, be it because this one went in or because it gave up.
+                self._changed.notify_all()
+            self._occupy(weight)
+
+    def _wait_for_turn(self, ticket: object, weight: float, deadline: float) -> None:
+        while self._queue[0] is not ticket or not self._fits(weight):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise server_busy()
+            self._changed.wait(remaining)
+
+    def _fits(self, weight: float) -> bool:
+        # Sums of floats drift: an empty gate takes anyone.
+        return self.running < self.slots and (self.running == 0 or self.weight + weight <= self.megapixels)
+
+    def _occupy(self, weight: float) -> None:
+        self.running += 1
+        self.weight += weight
+
+    def _leave(self, weight: float) -> None:
+        with self._changed:
+            self.running -= 1
+            self.weight = math.fsum((self.weight, -weight)) if self.running else 0.0
+            self._changed.notify_all()
+
+
+def server_busy() -> ApiError:
+    """The answer when every place is taken."""
+    return ApiError(
+        503,
+        "server_busy",
+        "All processing slots and queue places are taken. Please try again in a few seconds.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

@@ -1,0 +1,61 @@
+"""The process's one model and one gate, made on first use: after any fork, since onnxruntime's threads do not survive one."""
+
+import logging
+import threading
+from functools import cache
+
+from django.conf import settings
+
+from imaging.core.matte import MatteModel, OnnxU2Net, RembgMatte
+from imaging.core.weights import serving_path
+from imaging.gate import Gate
+
+logger = logging.getLogger(__name__)
+
+_loading = threading.Lock()
+_model: MatteModel | None = None
+
+
+def get_model() -> MatteModel:
+    """The loaded and warmed-up model. The first caller loads it, others wait for that."""
+    global _model
+    if _model is None:
+        with _loading:
+            if _model is None:
+                _model = _load()
+    return _model
+
+
+def is_ready() -> bool:
+    """Whether the model is loaded and warm."""
+    return _model is not None
+
+
+def warm_up() -> None:
+    """Load the model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
+    try:
+        get_model()
+    except Exception:
+        logger.exception("the model could not be loaded; run `manage.py prepare_model`")
+
+
+@cache
+def get_gate() -> Gate:
+    """The gate that every picture of this process goes through."""
+    return Gate(
+        slots=settings.IMAGING_SLOTS,
+        megapixels=settings.IMAGING_MEGAPIXELS,
+        queue_size=settings.IMAGING_QUEUE_SIZE,
+        seconds=settings.IMAGING_QUEUE_SECONDS,
+    )
+
+
+def _load() -> MatteModel:
+    name = settings.IMAGING_MODEL
+    model: MatteModel
+    if name == "u2net":
+        model = OnnxU2Net(serving_path(name), name=name, threads=settings.IMAGING_THREADS)
+    else:
+        model = RembgMatte(name)
+    model.warm_up()
+    return model

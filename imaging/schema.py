@@ -1,0 +1,2 @@
+def rmbg_schema(view):
+    return view

@@ -1,0 +1,158 @@
+"""Reads a `/rmbg` form while it arrives: text fields, and one picture that is counted, bounded and never written by name.
+
+Django's own parser cannot serve here: it drops a file part with an empty name, which has a message of its own, and a
+body over the limit must be noticed, and its real size told, without keeping it.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from urllib.parse import unquote
+
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from config.errors import ApiError, from_status
+from config.request_body import DRAIN_BYTES, UNKNOWN_LENGTH
+from imaging.core.checks import MAX_BYTES
+
+FIELD = "image"
+CHUNK_BYTES = 64 * 1024
+# Up to here a picture stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
+MEMORY_BYTES = 1024**2
+# No option's value is anywhere near this long. What is longer is cut, and refused by the option's own check.
+MAX_FIELD_BYTES = 1024
+MAX_PARTS = 200
+ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'([^;\s]*)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Picture:
+    """The uploaded picture. `size` is what was sent, in bytes; `file` holds it only up to MAX_BYTES."""
+
+    name: str
+    file: IO[bytes]
+    size: int = 0
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes; past the limit only count them, and let go of what was kept."""
+        if self.size <= MAX_BYTES < self.size + len(data):
+            self.file.seek(0)
+            self.file.truncate()
+        self.size += len(data)
+        if self.size <= MAX_BYTES:
+            self.file.write(data)
+
+
+@dataclass(slots=True)
+class Form:
+    """A parsed form. `picture` is None without an `image` file part."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    picture: Picture | None = None
+
+
+@contextmanager
+def read_form(request: HttpRequest) -> Iterator[Form]:
+    """Parse the request's body. The picture's file is gone when the block ends.
+
+    Raises ApiError 415 for other content types, 400 for a body that is not what it says.
+    """
+    form = Form()
+    try:
+        _read(request, form)
+        yield form
+    finally:
+        if form.picture:
+            form.picture.file.close()
+
+
+def _read(request: HttpRequest, form: Form) -> None:
+    media_type, parameters = parse_options_header(request.headers.get("Content-Type", ""))
+    if media_type == "multipart/form-data":
+        try:
+            _read_multipart(request, parameters.get("boundary", ""), form)
+        except (MultipartError, UnreadablePostError) as error:
+            raise ApiError(400, "malformed_form", f"The form data could not be read: {error}") from error
+    elif media_type in ("", "application/x-www-form-urlencoded"):
+        form.fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.POST.items() if isinstance(value, str)}
+    else:
+        raise from_status(415)
+
+
+def _read_multipart(request: HttpRequest, boundary: str, form: Form) -> None:
+    length = int(request.META.get("CONTENT_LENGTH") or 0)
+    known_length = -1 if length == UNKNOWN_LENGTH else length
+    parser = PushMultipartParser(boundary, content_length=known_length, max_segment_count=MAX_PARTS)
+    reader = _FormReader(form)
+    for event in parser.parse_blocking(request.read, CHUNK_BYTES):
+        if isinstance(event, MultipartSegment):
+            reader.begin(event)
+        elif event is None:
+            reader.end()
+        else:
+            reader.take(event)
+        if reader.received > DRAIN_BYTES:
+            _give_up(form, known_length)
+            return
+    parser.close()
+
+
+def _give_up(form: Form, known_length: int) -> None:
+    """Stop reading a body that is far too large; the picture's size is then what the caller announced."""
+    if form.picture is None or form.picture.size <= MAX_BYTES:
+        raise from_status(413)
+    form.picture.size = max(form.picture.size, known_length)
+
+
+class _FormReader:
+    """Puts the parts of a form where they belong: the first `image` file, text fields, or nowhere."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.received = 0
+        self.name = ""
+        self.sink: Picture | bytearray | None = None
+
+    def begin(self, segment: MultipartSegment) -> None:
+        """A part begins."""
+        self.name = segment.name or ""
+        filename = _filename(segment)
+        if filename is None:
+            self.sink = bytearray()
+        elif self.name == FIELD and self.form.picture is None:
+            self.sink = self.form.picture = Picture(filename, SpooledTemporaryFile(MEMORY_BYTES))
+        else:
+            self.sink = None
+
+    def take(self, data: bytes) -> None:
+        """Some bytes of the part."""
+        self.received += len(data)
+        if isinstance(self.sink, Picture):
+            self.sink.write(data)
+        elif self.sink is not None:
+            self.sink += data[: MAX_FIELD_BYTES - len(self.sink)]
+
+    def end(self) -> None:
+        """The part is complete."""
+        if isinstance(self.sink, bytearray):
+            self.form.fields[self.name] = self.sink.decode("utf-8", "replace")
+
+
+def _filename(segment: MultipartSegment) -> str | None:
+    """The part's file name; None for a text field.
+
+    A part without a name that says it is a picture counts as a file, and so does the encoded form `filename*` of
+    RFC 5987, which some clients send for names outside ASCII.
+    """
+    if segment.filename is not None:
+        return segment.filename
+    encoded = ENCODED_FILENAME.search(segment.header("Content-Disposition", ""))
+    if encoded:
+        return unquote(encoded[1], errors="replace")
+    media_type = segment.content_type or ""
+    return "blob" if media_type.startswith("image/") or media_type == "application/octet-stream" else None

@@ -1,0 +1,78 @@
+"""`POST /rmbg`."""
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+
+from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
+from accounts.caller import identify
+from billing import admission
+from billing.admission import Customer
+from config import rate_limits
+from config.api import ApiView, get_request_id
+from imaging import cutouts
+from imaging.core.pipeline import Cutout
+from imaging.schema import rmbg_schema
+from imaging.upload import read_form
+
+UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
+MAX_STEM = 100
+
+
+class RemoveBackgroundView(ApiView):
+    """Removes the background of one picture. The answer is the picture itself."""
+
+    authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]
+    permission_classes = [AllowAny]
+    customer: Customer | None = None
+
+    @rmbg_schema
+    def post(self, request: Request) -> HttpResponse:
+        started = time.perf_counter()
+        self.customer = customer = admission.find_customer(identify(request))
+        rate_limits.count_request(customer.policy)
+        with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
+            job = cutouts.check_form(form)
+            with admission.charged(customer, get_request_id(request)) as credits:
+                delivery = cutouts.run(job)
+        timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
+        return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Tell every caller whom we know, on success and on error, how the limits stand."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if self.customer is not None:
+            for name, value in self.customer.rate_limit_headers().items():
+                final.headers[name] = value
+        return final
+
+
+def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:
+    """The picture with the facts about it in headers. `timings` are seconds, told in milliseconds."""
+    response = HttpResponse(cutout.data, content_type=cutout.media_type)
+    filename = f"{stem(name)}-no-bg.{cutout.extension}"
+    response.headers |= {
+        "Content-Length": str(len(cutout.data)),
+        "Content-Disposition": content_disposition_header(False, filename) or "inline",
+        "Cache-Control": "no-store",
+        "X-Width": str(cutout.width),
+        "X-Height": str(cutout.height),
+        "X-Credits-Charged": str(credits),
+        "X-Model": cutout.model,
+        "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
+    }
+    return response
+
+
+def stem(name: str) -> str:
+    """The file name without folders and extension, safe to send back; `image` if nothing is left."""
+    base = PurePosixPath(UNSAFE_IN_NAMES.sub("", name).replace("\\", "/")).name
+    return PurePosixPath(base).stem.strip(". ")[:MAX_STEM] or "image"
