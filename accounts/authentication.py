@@ -22,10 +22,20 @@ def invalid_key() -> ApiError:
     return ApiError(401, "invalid_api_key", "invalid api key", headers={"WWW-Authenticate": 'ApiKey realm="api"'})
 
 
+def email_not_verified() -> ApiError:
+    """The answer to the owner of an unverified address."""
+    return ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
+
+
+def two_credentials() -> ApiError:
+    """The answer to a key and a token together."""
+    return ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")
+
+
 def check_verified(user: User) -> None:
     """Raise the contract's 403 unless the owner's e-mail address is verified."""
     if user.email_verified_at is None:
-        raise ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
+        raise email_not_verified()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -79,7 +89,7 @@ def find_bearer_token(request: HttpRequest) -> str | None:
 def check_one_credential(request: HttpRequest) -> None:
     """Raise the contract's 400 if a key and a user token come together."""
     if "x-api-key" in request.headers and find_bearer_token(request) is not None:
-        raise ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")
+        raise two_credentials()
 
 
 def get_live_key(parsed: KeyText) -> ApiKey:

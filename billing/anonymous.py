@@ -32,12 +32,7 @@ def take(address: str) -> int:
     usage, _ = AnonymousUsage.objects.get_or_create(address_digest=_digest(address), day=today)
     free = AnonymousUsage.objects.filter(pk=usage.pk, used__lt=settings.ANONYMOUS_IMAGES_PER_DAY)
     if not free.update(used=F("used") + 1):
-        raise ApiError(
-            429,
-            "daily_limit_reached",
-            "You've reached your daily limit. Please sign up for more access.",
-            headers={"Retry-After": str(_seconds_to_midnight())},
-        )
+        raise daily_limit_reached(_seconds_to_midnight())
     return usage.pk
 
 
@@ -50,6 +45,16 @@ def allowance(address: str) -> Allowance:
     """Today's allowance of an address."""
     usage = AnonymousUsage.objects.filter(address_digest=_digest(address), day=timezone.now().date()).first()
     return Allowance(settings.ANONYMOUS_IMAGES_PER_DAY, usage.used if usage else 0, _seconds_to_midnight())
+
+
+def daily_limit_reached(retry_after: int) -> ApiError:
+    """The answer when an address has had its pictures of the day."""
+    return ApiError(
+        429,
+        "daily_limit_reached",
+        "You've reached your daily limit. Please sign up for more access.",
+        headers={"Retry-After": str(retry_after)},
+    )
 
 
 def _digest(address: str) -> str:

@@ -2,9 +2,10 @@
 
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView
 
 from config.health import healthz, readyz
+from config.reference import ReferenceView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
@@ -12,7 +13,7 @@ urlpatterns = [
     path("readyz", readyz),
     path("", include("imaging.urls")),
     path("api/openapi", SpectacularAPIView.as_view(), name="openapi"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="openapi"), name="api-docs"),
+    path("api/docs", ReferenceView.as_view(), name="api-docs"),
 ]
 
 handler400 = "config.errors.bad_request"

@@ -1,2 +1,165 @@
-def rmbg_schema(view):
-    return view
+"""`POST /rmbg` in the OpenAPI document."""
+
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+
+from accounts.authentication import email_not_verified, invalid_key, two_credentials
+from billing.anonymous import daily_limit_reached
+from billing.ledger import monthly_limit_reached
+from config.errors import ApiError, from_status, validation_error
+from config.rate_limits import too_many_requests
+from config.schema import errors, response_header
+from imaging.core.checks import MAX_SIDE
+from imaging.core.encode import MEDIA_TYPES
+from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
+from imaging.gate import server_busy
+
+ALL = [200, 400, 401, 403, 405, 415, 429, 500, 503]
+LIMITED = [200, 400, 429, 503]
+
+
+def _side(other: str) -> dict[str, Any]:
+    return {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_SIDE,
+        "default": 0,
+        "description": f"Size of the delivered image in pixels. Empty or 0: unset. Without `{other}` the other side follows the "
+        "aspect ratio (and may not exceed the maximum either); with both, the largest size that fits inside.",
+    }
+
+
+def _boolean(default: bool, description: str) -> dict[str, Any]:
+    return {
+        "type": "boolean",
+        "default": default,
+        "description": f"{description} `true/false/1/0/yes/no/on/off` in any letter case.",
+    }
+
+
+FORM = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {
+        "image": {
+            "type": "string",
+            "format": "binary",
+            "description": "webp, bmp, png, jpg or jpeg; at most 50 MB; at most 10000 px wide and 10000 px high.",
+        },
+        "format": {
+            "type": "string",
+            "enum": ["webp", "png", "jpeg", "jpg", "bmp"],
+            "default": "webp",
+            "description": "Format of the delivered image, in any letter case. `jpeg` and `bmp` have no transparency: without "
+            "a `bg_color` they are flattened on white.",
+        },
+        "w": _side("h"),
+        "h": _side("w"),
+        "exact_resize": _boolean(False, "With both `w` and `h`: exactly that size, even if that distorts."),
+        "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
+        "bg_color": {
+            "type": "string",
+            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The subject is "
+            "composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
+            "example": "",
+        },
+        "angle": {
+            "type": "number",
+            "minimum": -360,
+            "maximum": 360,
+            "default": 0,
+            "description": "Degrees, counter-clockwise.",
+        },
+        "expand": _boolean(True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."),
+        "return_base64": _boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
+    },
+}
+
+
+def _invalid(field: str, code: str, message: str) -> ApiError:
+    return validation_error([(field, code, message)])
+
+
+PROBLEMS = [
+    ("w", "invalid_integer", "'w' must be an integer, got: 'abc'"),
+    ("angle", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
+]
+BAD_REQUESTS = [
+    _invalid(NO_PICTURE.field, NO_PICTURE.code, NO_PICTURE.message),
+    _invalid(NO_FILE_CHOSEN.field, NO_FILE_CHOSEN.code, NO_FILE_CHOSEN.message),
+    _invalid("image", "unsupported_file_type", "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg"),
+    _invalid("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)"),
+    _invalid("image", "empty_file", "Uploaded file is empty (0 bytes)."),
+    _invalid("image", "file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
+    _invalid("image", "image_too_wide", "Image width (12000px) exceeds the maximum allowed width of 10000px."),
+    _invalid("image", "image_too_tall", "Image height (15000px) exceeds the maximum allowed height of 10000px."),
+    *[_invalid(*problem) for problem in PROBLEMS],
+    _invalid("w", "out_of_range", "'w' must be at least 1, got: -5"),
+    _invalid("w", "out_of_range", "'w' must be at most 10000, got: 15000"),
+    _invalid("angle", "invalid_number", "'angle' must be a number, got: 'ninety'"),
+    _invalid("format", "invalid_format", "Invalid format 'gif'. Allowed formats: PNG, JPEG, WEBP, BMP"),
+    _invalid(
+        "bg_color", "invalid_color", "Invalid color format '#12345'. Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA"
+    ),
+    _invalid("mask", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
+    _invalid("mask", "mask_with_bg_color", "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."),
+    two_credentials(),
+    validation_error(PROBLEMS),
+]
+
+HEADERS = [
+    response_header("X-Request-Id", "Unique per request, also in our logs. A valid one of the caller's is kept.", ALL),
+    response_header("Content-Disposition", 'inline; filename="<input stem>-no-bg.<ext>"', [200]),
+    response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
+    response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+    response_header("X-Credits-Charged", "1, or 0 for an anonymous call.", [200], int),
+    response_header("X-Model", "Name and version of the model that made the matte.", [200]),
+    response_header("Server-Timing", "queue, decode, inference, compose, encode and total, in milliseconds.", [200]),
+    response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", LIMITED),
+    response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", LIMITED),
+    response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
+    response_header("WWW-Authenticate", "The credentials that are accepted.", [401]),
+]
+
+_picture = OpenApiResponse(OpenApiTypes.BINARY, "The picture itself, whatever options are sent.")
+RESPONSES: dict[Any, Any] = {
+    **{(200, media_type): _picture for media_type in MEDIA_TYPES.values()},
+    400: errors("Something about the request is wrong. All field problems are told at once.", *BAD_REQUESTS),
+    401: errors("The key or token is unknown, revoked or expired.", invalid_key()),
+    403: errors("The owner's e-mail address is not verified.", email_not_verified()),
+    405: errors("Only POST is possible here.", from_status(405)),
+    415: errors("The body is not a form.", from_status(415)),
+    429: errors(
+        "A limit is reached; `code` tells which.", too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600)
+    ),
+    500: errors("Our fault.", from_status(500)),
+    503: errors("Every processing slot and queue place is taken.", server_busy()),
+}
+
+DESCRIPTION = """
+Send one picture as `multipart/form-data` and receive the cutout: the response body is the image, never JSON.
+
+Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
+describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept; EXIF, GPS and all
+other metadata are dropped. Unknown fields are ignored.
+
+A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by a
+daily allowance.
+"""
+
+
+def rmbg_schema(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Describe the view that it decorates."""
+    return extend_schema(
+        operation_id="removeBackground",
+        summary="Remove the background of one image",
+        description=DESCRIPTION,
+        tags=["Images"],
+        auth=[{"ApiKey": []}, {"UserToken": []}, {}],
+        parameters=HEADERS,
+        request={"multipart/form-data": FORM},
+        responses=RESPONSES,
+    )(view)  # type: ignore[no-any-return]

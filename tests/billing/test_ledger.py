@@ -1,0 +1,111 @@
+"""Credits: hold, post, void, grant."""
+
+import pytest
+from django.db.models import Sum
+from django.utils import timezone
+
+from accounts.models import User
+from billing import ledger
+from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
+from config.errors import ApiError
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account(user: User) -> Account:
+    return ledger.get_account(user)
+
+
+def hold(account: Account, channel: str = "api") -> Hold:
+    return ledger.hold(account, channel=channel, key_id=None, request_id="test-request")
+
+
+def prepaid(account: Account) -> int:
+    return Account.objects.get(pk=account.pk).prepaid_balance
+
+
+def window() -> UsageWindow:
+    return UsageWindow.objects.get()
+
+
+def assert_ledger_proves(account: Account) -> None:
+    entries = LedgerEntry.objects.filter(account=account)
+    sums = entries.filter(bucket=Bucket.PREPAID).aggregate(Sum("available"))
+    assert (sums["available__sum"] or 0) == prepaid(account)
+    for row in UsageWindow.objects.all():
+        included = entries.filter(window=row).aggregate(Sum("available"), Sum("held"))
+        assert included["available__sum"] == row.allowance - row.used - row.held
+        assert included["held__sum"] == row.held
+
+
+def test_a_new_account_is_on_the_free_plan(account):
+    assert (account.plan.label, account.plan.included_credits) == ("Free", 50)
+
+
+def test_a_posted_hold_is_used_and_a_voided_one_is_not(account):
+    ledger.post(hold(account))
+    ledger.post(hold(account, "app"))
+    ledger.void(hold(account))
+    hold(account)
+    assert (window().api_used, window().app_used, window().held) == (1, 1, 1)
+    assert_ledger_proves(account)
+
+
+@pytest.mark.parametrize(("first", "second"), [(ledger.post, ledger.void), (ledger.void, ledger.post), (ledger.post, ledger.post)])
+def test_a_hold_is_settled_once(account, first, second):
+    held = hold(account)
+    assert first(held)
+    before = LedgerEntry.objects.count()
+    assert not second(held)
+    assert LedgerEntry.objects.count() == before
+    assert_ledger_proves(account)
+
+
+def test_included_credits_go_first_then_prepaid_then_nothing(account):
+    ledger.grant_prepaid(account, 2, reference="pack")
+    window_before = hold(account).window
+    UsageWindow.objects.filter(pk=window_before.pk).update(allowance=2)
+    LedgerEntry.objects.filter(kind="renew").update(available=2)
+    assert [hold(account).bucket for _ in range(3)] == ["included", "prepaid", "prepaid"]
+    with pytest.raises(ApiError) as refusal:
+        hold(account)
+    assert refusal.value.code == "monthly_limit_reached"
+    assert prepaid(account) == 0
+    assert_ledger_proves(account)
+
+
+def test_a_voided_prepaid_hold_comes_back(account):
+    ledger.grant_prepaid(account, 1, reference="pack")
+    ledger.change_plan(account, Plan.objects.create(label="None", included_credits=0, requests_per_minute=1, concurrent_requests=1))
+    held = hold(account)
+    assert (held.bucket, prepaid(account)) == ("prepaid", 0)
+    ledger.void(held)
+    assert prepaid(account) == 1
+    assert_ledger_proves(account)
+
+
+def test_a_grant_happens_once_per_reference(account):
+    assert ledger.grant_prepaid(account, 5, reference="same")
+    assert not ledger.grant_prepaid(account, 5, reference="same")
+    assert prepaid(account) == 5
+
+
+@pytest.mark.parametrize("credits", [0, -3])
+def test_a_grant_is_of_something(account, credits):
+    with pytest.raises(ValueError, match="at least 1"):
+        ledger.grant_prepaid(account, credits, reference="none")
+
+
+def test_a_change_of_plan_changes_this_months_allowance(account):
+    ledger.post(hold(account))
+    ledger.change_plan(account, Plan.objects.get(label="Premium-1000"))
+    assert (window().allowance, window().used) == (1000, 1)
+    assert_ledger_proves(account)
+
+
+def test_the_window_is_the_utc_calendar_month(account):
+    held = hold(account)
+    assert held.window.start.day == 1
+    assert held.window.start <= timezone.now() < held.window.end
+    assert held.window_id == held.month_id

@@ -1,0 +1,27 @@
+"""System checks: settings that each parse but do not work together."""
+
+import pytest
+from django.core.checks import run_checks
+
+
+def ids(deploy: bool = True) -> set[str]:
+    return {message.id for message in run_checks(include_deployment_checks=deploy) if message.id and message.id.startswith("config.")}
+
+
+def test_a_laptop_is_told_that_it_is_one():
+    assert ids() == {"config.W001"}
+    assert ids(deploy=False) == set()
+
+
+def test_production_needs_mail_cache_and_database(settings):
+    settings.PRODUCTION = True
+    settings.REDIS_URL = ""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert ids() == {"config.E001", "config.E002", "config.E003"}
+
+
+@pytest.mark.parametrize(("redis_url", "expected"), [("", {"config.E004"}), ("redis://127.0.0.1:6379/", set())])
+def test_several_processes_need_a_shared_place_for_limits(settings, redis_url, expected):
+    settings.WEB_PROCESSES = 2
+    settings.REDIS_URL = redis_url
+    assert ids(deploy=False) == expected

@@ -1,0 +1,46 @@
+"""`GET /api/openapi`: the document is valid, complete and the same as the golden file."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from django.test import Client
+from openapi_spec_validator import validate
+
+GOLDEN = Path(__file__).parent / "openapi.golden.json"
+
+
+@pytest.fixture
+def document(client: Client) -> dict:
+    return json.loads(client.get("/api/openapi?format=json").content)
+
+
+def test_it_is_a_valid_openapi_document(document):
+    validate(document)
+
+
+def test_it_is_the_golden_one(document):
+    """UPDATE_GOLDEN=1 writes the file anew; read the difference before committing it."""
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        GOLDEN.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    assert document == json.loads(GOLDEN.read_text())
+
+
+def test_json_is_the_default_and_yaml_is_there_too(client: Client, document):
+    assert json.loads(client.get("/api/openapi").content) == document
+    assert yaml.safe_load(client.get("/api/openapi?format=yaml").content) == document
+
+
+def test_rmbg_tells_every_field_and_error(document):
+    operation = document["paths"]["/rmbg"]["post"]
+    fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert set(fields) == {
+        "image", "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "return_base64",
+    }  # fmt: skip
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "405", "415", "429", "500", "503"}
+    assert set(operation["responses"]["200"]["content"]) == {"image/webp", "image/png", "image/jpeg", "image/bmp"}
+    assert len(operation["responses"]["400"]["content"]["application/json"]["examples"]) >= 19
+    assert {"X-Request-Id", "X-Width", "X-Credits-Charged", "Server-Timing"} <= set(operation["responses"]["200"]["headers"])
+    assert operation["security"] == [{"ApiKey": []}, {"UserToken": []}, {}]

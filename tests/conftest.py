@@ -1,0 +1,120 @@
+"""What all tests share: the running product, accounts with keys, pictures, a quick stand-in for the model."""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from PIL import Image, ImageDraw
+
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.models import Plan
+from config import rate_limits
+from imaging import runtime
+from tests.server import ProductServer
+
+REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test that needs something this machine lacks; fail where everything must be there."""
+    if REQUIRE_SERVICES:
+        pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
+    pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of the running product go to one worker: two servers with a model each would fight for the cores."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("server"))
+
+
+class EllipseMatte:
+    """A model of one fixed answer: an ellipse in the middle is the subject."""
+
+    name = "ellipse"
+
+    def predict(self, image: Image.Image) -> Image.Image:
+        matte = Image.new("L", image.size)
+        ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
+        return matte
+
+    def warm_up(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _fresh_limits() -> Iterator[None]:
+    """No test sees the requests that another has counted."""
+    rate_limits.reset()
+    cache.clear()
+    yield
+    rate_limits.reset()
+
+
+@pytest.fixture
+def quick_model(monkeypatch: pytest.MonkeyPatch) -> EllipseMatte:
+    """In place of the real model, where the matte does not matter."""
+    model = EllipseMatte()
+    monkeypatch.setattr(runtime, "_model", model)
+    return model
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    """A verified customer on the free plan."""
+    user = User.objects.create_user("customer@example.com", "correct horse battery staple")
+    user.verify_email()
+    ledger.get_account(user)
+    return user
+
+
+@pytest.fixture
+def key(user: User) -> str:
+    """The text of a live key of `user`."""
+    return ApiKey.objects.issue(user, name="test")[1].text
+
+
+@pytest.fixture
+def premium(user: User) -> User:
+    """`user` on the largest plan."""
+    ledger.change_plan(ledger.get_account(user), Plan.objects.get(label="Premium-20000"))
+    return user
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductServer]:
+    """The product, running with the real model and its own database; limits on."""
+    folder = tmp_path_factory.mktemp("server")
+    running = ProductServer(folder).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def server_key(server: ProductServer) -> str:
+    """A key of a large account on the running product."""
+    return server.issue_key("server@example.com")
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A photograph of a person, as JPEG."""
+    return (Path(__file__).parent.parent / "imaging/static/imaging/samples/astronaut.jpg").read_bytes()
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    """The bytes of a picture."""
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def small_png() -> bytes:
+    """A quick little picture."""
+    return encoded(Image.new("RGB", (8, 6), "orange"))
