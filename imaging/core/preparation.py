@@ -133,7 +133,7 @@ def keep_first_output(source: Path, target: Path) -> None:
     """Write to `target` the part of the ONNX file `source` that its first output depends on, and check it.
 
     Of u2net's seven outputs the first is the fused saliency map, the only one that rembg reads; onnxruntime would
-    compute the other six sigmoids as well. No kept node changes, so the output stays the same to the last bit.
+    compute the other six as well. No kept node changes; u2net's output is the same to the last bit.
     """
     import onnx.utils
 
