@@ -1,0 +1,26 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from imaging.core.preparation import WeightsError, prepare
+
+
+class Command(BaseCommand):
+    help = "Fetches, verifies and optimises the weights of a model. Does nothing when they are there."
+    # It runs before there is a database, and needs none.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", nargs="?", help="a model of rembg's catalogue (default: IMAGING_MODEL)")
+
+    def handle(self, *args: Any, name: str | None, **options: Any) -> None:
+        model = name or str(getattr(settings, "IMAGING_MODEL", "u2net"))
+        try:
+            prepare(model, self._say)
+        except WeightsError as error:
+            raise CommandError(str(error)) from error
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()  # the next line may be a download away
