@@ -1,0 +1,90 @@
+# `make` alone lists the targets. All of them are idempotent and start from a clean clone.
+
+PYTHON ?= python3
+PORT ?= 8000
+WORKERS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+# Compiling all of scipy, numba and scikit-image to bytecode is half of pip's time, and most of it is never
+# imported: Python compiles the rest when it first needs it. pip rather than uv: it honours the user's own index.
+PIP_INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-compile --require-hashes
+
+export PORT
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test lint bench services requirements clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/.stamp-runtime ## serve on http://127.0.0.1:$PORT (8000) with a demo account
+	@$(MANAGE) prepare_model
+	@$(MANAGE) migrate --noinput --verbosity 0
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@# The server's own hook tells the demo key, once it can answer: see config/gunicorn.py.
+	@DEMO=1 exec $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
+
+test: .venv/.stamp-dev ## run the tests; ARGS="-k key" are passed to pytest
+	@$(MANAGE) prepare_model
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: .venv/.stamp-dev ## style, types, import layers, migrations, deployment checks, API schema
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+	@# What production would have, with secrets that are as long as real ones and new each time.
+	PRODUCTION=1 ALLOWED_HOSTS=example.com EMAIL_URL=smtp://localhost:25 \
+	  DATABASE_URL=postgres://rembg@localhost:5432/rembg REDIS_URL=redis://localhost:6379/0 \
+	  SECRET_KEY="$$($(RANDOM_SECRET))" API_KEY_PEPPER="$$($(RANDOM_SECRET))" \
+	  $(MANAGE) check --deploy --fail-level WARNING
+	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+RANDOM_SECRET := $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'
+
+bench: .venv/.stamp-dev ## run the side-by-side benchmarks, one after another
+	@$(MANAGE) prepare_model
+	@for bench in tests/bench/bench_*.py; do \
+	  if [ ! -e "$$bench" ]; then echo "There are no benchmarks in tests/bench."; exit 1; fi; \
+	  echo "== $$bench"; PYTHONPATH=. $(BIN)/python "$$bench" || exit 1; \
+	done
+
+services: ## start PostgreSQL, Redis and RabbitMQ on loopback where they do not run yet
+	@scripts/services.sh
+
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header
+
+requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes; ARGS=--upgrade for newer versions
+	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove the virtual environment, caches and collected files; keeps var/ (your data) and the model
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Virtual environment -------------------------------------------------------------------------
+
+.venv/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or later is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)." \
+	       "Name another one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "Creating the virtual environment .venv"
+	@$(PYTHON) -m venv .venv || { echo "'$(PYTHON) -m venv' failed. On Debian: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/.stamp-runtime: requirements.txt .venv/.stamp-venv
+	@echo "Installing the dependencies (half a minute)"
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.stamp-dev: requirements-dev.txt .venv/.stamp-runtime
+	@echo "Installing what the tests and linters need"
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
