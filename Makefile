@@ -25,7 +25,6 @@ help: ## list the targets
 run: .venv/.stamp-runtime ## serve on http://127.0.0.1:$PORT (8000) with a demo account
 	@$(MANAGE) prepare_model
 	@$(MANAGE) migrate --noinput --verbosity 0
-	@$(MANAGE) collectstatic --noinput --verbosity 0
 	@# The server's own hook tells the demo key, once it can answer: see config/gunicorn.py.
 	@DEMO=1 exec $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
 

@@ -47,7 +47,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """An account, known by its e-mail address.
 
-    Addresses are stored in lower case. `email_verified_at` is the one record of verification that requests are judged by; None means not verified.
+    Addresses are stored in lower case. `email_verified_at` is the one record of verification that requests are judged
+    by; None means not verified.
     """
 
     public_id = models.CharField(max_length=24, unique=True, default=new_public_id, editable=False)

@@ -18,9 +18,7 @@ class Plan(models.Model):
     """What an account gets for its price. `label` is what the API reports as `membership`."""
 
     label = models.CharField(max_length=40, unique=True)
-    included_credits = models.PositiveIntegerField(
-        help_text="Credits of each window; what is left of them ends with it."
-    )
+    included_credits = models.PositiveIntegerField(help_text="Credits of each window; what is left of them ends with it.")
     price_cents = models.PositiveIntegerField(default=0, help_text="Per month, in cents of US dollars.")
     requests_per_minute = models.PositiveIntegerField()
     concurrent_requests = models.PositiveIntegerField()
@@ -146,6 +144,9 @@ class Hold(models.Model):
             models.Index(fields=["account", "-created_at"], name="hold_of_account"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.get_state_display()} for {self.request_id}"
+
 
 class LedgerEntry(models.Model):
     """One movement of credits. Rows are only ever added.
@@ -180,6 +181,9 @@ class LedgerEntry(models.Model):
         ordering = ["-id"]
         indexes = [models.Index(fields=["account", "-created_at"], name="ledger_of_account")]
 
+    def __str__(self) -> str:
+        return self.reference
+
 
 class AnonymousUsage(models.Model):
     """Pictures of one anonymous address on one UTC day. The address is kept as a keyed hash only."""
@@ -191,3 +195,6 @@ class AnonymousUsage(models.Model):
     class Meta:
         verbose_name_plural = "anonymous usage"
         constraints = [models.UniqueConstraint("address_digest", "day", name="anonymous_usage_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.address_digest[:8]} on {self.day}"

@@ -1,7 +1,6 @@
 """What all our API views share."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.http import HttpRequest
 from rest_framework.negotiation import BaseContentNegotiation
@@ -30,7 +29,7 @@ class ApiView(APIView):
     """An endpoint with our errors and without content negotiation or DRF's self-description on OPTIONS."""
 
     content_negotiation_class = FixedNegotiation
-    metadata_class: Any = None
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
 
 def get_request_id(request: HttpRequest | Request) -> str:

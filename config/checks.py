@@ -33,7 +33,7 @@ def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> lis
     if settings.WEB_PROCESSES > 1 and not settings.REDIS_URL:
         return [
             Error(
-                f"WEB_PROCESSES={settings.WEB_PROCESSES} needs REDIS_URL: limits kept in memory would be counted per process.",
+                f"WEB_PROCESSES={settings.WEB_PROCESSES} needs REDIS_URL: limits in memory would be counted per process.",
                 id="config.E004",
             )
         ]

@@ -83,9 +83,7 @@ def concurrent_place(policy: Policy) -> Iterator[None]:
     try:
         taken = places.take(policy.subject, lease, policy.at_once)
     except redis.RedisError:
-        logger.warning(
-            "concurrency limiter unreachable, letting the request through", extra={"subject": policy.subject}
-        )
+        logger.warning("concurrency limiter unreachable, letting the request through", extra={"subject": policy.subject})
         taken = True
     if not taken:
         raise too_many_requests(CONCURRENCY_RETRY_SECONDS)

@@ -1,6 +1,14 @@
-"""The interactive API reference: Swagger UI, its files served by us."""
+"""The OpenAPI document, and the interactive reference on it: Swagger UI, its files served by us."""
 
 from django.views.generic import TemplateView
+from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer
+from drf_spectacular.views import SpectacularAPIView
+
+
+class OpenApiView(SpectacularAPIView):
+    """The document: JSON, or YAML for `?format=yaml`."""
+
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiYamlRenderer]
 
 
 class ReferenceView(TemplateView):

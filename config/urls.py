@@ -2,17 +2,16 @@
 
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from config.health import healthz, readyz
-from config.reference import ReferenceView
+from config.reference import OpenApiView, ReferenceView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),
     path("", include("imaging.urls")),
-    path("api/openapi", SpectacularAPIView.as_view(), name="openapi"),
+    path("api/openapi", OpenApiView.as_view(), name="openapi"),
     path("api/docs", ReferenceView.as_view(), name="api-docs"),
 ]
 

@@ -1,20 +1,19 @@
 """One picture's way from an upload to a cutout: check everything, wait for a place, work."""
 
 from dataclasses import dataclass
-from typing import IO
+from typing import BinaryIO
 
 from config.errors import ApiError, validation_error
 from imaging import runtime
-from imaging.core.checks import ImageHeader, check_image
+from imaging.core.checks import check_image
 from imaging.core.geometry import check_delivered_size, peak_megapixels
+from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.pipeline import Cutout, cut_out
 from imaging.core.problems import ImageRefused, Problem
 from imaging.upload import FIELD, Form, Picture
 
-NO_PICTURE = Problem(
-    FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data."
-)
+NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
 NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
 
 
@@ -22,7 +21,7 @@ NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please ch
 class Job:
     """A picture and its options, found good as far as can be told without decoding."""
 
-    file: IO[bytes]
+    file: BinaryIO
     name: str
     header: ImageHeader
     options: CutoutOptions

@@ -1,4 +1,4 @@
-"""The process's one model and one gate, made on first use: after any fork, since onnxruntime's threads do not survive one."""
+"""The process's one model and one gate, made on first use: after any fork, which onnxruntime's threads do not survive."""
 
 import logging
 import threading
@@ -6,6 +6,7 @@ from functools import cache
 
 from django.conf import settings
 
+from imaging.core import matte
 from imaging.core.matte import MatteModel, OnnxU2Net, RembgMatte
 from imaging.core.weights import serving_path
 from imaging.gate import Gate
@@ -57,5 +58,5 @@ def _load() -> MatteModel:
         model = OnnxU2Net(serving_path(name), name=name, threads=settings.IMAGING_THREADS)
     else:
         model = RembgMatte(name)
-    model.warm_up()
+    matte.warm_up(model)
     return model

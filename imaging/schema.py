@@ -27,8 +27,8 @@ def _side(other: str) -> dict[str, Any]:
         "minimum": 0,
         "maximum": MAX_SIDE,
         "default": 0,
-        "description": f"Size of the delivered image in pixels. Empty or 0: unset. Without `{other}` the other side follows the "
-        "aspect ratio (and may not exceed the maximum either); with both, the largest size that fits inside.",
+        "description": f"Size of the delivered image in pixels. Empty or 0: unset. Without `{other}` the other side "
+        "follows the aspect ratio (and may not exceed the maximum either); with both, the largest size that fits inside.",
     }
 
 
@@ -53,8 +53,8 @@ FORM = {
             "type": "string",
             "enum": ["webp", "png", "jpeg", "jpg", "bmp"],
             "default": "webp",
-            "description": "Format of the delivered image, in any letter case. `jpeg` and `bmp` have no transparency: without "
-            "a `bg_color` they are flattened on white.",
+            "description": "Format of the delivered image, in any letter case. `jpeg` and `bmp` have no transparency: "
+            "without a `bg_color` they are flattened on white.",
         },
         "w": _side("h"),
         "h": _side("w"),
@@ -62,8 +62,8 @@ FORM = {
         "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
         "bg_color": {
             "type": "string",
-            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The subject is "
-            "composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
+            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The subject "
+            "is composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
             "example": "",
         },
         "angle": {
@@ -73,7 +73,9 @@ FORM = {
             "default": 0,
             "description": "Degrees, counter-clockwise.",
         },
-        "expand": _boolean(True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."),
+        "expand": _boolean(
+            True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."
+        ),
         "return_base64": _boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
     },
 }
@@ -90,7 +92,11 @@ PROBLEMS = [
 BAD_REQUESTS = [
     _invalid(NO_PICTURE.field, NO_PICTURE.code, NO_PICTURE.message),
     _invalid(NO_FILE_CHOSEN.field, NO_FILE_CHOSEN.code, NO_FILE_CHOSEN.message),
-    _invalid("image", "unsupported_file_type", "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg"),
+    _invalid(
+        "image",
+        "unsupported_file_type",
+        "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg",
+    ),
     _invalid("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)"),
     _invalid("image", "empty_file", "Uploaded file is empty (0 bytes)."),
     _invalid("image", "file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
@@ -133,7 +139,10 @@ RESPONSES: dict[Any, Any] = {
     405: errors("Only POST is possible here.", from_status(405)),
     415: errors("The body is not a form.", from_status(415)),
     429: errors(
-        "A limit is reached; `code` tells which.", too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600)
+        "A limit is reached; `code` tells which.",
+        too_many_requests(30),
+        daily_limit_reached(3600),
+        monthly_limit_reached(3600),
     ),
     500: errors("Our fault.", from_status(500)),
     503: errors("Every processing slot and queue place is taken.", server_busy()),
@@ -146,8 +155,8 @@ Order of work: upright by EXIF → cut out → rotate → resize → background 
 describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept; EXIF, GPS and all
 other metadata are dropped. Unknown fields are ignored.
 
-A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by a
-daily allowance.
+A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
+a daily allowance.
 """
 
 
@@ -158,8 +167,7 @@ def rmbg_schema(view: Callable[..., Any]) -> Callable[..., Any]:
         summary="Remove the background of one image",
         description=DESCRIPTION,
         tags=["Images"],
-        auth=[{"ApiKey": []}, {"UserToken": []}, {}],
         parameters=HEADERS,
         request={"multipart/form-data": FORM},
         responses=RESPONSES,
-    )(view)  # type: ignore[no-any-return]
+    )(view)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import BinaryIO, cast
 from urllib.parse import unquote
 
 from django.http import HttpRequest
@@ -35,7 +35,7 @@ class Picture:
     """The uploaded picture. `size` is what was sent, in bytes; `file` holds it only up to MAX_BYTES."""
 
     name: str
-    file: IO[bytes]
+    file: BinaryIO
     size: int = 0
 
     def write(self, data: bytes) -> None:
@@ -125,7 +125,7 @@ class _FormReader:
         if filename is None:
             self.sink = bytearray()
         elif self.name == FIELD and self.form.picture is None:
-            self.sink = self.form.picture = Picture(filename, SpooledTemporaryFile(MEMORY_BYTES))
+            self.sink = self.form.picture = Picture(filename, _new_file())
         else:
             self.sink = None
 
@@ -143,6 +143,11 @@ class _FormReader:
             self.form.fields[self.name] = self.sink.decode("utf-8", "replace")
 
 
+def _new_file() -> BinaryIO:
+    # Closed by read_form, when the request is done.
+    return cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))
+
+
 def _filename(segment: MultipartSegment) -> str | None:
     """The part's file name; None for a text field.
 
@@ -150,7 +155,7 @@ def _filename(segment: MultipartSegment) -> str | None:
     RFC 5987, which some clients send for names outside ASCII.
     """
     if segment.filename is not None:
-        return segment.filename
+        return str(segment.filename)
     encoded = ENCODED_FILENAME.search(segment.header("Content-Disposition", ""))
     if encoded:
         return unquote(encoded[1], errors="replace")

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
 from accounts.caller import identify
@@ -41,12 +41,13 @@ class RemoveBackgroundView(ApiView):
         rate_limits.count_request(customer.policy)
         with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
             job = cutouts.check_form(form)
+            # The answer is made inside, so that nobody pays for one that could not be made.
             with admission.charged(customer, get_request_id(request)) as credits:
                 delivery = cutouts.run(job)
-        timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
-        return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
+                timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
+                return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Tell every caller whom we know, on success and on error, how the limits stand."""
         final = super().finalize_response(request, response, *args, **kwargs)
         if self.customer is not None:
@@ -57,11 +58,11 @@ class RemoveBackgroundView(ApiView):
 
 def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:
     """The picture with the facts about it in headers. `timings` are seconds, told in milliseconds."""
-    response = HttpResponse(cutout.data, content_type=cutout.media_type)
     filename = f"{stem(name)}-no-bg.{cutout.extension}"
-    response.headers |= {
+    headers = {
+        "Content-Type": cutout.media_type,
         "Content-Length": str(len(cutout.data)),
-        "Content-Disposition": content_disposition_header(False, filename) or "inline",
+        "Content-Disposition": content_disposition_header(as_attachment=False, filename=filename) or "inline",
         "Cache-Control": "no-store",
         "X-Width": str(cutout.width),
         "X-Height": str(cutout.height),
@@ -69,7 +70,7 @@ def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping
         "X-Model": cutout.model,
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
     }
-    return response
+    return HttpResponse(cutout.data, headers=headers)
 
 
 def stem(name: str) -> str:

@@ -43,9 +43,6 @@ class EllipseMatte:
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         return matte
 
-    def warm_up(self) -> None:
-        pass
-
 
 @pytest.fixture(autouse=True)
 def _fresh_limits() -> Iterator[None]:

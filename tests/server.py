@@ -67,13 +67,17 @@ class ProductServer:
         """A new key of a verified account."""
         return self.manage("issue_key", email, "--plan", plan, "--prepaid", str(prepaid)).strip()
 
-    def rmbg(self, key: str | None = None, *, headers: Mapping[str, str] | None = None, **kwargs: object) -> requests.Response:
+    def rmbg(
+        self, key: str | None = None, *, headers: Mapping[str, str] | None = None, **kwargs: object
+    ) -> requests.Response:
         """POST /rmbg with requests' own arguments."""
         credential = {"x-api-key": key} if key else {}
         return requests.post(f"{self.url}/rmbg", headers={**credential, **(headers or {})}, timeout=120, **kwargs)  # type: ignore[arg-type]
 
     def _env(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL")}
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL")
+        }
         own = {"VAR_DIR": str(self.folder), "PORT": str(self.port), "PYTHONWARNINGS": "default"}
         return {**inherited, **own, **self.environment}
 

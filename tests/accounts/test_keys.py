@@ -32,7 +32,9 @@ def test_any_changed_character_is_noticed(position):
     assert find_key(text[:position] + wrong + end) is None
 
 
-@pytest.mark.parametrize("spoil", [lambda t: t[:-1], lambda t: t + " ", lambda t: "", lambda t: t * 200, lambda t: "é" + t[1:]])
+@pytest.mark.parametrize(
+    "spoil", [lambda t: t[:-1], lambda t: t + " ", lambda t: "", lambda t: t * 200, lambda t: "é" + t[1:]]
+)
 def test_garbage_is_no_key(spoil):
     assert find_key(spoil(new_key().text)) is None
 

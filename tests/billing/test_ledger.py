@@ -52,7 +52,9 @@ def test_a_posted_hold_is_used_and_a_voided_one_is_not(account):
     assert_ledger_proves(account)
 
 
-@pytest.mark.parametrize(("first", "second"), [(ledger.post, ledger.void), (ledger.void, ledger.post), (ledger.post, ledger.post)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(ledger.post, ledger.void), (ledger.void, ledger.post), (ledger.post, ledger.post)]
+)
 def test_a_hold_is_settled_once(account, first, second):
     held = hold(account)
     assert first(held)
@@ -77,7 +79,9 @@ def test_included_credits_go_first_then_prepaid_then_nothing(account):
 
 def test_a_voided_prepaid_hold_comes_back(account):
     ledger.grant_prepaid(account, 1, reference="pack")
-    ledger.change_plan(account, Plan.objects.create(label="None", included_credits=0, requests_per_minute=1, concurrent_requests=1))
+    ledger.change_plan(
+        account, Plan.objects.create(label="None", included_credits=0, requests_per_minute=1, concurrent_requests=1)
+    )
     held = hold(account)
     assert (held.bucket, prepaid(account)) == ("prepaid", 0)
     ledger.void(held)

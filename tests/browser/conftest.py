@@ -32,6 +32,7 @@ def browser() -> Iterator[Browser]:
 def page(request: pytest.FixtureRequest, browser: Browser, server) -> Iterator[Page]:
     """A page on our server; fails the test on any console error, exception or request to another host."""
     context = browser.new_context(viewport=request.param, base_url=server.url)
+    context.set_default_timeout(10_000)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)

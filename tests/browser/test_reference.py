@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
 def test_try_it_out(page: Page, server_key: str):
     page.goto("/api/docs")
     page.get_by_role("button", name="Authorize").first.click()
-    page.locator("section").filter(has_text="x-api-key").get_by_role("textbox").fill(server_key)
-    page.locator(".auth-btn-wrapper").filter(has_text="Authorize").first.get_by_role("button", name="Apply credentials").click()
+    page.locator("#api_key_value").fill(server_key)
+    page.get_by_role("button", name="Apply credentials").first.click()
     page.get_by_role("button", name="Close").last.click()
     operation = page.locator("#operations-Images-removeBackground")
     operation.locator(".opblock-summary-control").click()
@@ -29,7 +29,7 @@ def test_try_it_out(page: Page, server_key: str):
 def test_the_key_is_kept_in_memory_only(page: Page, server_key: str):
     page.goto("/api/docs")
     page.get_by_role("button", name="Authorize").first.click()
-    page.locator("section").filter(has_text="x-api-key").get_by_role("textbox").fill(server_key)
-    page.locator(".auth-btn-wrapper").first.get_by_role("button", name="Apply credentials").click()
+    page.locator("#api_key_value").fill(server_key)
+    page.get_by_role("button", name="Apply credentials").first.click()
     assert page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})") == "{}"
     assert page.context.cookies() == []

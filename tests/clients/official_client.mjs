@@ -1,9 +1,11 @@
 // Calls the unmodified official client, its one hard-coded address redirected to our server, and prints one JSON object
 // per case. Usage: node official_client.mjs SERVER KEY PHOTO
 import fs from "node:fs";
-import axios from "axios";
+import { createRequire } from "node:module";
 import { rembg } from "@remove-background-ai/rembg.js";
 
+// The instance that the client itself uses: it is CommonJS, and `import` would give us another one.
+const axios = createRequire(import.meta.url)("axios");
 const [server, apiKey, photo] = process.argv.slice(2);
 const OFFICIAL = "https://api.rembg.com";
 

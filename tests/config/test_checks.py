@@ -5,7 +5,11 @@ from django.core.checks import run_checks
 
 
 def ids(deploy: bool = True) -> set[str]:
-    return {message.id for message in run_checks(include_deployment_checks=deploy) if message.id and message.id.startswith("config.")}
+    return {
+        message.id
+        for message in run_checks(include_deployment_checks=deploy)
+        if message.id and message.id.startswith("config.")
+    }
 
 
 def test_a_laptop_is_told_that_it_is_one():

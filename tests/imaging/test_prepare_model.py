@@ -35,9 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def two_headed_model() -> bytes:
     """A graph in the manner of u2net: several outputs of which the first is served, the weights among the inputs."""
     rng = np.random.default_rng(7)
-    used, unused = (
-        numpy_helper.from_array(rng.normal(size=(2, 3, 3, 3)).astype("float32"), n) for n in ("used", "unused")
-    )
+    used, unused = (numpy_helper.from_array(rng.normal(size=(2, 3, 3, 3)).astype("float32"), n) for n in ("used", "unused"))
     shape = [1, 3, 8, 8]
     nodes = [
         helper.make_node("Conv", ["picture", "used"], ["side"], pads=[1, 1, 1, 1]),
@@ -80,9 +78,7 @@ class FakeSource:
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "home"))
-    tiny = Weights(
-        "u2net", len(MODEL), hashlib.sha256(MODEL).hexdigest(), "https://release.invalid/u2net.onnx", "w", "m"
-    )
+    tiny = Weights("u2net", len(MODEL), hashlib.sha256(MODEL).hexdigest(), "https://release.invalid/u2net.onnx", "w", "m")
     monkeypatch.setitem(weights.OWN_WEIGHTS, "u2net", tiny)
     return tmp_path / "home"
 

@@ -1,5 +1,6 @@
 """`POST /rmbg`, what a caller gets, against the running product with the real model."""
 
+import contextlib
 import http.client
 import io
 import re
@@ -24,7 +25,7 @@ def test_a_photograph_becomes_a_cutout(server, server_key, photo):
     picture = opened(response)
     assert (picture.format, picture.mode, picture.size) == ("WEBP", "RGBA", (512, 512))
     alpha = np.asarray(picture.getchannel("A"))
-    assert alpha[100:200, 200:300].mean() > 250, "the face is there"
+    assert alpha[100:150, 190:230].mean() > 250, "the face is there"
     assert alpha[5:60, 400:500].mean() < 5, "the background is not"
 
 
@@ -104,12 +105,12 @@ def test_a_body_sent_in_chunks_of_unknown_length(server, server_key, small_png):
         + small_png
         + f"\r\n--{boundary}--\r\n".encode()
     )
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     headers = {"x-api-key": server_key, "Content-Type": f"multipart/form-data; boundary={boundary}"}
-    connection.request("POST", "/rmbg", iter([body[:20], body[20:100], body[100:]]), headers, encode_chunked=True)
-    response = connection.getresponse()
-    assert response.status == 200
-    assert Image.open(io.BytesIO(response.read())).size == (8, 6)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.request("POST", "/rmbg", iter([body[:20], body[20:100], body[100:]]), headers, encode_chunked=True)
+        response = connection.getresponse()
+        assert response.status == 200
+        assert Image.open(io.BytesIO(response.read())).size == (8, 6)
 
 
 def test_accept_of_images_only_still_gets_errors_as_json(server):
@@ -138,7 +139,10 @@ def server_options(server):
 
 
 def test_one_pixel(server, server_key):
-    assert opened(server.rmbg(server_key, files={"image": ("a.png", encoded(Image.new("RGB", (1, 1), "red")))})).size == (1, 1)
+    assert opened(server.rmbg(server_key, files={"image": ("a.png", encoded(Image.new("RGB", (1, 1), "red")))})).size == (
+        1,
+        1,
+    )
 
 
 def test_nothing_secret_in_the_log(server, server_key, small_png):

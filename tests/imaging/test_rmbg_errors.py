@@ -17,7 +17,12 @@ BOUNDARY = "a-boundary-of-the-test"
 
 def post_raw(server: ProductServer, key: str, *parts: bytes) -> requests.Response:
     """Send a hand-written multipart body."""
-    body = b"".join(b"--" + BOUNDARY.encode() + b"\r\n" + part + b"\r\n" for part in parts) + b"--" + BOUNDARY.encode() + b"--\r\n"
+    body = (
+        b"".join(b"--" + BOUNDARY.encode() + b"\r\n" + part + b"\r\n" for part in parts)
+        + b"--"
+        + BOUNDARY.encode()
+        + b"--\r\n"
+    )
     return server.rmbg(key, headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}, data=body)
 
 
@@ -41,7 +46,12 @@ FIELD_PROBLEMS = [
     ("angle", "nan", "invalid_number", "'angle' must be a number, got: 'nan'"),
     ("angle", "500", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
     ("format", "gif", "invalid_format", "Invalid format 'gif'. Allowed formats: PNG, JPEG, WEBP, BMP"),
-    ("bg_color", "#12345", "invalid_color", "Invalid color format '#12345'. Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA"),
+    (
+        "bg_color",
+        "#12345",
+        "invalid_color",
+        "Invalid color format '#12345'. Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA",
+    ),
     ("mask", "maybe", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
     ("expand", "2", "invalid_boolean", "'expand' must be true or false, got: '2'"),
 ]
@@ -109,7 +119,12 @@ INVALID = "File does not appear to be a valid image (invalid file signature)"
 
 @pytest.mark.parametrize(
     "content",
-    [b"hello", encoded(Image.new("RGB", (4, 4)), "GIF"), encoded(Image.new("RGB", (4, 4)), "TIFF"), b"\x89PNG\r\n\x1a\n" + b"x" * 50],
+    [
+        b"hello",
+        encoded(Image.new("RGB", (4, 4)), "GIF"),
+        encoded(Image.new("RGB", (4, 4)), "TIFF"),
+        b"\x89PNG\r\n\x1a\n" + b"x" * 50,
+    ],
     ids=["text", "gif", "tiff", "png signature only"],
 )
 def test_bytes_that_are_no_allowed_picture(server, server_key, content):

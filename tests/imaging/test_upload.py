@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
@@ -39,7 +40,7 @@ class Stream:
 def request(stream: Stream, length: int) -> WSGIRequest:
     made = RequestFactory().post("/rmbg", content_type=f"multipart/form-data; boundary={BOUNDARY}")
     made.META["CONTENT_LENGTH"] = str(length)
-    made._stream = stream
+    made._stream = cast(BinaryIO, stream)
     return made
 
 
@@ -135,7 +136,9 @@ def test_how_clients_name_their_file(disposition, headers, name):
     assert form.picture.name == name
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", HEAD, HEAD + b"cut", b"--" + BOUNDARY.encode() + b"\r\n\r\nno header\r\n"])
+@pytest.mark.parametrize(
+    "body", [b"", b"nonsense", HEAD, HEAD + b"cut", b"--" + BOUNDARY.encode() + b"\r\n\r\nno header\r\n"]
+)
 def test_a_body_that_is_no_form(body):
     with pytest.raises(ApiError) as refusal, read_form(request(Stream(iter([body])), len(body) + 10)):
         pass

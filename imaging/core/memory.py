@@ -1,0 +1,13 @@
+"""Giving memory back to the system."""
+
+import ctypes
+
+
+def trim() -> None:
+    """Return freed memory to the system, where the C library can (glibc); else do nothing.
+
+    glibc keeps what was freed below the top of its heap. After a session of u2net was loaded that is 230 of 470 MB.
+    """
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
