@@ -62,8 +62,8 @@ FORM = {
         "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
         "bg_color": {
             "type": "string",
-            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The subject "
-            "is composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
+            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The "
+            "subject is composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
             "example": "",
         },
         "angle": {
