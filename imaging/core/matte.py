@@ -1,5 +1,6 @@
 """From a picture to its alpha matte: the models."""
 
+import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,6 +109,8 @@ class RembgMatte:
 
     def __init__(self, name: str) -> None:
         """Load (and if need be download) the model that rembg calls `name`; raises ValueError if it knows none."""
+        # Of its imports pymatting has numba compile everything, 50 s on first use, for a refinement that is not used here.
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
         # Costs 1.4 s and 175 MB of imports, which the default model must not pay.
         import rembg
 

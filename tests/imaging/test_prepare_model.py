@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -78,6 +79,7 @@ class FakeSource:
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # the command sets it for its own process, which here is pytest's
     tiny = Weights("u2net", len(MODEL), hashlib.sha256(MODEL).hexdigest(), "https://release.invalid/u2net.onnx", "w", "m")
     monkeypatch.setitem(weights.OWN_WEIGHTS, "u2net", tiny)
     return tmp_path / "home"
@@ -373,12 +375,20 @@ class TestServingGraph:
 
 
 class TestOtherModels:
-    def test_an_unknown_name_lists_the_known_ones(self):
-        message = failure_of("u2nett")
-        assert "no model named 'u2nett'" in message
-        assert "u2net, " in message
-        assert "silueta" in message
-        assert "sam" not in message
+    """rembg's catalogue, faked where it is imported: the real one costs seconds. `TestRembg` looks at that one."""
+
+    @pytest.fixture(autouse=True)
+    def catalogue(self, monkeypatch):
+        def session(download_models=None, local=True):
+            return SimpleNamespace(is_local=lambda: local, download_models=download_models)
+
+        sessions = {name: session() for name in ("u2net", "silueta", "u2net_custom", "ben_custom", "sam")}
+        sessions["withoutbg"] = session(local=False)
+        monkeypatch.setitem(sys.modules, "rembg.sessions", SimpleNamespace(sessions=sessions))
+        return sessions
+
+    def test_an_unknown_name_lists_the_usable_ones(self):
+        assert failure_of("u2nett") == "There is no model named 'u2nett'. The names are: silueta, u2net."
 
     @pytest.mark.parametrize(
         ("name", "reason"),
@@ -387,14 +397,14 @@ class TestOtherModels:
     def test_what_a_name_alone_cannot_serve_is_refused(self, name, reason):
         assert reason in failure_of(name)
 
-    def test_rembg_fetches_the_others_once(self, monkeypatch):
+    def test_rembg_fetches_the_others_once(self, catalogue):
         fetched = []
 
         def download_models():
             fetched.append("silueta")
             weights_path("silueta").write_bytes(b"weights")
 
-        self.fake_session(monkeypatch, download_models)
+        catalogue["silueta"].download_models = download_models
         prepare_model("silueta")
         assert weights_ready("silueta")
         assert serving_path("silueta").read_bytes() == b"weights"
@@ -406,55 +416,82 @@ class TestOtherModels:
         [
             (requests.ConnectionError("a paragraph\nof detail"), "Check the network"),
             (ValueError("MD5 hash of downloaded file\ndoes not match"), "does not match"),
+            (ImportError("pip install\nanother package"), "another package"),
             (OSError(errno.ENOSPC, "No space left on device"), "Not enough disk space"),
         ],
     )
-    def test_what_goes_wrong_in_rembg_is_told_in_a_line(self, monkeypatch, fault, text):
+    def test_what_goes_wrong_in_rembg_is_told_in_a_line(self, catalogue, fault, text):
         def download_models():
             raise fault
 
-        self.fake_session(monkeypatch, download_models)
+        catalogue["silueta"].download_models = download_models
         assert text in failure_of("silueta")
 
-    @staticmethod
-    def fake_session(monkeypatch, download_models):
-        from rembg.sessions import sessions
 
-        fake = SimpleNamespace(is_local=lambda: True, download_models=download_models)
-        monkeypatch.setitem(sessions, "silueta", fake)
+class TestRembg:
+    """What is copied from rembg, or assumed of it, against the installed rembg: in a process of its own (see above)."""
 
-
-class TestFolder:
-    @pytest.mark.parametrize(
-        "environment",
-        [
-            {},
-            {"U2NET_HOME": "/srv/u2net"},
-            {"U2NET_HOME": "~/u2net"},
-            {"XDG_DATA_HOME": "/srv/data"},
-            {"REMBG_HOME": "/srv/rembg"},
-            {"REMBG_HOME": "/srv/rembg", "XDG_DATA_HOME": "/srv/data"},
-            {"REMBG_HOME": "/srv/rembg", "U2NET_HOME": "/srv/u2net"},
-        ],
-        ids=lambda environment: ",".join(environment) or "nothing set",
+    ENVIRONMENTS: tuple[dict[str, str], ...] = (
+        {},
+        {"U2NET_HOME": "/srv/u2net"},
+        {"U2NET_HOME": "~/u2net"},
+        {"XDG_DATA_HOME": "/srv/data"},
+        {"REMBG_HOME": "/srv/rembg"},
+        {"REMBG_HOME": "/srv/rembg", "XDG_DATA_HOME": "/srv/data"},
+        {"REMBG_HOME": "/srv/rembg", "U2NET_HOME": "/srv/u2net"},
     )
-    def test_is_the_one_that_rembg_uses(self, monkeypatch, environment):
-        from rembg.sessions.u2net import U2netSession
+    SCRIPT = """
+        import json, os, sys
+        from rembg.sessions import sessions
+        from imaging.core import preparation
 
-        for name in ("U2NET_HOME", "XDG_DATA_HOME", "REMBG_HOME"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        assert str(weights.model_home()) == U2netSession.rembg_home()
-        assert str(weights.legacy_home()) == U2netSession.legacy_home()
+        u2net = sessions["u2net"]
 
-    def test_the_copy_that_rembg_prefers_is_the_one_used(self, home):
-        from rembg.sessions.u2net import U2netSession
+        def folders(environment):
+            for name in ("U2NET_HOME", "XDG_DATA_HOME", "REMBG_HOME"):
+                os.environ.pop(name, None)
+            os.environ.update(environment)
+            return [u2net.rembg_home(), u2net.legacy_home()]
 
-        (home / "models" / "u2net").mkdir(parents=True)
-        for path in (home / "u2net.onnx", home / "models" / "u2net" / "u2net.onnx"):
-            path.write_bytes(b"weights")
-            assert str(weights_path("u2net")) == U2netSession.resolve_existing("u2net.onnx") == str(path)
+        def preferred(home, files):
+            os.environ["U2NET_HOME"] = home
+            for file in files:
+                os.makedirs(os.path.dirname(file), exist_ok=True)
+                open(file, "w").close()
+                yield u2net.resolve_existing("u2net.onnx")
+
+        environments, home, files = json.load(sys.stdin)
+        json.dump({
+            "folders": [folders(environment) for environment in environments],
+            "preferred": list(preferred(home, files)),
+            "usable": [name for name, session in sessions.items() if not preparation._refusal(name, session)],
+        }, sys.stdout)
+    """
+
+    def test_agrees_on_folders_precedence_and_names(self, home, monkeypatch):
+        files = [str(home / "u2net.onnx"), str(home / "models" / "u2net" / "u2net.onnx")]
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(self.SCRIPT)],
+            input=json.dumps([self.ENVIRONMENTS, str(home), files]),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rembg = json.loads(done.stdout)
+
+        assert rembg["preferred"] == files  # the newer place wins once both are there …
+        assert str(weights_path("u2net")) == files[1]  # … and here too
+        Path(files[1]).unlink()
+        assert str(weights_path("u2net")) == files[0]
+        assert {"u2net", "u2netp", "silueta", "isnet-general-use", "birefnet-general"} <= set(rembg["usable"])
+        assert not {"sam", "u2net_custom", "dis_custom", "ben_custom", "withoutbg"} & set(rembg["usable"])
+        for environment, folders in zip(self.ENVIRONMENTS, rembg["folders"], strict=True):
+            for name in ("U2NET_HOME", "XDG_DATA_HOME", "REMBG_HOME"):
+                monkeypatch.delenv(name, raising=False)
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            assert [str(weights.model_home()), str(weights.legacy_home())] == folders, environment
 
 
 class TestWheelSource:

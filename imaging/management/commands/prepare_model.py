@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ class Command(BaseCommand):
         parser.add_argument("name", nargs="?", help="a model of rembg's catalogue (default: IMAGING_MODEL)")
 
     def handle(self, *args: Any, name: str | None, **options: Any) -> None:
+        # rembg's import has numba compile all of pymatting, 50 s and 530 MB the first time. Nothing here computes.
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
         model = name or str(getattr(settings, "IMAGING_MODEL", "u2net"))
         try:
             prepare(model, self._say)
