@@ -21,7 +21,7 @@ from config.request_body import DRAIN_BYTES, UNKNOWN_LENGTH
 from imaging.core.checks import MAX_BYTES
 
 FIELD = "image"
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 256 * 1024
 # Up to here a picture stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
 MEMORY_BYTES = 1024**2
 # No option's value is anywhere near this long. What is longer is cut, and refused by the option's own check.
