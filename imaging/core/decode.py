@@ -1,0 +1,169 @@
+"""From an uploaded file to upright RGB or RGBA pixels and the colour profile that goes with them."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+
+from imaging.core.headers import INVALID_IMAGE, ImageHeader, open_lazily
+from imaging.core.problems import ImageRefused
+
+_TRANSPOSE_BY_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """Upright pixels, mode RGB or RGBA, without metadata, and their ICC profile (an RGB one) byte for byte, or None."""
+
+    pixels: Image.Image
+    icc_profile: bytes | None
+
+
+def decode(file: BinaryIO, header: ImageHeader) -> DecodedImage:
+    """Decode the picture, or the first frame of an animation; raises ImageRefused if it is not what `header` says."""
+    with _refusing_failures():
+        source, raw_mode = _load(file, header)
+        profile = _usable_profile(source.info.get("icc_profile"))
+        pixels = _to_rgb(source, raw_mode, profile)
+        del source
+        pixels = _upright(pixels, header.orientation)
+    pixels.info = {}
+    return DecodedImage(pixels, profile if _colour_space(profile) == b"RGB " else None)
+
+
+@contextmanager
+def _refusing_failures() -> Iterator[None]:
+    try:
+        yield
+    except (ImageRefused, MemoryError):
+        raise
+    except Exception as error:
+        # Broken data makes Pillow's decoders raise anything at all (see open_lazily), and only Pillow runs in here.
+        raise ImageRefused(INVALID_IMAGE) from error
+
+
+def _load(file: BinaryIO, header: ImageHeader) -> tuple[Image.Image, str]:
+    """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
+    source = open_lazily(file, header.format)
+    if source.size != (header.width, header.height):
+        raise ImageRefused(INVALID_IMAGE)
+    raw_mode = _raw_mode(source)
+    source.load()
+    if source.size != (header.width, header.height):
+        raise ImageRefused(INVALID_IMAGE)
+    # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
+    return source._new(source.im), raw_mode
+
+
+def _raw_mode(source: ImageFile.ImageFile) -> str:
+    """For example `L;4` or `RGB;16B`; empty where the decoder has none (WebP)."""
+    if not source.tile:
+        return ""
+    args = source.tile[0].args
+    return str(args[0]) if isinstance(args, tuple) and args else str(args)
+
+
+# Profiles that a JPEG can hold are below 16 MB, real ones below 4 MB.
+_MAX_PROFILE_BYTES = 8 * 1024 * 1024
+_PROFILE_HEADER_BYTES = 128
+
+
+def _usable_profile(profile: object) -> bytes | None:
+    if isinstance(profile, bytes) and _PROFILE_HEADER_BYTES <= len(profile) <= _MAX_PROFILE_BYTES:
+        return profile
+    return None
+
+
+def _colour_space(profile: bytes | None) -> bytes:
+    """The signature of the colour space that `profile` describes: `RGB `, `GRAY`, `CMYK` ... (ICC.1:2022, 7.2.6)."""
+    return profile[16:20] if profile else b""
+
+
+def _to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Image.Image:
+    """`image` as RGB, or RGBA if it has any transparency, even if unused."""
+    if image.mode in ("1", "L", "LA", "I", "I;16"):
+        return _grey_to_rgb(image, raw_mode, profile)
+    if image.mode == "CMYK":
+        return _through_profile(image, profile, b"CMYK")
+    if image.mode == "RGB" and "transparency" in image.info:
+        image.info["transparency"] = _rgb_transparency(image.info["transparency"], raw_mode)
+        return image.convert("RGBA")
+    if image.mode in ("RGB", "RGBA"):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _rgb_transparency(color: tuple[int, int, int], raw_mode: str) -> tuple[int, int, int]:
+    # Pillow keeps the high byte of 16-bit samples, but all of the transparent colour. So do we with the colour, and
+    # accept that its closest neighbours become transparent too.
+    shift = 8 if "16" in raw_mode else 0
+    red, green, blue = (sample >> shift & 0xFF for sample in color)
+    return red, green, blue
+
+
+def _grey_to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Image.Image:
+    alpha = _grey_alpha(image, raw_mode)
+    grey = image.getchannel("L") if image.mode == "LA" else _eight_bit_grey(image)
+    pixels = _through_profile(grey, profile, b"GRAY")
+    if alpha is not None:
+        pixels.putalpha(alpha)
+    return pixels
+
+
+def _eight_bit_grey(image: Image.Image) -> Image.Image:
+    if image.mode not in ("I", "I;16"):
+        return image.convert("L")
+    # convert("L") would clip at 255 what goes up to 65535.
+    return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
+
+
+# PNG gives the transparent grey in the file's own samples, which Pillow has scaled up to 8 bits.
+_GREY_SCALE = {"L;2": 85, "L;4": 17}
+
+
+def _grey_alpha(image: Image.Image, raw_mode: str) -> Image.Image | None:
+    """The alpha of a grey picture: its own band, or made from its one transparent grey; None if it has neither."""
+    if image.mode == "LA":
+        return image.getchannel("A")
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        return None
+    if image.mode in ("I", "I;16"):
+        return Image.fromarray(np.where(np.asarray(image) == transparent, 0, 255).astype(np.uint8))
+    value = transparent * _GREY_SCALE.get(raw_mode, 1) & 0xFF
+    return image.convert("L").point([0 if grey == value else 255 for grey in range(256)])
+
+
+def _through_profile(image: Image.Image, profile: bytes | None, space: bytes) -> Image.Image:
+    """`image` (L or CMYK) in sRGB by its own profile if that is one of `space`, else by the plain formula."""
+    if profile is not None and _colour_space(profile) == space:
+        try:
+            return _to_srgb(image, profile)
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # A broken profile is as good as none.
+    return image.convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    if converted is None:
+        raise ValueError("the profile could not be applied")
+    return converted
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    method = _TRANSPOSE_BY_ORIENTATION.get(orientation)
+    return image if method is None else image.transpose(method)
