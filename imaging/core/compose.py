@@ -1,0 +1,187 @@
+"""From pixels and matte to the picture that is delivered.
+
+Every step takes its picture over: it may change it in place, or close it once it has made another one. Use only what a
+step returns. So at 100 megapixels (400 MB in Pillow) no more than two canvases are alive at any time. For the same
+reason the steps that need a copy in another mode work in horizontal strips.
+"""
+
+import math
+
+from PIL import Image, ImageChops
+
+from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
+from imaging.core.options import RGBA, CutoutOptions
+from imaging.core.strips import strips
+
+WHITE: RGBA = (255, 255, 255, 255)
+_FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
+_OPAQUE = 255
+
+_TRANSPOSE_BY_QUARTER_TURNS = {
+    1: Image.Transpose.ROTATE_90,
+    2: Image.Transpose.ROTATE_180,
+    3: Image.Transpose.ROTATE_270,
+}
+
+# Bicubic interpolation looks at two pixels on either side.
+_BICUBIC_SUPPORT = 2
+# Lanczos looks at three (source) pixels on either side.
+_LANCZOS_SUPPORT = 3
+
+
+def compose_cutout(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Image.Image:
+    """Cut `image` (RGB or RGBA) out along `matte` (L, same size), rotate, resize and put it on its background.
+
+    The result is RGBA, or RGB where nothing can be transparent. Takes both pictures over.
+    """
+    cutout = apply_matte(image, matte)
+    cutout = rotate(cutout, options.angle, options.expand)
+    cutout = resize(cutout, fitted_size(cutout.size, options.width, options.height, options.exact_resize))
+    for color in _background_layers(options):
+        fill_background(cutout, color)
+        if color[3] == _OPAQUE:
+            return without_alpha(cutout)
+    return cutout
+
+
+def _background_layers(options: CutoutOptions) -> list[RGBA]:
+    """What goes behind the cutout, the nearest first; only the last can be opaque."""
+    layers = [] if options.background is None else [options.background]
+    if options.format in _FORMATS_WITHOUT_ALPHA:
+        layers.append(WHITE)
+    return layers
+
+
+def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Image.Image:
+    """The alpha that compose_cutout would give, as a grey picture (L). Takes both pictures over."""
+    mask = effective_alpha(image, matte)
+    image.close()
+    mask = rotate(mask, options.angle, options.expand)
+    return resize(mask, fitted_size(mask.size, options.width, options.height, options.exact_resize))
+
+
+def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
+    """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA, in place. Takes both pictures over."""
+    alpha = effective_alpha(image, matte)
+    # On RGB this uses the storage of the fourth, unused, byte of each pixel.
+    image.putalpha(alpha)
+    clear_transparent(image, alpha)
+    alpha.close()
+    return image
+
+
+def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
+    """`matte` multiplied with the alpha that `image` brings along. Takes the matte over."""
+    if image.mode != "RGBA":
+        return matte
+    own = image.getchannel("A")
+    product = ImageChops.multiply(own, matte)
+    own.close()
+    matte.close()
+    return product
+
+
+def clear_transparent(image: Image.Image, alpha: Image.Image) -> None:
+    """Make the pixels of `image` (RGBA) whose `alpha` (L) is zero 0,0,0,0, in place.
+
+    Else the file would hold the removed background, invisible but there, and bigger for it.
+    """
+    transparent = alpha.point([_OPAQUE] + [0] * 255)
+    image.paste((0, 0, 0, 0), mask=transparent)
+
+
+def rotate(image: Image.Image, angle: float, expand: bool) -> Image.Image:
+    """Rotate `image` (RGBA or L) counter-clockwise by `angle` degrees about its centre, to rotated_size().
+
+    Bared canvas is transparent (RGBA) or black (L). Multiples of 90 degrees keep every pixel as it is; other angles are
+    interpolated (bicubic) with premultiplied alpha, so that transparent pixels lend no colour to the edges.
+    """
+    size = rotated_size(image.size, angle, expand)
+    turns = quarter_turns(angle)
+    if turns is None:
+        return _rotate_freely(image, angle, size)
+    if turns == 0:
+        return image
+    turned = image.transpose(_TRANSPOSE_BY_QUARTER_TURNS[turns])
+    image.close()
+    return _centred(turned, size)
+
+
+def _centred(image: Image.Image, size: Size) -> Image.Image:
+    """`image` cropped and padded to `size` about its centre."""
+    if image.size == size:
+        return image
+    canvas = Image.new(image.mode, size)
+    canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    image.close()
+    return canvas
+
+
+def _rotate_freely(image: Image.Image, angle: float, size: Size) -> Image.Image:
+    source = _premultiplied_with_border(image, _BICUBIC_SUPPORT)
+    mode = image.mode
+    image.close()
+    a, b, c, d, e, f = _rotation(angle, source.size, size)
+    canvas = Image.new(mode, size)
+    for top, bottom in strips(size):
+        matrix = (a, b, b * top + c, d, e, e * top + f)
+        strip_size = (size[0], bottom - top)
+        strip = source.transform(strip_size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+        canvas.paste(strip.convert(mode), (0, top))
+    return canvas
+
+
+def _premultiplied_with_border(image: Image.Image, border: int) -> Image.Image:
+    """`image` with premultiplied alpha (an L is as it is) in a transparent border, which smooths its rotated edge."""
+    mode = _premultiplied(image.mode)
+    canvas = Image.new(mode, (image.width + 2 * border, image.height + 2 * border))
+    for top, bottom in strips(image.size):
+        canvas.paste(image.crop((0, top, image.width, bottom)).convert(mode), (border, border + top))
+    return canvas
+
+
+def _premultiplied(mode: str) -> str:
+    return "RGBa" if mode == "RGBA" else mode
+
+
+def _rotation(angle: float, source: Size, target: Size) -> tuple[float, float, float, float, float, float]:
+    """The affine map (a b c / d e f) from a point of the target to one of the source, the centres coinciding."""
+    radians = math.radians(angle)
+    cos, sin = math.cos(radians), math.sin(radians)
+    x, y = target[0] / 2, target[1] / 2
+    return cos, -sin, source[0] / 2 - cos * x + sin * y, sin, cos, source[1] / 2 - sin * x - cos * y
+
+
+def resize(image: Image.Image, size: Size) -> Image.Image:
+    """`image` (RGBA or L) resampled (Lanczos, premultiplied) to `size`; itself if it has that size already."""
+    if image.size == size:
+        return image
+    canvas = Image.new(image.mode, size)
+    scale = image.height / size[1]
+    for top, bottom in strips((max(size[0], image.width), size[1]), stretch=scale):
+        canvas.paste(_resized_rows(image, size[0], top * scale, bottom * scale, bottom - top), (0, top))
+    image.close()
+    return canvas
+
+
+def _resized_rows(image: Image.Image, width: int, top: float, bottom: float, height: int) -> Image.Image:
+    """The rows from `top` to `bottom` of `image`, resampled to `width` x `height`, seamless with their neighbours."""
+    margin = math.ceil(_LANCZOS_SUPPORT * max(1.0, (bottom - top) / height)) + 1
+    first, last = max(0, math.floor(top) - margin), min(image.height, math.ceil(bottom) + margin)
+    rows = image.crop((0, first, image.width, last)).convert(_premultiplied(image.mode))
+    box = (0, top - first, image.width, min(bottom - first, last - first))
+    return rows.resize((width, height), Image.Resampling.LANCZOS, box).convert(image.mode)
+
+
+def fill_background(image: Image.Image, color: RGBA) -> None:
+    """Composite `image` (RGBA) over `color`, in place. Where both are translucent the result is."""
+    for top, bottom in strips(image.size):
+        strip = image.crop((0, top, image.width, bottom))
+        image.paste(Image.alpha_composite(Image.new("RGBA", strip.size, color), strip), (0, top))
+
+
+def without_alpha(image: Image.Image) -> Image.Image:
+    """`image` (RGBA, all opaque) as RGB. Takes the picture over."""
+    opaque = image.convert("RGB")
+    image.close()
+    return opaque
