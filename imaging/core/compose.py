@@ -6,12 +6,12 @@ reason the steps that need a copy in another mode work in horizontal strips.
 """
 
 import math
-from collections.abc import Iterator
 
 from PIL import Image, ImageChops
 
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
+from imaging.core.strips import strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
@@ -23,8 +23,6 @@ _TRANSPOSE_BY_QUARTER_TURNS = {
     3: Image.Transpose.ROTATE_270,
 }
 
-# 16 MB as RGBA: far less than a large canvas, far more than the overhead of a strip.
-_STRIP_PIXELS = 4 * 1024 * 1024
 # Bicubic interpolation looks at two pixels on either side.
 _BICUBIC_SUPPORT = 2
 # Lanczos looks at three (source) pixels on either side.
@@ -125,7 +123,7 @@ def _rotate_freely(image: Image.Image, angle: float, size: Size) -> Image.Image:
     image.close()
     a, b, c, d, e, f = _rotation(angle, source.size, size)
     canvas = Image.new(mode, size)
-    for top, bottom in _strips(size):
+    for top, bottom in strips(size):
         matrix = (a, b, b * top + c, d, e, e * top + f)
         strip_size = (size[0], bottom - top)
         strip = source.transform(strip_size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
@@ -137,7 +135,7 @@ def _premultiplied_with_border(image: Image.Image, border: int) -> Image.Image:
     """`image` with premultiplied alpha (an L is as it is) in a transparent border, which smooths its rotated edge."""
     mode = _premultiplied(image.mode)
     canvas = Image.new(mode, (image.width + 2 * border, image.height + 2 * border))
-    for top, bottom in _strips(image.size):
+    for top, bottom in strips(image.size):
         canvas.paste(image.crop((0, top, image.width, bottom)).convert(mode), (border, border + top))
     return canvas
 
@@ -160,7 +158,7 @@ def resize(image: Image.Image, size: Size) -> Image.Image:
         return image
     canvas = Image.new(image.mode, size)
     scale = image.height / size[1]
-    for top, bottom in _strips((max(size[0], image.width), size[1]), stretch=scale):
+    for top, bottom in strips((max(size[0], image.width), size[1]), stretch=scale):
         canvas.paste(_resized_rows(image, size[0], top * scale, bottom * scale, bottom - top), (0, top))
     image.close()
     return canvas
@@ -177,7 +175,7 @@ def _resized_rows(image: Image.Image, width: int, top: float, bottom: float, hei
 
 def fill_background(image: Image.Image, color: RGBA) -> None:
     """Composite `image` (RGBA) over `color`, in place. Where both are translucent the result is."""
-    for top, bottom in _strips(image.size):
+    for top, bottom in strips(image.size):
         strip = image.crop((0, top, image.width, bottom))
         image.paste(Image.alpha_composite(Image.new("RGBA", strip.size, color), strip), (0, top))
 
@@ -187,11 +185,3 @@ def without_alpha(image: Image.Image) -> Image.Image:
     opaque = image.convert("RGB")
     image.close()
     return opaque
-
-
-def _strips(size: Size, stretch: float = 1.0) -> Iterator[tuple[int, int]]:
-    """(top, bottom) of strips of about _STRIP_PIXELS that cover `size`; each row costs `stretch` rows, if over 1."""
-    width, height = size
-    rows = max(1, int(_STRIP_PIXELS / (width * max(1.0, stretch))))
-    for top in range(0, height, rows):
-        yield top, min(top + rows, height)

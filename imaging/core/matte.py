@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
-from imaging.core.memory import trim
+from imaging.core.memory import is_large, trim
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,9 +17,6 @@ Floats = npt.NDArray[np.float32]
 _INPUT_SIZE = (320, 320)
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _STD = np.array((0.229, 0.224, 0.225), np.float32)
-
-# From here on the memory that inference leaves behind (230 MB) matters more than the 0.04 s it takes to free it.
-_LARGE_PIXELS = 24_000_000
 
 
 class MatteModel(Protocol):
@@ -54,11 +51,14 @@ class OnnxU2Net:
 
     def predict(self, image: Image.Image) -> Image.Image:
         """See MatteModel."""
-        response = self._run(_normalised(_shrunk(image)), image.width * image.height >= _LARGE_PIXELS)
+        response = self._run(_normalised(_shrunk(image)), give_memory_back=is_large(image.size))
         return _matte(response).resize(image.size, Image.Resampling.LANCZOS)
 
-    def _run(self, batch: Floats, give_memory_back: bool) -> Floats:
-        """The network's answer (320, 320) to one picture (1, 3, 320, 320)."""
+    def _run(self, batch: Floats, *, give_memory_back: bool) -> Floats:
+        """The network's answer (320, 320) to one picture (1, 3, 320, 320).
+
+        Giving back the memory of a run, 230 MB, takes 0.04 s of its 0.4 s.
+        """
         options = ort.RunOptions()
         if give_memory_back:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")

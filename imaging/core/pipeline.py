@@ -11,6 +11,7 @@ from imaging.core.decode import decode
 from imaging.core.encode import MEDIA_TYPES, encode
 from imaging.core.headers import ImageHeader
 from imaging.core.matte import MatteModel
+from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
 
 
@@ -41,6 +42,9 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
     with _timed(timings, "compose"):
         compose = compose_mask if options.mask else compose_cutout
         picture = compose(decoded.pixels, matte, options)
+        if is_large(picture.size):
+            # Encoding is the peak: let it not come on top of what composing has left.
+            trim()
     with _timed(timings, "encode"):
         # A matte has no colours that a profile could describe.
         data = encode(picture, options.format, None if options.mask else decoded.icc_profile)
