@@ -16,7 +16,7 @@ worker_class = "gthread"
 keepalive = 75
 # A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
-graceful_timeout = 120
+graceful_timeout = 150
 # Nobody asked for a control socket in the home folder.
 control_socket_disable = True
 # Requests are logged by config.access_log, in the product's own format.

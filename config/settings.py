@@ -168,7 +168,7 @@ IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)
 # Requests that may wait for a slot, and for how long, before they are told to come back later.
 IMAGING_QUEUE_SIZE = at_least("IMAGING_QUEUE_SIZE", default=32, minimum=0)
-IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=60, minimum=1)
+IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1)
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 

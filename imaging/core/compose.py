@@ -15,6 +15,8 @@ from imaging.core.strips import strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
+# WebP's encoder gives transparent pixels colours of its own choice (see imaging.core.webp).
+_FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
 _OPAQUE = 255
 
 _TRANSPOSE_BY_QUARTER_TURNS = {
@@ -41,6 +43,8 @@ def compose_cutout(image: Image.Image, matte: Image.Image, options: CutoutOption
         fill_background(cutout, color)
         if color[3] == _OPAQUE:
             return without_alpha(cutout)
+    if options.format in _FORMATS_THAT_KEEP_HIDDEN_COLOURS:
+        clear_transparent(cutout)
     return cutout
 
 
@@ -65,7 +69,6 @@ def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
     alpha = effective_alpha(image, matte)
     # On RGB this uses the storage of the fourth, unused, byte of each pixel.
     image.putalpha(alpha)
-    clear_transparent(image, alpha)
     alpha.close()
     return image
 
@@ -81,12 +84,12 @@ def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
     return product
 
 
-def clear_transparent(image: Image.Image, alpha: Image.Image) -> None:
-    """Make the pixels of `image` (RGBA) whose `alpha` (L) is zero 0,0,0,0, in place.
+def clear_transparent(image: Image.Image) -> None:
+    """Make the pixels of `image` (RGBA) whose alpha is zero 0,0,0,0, in place.
 
     Else the file would hold the removed background, invisible but there, and bigger for it.
     """
-    transparent = alpha.point([_OPAQUE] + [0] * 255)
+    transparent = image.getchannel("A").point([_OPAQUE] + [0] * 255)
     image.paste((0, 0, 0, 0), mask=transparent)
 
 
