@@ -72,7 +72,7 @@ class ProductServer:
     ) -> requests.Response:
         """POST /rmbg with requests' own arguments."""
         credential = {"x-api-key": key} if key else {}
-        return requests.post(f"{self.url}/rmbg", headers={**credential, **(headers or {})}, timeout=120, **kwargs)  # type: ignore[arg-type]
+        return requests.post(f"{self.url}/rmbg", headers={**credential, **(headers or {})}, timeout=300, **kwargs)  # type: ignore[arg-type]
 
     def _env(self) -> dict[str, str]:
         inherited = {

@@ -23,6 +23,8 @@ UPRIGHT = 1
 _FIRST_SIDEWAYS = 5
 # A picture of 50 MB has a few thousand chunks; one made of empty chunks only would keep us busy for seconds.
 _MAX_CHUNKS = 20_000
+# Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 500 bytes are nobody's photograph.
+_MAX_PNG_CHUNKS = 100_000
 _MAX_EXIF_BYTES = 1024 * 1024
 
 
@@ -49,6 +51,8 @@ def read_header(file: BinaryIO) -> ImageHeader:
     if format == "WEBP":
         width, height = _webp_size(start)
         return ImageHeader(format, width, height, _orientation(_webp_exif(file)))
+    if format == "PNG":
+        _check_png_profiles(file)
     image = open_lazily(file, format)
     exif = _png_exif(file) if format == "PNG" else image.info.get("exif", b"")
     return ImageHeader(format, *image.size, _orientation(exif))
@@ -95,6 +99,15 @@ def _webp_size(start: bytes) -> tuple[int, int]:
         bits = int.from_bytes(start[21:25], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     raise ImageRefused(INVALID_IMAGE)
+
+
+def _check_png_profiles(file: BinaryIO) -> None:
+    """Refuse a PNG with several colour profiles: the format allows one, and each that Pillow unpacks may take 8 MiB."""
+    profiles = 0
+    for number, (name, _) in enumerate(_png_chunks(file)):
+        profiles += name == b"iCCP"
+        if profiles > 1 or number > _MAX_PNG_CHUNKS:
+            raise ImageRefused(INVALID_IMAGE)
 
 
 def _webp_exif(file: BinaryIO) -> bytes:

@@ -1,7 +1,9 @@
 import io
 import struct
+import zlib
 
 import pytest
+from PIL import Image
 
 from imaging.core.checks import MAX_BYTES, ImageHeader, check_image
 from tests.imaging.core.pictures import bmp, check, exif, file_bytes, photo, png, png_chunk
@@ -184,3 +186,13 @@ def test_it_reads_from_the_start_wherever_the_file_stands():
     file.seek(17)
     header, _ = check_image(file, name="x.webp", size=len(data))
     assert header == ImageHeader("WEBP", 64, 48, 3)
+
+
+def test_a_png_that_unpacks_one_profile_after_another_is_refused():
+    """A few kB each in the file, 8 MB each unpacked, thousands of them in 50 MB: minutes of work before any queue."""
+    profile = png_chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(4 * 1024 * 1024)))
+    plain = file_bytes(Image.new("RGB", (4, 4)), "PNG")
+    header, rest = plain[:33], plain[33:]
+    assert accepted(header + profile + rest)
+    assert refused(header + profile * 2 + rest) == [("invalid_image", INVALID)]
+    assert refused(header + png_chunk(b"tEXt", b"a\0b") * 100_100 + rest) == [("invalid_image", INVALID)]
