@@ -89,7 +89,7 @@ class ProductServer:
             try:
                 if requests.get(f"{self.url}/readyz", timeout=5).ok:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.05)
         raise AssertionError(f"not ready after {READY_SECONDS} s:\n{self.log.read_text()}")
