@@ -63,7 +63,7 @@ class UserTokenView(ApiView):
         description="For pages of this site: needs the session's cookie and the `X-CSRFToken` header. The token ends early "
         "when the user is deactivated or changes the password.",
         request=None,
-        auth=[{"Session": []}],
+        auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
         responses={
             200: OpenApiResponse(UserTokenSerializer, "A fresh token."),
             401: errors("Nobody is logged in.", not_logged_in()),
