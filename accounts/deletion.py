@@ -1,7 +1,6 @@
 """Deleting an account: it stops working at once, and what identifies a person goes; billing's rows stay."""
 
 from collections.abc import Callable
-from functools import partial
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -41,7 +40,11 @@ def delete_account(user: User) -> None:
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     _anonymise(user)
-    transaction.on_commit(partial(remove_sessions.delay, user.pk), robust=True)
+
+    def queue() -> None:
+        remove_sessions.delay(user.pk)
+
+    transaction.on_commit(queue, robust=True)
 
 
 def _anonymise(user: User) -> None:

@@ -1,7 +1,6 @@
 """Mail to customers. Each is written once, as text; its HTML is the same text in a plain frame."""
 
 import re
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -21,8 +20,11 @@ def send(template_prefix: str, to: str, context: dict[str, Any]) -> None:
     text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
     html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
     mail = {"to": to, "subject": subject, "text": text, "html": html}
-    # What a mail says is between us and its reader: no copy of it in the worker's log or events.
-    queue = partial(deliver_mail.apply_async, kwargs=mail, argsrepr="()", kwargsrepr="{…}")
+
+    def queue() -> None:
+        # What a mail says is between us and its reader: no copy of it in the worker's log or events.
+        deliver_mail.apply_async(kwargs=mail, kwargsrepr="{…}")
+
     transaction.on_commit(queue, robust=True)
 
 

@@ -300,7 +300,8 @@ LOGGING = {
             "rename_fields": {"levelname": "level", "name": "logger"},
             "timestamp": "time",
             # Django attaches the request, whose text is its whole address: a careless caller's key may stand there.
-            "reserved_attrs": [*RESERVED_ATTRS, "request"],
+            # Celery attaches a task's arguments as `data`: the text of a mail, with the link in it, is one.
+            "reserved_attrs": [*RESERVED_ATTRS, "request", "data"],
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]}},
