@@ -54,6 +54,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         access_log.note(request._request, user=key.user.public_id, key=key.prefix)
         check_verified(key.user)
         key.record_use()
+        key.remember()
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -93,8 +94,8 @@ def check_one_credential(request: HttpRequest) -> None:
 
 
 def get_live_key(parsed: KeyText) -> ApiKey:
-    """The live key of an active owner, in one query. Raises ApiError 401."""
-    key = ApiKey.objects.select_related("user").filter(lookup=parsed.lookup).first()
+    """The live key of an active owner, in at most one query. Raises ApiError 401."""
+    key = ApiKey.find(parsed.lookup)
     matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
     if key is None or not matches or not key.is_live or not key.user.is_active:
         raise invalid_key()

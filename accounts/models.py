@@ -4,17 +4,24 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts.keys import ALPHABET, LOOKUP_LENGTH, KeyText, new_key
+from accounts import key_cache
+from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
+from config.errors import ApiError
 
 # Writing the time of last use on every request would make a hot row of every busy key.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+MAX_LIVE_KEYS = 20
+# All that a call needs to know of its key and the key's owner.
+KEY_FACTS = ["id", "user_id", "lookup", "digest", "expires_at", "revoked_at", "last_used_at", "monthly_credit_cap"]
+USER_FACTS = ["id", "public_id", "is_active", "email_verified_at"]
 
 
 def new_public_id() -> str:
@@ -40,22 +47,30 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Make an account with every right, its address taken for verified."""
-        fields.setdefault("email_verified_at", timezone.now())
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        user = self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+        user.verify_email()
+        return user
+
+
+class Language(models.TextChoices):
+    """Languages of the pages."""
+
+    ENGLISH = "en", "English"
+    ARABIC = "ar", "العربية"
 
 
 class User(AbstractBaseUser, PermissionsMixin):
     """An account, known by its e-mail address.
 
     Addresses are stored in lower case. `email_verified_at` is the one record of verification that requests are judged
-    by; None means not verified.
+    by; None means not verified. allauth's EmailAddress, by which people log in and are sent mail, follows it.
     """
 
     public_id = models.CharField(max_length=24, unique=True, default=new_public_id, editable=False)
     email = models.EmailField("e-mail address", max_length=254, unique=True)
     email_verified_at = models.DateTimeField(null=True, blank=True)
     name = models.CharField(max_length=150, blank=True)
-    language = models.CharField(max_length=10, default="en")
+    language = models.CharField(max_length=10, choices=Language.choices, default=Language.ENGLISH)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
@@ -76,11 +91,27 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().clean()
         self.email = self.email.strip().lower()
 
+    @transaction.atomic
     def verify_email(self) -> None:
-        """Record that the address is the user's own. Verifying twice keeps the first time."""
+        """Record that the address is the user's own, here and for log-in. Verifying twice keeps the first time."""
+        # An address that waits for its own verification must not stay behind as a second primary one.
+        EmailAddress.objects.filter(user=self, primary=True).exclude(email=self.email).update(primary=False)
+        EmailAddress.objects.update_or_create(user=self, email=self.email, defaults={"verified": True, "primary": True})
         if self.email_verified_at is None:
             self.email_verified_at = timezone.now()
             self.save(update_fields=["email_verified_at"])
+
+    def set_active(self, active: bool) -> None:
+        """Let the user in, or shut out every session, token and key at once. Nothing is lost."""
+        self.is_active = active
+        self.save(update_fields=["is_active"])
+
+    @transaction.atomic
+    def revoke_keys(self) -> int:
+        """End every live key; how many there were."""
+        live = ApiKey.objects.live().filter(user=self)
+        key_cache.drop_all_on_commit(live)
+        return live.update(revoked_at=timezone.now())
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -94,10 +125,35 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 class ApiKeyManager(models.Manager["ApiKey"]):
     """Makes keys."""
 
-    def issue(self, user: User, *, name: str, expires_at: datetime | None = None) -> tuple["ApiKey", KeyText]:
-        """Make a key and return it with its text, which exists nowhere else and cannot be had again."""
+    @transaction.atomic
+    def issue(
+        self,
+        user: User,
+        *,
+        name: str,
+        expires_at: datetime | None = None,
+        monthly_credit_cap: int | None = None,
+        replaces: "ApiKey | None" = None,
+    ) -> tuple["ApiKey", KeyText]:
+        """Make a key and return it with its text, which exists nowhere else and cannot be had again.
+
+        Raises ApiError 409 `too_many_keys` when the user has MAX_LIVE_KEYS live ones.
+        """
+        # The user's row is the lock: of two requests that both count 19, the second waits and counts 20.
+        # (SQLite needs none: a transaction that may write has the whole database to itself.)
+        User.objects.select_for_update().only("pk").get(pk=user.pk)
+        if ApiKey.objects.live().filter(user=user).count() >= MAX_LIVE_KEYS:
+            raise too_many_keys()
         text = new_key()
-        key = self.create(user=user, name=name, expires_at=expires_at, lookup=text.lookup, digest=text.digest())
+        key = self.create(
+            user=user,
+            name=name,
+            expires_at=expires_at,
+            monthly_credit_cap=monthly_credit_cap,
+            replaces=replaces,
+            lookup=text.lookup,
+            digest=text.digest(),
+        )
         return key, text
 
 
@@ -122,6 +178,7 @@ class ApiKey(models.Model):
     )
 
     objects = ApiKeyManager.from_queryset(ApiKeyQuerySet)()
+    is_remembered = False
 
     class Meta:
         verbose_name = "API key"
@@ -131,23 +188,113 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @classmethod
+    def find(cls, lookup: str) -> "ApiKey | None":
+        """The key with this lookup part and its owner: as remembered a moment ago, else in one query.
+
+        Of a remembered key only KEY_FACTS and USER_FACTS are there; anything else is fetched when it is asked for.
+        """
+        facts = key_cache.find(lookup)
+        if facts is None:
+            return cls.objects.select_related("user").filter(lookup=lookup).first()
+        key = cls.from_db(None, KEY_FACTS, [facts[name] for name in KEY_FACTS])
+        key.user = User.from_db(None, USER_FACTS, [facts[f"user.{name}"] for name in USER_FACTS])
+        key.is_remembered = True
+        return key
+
+    def remember(self) -> None:
+        """Spare the next calls with this key the query."""
+        if self.is_remembered:
+            return
+        facts = {name: getattr(self, name) for name in KEY_FACTS}
+        facts |= {f"user.{name}": getattr(self.user, name) for name in USER_FACTS}
+        # What is remembered lapses sooner than a use is due to be recorded again.
+        key_cache.remember(self.lookup, facts | {"last_used_at": timezone.now()})
+
     @property
     def prefix(self) -> str:
         """The part that may be shown: enough to tell keys apart, useless to call with."""
-        return f"rmbg_{self.lookup}"
+        return f"{PREFIX}{self.lookup}"
 
     @property
     def is_live(self) -> bool:
         """Whether a caller may use it now."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
 
+    @property
+    def status(self) -> str:
+        """`live`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "live" if self.is_live else "expired"
+
+    @transaction.atomic
     def revoke(self) -> None:
         """End the key now and for good. Revoking twice keeps the first time."""
+        key_cache.drop_on_commit([self.lookup])
         ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
         self.refresh_from_db(fields=["revoked_at"])
+
+    @transaction.atomic
+    def rotate(self, grace: timedelta) -> tuple["ApiKey", KeyText]:
+        """Make a key that takes this one's place at once; this one works for `grace` more, none ends it now.
+
+        A key that expires is replaced by one that lives as long again. Raises ApiError 409 `key_not_live` for a key that
+        has ended or was rotated before, `too_many_keys` when there is no room for both during the grace time.
+        """
+        now = timezone.now()
+        # Checked in the update itself, so that of two rotations at the same time one wins.
+        live = ApiKey.objects.live().filter(pk=self.pk, replaced_by=None)
+        end = min(self.expires_at or now + grace, now + grace)
+        ended = {"expires_at": end} if grace else {"revoked_at": now}
+        if not live.update(**ended):
+            raise ApiError(409, "key_not_live", "This key has ended or was rotated before.")
+        key_cache.drop_on_commit([self.lookup])
+        expires_at = now + (self.expires_at - self.created_at) if self.expires_at else None
+        made = ApiKey.objects.issue(
+            self.user, name=self.name, expires_at=expires_at, monthly_credit_cap=self.monthly_credit_cap, replaces=self
+        )
+        self.refresh_from_db(fields=["expires_at", "revoked_at"])
+        return made
+
+    @transaction.atomic
+    def edit(self, *, name: str, monthly_credit_cap: int | None) -> None:
+        """Give the key another name and monthly cap; None is no cap."""
+        key_cache.drop_on_commit([self.lookup])
+        self.name, self.monthly_credit_cap = name, monthly_credit_cap
+        self.save(update_fields=["name", "monthly_credit_cap"])
 
     def record_use(self) -> None:
         """Note that the key was used, at most once a minute."""
         now = timezone.now()
-        if self.last_used_at is None or now - self.last_used_at >= LAST_USED_RESOLUTION:
-            ApiKey.objects.filter(pk=self.pk).update(last_used_at=now)
+        due = now - LAST_USED_RESOLUTION
+        if self.last_used_at is None or self.last_used_at <= due:
+            # The row decides: many processes may find the time due at once.
+            old = ApiKey.objects.filter(Q(last_used_at=None) | Q(last_used_at__lte=due), pk=self.pk)
+            old.update(last_used_at=now)
+
+
+class ApiKeyMonth(models.Model):
+    """Requests of one key in one UTC calendar month: `used` were delivered, `held` are being worked on.
+
+    `month` is the month's first day. The counts exist for the customer's own list and cap; the ledger knows nothing of
+    them.
+    """
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="months")
+    month = models.DateField()
+    held = models.PositiveIntegerField(default=0)
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("key", "month", name="key_month_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} in {self.month:%Y-%m}"
+
+
+def too_many_keys() -> ApiError:
+    """The answer to a customer who has all the keys that an account may have."""
+    return ApiError(
+        409, "too_many_keys", f"An account can have at most {MAX_LIVE_KEYS} live keys. Revoke one that you no longer use."
+    )

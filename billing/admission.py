@@ -55,8 +55,7 @@ def charged(customer: Customer, request_id: str) -> Iterator[int]:
             anonymous.give_back(usage)
             raise
         return
-    key_id = caller.key.pk if caller.key else None
-    held = ledger.hold(customer.account, channel=caller.channel, key_id=key_id, request_id=request_id)
+    held = ledger.hold(customer.account, channel=caller.channel, key=caller.key, request_id=request_id)
     try:
         yield 1
     except BaseException:

@@ -1,7 +1,8 @@
 """Everything that can happen to an account's credits, one function each.
 
 A balance changes only by a guarded single statement (`UPDATE … WHERE enough is left`), never by reading and then writing,
-and always in one transaction with the ledger row that explains it.
+and always in one transaction with the ledger row that explains it. Rows are locked in one order, key, window, account,
+so that a hold and a post that meet wait for each other and never deadlock.
 """
 
 import uuid
@@ -10,7 +11,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import User
+from accounts import key_usage
+from accounts.models import ApiKey, User
 from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
 from billing.windows import get_month, limiting_window
 from config.errors import ApiError
@@ -28,20 +30,23 @@ def get_account(user: User) -> Account:
 
 
 @transaction.atomic
-def hold(account: Account, *, channel: str, key_id: int | None, request_id: str) -> Hold:
+def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str) -> Hold:
     """Set one credit aside, an included one if any is left, else a prepaid one.
 
-    Raises ApiError 429 `monthly_limit_reached`, with the seconds until the window ends, when neither is left.
+    Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its own monthly cap,
+    `monthly_limit_reached` when no credit is left. Nothing is held then.
     """
     now = timezone.now()
     month = get_month(account, now)
+    if key is not None and not key_usage.take(key, month.start.date()):
+        raise key_limit_reached(month.seconds_left(now))
     window = limiting_window(account, month, now)
     bucket = _take(account, window)
     if bucket is None:
         raise monthly_limit_reached(window.seconds_left(now))
     made = Hold.objects.create(
         account=account,
-        key_id=key_id,
+        key=key,
         channel=channel,
         request_id=request_id,
         bucket=bucket,
@@ -57,6 +62,8 @@ def post(held: Hold) -> bool:
     """The picture exists: the credit is spent. False if the hold was settled before."""
     if not _settle(held, Hold.State.POSTED):
         return False
+    if held.key_id is not None:
+        key_usage.post(held.key_id, held.month.start.date())
     if held.bucket == Bucket.INCLUDED:
         used = f"{held.channel}_used"
         UsageWindow.objects.filter(pk=held.window_id).update(**{used: F(used) + 1, "held": F("held") - 1})
@@ -71,6 +78,8 @@ def void(held: Hold) -> bool:
     """There will be no picture: the credit is free again. False if the hold was settled before."""
     if not _settle(held, Hold.State.VOIDED):
         return False
+    if held.key_id is not None:
+        key_usage.give_back(held.key_id, held.month.start.date())
     if held.bucket == Bucket.INCLUDED:
         UsageWindow.objects.filter(pk=held.window_id).update(held=F("held") - 1)
     else:
@@ -116,6 +125,16 @@ def monthly_limit_reached(retry_after: int) -> ApiError:
         429,
         "monthly_limit_reached",
         "You've reached your monthly limit. Consider purchasing more credits.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def key_limit_reached(retry_after: int) -> ApiError:
+    """The answer to a key that has used up the monthly cap which its owner gave it."""
+    return ApiError(
+        429,
+        "key_limit_reached",
+        "This API key has reached its monthly credit cap. Raise the cap or use another key.",
         headers={"Retry-After": str(retry_after)},
     )
 

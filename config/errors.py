@@ -130,14 +130,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error_response(request, from_status(404))
 
 
+def too_many_attempts(request: HttpRequest) -> HttpResponse:
+    """The page for someone who logs in, signs up or asks for mails too often."""
+    return error_response(
+        request, ApiError(429, "too_many_attempts", "That were too many attempts. Wait a few minutes and try again.")
+    )
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500. Django has logged the traceback by now."""
     return error_response(request, from_status(500))
 
 
+def csrf_failed() -> ApiError:
+    """The answer to a form or script that does not carry the session's CSRF token."""
+    return ApiError(403, "csrf_failed", "The form has expired or came from another site. Reload the page and try again.")
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """CSRF_FAILURE_VIEW."""
-    return error_response(
-        request,
-        ApiError(403, "csrf_failed", "The form has expired or came from another site. Reload the page and try again."),
-    )
+    return error_response(request, csrf_failed())

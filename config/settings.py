@@ -52,12 +52,15 @@ DEMO = env.bool("DEMO", default=False)
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -142,9 +146,36 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "keys"
+LOGOUT_REDIRECT_URL = "account_login"
 # How many reverse proxies of ours stand in front. Only that many entries of X-Forwarded-For, counted from the right,
 # are believed; 0 means the peer's own address is the caller's.
 TRUSTED_PROXY_COUNT = at_least("TRUSTED_PROXY_COUNT", default=0, minimum=0)
+
+# Sign-up, log-in, verification and recovery are allauth's; every limit that it has stays on.
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_PREVENT_ENUMERATION = True
+# An account has one address; a new one takes its place once it is verified.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# Only in the browser that signed up: a mail read elsewhere verifies the address and logs nobody in.
+ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Background removal"
+# Accept the code before and after the current one: phones' clocks differ by that much.
+MFA_TOTP_TOLERANCE = 1
+# Staff without an authenticator are sent to set one up before the admin opens.
+STAFF_REQUIRE_MFA = env.bool("STAFF_REQUIRE_MFA", default=PRODUCTION)
 
 # --- Limits ---------------------------------------------------------------------------------------
 
@@ -240,6 +271,20 @@ if env.bool("TRUST_X_FORWARDED_PROTO", default=TRUSTED_PROXY_COUNT > 0):
 
 vars().update(env.email("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Background removal <noreply@localhost>")
+EMAIL_TIMEOUT = at_least("EMAIL_TIMEOUT", default=10, minimum=1)
+
+# --- Tasks ----------------------------------------------------------------------------------------
+
+# Without a broker a task runs where it is asked for, in the web process.
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A broker that is away must not keep a customer waiting.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Logs -----------------------------------------------------------------------------------------
 
@@ -255,7 +300,8 @@ LOGGING = {
             "rename_fields": {"levelname": "level", "name": "logger"},
             "timestamp": "time",
             # Django attaches the request, whose text is its whole address: a careless caller's key may stand there.
-            "reserved_attrs": [*RESERVED_ATTRS, "request"],
+            # Celery attaches a task's arguments as `data`: the text of a mail, with the link in it, is one.
+            "reserved_attrs": [*RESERVED_ATTRS, "request", "data"],
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]}},

@@ -1,5 +1,6 @@
 """Every address of the deployment."""
 
+from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -10,7 +11,9 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("", include("accounts.urls")),
     path("", include("imaging.urls")),
+    path("admin/", admin.site.urls),
     path("api/openapi", OpenApiView.as_view(), name="openapi"),
     path("api/docs", ReferenceView.as_view(), name="api-docs"),
 ]
@@ -18,4 +21,6 @@ urlpatterns = [
 handler400 = "config.errors.bad_request"
 handler403 = "config.errors.forbidden"
 handler404 = "config.errors.not_found"
+# allauth's rate limits look for this one.
+handler429 = "config.errors.too_many_attempts"
 handler500 = "config.errors.server_error"

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 
 from accounts.authentication import email_not_verified, invalid_key, two_credentials
 from billing.anonymous import daily_limit_reached
-from billing.ledger import monthly_limit_reached
+from billing.ledger import key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, validation_error
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
@@ -143,6 +143,7 @@ RESPONSES: dict[Any, Any] = {
         too_many_requests(30),
         daily_limit_reached(3600),
         monthly_limit_reached(3600),
+        key_limit_reached(3600),
     ),
     500: errors("Our fault.", from_status(500)),
     503: errors("Every processing slot and queue place is taken.", server_busy()),

@@ -18,7 +18,7 @@ def account(user: User) -> Account:
 
 
 def hold(account: Account, channel: str = "api") -> Hold:
-    return ledger.hold(account, channel=channel, key_id=None, request_id="test-request")
+    return ledger.hold(account, channel=channel, key=None, request_id="test-request")
 
 
 def prepaid(account: Account) -> int:

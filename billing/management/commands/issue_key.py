@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Plan
+from config.errors import ApiError
 
 
 class Command(BaseCommand):
@@ -30,7 +31,10 @@ class Command(BaseCommand):
             ledger.change_plan(account, find_plan(plan))
         if prepaid:
             ledger.grant_prepaid(account, prepaid, reference=f"issue_key:{uuid.uuid4()}", note="manage.py issue_key")
-        _, text = ApiKey.objects.issue(account.user, name="issue_key")
+        try:
+            _, text = ApiKey.objects.issue(account.user, name="issue_key")
+        except ApiError as error:
+            raise CommandError(error.message) from error
         self.stdout.write(text.text)
 
 

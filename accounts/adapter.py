@@ -1,0 +1,36 @@
+"""Where allauth meets this product: whose address a visitor has, and how mail leaves."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from django.contrib import messages
+from django.contrib.sites.shortcuts import get_current_site
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest
+
+from accounts import mails
+from accounts.client_address import client_address
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """allauth's own behaviour, except where the product says otherwise."""
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Log-in and sign-up count by the same address as anonymous calls of the API."""
+        return client_address(request)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Write the mail now, while the request is there for its links; send it after commit."""
+        site = get_current_site(self.request)
+        mails.send(template_prefix, email, {"email": email, "current_site": site, **context})
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Verify an address, unless it has become somebody else's since the link was mailed."""
+        try:
+            with transaction.atomic():
+                return bool(super().confirm_email(request, email_address))
+        except IntegrityError:
+            context = {"email": email_address.email}
+            self.add_message(request, messages.ERROR, "account/messages/email_confirmation_failed.txt", context)
+            return False

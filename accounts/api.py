@@ -1,0 +1,83 @@
+"""`POST /api/user-token`: what the web app calls the API with."""
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import user_tokens
+from accounts.authentication import check_verified, email_not_verified
+from accounts.models import User
+from config import access_log
+from config.api import ApiView
+from config.errors import ApiError, csrf_failed, from_status
+from config.schema import errors
+
+
+def not_logged_in() -> ApiError:
+    """The answer to a browser without a session."""
+    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
+
+
+class SessionOfOurs(SessionAuthentication):
+    """The web app's session, with our words for a missing CSRF token."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            # Django's own request: through DRF's, the check would first have the body parsed as JSON.
+            super().enforce_csrf(request._request)
+        except PermissionDenied as error:
+            raise csrf_failed() from error
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the session appears in the OpenAPI document."""
+
+    target_class = SessionOfOurs
+    name = "Session"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+
+
+class UserTokenSerializer(serializers.Serializer[object]):
+    """A token of the web app."""
+
+    token = serializers.CharField(help_text="For `Authorization: Bearer …`.")
+    expires_in = serializers.IntegerField(help_text="Seconds for which the token works.")
+
+
+class UserTokenView(ApiView):
+    """Mints a user token for the session."""
+
+    authentication_classes = [SessionOfOurs]
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="createUserToken",
+        tags=["Accounts"],
+        summary="Get a token for the web app",
+        description="For pages of this site: needs the session's cookie and the `X-CSRFToken` header. The token ends early "
+        "when the user is deactivated or changes the password.",
+        request=None,
+        auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
+        responses={
+            200: OpenApiResponse(UserTokenSerializer, "A fresh token."),
+            401: errors("Nobody is logged in.", not_logged_in()),
+            403: errors("The address is not verified, or the CSRF token is missing.", email_not_verified(), csrf_failed()),
+            405: errors("Only POST.", from_status(405)),
+            500: errors("Our fault.", from_status(500)),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        if not isinstance(request.user, User):
+            raise not_logged_in()
+        access_log.note(request._request, user=request.user.public_id)
+        check_verified(request.user)
+        body = {"token": user_tokens.mint(request.user), "expires_in": user_tokens.LIFETIME_SECONDS}
+        return Response(body, headers={"Cache-Control": "no-store"})

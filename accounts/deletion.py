@@ -1,0 +1,61 @@
+"""Deleting an account: it stops working at once, and what identifies a person goes; billing's rows stay."""
+
+from collections.abc import Callable
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from accounts.models import ApiKey, User
+from accounts.tasks import remove_sessions
+from config.errors import ApiError
+
+Veto = Callable[[User], str | None]
+
+_vetoes: list[Veto] = []
+
+
+def register_veto(veto: Veto) -> None:
+    """Let an app object to deletions: it returns the text for the customer, or None if it has nothing against it."""
+    _vetoes.append(veto)
+
+
+def find_objection(user: User) -> str | None:
+    """The first reason why the account cannot be deleted now, for the customer to read."""
+    return next((text for veto in _vetoes if (text := veto(user)) is not None), None)
+
+
+@transaction.atomic
+def delete_account(user: User) -> None:
+    """End every key, session and token, and take the person's data away. The row stays, for the ledger to refer to.
+
+    Raises ApiError 409 `deletion_refused` while an app objects.
+    """
+    if objection := find_objection(user):
+        raise ApiError(409, "deletion_refused", objection)
+    user.revoke_keys()
+    ApiKey.objects.filter(user=user).update(name="deleted")
+    EmailAddress.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
+    _anonymise(user)
+
+    def queue() -> None:
+        remove_sessions.delay(user.pk)
+
+    transaction.on_commit(queue, robust=True)
+
+
+def _anonymise(user: User) -> None:
+    # Addresses are stored in lower case; the exact public id stays in its own column.
+    user.email = f"deleted-{user.public_id.lower()}@invalid"
+    user.name = ""
+    user.email_verified_at = None
+    user.is_active = user.is_staff = user.is_superuser = False
+    # Without the old password's hash no session and no user token is valid.
+    user.set_unusable_password()
+    user.save()
+    # The admin's log keeps what staff did, but not to whom by name.
+    content_type = ContentType.objects.get_for_model(User)
+    LogEntry.objects.filter(content_type=content_type, object_id=str(user.pk)).update(object_repr=user.email)

@@ -1,0 +1,97 @@
+"""What customers fill in on their pages."""
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from django import forms
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.models import User
+
+# What the database column holds.
+LARGEST_CAP = 2_147_483_647
+DAYS = [("", "Never"), ("7", "In 7 days"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
+GRACE_HOURS = [("0", "None – end it now"), ("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days")]
+
+
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
+    """allauth's form, which takes as long for a known address as for a new one."""
+
+    def try_save(self, request: HttpRequest) -> Any:
+        """Hash the password also where no account is made: the time it takes would tell that the address is known."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
+
+
+class KeyForm(forms.Form):
+    """What the owner decides about a key."""
+
+    name = forms.CharField(max_length=100, help_text="Where the key is used, for example “web shop”.")
+    monthly_credit_cap = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LARGEST_CAP,
+        label="Monthly credit cap",
+        help_text="Optional. Calls past it are refused until the next month (UTC).",
+    )
+
+
+class NewKeyForm(KeyForm):
+    """A key to be made."""
+
+    field_order = ["name", "expires_in_days", "monthly_credit_cap"]
+    expires_in_days = forms.TypedChoiceField(choices=DAYS, required=False, coerce=int, empty_value=None, label="Expires")
+
+    def expires_at(self) -> Any:
+        """The moment at which the key ends; None for one that does not expire."""
+        days = self.cleaned_data["expires_in_days"]
+        return timezone.now() + timedelta(days=days) if days else None
+
+
+class RotateKeyForm(forms.Form):
+    """How long the old key goes on working."""
+
+    hours = forms.TypedChoiceField(choices=GRACE_HOURS, coerce=int, initial="24", label="Keep the old key working for")
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only
+    """What customers may change about themselves at once."""
+
+    class Meta:
+        model = User
+        fields = ["name", "language"]
+
+
+class DeleteAccountForm(forms.Form):
+    """Proof that it is the owner who asks: the password, or the address typed out where there is no password."""
+
+    confirmation = forms.CharField(strip=False)
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        field = self.fields["confirmation"]
+        if user.has_usable_password():
+            field.label = "Your password"
+            field.widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        else:
+            field.label = f"Type {user.email} to confirm"
+            field.widget = forms.EmailInput(attrs={"autocomplete": "off"})
+
+    def clean_confirmation(self) -> str:
+        """Raises ValidationError for anything but the password (or address), and after too many tries."""
+        given = str(self.cleaned_data["confirmation"])
+        if self.user.has_usable_password():
+            # allauth's own check counts failures, like a log-in.
+            matches = get_adapter().reauthenticate(self.user, given)
+        else:
+            matches = given.strip().lower() == self.user.email
+        if not matches:
+            raise ValidationError("That is not right.", code="mismatch")
+        return given

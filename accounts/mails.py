@@ -1,0 +1,34 @@
+"""Mail to customers. Each is written once, as text; its HTML is the same text in a plain frame."""
+
+import re
+from typing import Any
+
+from django.db import transaction
+from django.template.loader import render_to_string
+
+from accounts.tasks import deliver_mail
+
+URL = re.compile(r"https?://\S+")
+
+
+def send(template_prefix: str, to: str, context: dict[str, Any]) -> None:
+    """Render `<template_prefix>_subject.txt` and `_message.txt`, and have the mail sent once the transaction is committed.
+
+    A mail that cannot be queued is logged; what the customer did stands.
+    """
+    subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
+    text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
+    html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
+    mail = {"to": to, "subject": subject, "text": text, "html": html}
+
+    def queue() -> None:
+        # What a mail says is between us and its reader: no copy of it in the worker's log or events.
+        deliver_mail.apply_async(kwargs=mail, kwargsrepr="{…}")
+
+    transaction.on_commit(queue, robust=True)
+
+
+def paragraphs(text: str) -> list[dict[str, Any]]:
+    """The text's paragraphs; one that is nothing but a web address becomes a button."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", text) if block.strip()]
+    return [{"text": block, "is_link": URL.fullmatch(block) is not None} for block in blocks]

@@ -1,0 +1,75 @@
+"""`/profile`: the customer's own data."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.utils import is_mfa_enabled
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.messages.views import SuccessMessageMixin
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.generic import FormView, UpdateView
+
+from accounts.deletion import delete_account, find_objection
+from accounts.forms import DeleteAccountForm, ProfileForm
+from accounts.models import User
+from config.errors import ApiError
+
+
+@method_decorator(never_cache, name="dispatch")
+class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type: ignore[type-arg]  # generic for mypy only
+    """Name and language, and the ways to everything else."""
+
+    template_name = "accounts/profile.html"
+    form_class = ProfileForm
+    success_url = reverse_lazy("profile")
+    success_message = "Saved."
+
+    def get_object(self, queryset: QuerySet[User] | None = None) -> User:
+        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
+        return self.request.user
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(
+            addresses=EmailAddress.objects.filter(user=self.object).order_by("-primary", "pk"),
+            has_password=self.object.has_usable_password(),
+            has_second_factor=is_mfa_enabled(self.object),
+            **kwargs,
+        )
+
+
+@method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
+class DeleteAccountView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generic for mypy only
+    """The end of an account."""
+
+    template_name = "accounts/delete.html"
+    form_class = DeleteAccountForm
+
+    @property
+    def owner(self) -> User:
+        """The customer whose account it is."""
+        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
+        return self.request.user
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"user": self.owner}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(objection=find_objection(self.owner), **kwargs)
+
+    def form_valid(self, form: DeleteAccountForm) -> HttpResponse:
+        try:
+            delete_account(self.owner)
+        except ApiError as error:
+            form.add_error(None, error.message)
+            return self.form_invalid(form)
+        logout(self.request)
+        messages.success(self.request, "Your account is deleted. Its keys no longer work.")
+        return redirect("account_login")

@@ -1,0 +1,40 @@
+"""Work that nobody has to wait for."""
+
+import logging
+import smtplib
+
+from celery import Task, shared_task
+from django.contrib.sessions.models import Session
+from django.core.mail import EmailMultiAlternatives
+from django.utils import timezone
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRIES = 6
+# 10 s, 20 s, 40 s … 5 min 20 s: a mail server's restart or greylisting is over by then.
+FIRST_RETRY_SECONDS = 10
+
+
+@shared_task(bind=True, max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]
+def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> None:
+    """Hand one mail to the mail server; in a worker, try again later when that fails.
+
+    Without a broker the customer's own request runs this: then a failure is logged, and the customer asks for another mail.
+    """
+    message = EmailMultiAlternatives(subject, text, to=[to])
+    message.attach_alternative(html, "text/html")
+    try:
+        message.send()
+    except (smtplib.SMTPException, OSError) as error:
+        if self.request.is_eager:
+            logger.exception("mail not sent")
+            return
+        raise self.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**self.request.retries) from error
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def remove_sessions(user_id: int) -> None:
+    """Delete what the session store still holds of a user. (None of it lets anybody in any more.)"""
+    for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
+        if session.get_decoded().get("_auth_user_id") == str(user_id):
+            session.delete()

@@ -1,0 +1,77 @@
+"""`POST /api/user-token`."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/user-token"
+
+
+def call(token: str) -> int:
+    """What `/rmbg` answers: 400 means that the token was accepted, for there is no picture."""
+    return Client(headers={"Authorization": f"Bearer {token}"}).post("/rmbg").status_code
+
+
+def test_a_session_gets_a_token_that_works(owner):
+    response = owner.post(URL)
+    assert response.status_code == 200
+    assert response.json()["expires_in"] == 900
+    assert response.headers["Cache-Control"] == "no-store"
+    assert call(response.json()["token"]) == 400
+
+
+def test_anonymous_is_a_401(anonymous):
+    response = anonymous.post(URL)
+    assert response.status_code == 401
+    assert response.json() == {"error": "Please log in.", "code": "not_logged_in", "status": 401}
+    assert response.headers["WWW-Authenticate"]
+
+
+def test_an_api_key_mints_no_token(key):
+    assert Client(headers={"x-api-key": key}).post(URL).status_code == 401
+
+
+def test_without_the_csrf_token_it_is_a_403(user):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    response = browser.post(URL)
+    assert (response.status_code, response.json()["code"]) == (403, "csrf_failed")
+
+
+def test_with_the_csrf_token_it_works(user):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    browser.get("/profile/keys")
+    response = browser.post(URL, headers={"X-CSRFToken": browser.cookies["csrftoken"].value})
+    assert response.status_code == 200
+
+
+def test_an_unverified_address_is_a_403(owner):
+    User.objects.update(email_verified_at=None)
+    response = owner.post(URL)
+    assert response.status_code == 403
+    assert response.json()["error"] == "Email address not verified – please check your inbox"
+
+
+def test_other_methods(owner):
+    response = owner.get(URL)
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+
+
+def test_a_token_dies_with_the_password_and_with_the_account(owner, user):
+    token = owner.post(URL).json()["token"]
+    user.set_active(False)
+    assert call(token) == 401
+    user.set_active(True)
+    assert call(token) == 400
+    user.set_password("another fine phrase")
+    user.save()
+    assert call(token) == 401
+
+
+def test_a_deactivated_user_gets_no_token(owner, user):
+    user.set_active(False)
+    assert owner.post(URL).status_code == 401
