@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
 from accounts.client_address import client_address
@@ -19,6 +20,13 @@ class Caller:
     address: str
     user: User | None = None
     key: ApiKey | None = None
+
+
+def get_user(request: Request) -> User:
+    """The user of a request that only users may make. Raises NotAuthenticated for anybody else."""
+    if not isinstance(request.user, User):
+        raise NotAuthenticated
+    return request.user
 
 
 def identify(request: Request) -> Caller:

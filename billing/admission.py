@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from accounts.caller import Caller
 from accounts.models import User
-from billing import anonymous, ledger
-from billing.models import Account
+from billing import anonymous, idempotency, ledger
+from billing.idempotency import Retry
+from billing.models import Account, Hold
 from config import rate_limits
 from config.rate_limits import Policy
 
@@ -40,25 +41,40 @@ def find_customer(caller: Caller) -> Customer:
 
 
 @contextmanager
-def charged(customer: Customer, request_id: str) -> Iterator[int]:
+def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
     """Hold one credit for the block and post it at its end; void it if the block raises anything at all.
 
-    Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead.
-    Raises ApiError 429 before the block when nothing is left.
+    Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead, and for
+    the retry of a request that was delivered before. Raises ApiError 429 before the block when nothing is left, 409 when
+    the retry's key stands for something else or its first try is still running.
     """
-    caller = customer.caller
     if customer.account is None:
-        usage = anonymous.take(caller.address)
-        try:
+        with _allowed(customer.caller.address):
             yield 0
-        except BaseException:
-            anonymous.give_back(usage)
-            raise
         return
-    held = ledger.hold(customer.account, channel=caller.channel, key=caller.key, request_id=request_id)
+    held = _hold(customer.account, customer.caller, request_id, retry)
+    if held is None:
+        yield 0
+        return
     try:
         yield 1
     except BaseException:
         ledger.void(held)
         raise
     ledger.post(held)
+
+
+def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
+    if retry is None:
+        return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
+    return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+
+
+@contextmanager
+def _allowed(address: str) -> Iterator[None]:
+    usage = anonymous.take(address)
+    try:
+        yield
+    except BaseException:
+        anonymous.give_back(usage)
+        raise

@@ -6,6 +6,7 @@ so that a hold and a post that meet wait for each other and never deadlock.
 """
 
 import uuid
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
@@ -13,11 +14,14 @@ from django.utils import timezone
 
 from accounts import key_usage
 from accounts.models import ApiKey, User
-from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
-from billing.windows import get_month, limiting_window
+from billing import usage
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing.windows import get_window, month_bounds, month_of, open_window
 from config.errors import ApiError
 
 FREE_PLAN = "Free"
+# No request takes this long: its queue and its worker give up before. What is still held by then, nobody will settle.
+STALE_HOLD = timedelta(minutes=15)
 
 
 def get_account(user: User) -> Account:
@@ -37,21 +41,15 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
     `monthly_limit_reached` when no credit is left. Nothing is held then.
     """
     now = timezone.now()
-    month = get_month(account, now)
-    if key is not None and not key_usage.take(key, month.start.date()):
-        raise key_limit_reached(month.seconds_left(now))
-    window = limiting_window(account, month, now)
+    month = month_of(now)
+    window = get_window(account, now)
+    if key is not None and not key_usage.take(key, month):
+        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
     bucket = _take(account, window)
     if bucket is None:
         raise monthly_limit_reached(window.seconds_left(now))
     made = Hold.objects.create(
-        account=account,
-        key=key,
-        channel=channel,
-        request_id=request_id,
-        bucket=bucket,
-        window=window,
-        month=month,
+        account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
     )
     _record(made, LedgerEntry.Kind.HOLD, available=-1, held=1, reference=f"hold:{made.pk}")
     return made
@@ -63,12 +61,15 @@ def post(held: Hold) -> bool:
     if not _settle(held, Hold.State.POSTED):
         return False
     if held.key_id is not None:
-        key_usage.post(held.key_id, held.month.start.date())
+        key_usage.post(held.key_id, held.month)
     if held.bucket == Bucket.INCLUDED:
         used = f"{held.channel}_used"
         UsageWindow.objects.filter(pk=held.window_id).update(**{used: F(used) + 1, "held": F("held") - 1})
-        if held.month_id != held.window_id:
-            UsageWindow.objects.filter(pk=held.month_id).update(**{used: F(used) + 1})
+        months = MonthlyUsage.objects.filter(account_id=held.account_id, month=held.month)
+        if not months.update(**{used: F(used) + 1}):
+            MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
+            months.update(**{used: F(used) + 1})
+        usage.announce(held)
     _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
     return True
 
@@ -79,7 +80,7 @@ def void(held: Hold) -> bool:
     if not _settle(held, Hold.State.VOIDED):
         return False
     if held.key_id is not None:
-        key_usage.give_back(held.key_id, held.month.start.date())
+        key_usage.give_back(held.key_id, held.month)
     if held.bucket == Bucket.INCLUDED:
         UsageWindow.objects.filter(pk=held.window_id).update(held=F("held") - 1)
     else:
@@ -88,34 +89,81 @@ def void(held: Hold) -> bool:
     return True
 
 
+def void_stale(older_than: timedelta = STALE_HOLD) -> int:
+    """Void the holds that a killed process left behind. Returns how many."""
+    stale = Hold.objects.filter(state=Hold.State.HELD, created_at__lt=timezone.now() - older_than)
+    return sum(void(left) for left in stale)
+
+
 @transaction.atomic
 def grant_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> bool:
     """Add prepaid credits, once per `reference`. False if that reference was used before. Raises ValueError below 1."""
     if credits < 1:
         raise ValueError(f"a grant must be of at least 1 credit, got {credits}")
-    _, created = LedgerEntry.objects.get_or_create(
-        reference=reference,
-        defaults={
-            "account": account, "kind": LedgerEntry.Kind.GRANT, "bucket": Bucket.PREPAID, "available": credits, "note": note,
-        },
-    )  # fmt: skip
-    if created:
-        Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
-    return created
+    return _change_prepaid(account, credits, LedgerEntry.Kind.GRANT, reference=reference, note=note)
+
+
+@transaction.atomic
+def refund_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> int:
+    """Take back up to `credits` prepaid credits, once per `reference`: what was spent already stays spent.
+
+    Returns how many were taken; 0 for a reference that was used before.
+    """
+    if LedgerEntry.objects.filter(reference=reference).exists():
+        return 0
+    # The lock keeps the balance from changing between reading and taking.
+    balance = Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
+    taken = min(credits, balance)
+    changed = _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note)
+    return taken if changed else 0
+
+
+@transaction.atomic
+def adjust(account: Account, credits: int, *, staff: User, reason: str) -> None:
+    """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left."""
+    if not reason.strip():
+        raise ApiError(400, "reason_required", "A reason is required.")
+    if credits < 0 and account_balance(account) < -credits:
+        raise ApiError(400, "balance_too_low", "The account has fewer prepaid credits than that.")
+    note = f"{reason.strip()} ({staff.email})"[:255]
+    _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=f"adjust:{uuid.uuid4()}", note=note)
+
+
+def account_balance(account: Account) -> int:
+    """The prepaid balance, locked until the transaction ends."""
+    return Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
+
+
+@transaction.atomic
+def renew(account: Account, plan: Plan, start: datetime, end: datetime) -> UsageWindow:
+    """Stripe has made a billing cycle the current one: it limits from now on. Renewing the same cycle twice is once."""
+    window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits)
+    account.plan, account.cycle, account.calendar_from = plan, window, None
+    account.save(update_fields=["plan", "cycle", "calendar_from"])
+    usage.announce_period(account)
+    return window
+
+
+@transaction.atomic
+def end_subscription(account: Account, at: datetime) -> None:
+    """Back to the free plan and the calendar month, counted afresh from `at`."""
+    account.plan, account.cycle, account.calendar_from = Plan.objects.get(label=FREE_PLAN), None, at
+    account.save(update_fields=["plan", "cycle", "calendar_from"])
+    usage.announce_period(account)
 
 
 @transaction.atomic
 def change_plan(account: Account, plan: Plan) -> None:
-    """Put the account on another plan at once; the current calendar month's allowance follows it."""
-    month = get_month(account, timezone.now())
-    change = plan.included_credits - month.allowance
+    """Put the account on another plan at once; the current window's allowance follows it."""
     account.plan = plan
     account.save(update_fields=["plan"])
+    window = get_window(account, timezone.now())
+    change = plan.included_credits - window.allowance
     if change:
-        UsageWindow.objects.filter(pk=month.pk).update(allowance=F("allowance") + change)
+        UsageWindow.objects.filter(pk=window.pk).update(allowance=F("allowance") + change)
         LedgerEntry.objects.create(
-            account=account, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=change, window=month,
-            reference=f"plan:{month.pk}:{uuid.uuid4()}", note=f"plan changed to {plan.label}",
+            account=account, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=change, window=window,
+            reference=f"plan:{window.pk}:{uuid.uuid4()}", note=f"plan changed to {plan.label}",
         )  # fmt: skip
 
 
@@ -146,6 +194,17 @@ def _take(account: Account, window: UsageWindow) -> Bucket | None:
     if Account.objects.filter(pk=account.pk, prepaid_balance__gte=1).update(prepaid_balance=F("prepaid_balance") - 1):
         return Bucket.PREPAID
     return None
+
+
+def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
+    """Move the prepaid balance by a checked amount, once per reference."""
+    _, created = LedgerEntry.objects.get_or_create(
+        reference=reference,
+        defaults={"account": account, "kind": kind, "bucket": Bucket.PREPAID, "available": credits, "note": note},
+    )
+    if created:
+        Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
+    return created
 
 
 def _settle(held: Hold, state: Hold.State) -> bool:

@@ -50,7 +50,8 @@ class Account(models.Model):
     """The billing side of a user.
 
     `prepaid_balance` is what can still be spent: a hold takes from it at once and a void puts it back. `cycle` is the
-    billing cycle that Stripe made the current one; while there is none, the calendar month limits.
+    billing cycle that Stripe made the current one; it limits until another replaces it or the subscription ends. Without
+    one the calendar month limits, from `calendar_from` on where a subscription ended within it.
     """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
@@ -59,6 +60,10 @@ class Account(models.Model):
     cycle = models.ForeignKey(
         "UsageWindow", on_delete=models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
+    calendar_from = models.DateTimeField(null=True, blank=True, editable=False)
+    low_balance_mails = models.BooleanField(
+        default=True, help_text="Tell the customer at 80 % and 100 % of included credits."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
@@ -66,11 +71,11 @@ class Account(models.Model):
 
 
 class UsageWindow(models.Model):
-    """Included credits of one account over a stretch of time, from `start` up to but not including `end`.
+    """A stretch of time, from `start` up to but not including `end`, with an allowance of included credits: what limits.
 
-    Every posted included credit counts in its calendar month and, where Stripe has given a period, in its billing cycle
-    too; of the two the cycle limits. `held` counts credits that are held and neither posted nor voided yet: they are
-    neither free nor used.
+    One is the current one of an account: Stripe's billing cycle where there is one, else the calendar month. `held` counts
+    credits that are held and neither posted nor voided yet: they are neither free nor used. `warned_percent` is the last
+    low-balance mail's threshold (0, 80 or 100).
     """
 
     class Kind(models.TextChoices):
@@ -85,6 +90,7 @@ class UsageWindow(models.Model):
     app_used = models.PositiveIntegerField(default=0)
     api_used = models.PositiveIntegerField(default=0)
     held = models.PositiveIntegerField(default=0)
+    warned_percent = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["-start"]
@@ -102,8 +108,25 @@ class UsageWindow(models.Model):
         return self.app_used + self.api_used
 
     def seconds_left(self, now: datetime) -> int:
-        """Whole seconds until the window ends, at least 1."""
+        """Whole seconds until the window ends, at least 1: a renewal that is overdue may come at any moment."""
         return max(1, int((self.end - now).total_seconds()))
+
+
+class MonthlyUsage(models.Model):
+    """Included credits used in one UTC calendar month, whichever windows limited them. `month` is its first day."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="months")
+    month = models.DateField()
+    app_used = models.PositiveIntegerField(default=0)
+    api_used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "monthly usage"
+        ordering = ["-month"]
+        constraints = [models.UniqueConstraint("account", "month", name="monthly_usage_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
 
 
 class Bucket(models.TextChoices):
@@ -116,8 +139,8 @@ class Bucket(models.TextChoices):
 class Hold(models.Model):
     """One credit set aside for one picture, until it is posted (delivered) or voided (anything else).
 
-    `window` is the one that limits, `month` the calendar month that counts as well; they are the same row while Stripe
-    has given no period. Both are fixed when the hold is made: a picture that ends after midnight counts where it began.
+    `window` and `month` (its first day, UTC) are fixed when the hold is made: a picture that is finished after midnight, or
+    after a renewal, counts where it began.
     """
 
     class State(models.TextChoices):
@@ -132,7 +155,7 @@ class Hold(models.Model):
     request_id = models.CharField(max_length=128, db_index=True)
     bucket = models.CharField(max_length=8, choices=Bucket.choices)
     window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+")
-    month = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+")
+    month = models.DateField()
     state = models.CharField(max_length=6, choices=State.choices, default=State.HELD)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     settled_at = models.DateTimeField(null=True)
@@ -183,6 +206,26 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+
+class IdempotencyRecord(models.Model):
+    """What an `Idempotency-Key` was first used for: a retry of the same request is charged once.
+
+    `fingerprint` is the SHA-256 of picture and options, `hold` the credit that the request costs; its state tells whether
+    the request is running, was delivered, or failed.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    hold = models.ForeignKey(Hold, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("account", "key", name="idempotency_key_unique")]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class AnonymousUsage(models.Model):

@@ -1,36 +1,40 @@
-"""Which usage windows count for an account now."""
+"""Which usage window limits an account now, and what happens when another takes its place."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from django.db import IntegrityError, transaction
 
 from billing.models import Account, Bucket, LedgerEntry, UsageWindow
 
 
-def month_bounds(moment: datetime) -> tuple[datetime, datetime]:
-    """Start (included) and end (excluded) of the UTC calendar month that holds `moment`."""
-    start = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    end = start.replace(year=start.year + 1, month=1) if start.month == 12 else start.replace(month=start.month + 1)
-    return start, end
+def month_of(moment: datetime) -> date:
+    """The first day of the UTC calendar month that holds `moment`."""
+    return moment.astimezone(UTC).date().replace(day=1)
 
 
-def get_month(account: Account, now: datetime) -> UsageWindow:
-    """The window of the calendar month, made on first use with the plan's allowance."""
-    start, end = month_bounds(now)
-    window = UsageWindow.objects.filter(account=account, kind=UsageWindow.Kind.MONTH, start=start).first()
-    return window or _open(account, UsageWindow.Kind.MONTH, start, end)
+def month_bounds(month: date) -> tuple[datetime, datetime]:
+    """Start (included) and end (excluded) of a UTC calendar month. Raises OverflowError for December 9999."""
+    after = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    return datetime(month.year, month.month, 1, tzinfo=UTC), datetime(after.year, after.month, after.day, tzinfo=UTC)
 
 
-def limiting_window(account: Account, month: UsageWindow, now: datetime) -> UsageWindow:
-    """The window whose allowance limits: Stripe's current cycle where there is one, else the calendar month."""
-    if account.cycle is not None and account.cycle.start <= now < account.cycle.end:
+def get_window(account: Account, now: datetime) -> UsageWindow:
+    """The window that limits now. A calendar month's is made on first use, with the plan's allowance."""
+    if account.cycle is not None:
         return account.cycle
-    return month
+    start, end = calendar_bounds(account, now)
+    found = UsageWindow.objects.filter(account=account, kind=UsageWindow.Kind.MONTH, start=start).first()
+    return found or open_window(account, UsageWindow.Kind.MONTH, start, end, account.plan.included_credits)
 
 
-def _open(account: Account, kind: UsageWindow.Kind, start: datetime, end: datetime) -> UsageWindow:
+def calendar_bounds(account: Account, now: datetime) -> tuple[datetime, datetime]:
+    """Bounds of the calendar window: the month, or what is left of it where a subscription ended within it."""
+    start, end = month_bounds(month_of(now))
+    return max(start, account.calendar_from or start), end
+
+
+def open_window(account: Account, kind: UsageWindow.Kind, start: datetime, end: datetime, allowance: int) -> UsageWindow:
     """Make a window and its ledger row. Of several requests that find it missing, one makes it and the rest read it."""
-    allowance = account.plan.included_credits
     try:
         with transaction.atomic():
             window = UsageWindow.objects.create(account=account, kind=kind, start=start, end=end, allowance=allowance)

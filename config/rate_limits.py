@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import redis
 from django.conf import settings
@@ -20,6 +20,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from config import redis_client
 from config.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 # A place taken by a process that was killed is free again after this long. Longer than any request may take.
 LEASE_SECONDS = 600
-REDIS_TIMEOUT_SECONDS = 0.2
 # A place becomes free whenever a request ends, so a second is a fair time to come back.
 CONCURRENCY_RETRY_SECONDS = 1
 
@@ -130,6 +130,7 @@ def too_many_requests(retry_after: int) -> ApiError:
 
 def reset() -> None:
     """Forget every connection and every count kept in memory."""
+    redis_client.reset()
     _limiter.cache_clear()
     _places.cache_clear()
 
@@ -137,11 +138,7 @@ def reset() -> None:
 @cache
 def _limiter() -> MovingWindowRateLimiter:
     if settings.REDIS_URL:
-        timeouts: dict[str, Any] = {
-            "socket_timeout": REDIS_TIMEOUT_SECONDS,
-            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-        }
-        return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, **timeouts))
+        return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=redis_client.get_pool()))
     return MovingWindowRateLimiter(MemoryStorage())
 
 
@@ -181,10 +178,8 @@ class _RedisPlaces:
     return 1
     """
 
-    def __init__(self, url: str) -> None:
-        self.redis = redis.Redis.from_url(
-            url, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
-        )
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
         self.take_script = self.redis.register_script(self.TAKE)
 
     def take(self, subject: str, lease: str, limit: int) -> bool:
@@ -199,4 +194,5 @@ class _RedisPlaces:
 
 @cache
 def _places() -> _MemoryPlaces | _RedisPlaces:
-    return _RedisPlaces(settings.REDIS_URL) if settings.REDIS_URL else _MemoryPlaces()
+    client = redis_client.get_redis()
+    return _MemoryPlaces() if client is None else _RedisPlaces(client)

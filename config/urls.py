@@ -12,6 +12,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("", include("accounts.urls")),
+    path("", include("billing.urls")),
     path("", include("imaging.urls")),
     path("admin/", admin.site.urls),
     path("api/openapi", OpenApiView.as_view(), name="openapi"),

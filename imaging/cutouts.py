@@ -1,5 +1,6 @@
 """One picture's way from an upload to a cutout: check everything, wait for a place, work."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.pipeline import Cutout, cut_out
 from imaging.core.problems import ImageRefused, Problem
-from imaging.upload import FIELD, Form, Picture
+from imaging.upload import CHUNK_BYTES, FIELD, Form, Picture
 
 NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
 NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
@@ -45,6 +46,16 @@ def check_form(form: Form) -> Job:
     if problems or header is None or form.picture is None:
         raise _refusal(problems)
     return Job(form.picture.file, form.picture.name, header, options)
+
+
+def fingerprint(job: Job) -> str:
+    """SHA-256, in hexadecimal, of the picture and its options: the same for a retry, whatever its form looks like."""
+    job.file.seek(0)
+    digest = hashlib.sha256()
+    while chunk := job.file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    digest.update(repr(job.options).encode())
+    return digest.hexdigest()
 
 
 def run(job: Job) -> Delivery:

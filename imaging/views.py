@@ -16,6 +16,7 @@ from accounts.authentication import ApiKeyAuthentication, UserTokenAuthenticatio
 from accounts.caller import identify
 from billing import admission
 from billing.admission import Customer
+from billing.idempotency import Retry, check_key
 from config import rate_limits
 from config.api import ApiView, get_request_id
 from imaging import cutouts
@@ -39,10 +40,12 @@ class RemoveBackgroundView(ApiView):
         started = time.perf_counter()
         self.customer = customer = admission.find_customer(identify(request))
         rate_limits.count_request(customer.policy)
+        retry_key = find_retry_key(request)
         with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
             job = cutouts.check_form(form)
+            retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.
-            with admission.charged(customer, get_request_id(request)) as credits:
+            with admission.charged(customer, get_request_id(request), retry) as credits:
                 delivery = cutouts.run(job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
                 return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
@@ -54,6 +57,12 @@ class RemoveBackgroundView(ApiView):
             for name, value in self.customer.rate_limit_headers().items():
                 final.headers[name] = value
         return final
+
+
+def find_retry_key(request: Request) -> str | None:
+    """The caller's `Idempotency-Key`, if there is one. Raises ApiError 400 for an unusable one."""
+    key = request.headers.get("Idempotency-Key")
+    return None if key is None else check_key(key)
 
 
 def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:

@@ -112,4 +112,4 @@ def test_the_window_is_the_utc_calendar_month(account):
     held = hold(account)
     assert held.window.start.day == 1
     assert held.window.start <= timezone.now() < held.window.end
-    assert held.window_id == held.month_id
+    assert held.month == held.window.start.date()

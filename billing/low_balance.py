@@ -1,0 +1,22 @@
+"""The mail that tells a customer that included credits are running out: at 80 % and at 100 %, once per window each."""
+
+from accounts import mails
+from billing.models import UsageWindow
+
+THRESHOLDS = (100, 80)
+
+
+def check(window: UsageWindow) -> None:
+    """Mail the customer if `window` (with its account and user) has reached a threshold that nobody was told of yet."""
+    percent = next((threshold for threshold in THRESHOLDS if _reached(window, threshold)), 0)
+    if percent <= window.warned_percent:
+        return
+    # Of several requests that reach the threshold together, one sends the mail.
+    unwarned = UsageWindow.objects.filter(pk=window.pk, warned_percent__lt=percent)
+    if unwarned.update(warned_percent=percent) and window.account.low_balance_mails:
+        context = {"window": window, "percent": percent, "account": window.account}
+        mails.send("billing/email/low_balance", window.account.user.email, context)
+
+
+def _reached(window: UsageWindow, percent: int) -> bool:
+    return window.allowance > 0 and window.used * 100 >= window.allowance * percent

@@ -1,0 +1,166 @@
+"""`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from where it enforces them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from billing.models import Account, MonthlyUsage, UsageWindow
+from billing.windows import calendar_bounds, month_of
+from config.errors import validation_error
+
+FLAG_ON = ("1", "true")
+DIGITS = re.compile(r"\d{1,12}")
+Problems = list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller asks for. `month` is a first day; `window_start` excludes it."""
+
+    list_cycles: bool = False
+    expand_cycle: bool = False
+    month: date | None = None
+    window_start: datetime | None = None
+
+
+def parse_query(query: Mapping[str, str]) -> Query:
+    """Read the parameters, all problems in one pass. Raises ApiError 400. `listBillingCycles` makes all others unread."""
+    if _is_on(query.get("listBillingCycles")):
+        return Query(list_cycles=True)
+    problems: Problems = []
+    month = _parse_month(query, problems)
+    window_start = _parse_window_start(query, problems)
+    if problems:
+        raise validation_error(problems)
+    flags = [flag.strip() for flag in query.get("expand", "").split(",")]
+    expand = "billing_cycle" in flags or _is_on(query.get("includeBillingCycle"))
+    return Query(expand_cycle=expand, month=month, window_start=window_start)
+
+
+def describe(account: Account, query: Query) -> dict[str, Any]:
+    """The answer's body. Raises ApiError 400 for a window that the account does not have."""
+    if query.list_cycles:
+        return {"billingCycles": list_cycles(account)}
+    window = _get_asked_window(account, query.window_start)
+    used = window if window is not None else _monthly_usage(account, query.month or month_of(timezone.now()))
+    body: dict[str, Any] = {
+        "membership": account.plan.label,
+        "credits": account.plan.included_credits,
+        "prepaidCredits": account.prepaid_balance,
+        "app_usage": used.app_used,
+        "api_usage": used.api_used,
+    }
+    if query.expand_cycle:
+        body["billingCycle"] = describe_cycle(account, window or current_window(account))
+    return body
+
+
+def current_window(account: Account) -> UsageWindow:
+    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking."""
+    if account.cycle is not None:
+        return account.cycle
+    start, end = calendar_bounds(account, timezone.now())
+    found = UsageWindow.objects.filter(account=account, kind=UsageWindow.Kind.MONTH, start=start).first()
+    kind, allowance = UsageWindow.Kind.MONTH, account.plan.included_credits
+    return found or UsageWindow(account=account, kind=kind, start=start, end=end, allowance=allowance)
+
+
+def describe_cycle(account: Account, window: UsageWindow) -> dict[str, Any]:
+    """The `billingCycle` object."""
+    return {
+        "periodStartUnix": _unix(window.start),
+        "periodEndUnix": _unix(window.end) - 1,
+        "appUsage": window.app_used,
+        "apiUsage": window.api_used,
+        "includedCredits": window.allowance,
+        "prepaidCredits": account.prepaid_balance,
+        "usedIncludedCredits": window.used,
+        "remainingIncludedCredits": max(0, window.allowance - window.used),
+        "stripeBillingSynced": window.kind == UsageWindow.Kind.CYCLE,
+    }
+
+
+def list_cycles(account: Account) -> list[dict[str, int]]:
+    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins."""
+    has_usage = Q(app_used__gt=0) | Q(api_used__gt=0)
+    windows = UsageWindow.objects.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id")
+    listed: list[dict[str, int]] = []
+    for window in windows:
+        end = listed[-1]["periodStartUnix"] if listed else _unix(window.end)
+        listed.append(
+            {
+                "periodStartUnix": _unix(window.start),
+                "periodEndUnix": end - 1,
+                "appUsage": window.app_used,
+                "apiUsage": window.api_used,
+            }
+        )
+    return listed
+
+
+def _monthly_usage(account: Account, month: date) -> MonthlyUsage:
+    found = MonthlyUsage.objects.filter(account=account, month=month).first()
+    return found or MonthlyUsage(account=account, month=month)
+
+
+def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow | None:
+    """The window that starts in the second asked for; None if none was asked for."""
+    if start is None:
+        return None
+    seconds = Q(start__gte=start, start__lt=start + timedelta(seconds=1))
+    window = UsageWindow.objects.filter(seconds, account=account).order_by(F("kind")).first()
+    current = current_window(account)
+    if window is None and _unix(current.start) == _unix(start):
+        window = current
+    if window is None:
+        message = (
+            f"No billing cycle starts at 'periodStartUnix' {_unix(start)}. Use 'listBillingCycles=1' to see those there are."
+        )
+        raise validation_error([("periodStartUnix", "unknown_billing_cycle", message)])
+    return window
+
+
+def _parse_month(query: Mapping[str, str], problems: Problems) -> date | None:
+    if "year" not in query and "month" not in query:
+        return None
+    today = timezone.now().astimezone(UTC)
+    year = _parse_number(query, "year", 1, 9999, problems) if "year" in query else today.year
+    month = _parse_number(query, "month", 1, 12, problems) if "month" in query else today.month
+    return date(year, month, 1) if year and month else None
+
+
+def _parse_window_start(query: Mapping[str, str], problems: Problems) -> datetime | None:
+    if "periodStartUnix" not in query:
+        return None
+    if "year" in query or "month" in query:
+        message = "Cannot use 'periodStartUnix' together with 'year' or 'month'. Choose one or the other."
+        problems.append(("periodStartUnix", "conflicting_parameters", message))
+        return None
+    latest = _unix(datetime(9999, 12, 31, tzinfo=UTC))
+    seconds = _parse_number(query, "periodStartUnix", 1, latest, problems)
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _parse_number(query: Mapping[str, str], name: str, low: int, high: int, problems: Problems) -> int:
+    """A whole number within bounds; 0, and a problem noted, for anything else."""
+    text = query[name].strip()
+    if not DIGITS.fullmatch(text) or not text.isascii():
+        problems.append((name, "invalid_integer", f"'{name}' must be an integer, got: '{text[:100]}'"))
+        return 0
+    if not low <= int(text) <= high:
+        problems.append((name, "out_of_range", f"'{name}' must be between {low} and {high}, got: {text}"))
+        return 0
+    return int(text)
+
+
+def _is_on(value: str | None) -> bool:
+    return value is not None and value.strip().lower() in FLAG_ON
+
+
+def _unix(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,24 @@
+"""`GET /api/membership-usage`."""
+
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import ApiKeyAuthentication
+from accounts.caller import get_user
+from billing import ledger, membership
+from billing.schema import membership_usage_schema
+from config.api import ApiView
+
+
+class MembershipUsageView(ApiView):
+    """Plan, credits and usage of the key's owner."""
+
+    authentication_classes = [ApiKeyAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    @membership_usage_schema
+    def get(self, request: Request) -> Response:
+        query = membership.parse_query(request.query_params)
+        account = ledger.get_account(get_user(request))
+        return Response(membership.describe(account, query), headers={"Cache-Control": "no-store"})
