@@ -65,7 +65,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for myp
 
     class Meta:
         model = User
-        fields = ["name", "language"]
+        fields = ["name", "language", "low_balance_mails"]
 
 
 class DeleteAccountForm(forms.Form):

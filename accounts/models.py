@@ -71,6 +71,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     email_verified_at = models.DateTimeField(null=True, blank=True)
     name = models.CharField(max_length=150, blank=True)
     language = models.CharField(max_length=10, choices=Language.choices, default=Language.ENGLISH)
+    low_balance_mails = models.BooleanField("mails when credits run low", default=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)

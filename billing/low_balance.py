@@ -13,7 +13,7 @@ def check(window: UsageWindow) -> None:
         return
     # Of several requests that reach the threshold together, one sends the mail.
     unwarned = UsageWindow.objects.filter(pk=window.pk, warned_percent__lt=percent)
-    if unwarned.update(warned_percent=percent) and window.account.low_balance_mails:
+    if unwarned.update(warned_percent=percent) and window.account.user.low_balance_mails:
         context = {"window": window, "percent": percent, "account": window.account}
         mails.send("billing/email/low_balance", window.account.user.email, context)
 

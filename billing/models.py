@@ -61,9 +61,6 @@ class Account(models.Model):
         "UsageWindow", on_delete=models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
     calendar_from = models.DateTimeField(null=True, blank=True, editable=False)
-    low_balance_mails = models.BooleanField(
-        default=True, help_text="Tell the customer at 80 % and 100 % of included credits."
-    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:

@@ -1,0 +1,14 @@
+"""`manage.py sweep`: what Celery beat does every minute, for deployments without it."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from billing.tasks import sweep
+
+
+class Command(BaseCommand):
+    help = "Void stale holds and remove expired records."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sweep()
