@@ -105,7 +105,8 @@ class AccountAdmin(SupportAdmin):
     list_filter = ["plan"]
     list_select_related = ["user", "plan"]
     search_fields = ["user__email", "user__public_id", "user__api_keys__lookup", "holds__request_id"]
-    fields = readonly_fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "created_at"]
+    fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "created_at"]
+    readonly_fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "created_at"]
     inlines = [WindowInline, MonthInline]
 
     @admin.display(description="Public id")

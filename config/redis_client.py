@@ -23,7 +23,7 @@ class _Fuse(AbstractConnection):
         if time.monotonic() < _broken_until[0]:
             raise redis.ConnectionError("Redis was unreachable a moment ago")
         try:
-            super().connect()
+            super().connect()  # type: ignore[no-untyped-call]
         except (redis.ConnectionError, redis.TimeoutError):
             _broken_until[0] = time.monotonic() + PAUSE_SECONDS
             raise
