@@ -21,7 +21,7 @@ def staff(db) -> Client:
     return browser
 
 
-def act(browser: Client, page: str, action: str, row: object):
+def act(browser: Client, page: str, action: str, row: User | ApiKey):
     return browser.post(page, {"action": action, "_selected_action": [row.pk]})
 
 

@@ -9,7 +9,6 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import DESKTOP
 from tests.conftest import skip_or_fail
 from tests.server import ProductServer
 
@@ -112,7 +111,7 @@ def test_a_key_revoked_in_one_process_is_refused_by_the_other_on_the_next_call(
     browser: Browser, pair: tuple[ProductServer, ProductServer], photo: bytes
 ):
     first, second = pair
-    context = browser.new_context(viewport=DESKTOP, base_url=first.url)
+    context = browser.new_context(base_url=first.url)
     page = context.new_page()
     sign_up(page, first, "ada@example.com")
     key = make_key(page)
