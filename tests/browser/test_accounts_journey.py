@@ -96,6 +96,9 @@ def test_from_sign_up_to_the_first_picture_and_the_revoked_key(page: Page, serve
     answer = server.rmbg(key, files={"image": ("photo.jpg", photo)})
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid api key")
     assert_fits(page)
+    for address in ("/profile", "/profile/delete", "/accounts/email/", "/accounts/2fa/", "/accounts/password/change/"):
+        page.goto(address)
+        assert_fits(page)
 
 
 def test_the_copy_button_copies_the_key(page: Page, server: ProductServer):
