@@ -30,7 +30,7 @@ class SessionOfOurs(SessionAuthentication):
     def enforce_csrf(self, request: Request) -> None:
         try:
             # Django's own request: through DRF's, the check would first have the body parsed as JSON.
-            super().enforce_csrf(request._request)
+            super().enforce_csrf(request._request)  # type: ignore[arg-type]
         except PermissionDenied as error:
             raise csrf_failed() from error
 

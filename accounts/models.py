@@ -140,9 +140,8 @@ class ApiKeyManager(models.Manager["ApiKey"]):
 
         Raises ApiError 409 `too_many_keys` when the user has MAX_LIVE_KEYS live ones.
         """
-        # The user's row is the lock: of two requests that both count 19, the second waits and counts 20.
-        # (SQLite needs none: a transaction that may write has the whole database to itself.)
-        User.objects.select_for_update().only("pk").get(pk=user.pk)
+        # Of two requests that both would count 19, the second waits here and counts 20.
+        lock_keys(user.pk)
         if ApiKey.objects.live().filter(user=user).count() >= MAX_LIVE_KEYS:
             raise too_many_keys()
         text = new_key()
@@ -243,8 +242,9 @@ class ApiKey(models.Model):
         A key that expires is replaced by one that lives as long again. Raises ApiError 409 `key_not_live` for a key that
         has ended or was rotated before, `too_many_keys` when there is no room for both during the grace time.
         """
+        # Of two rotations at the same time, the second waits here and finds the key rotated.
+        lock_keys(self.user_id)
         now = timezone.now()
-        # Checked in the update itself, so that of two rotations at the same time one wins.
         live = ApiKey.objects.live().filter(pk=self.pk, replaced_by=None)
         end = min(self.expires_at or now + grace, now + grace)
         ended = {"expires_at": end} if grace else {"revoked_at": now}
@@ -292,6 +292,14 @@ class ApiKeyMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_id} in {self.month:%Y-%m}"
+
+
+def lock_keys(user_id: int) -> None:
+    """Until the transaction ends, let nobody else make keys of this user. The user's row is the lock.
+
+    (On SQLite it locks nothing and need not: a transaction there has the whole database to itself.)
+    """
+    User.objects.select_for_update().only("pk").get(pk=user_id)
 
 
 def too_many_keys() -> ApiError:

@@ -53,6 +53,12 @@ def _fresh_limits() -> Iterator[None]:
     rate_limits.reset()
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings) -> None:
+    """Hashing passwords as slowly as production does would be most of the suite's time."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def quick_model(monkeypatch: pytest.MonkeyPatch) -> EllipseMatte:
     """In place of the real model, where the matte does not matter."""

@@ -4,12 +4,13 @@ import hmac
 import logging
 
 import pytest
+from django.core import signing
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import authentication, keys, user_tokens
-from accounts.keys import find_key, new_key
+from accounts import keys, user_tokens
+from accounts.keys import new_key
 from accounts.models import ApiKey, User
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ def call(headers: dict[str, str] | None = None, path: str = "/rmbg", data: dict 
 
 def changed(text: str) -> str:
     """A well-formed key with the right lookup part and a wrong secret."""
-    body = f"rmbg_{find_key(text).lookup}_{new_key().text[18:48]}"
+    body = f"{text[:18]}{new_key().text[18:48]}"
     return body + keys._checksum(body)
 
 
@@ -60,7 +61,7 @@ def test_a_well_formed_wrong_key_is_a_401_with_one_read_and_no_write(key, wrong)
     assert ApiKey.objects.get().last_used_at is None
 
 
-@pytest.mark.parametrize("token", ["", "x", "a:b:c", "é", "x" * 10_000, user_tokens.signing.dumps([1]), "null"])
+@pytest.mark.parametrize("token", ["", "x", "a:b:c", "é", "x" * 10_000, signing.dumps([1]), "null"])
 def test_a_garbled_token_is_a_401_without_a_query(token, db):
     with CaptureQueriesContext(connection) as queries:
         assert call({"Authorization": f"Bearer {token}"}).status_code == 401
@@ -69,7 +70,7 @@ def test_a_garbled_token_is_a_401_without_a_query(token, db):
 
 def test_a_token_signed_with_something_else_inside_is_a_401(db):
     for inside in ([], ["u_x"], {"a": 1}, "text", [1, 2], ["u_x", None], 7):
-        token = user_tokens.signing.dumps(inside, salt="accounts.user_token")
+        token = signing.dumps(inside, salt="accounts.user_token")
         assert call({"Authorization": f"Bearer {token}"}).status_code == 401
 
 
@@ -102,7 +103,7 @@ def test_the_comparison_takes_constant_time_for_known_and_unknown(key, monkeypat
         compared.append((len(one), len(other)))
         return real(one, other)
 
-    monkeypatch.setattr(authentication.hmac, "compare_digest", spy)
+    monkeypatch.setattr("accounts.authentication.hmac.compare_digest", spy)
     for text in (key, changed(key), new_key().text):
         call({"x-api-key": text})
     assert compared == [(64, 64)] * 3

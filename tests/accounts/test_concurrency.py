@@ -1,0 +1,61 @@
+"""Several requests at the same time, each on a connection of its own."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from accounts import key_usage
+from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth
+from config.errors import ApiError
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="needs DATABASE_URL=postgres://…"),
+]
+
+
+@pytest.fixture
+def at_once() -> Callable[[Callable[[], object], int], list[object]]:
+    """Runs a function many times in eight threads; an ApiError counts as its result."""
+
+    def attempt(act: Callable[[], object]) -> object:
+        try:
+            return act()
+        except ApiError as error:
+            return error.code
+        finally:
+            connection.close()
+
+    def run(act: Callable[[], object], times: int) -> list[object]:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(attempt, [act] * times))
+
+    return run
+
+
+def test_no_more_than_twenty_live_keys(user, at_once):
+    for number in range(MAX_LIVE_KEYS - 3):
+        ApiKey.objects.issue(user, name=str(number))
+    results = at_once(lambda: ApiKey.objects.issue(user, name="at once")[0].name, 16)
+    assert sorted(map(str, results)) == ["at once"] * 3 + ["too_many_keys"] * 13
+    assert ApiKey.objects.live().count() == MAX_LIVE_KEYS
+
+
+def test_a_cap_is_never_passed(user, at_once):
+    key, _ = ApiKey.objects.issue(user, name="capped", monthly_credit_cap=5)
+    month = timezone.now().date().replace(day=1)
+    results = at_once(lambda: key_usage.take(key, month), 24)
+    assert sorted(map(str, results)) == ["False"] * 19 + ["True"] * 5
+    assert ApiKeyMonth.objects.get().held == 5
+
+
+def test_a_key_is_rotated_by_one_of_many(user, at_once):
+    key, _ = ApiKey.objects.issue(user, name="rotated")
+    results = at_once(lambda: ApiKey.objects.get(pk=key.pk).rotate(timedelta(days=1))[0].name, 8)
+    assert sorted(map(str, results)) == ["key_not_live"] * 7 + ["rotated"]
+    assert ApiKey.objects.count() == 2
