@@ -25,7 +25,7 @@ def _now():
         yield
 
 
-def get(key: str | None, **query: object):
+def get(key: str | None, **query: str | int):
     return Client(headers={"x-api-key": key} if key else {}).get("/api/membership-usage", query)
 
 
@@ -53,7 +53,9 @@ def test_usage_by_channel_and_prepaid_in_neither(account, key):
     assert (body["app_usage"], body["api_usage"], body["prepaidCredits"]) == (2, 3, 6)
 
 
-@pytest.mark.parametrize("query", [{"expand": "billing_cycle"}, {"expand": "x, billing_cycle"}, {"includeBillingCycle": "true"}])
+@pytest.mark.parametrize(
+    "query", [{"expand": "billing_cycle"}, {"expand": "x, billing_cycle"}, {"includeBillingCycle": "true"}]
+)
 def test_the_calendar_month_stands_in_until_stripe_has_a_period(account, key, query):
     spend(account, api=2)
     assert get(key, **query).json()["billingCycle"] == {

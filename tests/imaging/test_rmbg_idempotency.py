@@ -1,6 +1,7 @@
 """`POST /rmbg` with an `Idempotency-Key`: a retry is charged once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -55,7 +56,7 @@ def test_another_request_under_the_same_key(quick_model, key, small_png, photo, 
 
 def test_a_retry_while_the_first_runs(quick_model, monkeypatch, key, small_png):
     """The model itself calls again with the same key, so that the first is still at work for certain."""
-    answers = []
+    answers: list[Any] = []
 
     def predict(image, original=quick_model.predict):
         if not answers:
