@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.errors.ApiErrorMiddleware",
 ]
 
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
