@@ -1,0 +1,78 @@
+"""A running deployment whose model is a quick stand-in, and what the tests do to it."""
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import redis
+import requests
+
+from tests.imaging.forms import form
+from tests.server import ProductServer
+
+Answer = TypeVar("Answer")
+
+
+class Deployment(ProductServer):
+    """The product on a database and a Redis of the test's choice; every request counts, none is limited by the gate."""
+
+    def __init__(self, folder: Path, *, model_seconds: float = 0.05, **environment: str) -> None:
+        self.model_log = folder / "model.log"
+        self.model_log.touch()
+        own = {
+            "FAKE_MODEL_SECONDS": str(model_seconds), "FAKE_MODEL_LOG": str(self.model_log), "IMAGING_SLOTS": "64",
+            "IMAGING_QUEUE_SIZE": "64", "WEB_THREADS": "32", "EMAIL_URL": "dummymail://", "LOG_LEVEL": "WARNING",
+        }  # fmt: skip
+        super().__init__(folder, {**own, **environment}, application="tests.services.fake_model_wsgi:application")
+
+    def ask(self, expression: str) -> Any:
+        """The value of an expression over `tests.services.books`, computed by a management command."""
+        code = f"import json; from tests.services import books; print(json.dumps(books.{expression}))"
+        return json.loads(self.manage("shell", "--verbosity", "0", "-c", code).splitlines()[-1])
+
+    def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:
+        """POST one picture."""
+        body = form(picture)
+        headers = {"x-api-key": key, "Content-Type": body["content_type"], **headers}
+        return requests.post(f"{self.url}/rmbg", body["data"], headers=headers, timeout=60)
+
+    def usage(self, key: str) -> dict[str, Any]:
+        """GET /api/membership-usage with everything."""
+        address = f"{self.url}/api/membership-usage?expand=billing_cycle"
+        return requests.get(address, headers={"x-api-key": key}, timeout=60).json()
+
+    def documented_usage(self, uid: str) -> dict[str, str | None]:
+        """The month's usage as an operator with redis-cli finds it."""
+        month = f"{datetime.now(UTC):%Y}:{datetime.now(UTC).month}"
+        return {channel: self.redis_get(f"user:{uid}:{channel}_usage:{month}") for channel in ("app", "api")}
+
+    def redis_get(self, name: str) -> str | None:
+        """GET of a raw key."""
+        with redis.Redis.from_url(self.environment["REDIS_URL"], decode_responses=True) as client:
+            return cast("str | None", client.get(name))
+
+    def predictions(self) -> list[tuple[str, int, float]]:
+        """What the model noted: (`+` or `-`, process, second), in order of time."""
+        lines = [line.split() for line in self.model_log.read_text().splitlines()]
+        return sorted(((event, int(pid), float(second)) for event, pid, second in lines), key=lambda noted: noted[2])
+
+
+def at_once(times: int, send: Callable[[], Answer]) -> list[Answer]:
+    """Call `send` from as many threads as `times`, all at the same moment."""
+    barrier = threading.Barrier(times)
+
+    def together(_: int) -> Answer:
+        barrier.wait(30)
+        return send()
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(together, range(times)))
+
+
+def code_of(answer: requests.Response) -> str:
+    """`ok`, or the error's code."""
+    return "ok" if answer.ok else answer.json()["code"]
