@@ -69,7 +69,7 @@ def post(held: Hold) -> bool:
         if not months.update(**{used: F(used) + 1}):
             MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
             months.update(**{used: F(used) + 1})
-        usage.announce(held)
+    usage.announce(held)
     _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
     return True
 
