@@ -19,7 +19,8 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, red
     """Two web processes on PostgreSQL and Redis."""
     folder = tmp_path_factory.mktemp("postgres")
     running = Deployment(folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, WEB_PROCESSES="2")
-    yield running.start()  # type: ignore[misc]
+    running.start()
+    yield running
     running.stop()
 
 
@@ -27,5 +28,12 @@ def on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, red
 def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One web process on SQLite, nothing else: what `make run` starts."""
     running = Deployment(tmp_path_factory.mktemp("sqlite"), RATE_LIMIT_ENABLED="0")
-    yield running.start()  # type: ignore[misc]
+    running.start()
+    yield running
     running.stop()
+
+
+@pytest.fixture(params=["on_postgres", "on_sqlite"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Either."""
+    return request.getfixturevalue(request.param)

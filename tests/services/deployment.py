@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import redis
 import requests
 
 from tests.imaging.forms import form
-from tests.server import ProductServer
+from tests.server import READY_SECONDS, ProductServer
 
 Answer = TypeVar("Answer")
 
@@ -28,6 +29,14 @@ class Deployment(ProductServer):
             "IMAGING_QUEUE_SIZE": "64", "WEB_THREADS": "32", "EMAIL_URL": "dummymail://", "LOG_LEVEL": "WARNING",
         }  # fmt: skip
         super().__init__(folder, {**own, **environment}, application="tests.services.fake_model_wsgi:application")
+
+    def wait_until_ready(self) -> None:
+        """Return once every web process has come up, not just the first."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not set(self.workers()) <= {pid for _, pid, _ in self.events("=")} or not self.workers():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+        super().wait_until_ready()
 
     def ask(self, expression: str) -> Any:
         """The value of an expression over `tests.services.books`, computed by a management command."""
@@ -55,10 +64,11 @@ class Deployment(ProductServer):
         with redis.Redis.from_url(self.environment["REDIS_URL"], decode_responses=True) as client:
             return cast("str | None", client.get(name))
 
-    def predictions(self) -> list[tuple[str, int, float]]:
-        """What the model noted: (`+` or `-`, process, second), in order of time."""
+    def events(self, kinds: str) -> list[tuple[str, int, float]]:
+        """What `fake_model_wsgi` noted of these kinds: (kind, process, second), in order of time."""
         lines = [line.split() for line in self.model_log.read_text().splitlines()]
-        return sorted(((event, int(pid), float(second)) for event, pid, second in lines), key=lambda noted: noted[2])
+        noted = [(kind, int(pid), float(second)) for kind, pid, second in lines if kind in kinds]
+        return sorted(noted, key=lambda event: event[2])
 
 
 def at_once(times: int, send: Callable[[], Answer]) -> list[Answer]:

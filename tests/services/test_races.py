@@ -4,17 +4,12 @@ from collections import Counter
 
 import pytest
 
-from tests.services.deployment import Deployment, at_once, code_of
+from tests.services.deployment import at_once, code_of
 
 pytestmark = pytest.mark.services
 
 INCLUDED, PREPAID = 7, 5
 CREDITS = INCLUDED + PREPAID
-
-
-@pytest.fixture(params=["on_postgres", "on_sqlite"])
-def deployment(request: pytest.FixtureRequest) -> Deployment:
-    return request.getfixturevalue(request.param)
 
 
 def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_credits(deployment, small_png):

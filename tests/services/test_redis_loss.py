@@ -71,7 +71,8 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer) -> Iterator[Deployment]:
     running = Deployment(tmp_path_factory.mktemp("outage"), REDIS_URL=own_redis.url)
-    yield running.start()  # type: ignore[misc]
+    running.start()
+    yield running
     running.stop()
 
 
