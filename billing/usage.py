@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import redis
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from billing import low_balance
 from billing.models import Account, Hold, MonthlyUsage, UsageWindow
@@ -58,9 +59,8 @@ def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int]:
     return {f"user:{uid}:app_usage:{month}": usage.app_used, f"user:{uid}:api_usage:{month}": usage.api_used}
 
 
-def period_keys(account: Account) -> dict[str, int | None]:
+def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
     """The documented keys of the current billing cycle's bounds, the end inclusive; None where there is no cycle."""
-    uid, cycle = account.user.public_id, account.cycle
     return {
         f"user:{uid}:billing_period_start": int(cycle.start.timestamp()) if cycle else None,
         f"user:{uid}:billing_period_end": int(cycle.end.timestamp()) - 1 if cycle else None,
@@ -72,7 +72,7 @@ def write_period(account: Account) -> None:
     client = get_redis()
     if client is None:
         return
-    keys = period_keys(account)
+    keys = period_keys(account.user.public_id, account.cycle)
     bounds = {name: bound for name, bound in keys.items() if bound is not None}
     try:
         if bounds:
@@ -101,13 +101,22 @@ def write_all(account: Account) -> None:
 
 
 def _after_post(held: Hold) -> None:
-    window = UsageWindow.objects.select_related("account__user", "account__cycle").get(pk=held.window_id)
+    # Read anew, with the cycle that is current now: other requests and renewals may have come in between.
+    window = UsageWindow.objects.annotate(cycle_now=F("account__cycle_id")).get(pk=held.window_id)
+    # Of the account only its user and its wish for mails are asked for: the one at hand will do.
+    window.account = held.account
     low_balance.check(window)
     if settings.REDIS_URL:
+        cycle = None if window.cycle_now is None else _cycle(window, window.cycle_now)
         month = MonthlyUsage.objects.filter(account_id=held.account_id, month=held.month).first()
-        uid = window.account.user.public_id
+        uid = held.account.user.public_id
         used = month_keys(uid, month or MonthlyUsage(account_id=held.account_id, month=held.month))
-        _copy(period_keys(window.account), window_keys(uid, window) | used)
+        _copy(period_keys(uid, cycle), window_keys(uid, window) | used)
+
+
+def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
+    """The window with this key; mostly it is the one at hand."""
+    return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
 
 
 def _copy(period: Mapping[str, int | None], used: Mapping[str, int]) -> None:

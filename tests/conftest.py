@@ -2,16 +2,16 @@
 
 import io
 import os
-import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 import pytest
 import redis
 from django.core.cache import cache
 from PIL import Image, ImageDraw
-from psycopg import sql
 
 from accounts.models import ApiKey, User
 from billing import ledger
@@ -19,15 +19,12 @@ from billing.models import Plan
 from config import rate_limits
 from imaging import runtime
 from tests.server import ProductServer
+from tests.stores import scratch_postgres, scratch_redis
 
-DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/")
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
-# Nothing else of ours uses this one, so that a test may flush it.
-REDIS_DATABASE = 9
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
-def skip_or_fail(reason: str) -> None:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip a test that needs something this machine lacks; fail where everything must be there."""
     if REQUIRE_SERVICES:
         pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
@@ -109,29 +106,23 @@ def server_key(server: ProductServer) -> str:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A fresh, empty PostgreSQL database, dropped afterwards."""
-    name = f"test_{secrets.token_hex(6)}"
-    try:
-        server = psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        skip_or_fail(f"PostgreSQL does not answer: {error}")
-    with server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield f"{DATABASE_URL.rstrip('/')}/{name}"
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(scratch_postgres())
+        except psycopg.OperationalError as error:
+            skip_or_fail(f"PostgreSQL does not answer: {error}")
+        yield url
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A Redis database of our own, empty before and after."""
-    url = f"{REDIS_URL.rstrip('/')}/{REDIS_DATABASE}"
-    client = redis.Redis.from_url(url, socket_connect_timeout=3)
-    try:
-        client.flushdb()
-    except redis.RedisError as error:
-        skip_or_fail(f"Redis does not answer: {error}")
-    yield url
-    client.flushdb()
-    client.close()
+    """A Redis database of the tests' own, empty before and after."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(scratch_redis())
+        except redis.RedisError as error:
+            skip_or_fail(f"Redis does not answer: {error}")
+        yield url
 
 
 @pytest.fixture(scope="session")
