@@ -3,10 +3,19 @@
 It counts on its own, row by row, and shares nothing with the product's own bookkeeping.
 """
 
+import json
+import os
+import sys
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
@@ -121,3 +130,14 @@ class _Proof:
         """Whether the ledger has exactly the rows that the hold's state asks for."""
         kinds = sorted(entry.kind for entry in self.entries if entry.hold_id == hold.pk)
         return kinds == {"held": ["hold"], "posted": ["hold", "post"], "voided": ["hold", "void"]}[hold.state]
+
+
+def serve() -> None:
+    """Answer calls, one a line: `[name, arguments]` in, the value out, both JSON."""
+    for line in sys.stdin:
+        name, arguments = json.loads(line)
+        print(json.dumps(globals()[name](**arguments)), flush=True)  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    serve()

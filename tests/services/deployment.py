@@ -1,6 +1,8 @@
 """A running deployment whose model is a quick stand-in, and what the tests do to it."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import redis
 import requests
 
 from tests.imaging.forms import form
-from tests.server import READY_SECONDS, ProductServer
+from tests.server import READY_SECONDS, ROOT, STOP_SECONDS, ProductServer
 
 Answer = TypeVar("Answer")
 
@@ -22,6 +24,7 @@ class Deployment(ProductServer):
     """The product on a database and a Redis of the test's choice; every request counts, none is limited by the gate."""
 
     def __init__(self, folder: Path, *, model_seconds: float = 0.05, **environment: str) -> None:
+        self.clerk: subprocess.Popen[str] | None = None
         self.model_log = folder / "model.log"
         self.model_log.touch()
         own = {
@@ -38,10 +41,24 @@ class Deployment(ProductServer):
             time.sleep(0.05)
         super().wait_until_ready()
 
-    def ask(self, expression: str) -> Any:
-        """The value of an expression over `tests.services.books`, computed by a management command."""
-        code = f"import json; from tests.services import books; print(json.dumps(books.{expression}))"
-        return json.loads(self.manage("shell", "--verbosity", "0", "-c", code).splitlines()[-1])
+    def ask(self, name: str, **arguments: object) -> Any:
+        """Call a function of `tests.services.books` in a second process of the deployment, which waits for more."""
+        if self.clerk is None:
+            command = [sys.executable, "-m", "tests.services.books"]
+            self.clerk = subprocess.Popen(
+                command, cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        assert self.clerk.stdin is not None
+        assert self.clerk.stdout is not None
+        self.clerk.stdin.write(json.dumps([name, arguments]) + "\n")
+        self.clerk.stdin.flush()
+        return json.loads(self.clerk.stdout.readline())
+
+    def stop(self) -> None:
+        """End both."""
+        if self.clerk is not None:
+            self.clerk.communicate(timeout=STOP_SECONDS)
+        super().stop()
 
     def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:
         """POST one picture."""

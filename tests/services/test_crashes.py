@@ -30,7 +30,7 @@ def stream(deployment: Deployment, key: str, picture: bytes, ended: threading.Ev
 
 
 def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deployment, small_png):
-    account = deployment.ask(f"open_account(included={INCLUDED}, prepaid={PREPAID})")
+    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
     moments, ended = random.Random(SEED), threading.Event()  # noqa: S311 - no secret
     seen = len(deployment.events("-"))
     with ThreadPoolExecutor(SENDERS) as senders:
@@ -45,8 +45,8 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
             ended.set()
         delivered = sum(stream.result() for stream in streams)
 
-    swept = deployment.ask("sweep()")
-    books = deployment.ask(f"read('{account['email']}')")
+    swept = deployment.ask("sweep")
+    books = deployment.ask("read", email=account["email"])
     posted, voided = books["states"].get("posted", 0), books["states"].get("voided", 0)
     made = len(deployment.events("-")) - seen
     assert books["differences"] == []

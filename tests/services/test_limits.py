@@ -14,7 +14,7 @@ AT_ONCE, SENDERS, EACH = 2, 8, 2
 
 
 def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png):
-    account = on_postgres.ask(f"open_account(included=100, per_minute={PER_MINUTE})")
+    account = on_postgres.ask("open_account", included=100, per_minute=PER_MINUTE)
     seen = len(on_postgres.events(">"))
     answers = at_once(TRIES, lambda: on_postgres.cut_out(account["key"], small_png))
     assert Counter(map(code_of, answers)) == {"ok": PER_MINUTE, "rate_limited": TRIES - PER_MINUTE}
@@ -24,7 +24,7 @@ def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png
 
 
 def test_never_more_requests_at_once_than_the_plan_allows(on_postgres, small_png):
-    account = on_postgres.ask(f"open_account(included=100, at_once={AT_ONCE})")
+    account = on_postgres.ask("open_account", included=100, at_once=AT_ONCE)
     seen = len(on_postgres.events("+-"))
 
     def send_until_served() -> int:

@@ -94,13 +94,13 @@ def assert_served_quickly(answers: list[tuple[int, float]]) -> None:
 def assert_books_agree(deployment: Deployment, account: dict[str, str], posted: int) -> None:
     usage = deployment.usage(account["key"])
     assert (usage["api_usage"], usage["billingCycle"]["apiUsage"]) == (posted, posted)
-    books = deployment.ask(f"read('{account['email']}')")
+    books = deployment.ask("read", email=account["email"])
     assert (books["differences"], books["states"]) == ([], {"posted": posted})
 
 
 def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, small_png):
-    account = on_postgres.ask("open_account(included=100)")
-    cycle = on_postgres.ask(f"start_cycle('{account['email']}')")
+    account = on_postgres.ask("open_account", included=100)
+    cycle = on_postgres.ask("start_cycle", email=account["email"])
     key, uid = account["key"], account["uid"]
     with ThreadPoolExecutor(4) as senders, redis.Redis.from_url(redis_url) as client:
         streams = [senders.submit(timed, on_postgres, key, small_png, 5) for _ in range(4)]
@@ -125,7 +125,7 @@ def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, 
 
 
 def test_after_a_flush_a_prepaid_credit_brings_the_documented_keys_back_too(on_postgres, redis_url, small_png):
-    account = on_postgres.ask("open_account(included=1, prepaid=2)")
+    account = on_postgres.ask("open_account", included=1, prepaid=2)
     assert_served_quickly(timed(on_postgres, account["key"], small_png, 2))
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
@@ -134,7 +134,7 @@ def test_after_a_flush_a_prepaid_credit_brings_the_documented_keys_back_too(on_p
 
 
 def test_requests_go_on_while_redis_is_down_and_the_keys_come_back_with_it(deployment, own_redis, small_png):
-    account = deployment.ask("open_account(included=100)")
+    account = deployment.ask("open_account", included=100)
     key = account["key"]
     assert_served_quickly(timed(deployment, key, small_png, 3))
     own_redis.kill()
@@ -148,7 +148,7 @@ def test_requests_go_on_while_redis_is_down_and_the_keys_come_back_with_it(deplo
 
 
 def test_a_redis_that_hangs_holds_up_no_request_noticeably(deployment, own_redis, small_png):
-    account = deployment.ask("open_account(included=100)")
+    account = deployment.ask("open_account", included=100)
     assert_served_quickly(timed(deployment, account["key"], small_png, 2))
     own_redis.send(signal.SIGSTOP)
     try:
