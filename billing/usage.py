@@ -38,13 +38,16 @@ end
 
 
 def announce(held: Hold) -> None:
-    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer."""
-    transaction.on_commit(lambda: _after_post(held))
+    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer.
+
+    Whatever fails there is logged: the credit is spent by then, and the customer must get the picture.
+    """
+    transaction.on_commit(lambda: _after_post(held), robust=True)
 
 
 def announce_period(account: Account) -> None:
     """The billing period changed: once that is committed, copy its bounds."""
-    transaction.on_commit(lambda: write_period(account))
+    transaction.on_commit(lambda: write_period(account), robust=True)
 
 
 def window_keys(uid: str, window: UsageWindow) -> dict[str, int]:

@@ -20,6 +20,7 @@ if __name__ == "__main__":
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing.reconciliation import reconcile
 
 MANY = 1_000_000
 
@@ -64,6 +65,8 @@ def read(email: str) -> dict[str, Any]:
         "included": sum(row.allowance - row.used - row.held for row in account.windows.all()),
         "key_used": sum(ApiKeyMonth.objects.filter(key__user=account.user).values_list("used", flat=True)),
         "differences": differences(),
+        # The product's own proof of the same.
+        "reconciled": [str(difference) for difference in reconcile(account)],
     }
 
 

@@ -29,7 +29,7 @@ class Deployment(ProductServer):
         self.model_log.touch()
         own = {
             "FAKE_MODEL_SECONDS": str(model_seconds), "FAKE_MODEL_LOG": str(self.model_log), "IMAGING_SLOTS": "64",
-            "IMAGING_QUEUE_SIZE": "64", "WEB_THREADS": "32", "EMAIL_URL": "dummymail://", "LOG_LEVEL": "WARNING",
+            "IMAGING_QUEUE_SIZE": "64", "WEB_THREADS": "16", "EMAIL_URL": "dummymail://", "LOG_LEVEL": "WARNING",
         }  # fmt: skip
         super().__init__(folder, {**own, **environment}, application="tests.services.fake_model_wsgi:application")
 
