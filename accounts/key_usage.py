@@ -5,27 +5,32 @@ Counts change only by guarded single statements, called by the ledger inside its
 
 from datetime import date
 
-from django.db.models import F
-
 from accounts.models import ApiKey, ApiKeyMonth
+from config.sql import execute
+
+# Above what the columns can hold.
+NO_CAP = 2**40
+
+_TAKE = "UPDATE accounts_apikeymonth SET held = held + 1 WHERE key_id = %s AND month = %s AND held + used < %s"
+_POST = "UPDATE accounts_apikeymonth SET held = held - 1, used = used + 1 WHERE key_id = %s AND month = %s"
+_GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - 1 WHERE key_id = %s AND month = %s"
 
 
 def take(key: ApiKey, month: date) -> bool:
     """Count one request of `key` as held in the month that starts on `month`. False when its cap is reached."""
-    row = ApiKeyMonth.objects.filter(key_id=key.pk, month=month)
-    free = row if key.monthly_credit_cap is None else row.filter(held__lt=key.monthly_credit_cap - F("used"))
-    if free.update(held=F("held") + 1):
+    cap = NO_CAP if key.monthly_credit_cap is None else key.monthly_credit_cap
+    if execute(_TAKE, key.pk, month.isoformat(), cap):
         return True
     # The cap is reached, or this is the key's first request of the month. Then of several one makes the row.
     ApiKeyMonth.objects.get_or_create(key_id=key.pk, month=month)
-    return bool(free.update(held=F("held") + 1))
+    return bool(execute(_TAKE, key.pk, month.isoformat(), cap))
 
 
 def post(key_id: int, month: date) -> None:
     """The held request was delivered."""
-    ApiKeyMonth.objects.filter(key_id=key_id, month=month).update(held=F("held") - 1, used=F("used") + 1)
+    execute(_POST, key_id, month.isoformat())
 
 
 def give_back(key_id: int, month: date) -> None:
     """The held request came to nothing."""
-    ApiKeyMonth.objects.filter(key_id=key_id, month=month).update(held=F("held") - 1)
+    execute(_GIVE_BACK, key_id, month.isoformat())

@@ -8,7 +8,7 @@ so that a hold and a post that meet wait for each other and never deadlock.
 import uuid
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -18,8 +18,22 @@ from billing import usage
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.windows import get_window, month_bounds, month_of, open_window
 from config.errors import ApiError
+from config.sql import execute
 
 FREE_PLAN = "Free"
+
+# The statements of every paid request, written by hand: see config.sql.
+_TAKE_INCLUDED = "UPDATE billing_usagewindow SET held = held + 1 WHERE id = %s AND allowance > app_used + api_used + held"
+_TAKE_PREPAID = "UPDATE billing_account SET prepaid_balance = prepaid_balance - 1 WHERE id = %s AND prepaid_balance >= 1"
+_SETTLE = "UPDATE billing_hold SET state = %s, settled_at = %s WHERE id = %s AND state = 'held'"
+_USE_IN_WINDOW = {
+    "api": "UPDATE billing_usagewindow SET api_used = api_used + 1, held = held - 1 WHERE id = %s",
+    "app": "UPDATE billing_usagewindow SET app_used = app_used + 1, held = held - 1 WHERE id = %s",
+}
+_USE_IN_MONTH = {
+    "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
+    "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
+}
 # No request takes this long: its queue and its worker give up before. What is still held by then, nobody will settle.
 STALE_HOLD = timedelta(minutes=15)
 
@@ -66,12 +80,11 @@ def post(held: Hold) -> bool:
     if held.key_id is not None:
         key_usage.post(held.key_id, held.month)
     if held.bucket == Bucket.INCLUDED:
-        used = f"{held.channel}_used"
-        UsageWindow.objects.filter(pk=held.window_id).update(**{used: F(used) + 1, "held": F("held") - 1})
-        months = MonthlyUsage.objects.filter(account_id=held.account_id, month=held.month)
-        if not months.update(**{used: F(used) + 1}):
+        execute(_USE_IN_WINDOW[held.channel], held.window_id)
+        in_month = (_USE_IN_MONTH[held.channel], held.account_id, held.month.isoformat())
+        if not execute(*in_month):
             MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
-            months.update(**{used: F(used) + 1})
+            execute(*in_month)
     usage.announce(held)
     _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
     return True
@@ -191,10 +204,9 @@ def key_limit_reached(retry_after: int) -> ApiError:
 
 
 def _take(account: Account, window: UsageWindow) -> Bucket | None:
-    free = UsageWindow.objects.filter(pk=window.pk, allowance__gt=F("app_used") + F("api_used") + F("held"))
-    if free.update(held=F("held") + 1):
+    if execute(_TAKE_INCLUDED, window.pk):
         return Bucket.INCLUDED
-    if Account.objects.filter(pk=account.pk, prepaid_balance__gte=1).update(prepaid_balance=F("prepaid_balance") - 1):
+    if execute(_TAKE_PREPAID, account.pk):
         return Bucket.PREPAID
     return None
 
@@ -212,8 +224,9 @@ def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, r
 
 def _settle(held: Hold, state: Hold.State) -> bool:
     """Move an open hold to its end. Of two that try, one wins."""
-    open_hold = Hold.objects.filter(pk=held.pk, state=Hold.State.HELD)
-    return bool(open_hold.update(state=state, settled_at=timezone.now()))
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    pk = Hold._meta.pk.get_db_prep_value(held.pk, connection)
+    return bool(execute(_SETTLE, state.value, now, pk))
 
 
 def _record(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import redis
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from billing import low_balance
 from billing.models import Account, Hold, MonthlyUsage, UsageWindow
@@ -34,6 +33,17 @@ for i = 3, #KEYS do
     if tonumber(ARGV[i + 1]) > known then redis.call('SET', KEYS[i], ARGV[i + 1]) end
     redis.call('EXPIRE', KEYS[i], ARGV[1])
 end
+"""
+
+
+# The window, the current cycle and the month's counts at once: see config.sql.
+_AFTER_POST = """
+SELECT usage_window.*, account.cycle_id AS cycle_now,
+       month.app_used AS month_app_used, month.api_used AS month_api_used
+FROM billing_usagewindow AS usage_window
+JOIN billing_account AS account ON account.id = usage_window.account_id
+LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
+WHERE usage_window.id = %s
 """
 
 
@@ -105,16 +115,17 @@ def write_all(account: Account) -> None:
 
 def _after_post(held: Hold) -> None:
     # Read anew, with the cycle that is current now: other requests and renewals may have come in between.
-    window = UsageWindow.objects.annotate(cycle_now=F("account__cycle_id")).get(pk=held.window_id)
+    window = UsageWindow.objects.raw(_AFTER_POST, [held.month.isoformat(), held.window_id])[0]
     # Of the account only its user and its wish for mails are asked for: the one at hand will do.
     window.account = held.account
     low_balance.check(window)
     if settings.REDIS_URL:
-        cycle = None if window.cycle_now is None else _cycle(window, window.cycle_now)
-        month = MonthlyUsage.objects.filter(account_id=held.account_id, month=held.month).first()
+        read = vars(window)
+        cycle = None if read["cycle_now"] is None else _cycle(window, read["cycle_now"])
+        counts = {"app_used": read["month_app_used"] or 0, "api_used": read["month_api_used"] or 0}
+        month = MonthlyUsage(account_id=held.account_id, month=held.month, **counts)
         uid = held.account.user.public_id
-        used = month_keys(uid, month or MonthlyUsage(account_id=held.account_id, month=held.month))
-        _copy(period_keys(uid, cycle), window_keys(uid, window) | used)
+        _copy(period_keys(uid, cycle), window_keys(uid, window) | month_keys(uid, month))
 
 
 def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
