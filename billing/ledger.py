@@ -154,7 +154,7 @@ def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: i
 
 @transaction.atomic
 def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
-    """A larger plan is paid for within a cycle: its allowance grows to the plan's. Upgrading to the same plan twice is once."""
+    """A larger plan is paid for within a cycle, whose allowance grows to the plan's. Twice is once."""
     # Locked, like everywhere, before the account.
     locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
     change = plan.included_credits - locked.allowance

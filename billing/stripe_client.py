@@ -54,9 +54,11 @@ def read_event(body: bytes, signature: str) -> Json:
         event = stripe.Webhook.construct_event(
             body, signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE, api_key=settings.STRIPE_SECRET_KEY
         )
-        return _plain(event)
-    except (stripe.SignatureVerificationError, ValueError, AttributeError, TypeError, KeyError) as error:
+        plain = _plain(event)
         # The signature may hold for a body that is no event at all.
+        plain["id"], plain["type"], plain["livemode"], plain["data"]["object"].get("id")
+        return plain
+    except (stripe.SignatureVerificationError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise InvalidSignature(str(error)) from error
 
 
