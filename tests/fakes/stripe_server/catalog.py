@@ -71,9 +71,7 @@ def create_price(world: World, params: Obj) -> Obj:
     transfer = params.pop("transfer_lookup_key", False)
     _claim_lookup_key(world, params.get("lookup_key"), transfer)
     product_data = params.pop("product_data", None)
-    product = (
-        create_product(world, product_data) if product_data else world.get("product", params["product"], "product")
-    )
+    product = create_product(world, product_data) if product_data else world.get("product", params["product"], "product")
     recurring = params.pop("recurring", None)
     price: Obj = {
         "id": world.new_id("price"),

@@ -71,9 +71,7 @@ PRICE_LIST: Spec = {
     "type": one_of("one_time", "recurring"),
 }
 
-POSTAL_ADDRESS: Spec = {
-    name: string for name in ("city", "country", "line1", "line2", "postal_code", "state")
-}
+POSTAL_ADDRESS: Spec = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"), string)
 CUSTOMER: Spec = {
     "address": POSTAL_ADDRESS,
     "description": string,
@@ -207,9 +205,7 @@ SUBSCRIPTION_UPDATE: Spec = {
     "metadata": metadata,
     "description": string,
     "proration_behavior": PRORATION,
-    "payment_behavior": one_of(
-        "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"
-    ),
+    "payment_behavior": one_of("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"),
     "billing_cycle_anchor": one_of("now", "unchanged"),
     "cancel_at_period_end": boolean,
     "cancellation_details": CANCELLATION,

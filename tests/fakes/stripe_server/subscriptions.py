@@ -22,9 +22,7 @@ def begin(world: World, customer: Obj, lines: Lines, data: Obj, *, pays: str = "
     ]
     world.add(subscription)
     trial = subscription["status"] == "trialing"
-    drafts = [
-        invoicing.line(world, item, amount=0 if trial else None) for item in subscription["items"]["data"]
-    ]
+    drafts = [invoicing.line(world, item, amount=0 if trial else None) for item in subscription["items"]["data"]]
     invoice = invoicing.create(world, customer, "subscription_create", drafts, subscription)
     world.emit("customer.subscription.created", subscription)
     if pays == "later":
@@ -51,9 +49,7 @@ def _first_period(world: World, subscription: Obj, price: Obj, data: Obj) -> tup
 def period_from(subscription: Obj, price: Obj, moment: int) -> tuple[int, int]:
     """The period of the subscription's cycle that contains `moment`."""
     recurring = price["recurring"]
-    return period_after(
-        subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], moment
-    )
+    return period_after(subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], moment)
 
 
 def period_of(subscription: Obj) -> tuple[int, int]:
@@ -106,9 +102,7 @@ def release_schedule(world: World, subscription: Obj) -> None:
     if subscription["schedule"] is None:
         return
     schedule = world.get("subscription_schedule", subscription["schedule"])
-    schedule.update(
-        status="released", released_at=world.now, released_subscription=subscription["id"], subscription=None
-    )
+    schedule.update(status="released", released_at=world.now, released_subscription=subscription["id"], subscription=None)
     subscription["schedule"] = None
 
 
