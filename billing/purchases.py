@@ -18,6 +18,7 @@ def match(account: Account, checkout_id: str, dispute: dict[str, Any] | None = N
     """Make our state match a Checkout session. Returns what support has to look into, or an empty text."""
     account = stripe_customers.lock(account)
     checkout = stripe_client.get_client().get_checkout(checkout_id)
+    stripe_customers.require_owner(account, checkout)
     if checkout["mode"] == "subscription":
         return subscriptions.match(account, checkout["subscription"]) if checkout["subscription"] else ""
     if checkout["mode"] != "payment" or checkout["payment_status"] != "paid":

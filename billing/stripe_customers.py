@@ -1,7 +1,10 @@
 """Who an account is at Stripe, and the lock under which it is moved to Stripe's state."""
 
+from typing import Any
+
 from billing import ledger, stripe_client
 from billing.models import Account, StripeCustomer
+from config.errors import ApiError
 
 
 def get_or_create(account: Account) -> str:
@@ -26,3 +29,9 @@ def lock(account: Account) -> Account:
     """
     StripeCustomer.objects.select_for_update().get(account=account)
     return ledger.get_account(account.user)
+
+
+def require_owner(account: Account, remote: dict[str, Any]) -> None:
+    """Raise ApiError 404 unless an object of Stripe's is the account's own."""
+    if not StripeCustomer.objects.filter(account=account, stripe_id=remote["customer"]).exists():
+        raise ApiError(404, "not_found", "Not found.")

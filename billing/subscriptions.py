@@ -22,6 +22,7 @@ def match(account: Account, stripe_id: str) -> str:
     """Make our state match a subscription. Returns what support has to look into, or an empty text."""
     account = stripe_customers.lock(account)
     remote = stripe_client.get_client().get_subscription(stripe_id)
+    stripe_customers.require_owner(account, remote)
     known = _record(account, remote)
     if not known.is_live:
         return _end(account, known)

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -66,10 +66,10 @@ def customer(account: Account, stub: StripeStub) -> Account:
 
 
 @pytest.fixture
-def tell(client: Client) -> Callable[..., HttpResponse]:
+def tell(client: Client) -> Callable[..., Any]:
     """Sends a signed event to the webhook."""
 
-    def send(kind: str, told: dict, event_id: str | None = None) -> HttpResponse:
+    def send(kind: str, told: dict, event_id: str | None = None) -> Any:
         body = json.dumps(event(kind, told, event_id)).encode()
         return client.post(
             "/api/stripe/webhook", body, content_type="application/json", headers={"Stripe-Signature": sign(body)}

@@ -1,7 +1,7 @@
 """Whatever Stripe sends, however often and in whatever order: the same end state."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -115,7 +115,7 @@ def test_twelve_renewals_from_the_end_of_january(tell, stub, customer, subscript
         spend(now(customer), api=number, app=1)
     windows = list(UsageWindow.objects.order_by("start"))
     assert len(windows) == 12
-    assert all(earlier.end == later.start for earlier, later in zip(windows, windows[1:], strict=False)), "gapless"
+    assert all(earlier.end == later.start for earlier, later in pairwise(windows)), "gapless"
     # The picture that was in flight counts where it began.
     assert [(one.api_used, one.app_used) for one in windows] == [*((n + 1, 1) for n in range(1, 12)), (12, 1)]
     listed = membership.list_cycles(now(customer))
