@@ -26,6 +26,7 @@ class Server(ThreadingHTTPServer):
     """Answers for `fake` on loopback; `remembered` are the answers by idempotency key."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, fake: StripeFake, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
