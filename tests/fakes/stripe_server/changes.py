@@ -13,6 +13,13 @@ def update(world: World, params: Obj, id: str) -> Obj:
     if subscription["status"] == "canceled" and params.keys() - {"metadata", "cancellation_details"}:
         raise Refused("A canceled subscription can only update its cancellation_details and metadata.")
     previous: Obj = {}
+    # What can be refused comes first, so that a refused update changes nothing.
+    invoice = None
+    if "items" in params or params.get("billing_cycle_anchor") == "now":
+        previous["items"] = {"data": [dict(item) for item in subscription["items"]["data"]]}
+        invoice = _change_items(world, subscription, params)
+    if "cancel_at_period_end" in params:
+        previous.update(_cancel_later(world, subscription, params["cancel_at_period_end"]))
     if "metadata" in params:
         previous["metadata"] = subscription["metadata"]
         subscription["metadata"] = merged(subscription["metadata"], params["metadata"])
@@ -21,12 +28,6 @@ def update(world: World, params: Obj, id: str) -> Obj:
         subscription["description"] = params["description"]
     if params.get("cancellation_details"):
         subscription["cancellation_details"].update(params["cancellation_details"])
-    if "cancel_at_period_end" in params:
-        previous.update(_cancel_later(world, subscription, params["cancel_at_period_end"]))
-    invoice = None
-    if "items" in params or params.get("billing_cycle_anchor") == "now":
-        previous["items"] = {"data": [dict(item) for item in subscription["items"]["data"]]}
-        invoice = _change_items(world, subscription, params)
     world.emit("customer.subscription.updated", subscription, previous)
     if invoice is not None:
         invoicing.collect(world, invoice)

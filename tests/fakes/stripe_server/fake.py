@@ -39,7 +39,7 @@ class StripeFake:
     def __init__(
         self,
         webhook_url: str | None = None,
-        secret: str = "whsec_test",
+        secret: str = "whsec_test",  # noqa: S107 - signs nothing but tests
         clock: int | None = None,
         *,
         port: int = 0,
@@ -56,9 +56,9 @@ class StripeFake:
 
     def start(self) -> "StripeFake":
         """Listen on loopback, on a free port unless one was given."""
-        from tests.fakes.stripe_server.server import listen
+        from tests.fakes.stripe_server.server import Server
 
-        self._server = listen(self, self._port)
+        self._server = Server(self, self._port)
         self.world.url = self.url
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()

@@ -113,7 +113,9 @@ class World:
 def public(value: Any) -> Any:
     """A copy without the server's own keys."""
     if isinstance(value, dict):
-        return {name: public(item) for name, item in value.items() if not name.startswith("_")}
+        # Metadata may have such names too: only objects hide anything.
+        own = "object" in value
+        return {name: public(item) for name, item in value.items() if not (own and name.startswith("_"))}
     if isinstance(value, list):
         return [public(item) for item in value]
     return value
