@@ -3,12 +3,10 @@
 import io
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery.exceptions import Retry
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 
 from billing import ledger, stripe_events
@@ -131,32 +129,6 @@ def test_one_fact_under_two_ids_is_one_renewal(tell, stub, customer):
     assert {tell("invoice.paid", told, "evt_a").status_code, tell("invoice.paid", told, "evt_b").status_code} == {204}
     assert UsageWindow.objects.count() == 1
     assert LedgerEntry.objects.filter(kind="renew").count() == 1
-
-
-class TestAtOnce:
-    pytestmark = [
-        pytest.mark.django_db(transaction=True, serialized_rollback=True),
-        # SQLite's test database lives in memory, where threads share one cache and get "table is locked".
-        pytest.mark.skipif(connection.vendor == "sqlite", reason="needs DATABASE_URL=postgres://…"),
-    ]
-
-    @pytest.mark.parametrize("ids", [1, 2, 50])
-    def test_fifty_times_from_eight_threads_is_one_renewal(self, stub, customer, ids):
-        told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
-
-        def send(number: int) -> int:
-            try:
-                body = json.dumps(event("invoice.paid", told, f"evt_{number % ids}")).encode()
-                return post(Client(), body, sign(body)).status_code
-            finally:
-                connection.close()
-
-        with ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(send, range(50))) == {204}
-        assert LedgerEntry.objects.filter(kind="renew").count() == 1
-        assert UsageWindow.objects.get().allowance == 1000
-        assert StripeEvent.objects.filter(status="processed").count() == ids
-        assert all(one.attempts == 1 for one in StripeEvent.objects.all())
 
 
 def test_a_worker_tries_again_later(stub, customer, monkeypatch):
