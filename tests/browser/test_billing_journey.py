@@ -8,7 +8,6 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.billing.payment_server import PaymentServer, payment_server
-from tests.browser.conftest import DESKTOP
 from tests.browser.test_accounts_journey import make_key, sign_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
@@ -25,7 +24,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentServer]:
 @pytest.fixture
 def page(browser: Browser, paid: PaymentServer) -> Iterator[Page]:
     """A page of the product, which may go to Stripe and nowhere else."""
-    context = browser.new_context(viewport=DESKTOP, base_url=paid.product.url)
+    context = browser.new_context(base_url=paid.product.url)
     context.set_default_timeout(10_000)
     opened = context.new_page()
     faults: list[str] = []
@@ -71,7 +70,7 @@ def test_free_upgrade_pack_and_cancel(page: Page, paid: PaymentServer, small_png
     paid.stripe.wait()
     page.get_by_role("link", name="Return").click()
     expect(page.locator("dd").first).to_contain_text("Premium-5000")
-    expect(page.get_by_text("of 5000")).to_be_visible()
+    expect(page.get_by_text("of 5,000")).to_be_visible()
 
     page.get_by_role("button", name="Manage payment and plan").click()
     page.get_by_role("button", name="Cancel at period end").click()
