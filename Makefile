@@ -32,7 +32,7 @@ SANDBOX_PORT ?= 12111
 run-stripe-sandbox: .venv/.stamp-dev ## the same with payments, against a fake Stripe that a browser can click through
 	@$(BIN)/python -m tests.fakes.stripe_server --port $(SANDBOX_PORT) --secret whsec_sandbox \
 	    --webhook http://127.0.0.1:$(PORT)/api/stripe/webhook & fake=$$!; \
-	trap 'kill $$fake' EXIT INT TERM; sleep 1; \
+	trap 'kill $$fake 2>/dev/null' EXIT; sleep 1; \
 	export STRIPE_SECRET_KEY=sk_test_sandbox STRIPE_WEBHOOK_SECRET=whsec_sandbox VAR_DIR=var/stripe-sandbox \
 	    STRIPE_API_BASE=http://127.0.0.1:$(SANDBOX_PORT); \
 	$(MANAGE) prepare_model && rm -f var/stripe-sandbox/db.sqlite3* && mkdir -p var/stripe-sandbox && \

@@ -269,7 +269,7 @@ class CreditPackAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic fo
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "type", "account", "status", "attempts", "error", "stripe_id"]
+    list_display = ["received_at", "type", "account", "status", "attempts", "error", "is_live_mode", "stripe_id"]
     list_filter = ["status", "type"]
     list_select_related = ["account__user"]
     date_hierarchy = "received_at"

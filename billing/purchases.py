@@ -11,6 +11,8 @@ from billing import ledger, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, PackPurchase, StripePrice
 
 LOST = "lost"
+# Some banks take days; the credits are gone from the day of the refund.
+GIVEN_BACK = ("succeeded", "pending")
 
 
 @transaction.atomic
@@ -72,7 +74,7 @@ def _take_back_refunds(account: Account, purchase: PackPurchase, charge: dict[st
     if not charge or not charge["amount_refunded"]:
         return
     refunded = 0
-    refunds = [one for one in stripe_client.get_client().list_refunds(charge["id"]) if one["status"] == "succeeded"]
+    refunds = [one for one in stripe_client.get_client().list_refunds(charge["id"]) if one["status"] in GIVEN_BACK]
     for refund in sorted(refunds, key=lambda one: (one["created"], one["id"])):
         before = purchase.credits * refunded // charge["amount"]
         refunded += refund["amount"]

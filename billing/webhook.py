@@ -1,7 +1,6 @@
 """`POST /api/stripe/webhook`: where Stripe tells us what has happened."""
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -18,7 +17,6 @@ MAX_BODY_BYTES = 1_000_000
 
 @csrf_exempt
 @require_POST
-@transaction.non_atomic_requests
 def webhook(request: HttpRequest) -> HttpResponse:
     """Store a signed event and have it processed. Anything but 2xx makes Stripe send it again."""
     try:
