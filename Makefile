@@ -97,4 +97,6 @@ clean: ## remove the virtual environment, caches and collected files; keeps var/
 .venv/.stamp-dev: requirements-dev.txt .venv/.stamp-runtime
 	@echo "Installing what the tests and linters need"
 	@$(PIP_INSTALL) -r requirements-dev.txt
+	@# The suite starts many processes; where Python may not write bytecode by itself, each would compile it all again.
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@

@@ -197,7 +197,8 @@ class AccountAdmin(SupportAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         account = Account.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
-        context = dict(extra_context or {})
+        # Nothing on this page is edited in place.
+        context = {"show_save": False, "show_save_and_continue": False, **(extra_context or {})}
         if account is not None:
             ledger_filter = LedgerFilter(request.GET or None, account)
             context |= {"ledger_filter": ledger_filter, "ledger_rows": ledger_filter.rows(), "ledger_limit": LEDGER_ROWS}

@@ -26,10 +26,13 @@ STALE_HOLD = timedelta(minutes=15)
 
 def get_account(user: User) -> Account:
     """The account of `user`, with plan and cycle; made on the free plan on first use."""
-    account = Account.objects.select_related("plan", "cycle").filter(user=user).first()
-    if account is None:
+    accounts = Account.objects.select_related("plan", "cycle")
+    try:
+        account = accounts.get(user_id=user.pk)
+    except Account.DoesNotExist:
         Account.objects.get_or_create(user=user, defaults={"plan": Plan.objects.get(label=FREE_PLAN)})
-        account = Account.objects.select_related("plan", "cycle").get(user=user)
+        account = accounts.get(user_id=user.pk)
+    account.user = user
     return account
 
 
@@ -69,7 +72,7 @@ def post(held: Hold) -> bool:
         if not months.update(**{used: F(used) + 1}):
             MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
             months.update(**{used: F(used) + 1})
-        usage.announce(held)
+    usage.announce(held)
     _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
     return True
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import redis
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from billing import low_balance
 from billing.models import Account, Hold, MonthlyUsage, UsageWindow
@@ -20,24 +21,33 @@ logger = logging.getLogger(__name__)
 # Longer than anyone asks for a window's usage, so that keys of past windows do not pile up for ever.
 KEEP_SECONDS = 400 * 24 * 3600
 
-# Commits of two requests may be copied in the other order; used credits only grow, so the larger figure is the later one.
-_RAISE = """
-for i, key in ipairs(KEYS) do
-    local known = tonumber(redis.call('GET', key) or '-1')
-    if tonumber(ARGV[i + 1]) > known then redis.call('SET', key, ARGV[i + 1]) end
-    redis.call('EXPIRE', key, ARGV[1])
+# Commits of two requests may be copied in the other order; used credits only grow, so the larger figure is the later one,
+# and so is the billing period that starts later. The period is written each time, since Redis may have been emptied or away
+# when it began: KEYS[1] and [2] are its bounds, their values empty where there is none.
+_COPY = """
+if ARGV[2] == '' then redis.call('DEL', KEYS[1], KEYS[2])
+elseif tonumber(ARGV[2]) >= tonumber(redis.call('GET', KEYS[1]) or '-1') then
+    redis.call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[3])
+end
+for i = 3, #KEYS do
+    local known = tonumber(redis.call('GET', KEYS[i]) or '-1')
+    if tonumber(ARGV[i + 1]) > known then redis.call('SET', KEYS[i], ARGV[i + 1]) end
+    redis.call('EXPIRE', KEYS[i], ARGV[1])
 end
 """
 
 
 def announce(held: Hold) -> None:
-    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer."""
-    transaction.on_commit(lambda: _after_post(held))
+    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer.
+
+    Whatever fails there is logged: the credit is spent by then, and the customer must get the picture.
+    """
+    transaction.on_commit(lambda: _after_post(held), robust=True)
 
 
 def announce_period(account: Account) -> None:
     """The billing period changed: once that is committed, copy its bounds."""
-    transaction.on_commit(lambda: write_period(account))
+    transaction.on_commit(lambda: write_period(account), robust=True)
 
 
 def window_keys(uid: str, window: UsageWindow) -> dict[str, int]:
@@ -52,18 +62,26 @@ def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int]:
     return {f"user:{uid}:app_usage:{month}": usage.app_used, f"user:{uid}:api_usage:{month}": usage.api_used}
 
 
+def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
+    """The documented keys of the current billing cycle's bounds, the end inclusive; None where there is no cycle."""
+    return {
+        f"user:{uid}:billing_period_start": int(cycle.start.timestamp()) if cycle else None,
+        f"user:{uid}:billing_period_end": int(cycle.end.timestamp()) - 1 if cycle else None,
+    }
+
+
 def write_period(account: Account) -> None:
-    """Copy the bounds of the current billing cycle (the end inclusive, in Unix seconds), or remove them without one."""
-    start, end = f"user:{account.user.public_id}:billing_period_start", f"user:{account.user.public_id}:billing_period_end"
+    """Copy the bounds of the current billing cycle, or remove them without one."""
     client = get_redis()
     if client is None:
         return
+    keys = period_keys(account.user.public_id, account.cycle)
+    bounds = {name: bound for name, bound in keys.items() if bound is not None}
     try:
-        if account.cycle is None:
-            client.delete(start, end)
-        else:
-            bounds = {start: int(account.cycle.start.timestamp()), end: int(account.cycle.end.timestamp()) - 1}
+        if bounds:
             client.mset(bounds)
+        else:
+            client.delete(*keys)
     except redis.RedisError:
         _log_lost_copy()
 
@@ -86,20 +104,31 @@ def write_all(account: Account) -> None:
 
 
 def _after_post(held: Hold) -> None:
-    window = UsageWindow.objects.select_related("account__user").get(pk=held.window_id)
+    # Read anew, with the cycle that is current now: other requests and renewals may have come in between.
+    window = UsageWindow.objects.annotate(cycle_now=F("account__cycle_id")).get(pk=held.window_id)
+    # Of the account only its user and its wish for mails are asked for: the one at hand will do.
+    window.account = held.account
     low_balance.check(window)
     if settings.REDIS_URL:
-        month = MonthlyUsage.objects.get(account_id=held.account_id, month=held.month)
-        uid = window.account.user.public_id
-        _raise_copies(window_keys(uid, window) | month_keys(uid, month))
+        cycle = None if window.cycle_now is None else _cycle(window, window.cycle_now)
+        month = MonthlyUsage.objects.filter(account_id=held.account_id, month=held.month).first()
+        uid = held.account.user.public_id
+        used = month_keys(uid, month or MonthlyUsage(account_id=held.account_id, month=held.month))
+        _copy(period_keys(uid, cycle), window_keys(uid, window) | used)
 
 
-def _raise_copies(values: Mapping[str, int]) -> None:
+def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
+    """The window with this key; mostly it is the one at hand."""
+    return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
+
+
+def _copy(period: Mapping[str, int | None], used: Mapping[str, int]) -> None:
     client = get_redis()
     if client is None:
         return
+    values = ["" if value is None else value for value in (*period.values(), *used.values())]
     try:
-        client.register_script(_RAISE)(keys=list(values), args=[KEEP_SECONDS, *values.values()])
+        client.register_script(_COPY)(keys=[*period, *used], args=[KEEP_SECONDS, *values])
     except redis.RedisError:
         _log_lost_copy()
 

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import ApiKeyAuthentication
 from accounts.caller import get_user
-from billing import ledger, membership
+from billing import membership
 from billing.schema import membership_usage_schema
 from config.api import ApiView
 
@@ -20,5 +20,4 @@ class MembershipUsageView(ApiView):
     @membership_usage_schema
     def get(self, request: Request) -> Response:
         query = membership.parse_query(request.query_params)
-        account = ledger.get_account(get_user(request))
-        return Response(membership.describe(account, query), headers={"Cache-Control": "no-store"})
+        return Response(membership.describe(get_user(request), query), headers={"Cache-Control": "no-store"})

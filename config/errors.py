@@ -4,7 +4,7 @@ Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the fr
 promises; anywhere else it becomes a page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -113,6 +113,20 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     if is_api(request):
         return JsonResponse(error.body(), status=error.status, headers=error.headers)
     return render(request, "error.html", {"error": error}, status=error.status)
+
+
+class ApiErrorMiddleware:
+    """Renders an `ApiError` that a page raises. (DRF has rendered those of the API by then.)"""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Called by Django for whatever a view raises."""
+        return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -12,8 +12,7 @@ bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 worker_class = "gthread"
-# Longer than the load balancers in front usually keep a connection, so that it is they who close it.
-keepalive = 75
+keepalive = settings.WEB_KEEPALIVE_SECONDS
 # A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
 graceful_timeout = 150

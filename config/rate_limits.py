@@ -26,8 +26,8 @@ from config.errors import ApiError
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60
-# A place taken by a process that was killed is free again after this long. Longer than any request may take.
-LEASE_SECONDS = 600
+# A place taken by a process that was killed is free again after this long. Longer than a request waits and works.
+LEASE_SECONDS = 240
 # A place becomes free whenever a request ends, so a second is a fair time to come back.
 CONCURRENCY_RETRY_SECONDS = 1
 

@@ -10,7 +10,8 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-TIMEOUT_SECONDS = 0.2
+# Long enough for a busy machine, short enough that nobody notices an outage.
+TIMEOUT_SECONDS = 0.5
 # After a failure Redis is left alone for this long: of a thousand requests a few wait for a timeout, not all.
 PAUSE_SECONDS = 2.0
 

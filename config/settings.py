@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.errors.ApiErrorMiddleware",
 ]
 
 CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
@@ -190,6 +191,9 @@ ANONYMOUS_CONCURRENT_REQUESTS = at_least("ANONYMOUS_CONCURRENT_REQUESTS", defaul
 WEB_BIND = env.str("WEB_BIND", default=f"127.0.0.1:{env.int('PORT', default=8000)}")
 WEB_PROCESSES = at_least("WEB_PROCESSES", default=1, minimum=1)
 WEB_THREADS = at_least("WEB_THREADS", default=48, minimum=2)
+# How long an idle connection is kept. Some clients (the official one for Node) do not exit while theirs is open; behind a
+# load balancer it has to be longer than the balancer's own, so that it is the balancer that closes.
+WEB_KEEPALIVE_SECONDS = at_least("WEB_KEEPALIVE_SECONDS", default=5, minimum=1)
 
 # --- Imaging --------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from accounts.authentication import email_not_verified, invalid_key, two_credentials
 from billing.anonymous import daily_limit_reached
+from billing.idempotency import key_reused, still_running
 from billing.ledger import key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, validation_error
 from config.rate_limits import too_many_requests
@@ -17,7 +18,7 @@ from imaging.core.encode import MEDIA_TYPES
 from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.gate import server_busy
 
-ALL = [200, 400, 401, 403, 405, 415, 429, 500, 503]
+ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]
 
 
@@ -117,16 +118,23 @@ BAD_REQUESTS = [
 ]
 
 HEADERS = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        OpenApiParameter.HEADER,
+        description="A key of your own for this picture. A retry with the same key, picture and options within 24 hours is "
+        "charged once. Visible ASCII; without meaning for anonymous callers.",
+    ),
     response_header("X-Request-Id", "Unique per request, also in our logs. A valid one of the caller's is kept.", ALL),
     response_header("Content-Disposition", 'inline; filename="<input stem>-no-bg.<ext>"', [200]),
     response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
     response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
-    response_header("X-Credits-Charged", "1, or 0 for an anonymous call.", [200], int),
+    response_header("X-Credits-Charged", "1, or 0 for an anonymous call and for the retry of a delivered one.", [200], int),
     response_header("X-Model", "Name and version of the model that made the matte.", [200]),
     response_header("Server-Timing", "queue, decode, inference, compose, encode and total, in milliseconds.", [200]),
     response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", LIMITED),
     response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", LIMITED),
-    response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
+    response_header("Retry-After", "Seconds after which to try again.", [409, 429, 503], int),
     response_header("WWW-Authenticate", "The credentials that are accepted.", [401]),
 ]
 
@@ -137,6 +145,10 @@ RESPONSES: dict[Any, Any] = {
     401: errors("The key or token is unknown, revoked or expired.", invalid_key()),
     403: errors("The owner's e-mail address is not verified.", email_not_verified()),
     405: errors("Only POST is possible here.", from_status(405)),
+    409: errors(
+        "The `Idempotency-Key` stands for another request, or its first try is still running.", key_reused(), still_running()
+    ),
+    413: errors("The form is far too large.", from_status(413)),
     415: errors("The body is not a form.", from_status(415)),
     429: errors(
         "A limit is reached; `code` tells which.",

@@ -3,9 +3,13 @@
 import io
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
+import psycopg
 import pytest
+import redis
 from django.core.cache import cache
 from PIL import Image, ImageDraw
 
@@ -15,17 +19,19 @@ from billing.models import Plan
 from config import rate_limits
 from imaging import runtime
 from tests.server import ProductServer
+from tests.stores import scratch_postgres, scratch_redis
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
-def skip_or_fail(reason: str) -> None:
+def skip_or_fail(reason: str) -> NoReturn:
     """Skip a test that needs something this machine lacks; fail where everything must be there."""
     if REQUIRE_SERVICES:
         pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
     pytest.skip(reason)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of the running product go to one worker: two servers with a model each would fight for the cores."""
     for item in items:
@@ -102,6 +108,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductServer]:
 def server_key(server: ProductServer) -> str:
     """A key of a large account on the running product."""
     return server.issue_key("server@example.com")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A fresh, empty PostgreSQL database, dropped afterwards."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(scratch_postgres())
+        except psycopg.OperationalError as error:
+            skip_or_fail(f"PostgreSQL does not answer: {error}")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis database of the tests' own, empty before and after."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(scratch_redis())
+        except redis.RedisError as error:
+            skip_or_fail(f"Redis does not answer: {error}")
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ class ProductServer:
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    application: str = "config.wsgi:application"
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -44,10 +45,10 @@ class ProductServer:
 
     def serve(self) -> "ProductServer":
         """Start the processes on a database that is there already."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi:application"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", self.application]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=self._env(), stdout=log, stderr=log)
-        self._wait_until_ready()
+        self.wait_until_ready()
         return self
 
     def stop(self) -> None:
@@ -55,6 +56,12 @@ class ProductServer:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(STOP_SECONDS)
+
+    def workers(self) -> list[int]:
+        """The process ids of the web processes, without the one that watches over them."""
+        assert self.process is not None
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, timeout=10)
+        return [int(pid) for pid in found.stdout.split()]
 
     def manage(self, *arguments: str) -> str:
         """Run a management command on the same deployment and return what it printed."""
@@ -76,12 +83,15 @@ class ProductServer:
 
     def _env(self) -> dict[str, str]:
         inherited = {
-            name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL")
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL")
         }
         own = {"VAR_DIR": str(self.folder), "PORT": str(self.port), "PYTHONWARNINGS": "default"}
         return {**inherited, **own, **self.environment}
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
+        """Return once it can answer everything; fail after READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             assert self.process is not None

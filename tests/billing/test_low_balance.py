@@ -50,6 +50,7 @@ def test_a_new_window_warns_anew(five_credits, mailoutbox):
 
 def test_it_can_be_switched_off(five_credits, mailoutbox):
     User.objects.update(low_balance_mails=False)
+    five_credits.user.refresh_from_db()
     spend(five_credits, api=4)
     assert mailoutbox == []
 

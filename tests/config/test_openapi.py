@@ -39,7 +39,7 @@ def test_rmbg_tells_every_field_and_error(document):
     assert set(fields) == {
         "image", "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "return_base64",
     }  # fmt: skip
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "405", "415", "429", "500", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "405", "409", "413", "415", "429", "500", "503"}
     assert set(operation["responses"]["200"]["content"]) == {"image/webp", "image/png", "image/jpeg", "image/bmp"}
     assert len(operation["responses"]["400"]["content"]["application/json"]["examples"]) >= 19
     assert {"X-Request-Id", "X-Width", "X-Credits-Charged", "Server-Timing"} <= set(operation["responses"]["200"]["headers"])

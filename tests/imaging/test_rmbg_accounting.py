@@ -189,3 +189,10 @@ def test_the_queries_of_a_call_are_few_and_known(quick_model, key, small_png, dj
     # release; post: settle, key's count, window's count, month's count, ledger row, savepoint and release
     with django_assert_num_queries(16):
         post(small_png, key)
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_customer_who_has_paid_gets_the_picture_whatever_fails_afterwards(quick_model, monkeypatch, key, small_png):
+    monkeypatch.setattr("billing.low_balance.check", lambda window: 1 / 0)
+    assert post(small_png, key).status_code == 200
+    assert window().api_used == 1

@@ -1,0 +1,104 @@
+"""What it costs to account for one request: authenticate, limits, hold, post, the copies in Redis, the limits' headers.
+
+    python tests/bench/bench_accounting.py
+
+In this process, without HTTP and imaging, on PostgreSQL and Redis.
+"""
+
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
+
+ROUNDS = 300
+WARM_UP = 30
+GOAL_MS = 8
+# The account; the window, the key's month, the credit, the hold and its ledger row; to post: the hold, the key's month, the
+# window, the calendar month and the ledger row; the window and the month for the copies.
+MOST_QUERIES = 13
+
+
+def main() -> None:
+    with scratch_postgres() as database, scratch_redis(REDIS_BENCH_DATABASE) as cache:
+        os.environ |= {"DATABASE_URL": database, "REDIS_URL": cache, "DJANGO_SETTINGS_MODULE": "config.settings"}
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        run()
+
+
+def run() -> None:
+    from django.db import connection
+
+    from tests.services import books
+
+    for name, credits in (("included", {"included": 10_000}), ("prepaid", {"included": 0, "prepaid": 10_000})):
+        key = books.open_account(**credits)["key"]
+        for _ in range(WARM_UP):
+            account_for(key)
+        queries = count_queries(key)
+        seconds = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            account_for(key)
+            seconds.append(time.perf_counter() - started)
+        report(name, seconds, len(queries))
+        assert len(queries) <= MOST_QUERIES, queries
+    assert books.differences() == []
+    connection.close()
+
+
+def count_queries(key: str) -> list[str]:
+    """The statements of one request, without BEGIN, COMMIT and the check that the connection is alive."""
+    from django.db import connection
+
+    queries: list[str] = []
+
+    def note(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        queries.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        account_for(key)
+    return queries
+
+
+def account_for(key: str) -> None:
+    """All that `POST /rmbg` does for one picture, but for the picture."""
+    from django.core.signals import request_finished, request_started
+    from django.http import HttpRequest
+    from rest_framework.request import Request
+
+    from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
+    from accounts.caller import identify
+    from billing import admission
+    from config import rate_limits
+
+    request_started.send(main)
+    authenticators = [ApiKeyAuthentication(), UserTokenAuthentication()]
+    arrived = HttpRequest()
+    arrived.META = {"HTTP_X_API_KEY": key, "REMOTE_ADDR": "127.0.0.1"}
+    request = Request(arrived, authenticators=authenticators)
+    customer = admission.find_customer(identify(request))
+    rate_limits.count_request(customer.policy)
+    with rate_limits.concurrent_place(customer.policy), admission.charged(customer, str(uuid.uuid4())):
+        pass
+    customer.rate_limit_headers()
+    request_finished.send(main)
+
+
+def report(name: str, seconds: list[float], queries: int) -> None:
+    median = statistics.median(seconds) * 1000
+    p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
+    print(f"{name:9} median {median:6.2f} ms (goal < {GOAL_MS}), 95th percentile {p95:6.2f} ms, {queries} queries")
+
+
+if __name__ == "__main__":
+    main()

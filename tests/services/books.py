@@ -1,0 +1,146 @@
+"""Runs inside a deployment (`Deployment.ask`): makes accounts, and compares every figure with the ledger.
+
+It counts on its own, row by row, and shares nothing with the product's own bookkeeping.
+"""
+
+import json
+import os
+import sys
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import django
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+
+from accounts.models import ApiKey, ApiKeyMonth, User
+from billing import ledger
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing.reconciliation import reconcile
+
+MANY = 1_000_000
+
+
+def open_account(*, included: int, prepaid: int = 0, per_minute: int = MANY, at_once: int = MANY) -> dict[str, Any]:
+    """A verified customer on a plan of its own: its key, e-mail address and public id."""
+    name = uuid.uuid4().hex
+    plan = Plan.objects.create(
+        label=name, included_credits=included, requests_per_minute=per_minute, concurrent_requests=at_once
+    )
+    user = User.objects.create_user(f"{name}@example.com")
+    user.verify_email()
+    account = ledger.get_account(user)
+    ledger.change_plan(account, plan)
+    if prepaid:
+        ledger.grant_prepaid(account, prepaid, reference=name)
+    return {"key": ApiKey.objects.issue(user, name="test")[1].text, "email": user.email, "uid": user.public_id}
+
+
+def start_cycle(email: str) -> dict[str, int]:
+    """Stripe makes a billing cycle current; its documented bounds."""
+    account = ledger.get_account(User.objects.get(email=email))
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    window = ledger.renew(account, account.plan, start, start + timedelta(days=30))
+    return {"start": int(window.start.timestamp()), "end": int(window.end.timestamp()) - 1}
+
+
+def sweep() -> int:
+    """Void what killed processes left behind."""
+    return ledger.void_stale(timedelta(0))
+
+
+def read(email: str) -> dict[str, Any]:
+    """An account's holds by state and its balances, with everything that disagrees anywhere."""
+    account = Account.objects.get(user__email=email)
+    states = Counter(Hold.objects.filter(account=account).values_list("state", flat=True))
+    kinds = Counter(LedgerEntry.objects.filter(account=account).values_list("kind", flat=True))
+    return {
+        "states": states,
+        "kinds": kinds,
+        "prepaid": account.prepaid_balance,
+        "included": sum(row.allowance - row.used - row.held for row in account.windows.all()),
+        "key_used": sum(ApiKeyMonth.objects.filter(key__user=account.user).values_list("used", flat=True)),
+        "differences": differences(),
+        # The product's own proof of the same.
+        "reconciled": [str(difference) for difference in reconcile(account)],
+    }
+
+
+def differences() -> list[str]:
+    """One line for each figure of any account that its rows do not prove."""
+    lines = []
+    for account in Account.objects.all():
+        proof = _Proof(account)
+        told = proof.told()
+        proven = proof.proven()
+        lines += [f"{name}: {told[name]} told, {proven[name]} proven" for name in told if told[name] != proven[name]]
+        lines += [f"hold {hold.pk}: {hold.state}" for hold in proof.holds if not proof.is_recorded(hold)]
+    return lines
+
+
+class _Proof:
+    """The figures of one account, as told by its counters and as proven by holds and ledger."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.holds = list(Hold.objects.filter(account=account))
+        self.entries = list(LedgerEntry.objects.filter(account=account))
+
+    def told(self) -> dict[str, int]:
+        windows = {
+            f"window {row.pk} {name}": value
+            for row in UsageWindow.objects.filter(account=self.account)
+            for name, value in (
+                ("app used", row.app_used), ("api used", row.api_used), ("held", row.held),
+                ("ledger held", row.held), ("free", row.allowance - row.used - row.held),
+            )
+        }  # fmt: skip
+        months = {
+            f"month {row.month} {channel}": value
+            for row in MonthlyUsage.objects.filter(account=self.account)
+            for channel, value in (("app", row.app_used), ("api", row.api_used))
+        }
+        keys = {
+            f"key {row.key_id} {row.month} {state}": value
+            for row in ApiKeyMonth.objects.filter(key__user=self.account.user)
+            for state, value in (("posted", row.used), ("held", row.held))
+        }
+        return {f"prepaid of {self.account}": self.account.prepaid_balance, **windows, **months, **keys}
+
+    def proven(self) -> Counter[str]:
+        proven: Counter[str] = Counter()
+        for entry in self.entries:
+            if entry.bucket == Bucket.PREPAID:
+                proven[f"prepaid of {self.account}"] += entry.available
+            else:
+                proven[f"window {entry.window_id} free"] += entry.available
+                proven[f"window {entry.window_id} ledger held"] += entry.held
+        for hold in self.holds:
+            if hold.key_id is not None:
+                proven[f"key {hold.key_id} {hold.month} {hold.state}"] += 1
+            if hold.bucket == Bucket.INCLUDED and hold.state == Hold.State.POSTED:
+                proven[f"window {hold.window_id} {hold.channel} used"] += 1
+                proven[f"month {hold.month} {hold.channel}"] += 1
+            if hold.bucket == Bucket.INCLUDED and hold.state == Hold.State.HELD:
+                proven[f"window {hold.window_id} held"] += 1
+        return proven
+
+    def is_recorded(self, hold: Hold) -> bool:
+        """Whether the ledger has exactly the rows that the hold's state asks for."""
+        kinds = sorted(entry.kind for entry in self.entries if entry.hold_id == hold.pk)
+        return kinds == {"held": ["hold"], "posted": ["hold", "post"], "voided": ["hold", "void"]}[hold.state]
+
+
+def serve() -> None:
+    """Answer calls, one a line: `[name, arguments]` in, the value out, both JSON."""
+    for line in sys.stdin:
+        name, arguments = json.loads(line)
+        print(json.dumps(globals()[name](**arguments)), flush=True)  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    serve()

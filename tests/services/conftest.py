@@ -1,0 +1,39 @@
+"""Deployments on PostgreSQL and Redis, and on SQLite alone. All of them run in one worker: they share two cores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.deployment import Deployment
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("services"))
+
+
+@pytest.fixture(scope="session")
+def on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Deployment]:
+    """Two web processes on PostgreSQL and Redis."""
+    folder = tmp_path_factory.mktemp("postgres")
+    running = Deployment(folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, WEB_PROCESSES="2")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One web process on SQLite, nothing else: what `make run` starts."""
+    running = Deployment(tmp_path_factory.mktemp("sqlite"), RATE_LIMIT_ENABLED="0")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["on_postgres", "on_sqlite"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Either."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,60 @@
+"""`kill -9` of the web process in a stream of requests: nothing is lost, and nothing is charged without a result."""
+
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.services.deployment import Deployment
+
+pytestmark = pytest.mark.services
+
+ROUNDS, SENDERS, SEED = 3, 6, 20
+INCLUDED, PREPAID = 60, 1_000
+
+
+def stream(deployment: Deployment, key: str, picture: bytes, ended: threading.Event) -> int:
+    """Send one request after another until told to end; how many pictures came back whole."""
+    delivered = 0
+    while not ended.is_set():
+        try:
+            delivered += deployment.cut_out(key, picture).ok
+        except requests.RequestException:
+            time.sleep(0.02)  # killed under our hands, or not back yet
+    return delivered
+
+
+def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deployment, small_png):
+    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    moments, ended = random.Random(SEED), threading.Event()  # noqa: S311 - no secret
+    seen = len(deployment.events("-"))
+    with ThreadPoolExecutor(SENDERS) as senders:
+        streams = [senders.submit(stream, deployment, account["key"], small_png, ended) for _ in range(SENDERS)]
+        try:
+            for _ in range(ROUNDS):
+                time.sleep(moments.uniform(0.2, 0.6))
+                os.kill(moments.choice(deployment.workers()), signal.SIGKILL)
+                deployment.wait_until_ready()
+            time.sleep(0.2)
+        finally:
+            ended.set()
+        delivered = sum(stream.result() for stream in streams)
+
+    swept = deployment.ask("sweep")
+    books = deployment.ask("read", email=account["email"])
+    posted, voided = books["states"].get("posted", 0), books["states"].get("voided", 0)
+    made = len(deployment.events("-")) - seen
+    assert books["differences"] == books["reconciled"] == []
+    assert books["states"].get("held", 0) == 0
+    assert voided == swept >= 1, "the kills hit no request: they prove nothing"
+    # An answer may be lost on the wire after its credit was posted; a picture that was never made is never posted.
+    assert delivered <= posted <= made
+    assert posted - delivered <= ROUNDS * SENDERS
+    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - posted
+    assert books["kinds"]["hold"] == posted + voided
+    assert deployment.usage(account["key"])["api_usage"] == INCLUDED - books["included"]

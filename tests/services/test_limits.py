@@ -1,0 +1,46 @@
+"""Rate limits counted in Redis by two web processes at once: not one request too many, not one too few."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.services.deployment import at_once, code_of
+
+pytestmark = pytest.mark.services
+
+PER_MINUTE, TRIES = 20, 60
+AT_ONCE, SENDERS, EACH = 2, 8, 2
+
+
+def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png):
+    account = on_postgres.ask("open_account", included=100, per_minute=PER_MINUTE)
+    seen = len(on_postgres.events(">"))
+    answers = at_once(TRIES, lambda: on_postgres.cut_out(account["key"], small_png))
+    assert Counter(map(code_of, answers)) == {"ok": PER_MINUTE, "rate_limited": TRIES - PER_MINUTE}
+    assert all(1 <= int(answer.headers["Retry-After"]) <= 60 for answer in answers if not answer.ok)
+    assert {pid for _, pid, _ in on_postgres.events(">")[seen:]} == set(on_postgres.workers())
+    assert on_postgres.usage(account["key"])["api_usage"] == PER_MINUTE
+
+
+def test_never_more_requests_at_once_than_the_plan_allows(on_postgres, small_png):
+    account = on_postgres.ask("open_account", included=100, at_once=AT_ONCE)
+    seen = len(on_postgres.events("+-"))
+
+    def send_until_served() -> int:
+        refused, served, deadline = 0, 0, time.monotonic() + 30
+        while served < EACH and time.monotonic() < deadline:
+            answer = on_postgres.cut_out(account["key"], small_png)
+            served += answer.ok
+            refused += code_of(answer) == "rate_limited"
+            time.sleep(0 if answer.ok else 0.02)
+        return refused
+
+    refusals = at_once(SENDERS, send_until_served)
+    assert sum(refusals) >= SENDERS - AT_ONCE
+    running = peak = 0
+    for event, _, _ in on_postgres.events("+-")[seen:]:
+        running += 1 if event == "+" else -1
+        peak = max(peak, running)
+    assert peak == AT_ONCE
+    assert on_postgres.usage(account["key"])["api_usage"] == SENDERS * EACH

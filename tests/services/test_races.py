@@ -1,0 +1,54 @@
+"""More requests than credits, at the same moment: exactly as many succeed as there are credits, and all books agree."""
+
+from collections import Counter
+
+import pytest
+
+from tests.services.deployment import at_once, code_of
+
+pytestmark = pytest.mark.services
+
+INCLUDED, PREPAID = 7, 5
+CREDITS = INCLUDED + PREPAID
+
+
+def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_credits(deployment, small_png):
+    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    answers = at_once(4 * CREDITS, lambda: deployment.cut_out(account["key"], small_png))
+    assert Counter(map(code_of, answers)) == {"ok": CREDITS, "monthly_limit_reached": 3 * CREDITS}
+    assert all(answer.status_code == 429 and "Retry-After" in answer.headers for answer in answers if not answer.ok)
+
+    usage = deployment.usage(account["key"])
+    cycle = usage["billingCycle"]
+    assert (usage["app_usage"], usage["api_usage"], usage["prepaidCredits"]) == (0, INCLUDED, 0)
+    assert (cycle["apiUsage"], cycle["usedIncludedCredits"], cycle["remainingIncludedCredits"]) == (INCLUDED, INCLUDED, 0)
+
+    books = deployment.ask("read", email=account["email"])
+    assert books["differences"] == books["reconciled"] == []
+    assert books["states"] == {"posted": CREDITS}
+    assert (books["included"], books["prepaid"], books["key_used"]) == (0, 0, CREDITS)
+    if "REDIS_URL" in deployment.environment:
+        assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": str(INCLUDED)}
+
+
+def test_a_race_with_a_refusal_of_the_picture_gives_every_credit_back(deployment, small_png):
+    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    broken = small_png[:45]
+    answers = at_once(CREDITS, lambda: deployment.cut_out(account["key"], broken))
+    assert {answer.status_code for answer in answers} == {400}
+    books = deployment.ask("read", email=account["email"])
+    assert books["differences"] == books["reconciled"] == []
+    assert set(books["states"]) <= {"voided"}
+    assert (books["included"], books["prepaid"], books["key_used"]) == (INCLUDED, PREPAID, 0)
+
+
+def test_one_idempotency_key_sent_many_times_at_once_is_charged_once(deployment, small_png):
+    account = deployment.ask("open_account", included=20)
+    answers = at_once(8, lambda: deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"}))
+    told = Counter(answer.headers["X-Credits-Charged"] if answer.ok else code_of(answer) for answer in answers)
+    assert told.pop("1") == 1
+    assert set(told) <= {"0", "idempotency_in_progress"}
+    retry = deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"})
+    assert (retry.status_code, retry.headers["X-Credits-Charged"]) == (200, "0")
+    books = deployment.ask("read", email=account["email"])
+    assert (books["differences"], books["states"], books["included"]) == ([], {"posted": 1}, 19)

@@ -1,0 +1,40 @@
+"""Databases for one run: fresh on the PostgreSQL and Redis of this machine, gone afterwards. Needs no Django."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import redis
+from psycopg import sql
+
+DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/")
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
+# The tests' own database of Redis, and the benchmarks', so that both may flush.
+REDIS_DATABASE = 9
+REDIS_BENCH_DATABASE = 10
+
+
+@contextmanager
+def scratch_postgres() -> Iterator[str]:
+    """The address of an empty database. Raises psycopg.OperationalError where no PostgreSQL answers."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(DATABASE_URL, autocommit=True, connect_timeout=3) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield f"{DATABASE_URL.rstrip('/')}/{name}"
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def scratch_redis(number: int = REDIS_DATABASE) -> Iterator[str]:
+    """The address of an empty Redis database. Raises redis.RedisError where no Redis answers."""
+    url = f"{REDIS_URL.rstrip('/')}/{number}"
+    with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
+        client.flushdb()
+        try:
+            yield url
+        finally:
+            client.flushdb()
