@@ -30,7 +30,6 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentServer]:
         connection = psycopg.connect(f"{POSTGRES}postgres", autocommit=True)
     except psycopg.OperationalError:
         skip_or_fail("there is no PostgreSQL at 127.0.0.1:5432")
-        return
     drop = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
     with connection:
         connection.execute(drop)
