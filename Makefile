@@ -17,16 +17,27 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint bench services requirements clean
+.PHONY: help run run-stripe-sandbox test lint bench services requirements clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/.stamp-runtime ## serve on http://127.0.0.1:$PORT (8000) with a demo account
 	@$(MANAGE) prepare_model
 	@$(MANAGE) migrate --noinput --verbosity 0
 	@# The server's own hook tells the demo key, once it can answer: see config/gunicorn.py.
 	@DEMO=1 exec $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
+
+SANDBOX_PORT ?= 12111
+run-stripe-sandbox: .venv/.stamp-dev ## the same with payments, against a fake Stripe that a browser can click through
+	@$(BIN)/python -m tests.fakes.stripe_server --port $(SANDBOX_PORT) --secret whsec_sandbox \
+	    --webhook http://127.0.0.1:$(PORT)/api/stripe/webhook & fake=$$!; \
+	trap 'kill $$fake 2>/dev/null' EXIT; sleep 1; \
+	export STRIPE_SECRET_KEY=sk_test_sandbox STRIPE_WEBHOOK_SECRET=whsec_sandbox VAR_DIR=var/stripe-sandbox \
+	    STRIPE_API_BASE=http://127.0.0.1:$(SANDBOX_PORT); \
+	$(MANAGE) prepare_model && rm -f var/stripe-sandbox/db.sqlite3* && mkdir -p var/stripe-sandbox && \
+	$(MANAGE) migrate --noinput --verbosity 0 && $(MANAGE) sync_stripe && \
+	DEMO=1 $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
 
 test: .venv/.stamp-dev ## run the tests; ARGS="-k key" are passed to pytest
 	@$(MANAGE) prepare_model

@@ -9,14 +9,36 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html
 
 from accounts.admin import SupportAdmin
 from accounts.models import ApiKey, User
-from billing import ledger
-from billing.models import Account, CreditPack, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing import ledger, stripe_events
+from billing.models import (
+    Account,
+    CreditPack,
+    Hold,
+    LedgerEntry,
+    MonthlyUsage,
+    PackPurchase,
+    Plan,
+    StripeCustomer,
+    StripeEvent,
+    StripePrice,
+    Subscription,
+    UsageWindow,
+)
 from config.errors import ApiError
 
 LEDGER_ROWS = 200
+EVENT_ROWS = 50
+
+
+def dashboard_link(kind: str, stripe_id: str) -> str:
+    """A link to an object in Stripe's dashboard. The dashboard itself finds out whether it is a test's."""
+    if not stripe_id:
+        return ""
+    return format_html('<a href="https://dashboard.stripe.com/{}/{}" rel="noreferrer">{}</a>', kind, stripe_id, stripe_id)
 
 
 class ReadOnlyAdmin(SupportAdmin):
@@ -50,6 +72,52 @@ class MonthInline(ReadOnlyInline):
     model = MonthlyUsage
     fields = ["month", "app_used", "api_used"]
     verbose_name_plural = "Usage by calendar month (UTC)"
+
+
+class SubscriptionInline(ReadOnlyInline):
+    model = Subscription
+    fields = ["at_stripe", "status", "price", "plan", "cancel_at_period_end", "period_start", "period_end", "updated_at"]
+    readonly_fields = ["at_stripe", "plan", "updated_at"]
+
+    @admin.display(description="At Stripe")
+    def at_stripe(self, subscription: Subscription) -> str:
+        return dashboard_link("subscriptions", subscription.stripe_id)
+
+    @admin.display(description="Plan")
+    def plan(self, subscription: Subscription) -> str:
+        return str(subscription.price.plan) if subscription.price else "unknown price"
+
+
+class PurchaseInline(ReadOnlyInline):
+    model = PackPurchase
+    fields = ["created_at", "at_stripe", "credits", "amount_cents", "revoked", "taken_back", "spent", "dispute_status"]
+    readonly_fields = ["created_at", "at_stripe", "spent"]
+    verbose_name_plural = "Packs bought"
+
+    @admin.display(description="At Stripe")
+    def at_stripe(self, purchase: PackPurchase) -> str:
+        return dashboard_link("payments", purchase.payment_intent_id)
+
+    @admin.display(description="Spent before the refund")
+    def spent(self, purchase: PackPurchase) -> int:
+        return purchase.spent_before_refund
+
+
+class EventInline(ReadOnlyInline):
+    model = StripeEvent
+    fields = ["received_at", "type", "at_stripe", "object_id", "status", "attempts", "error"]
+    readonly_fields = ["received_at", "at_stripe"]
+    verbose_name_plural = f"Stripe events (the newest {EVENT_ROWS})"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
+        events: QuerySet[StripeEvent] = super().get_queryset(request)
+        account = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
+        newest = events.filter(account_id=account).order_by("-id").values("pk")[:EVENT_ROWS]
+        return events.filter(pk__in=list(newest.values_list("pk", flat=True)))
+
+    @admin.display(description="At Stripe")
+    def at_stripe(self, event: StripeEvent) -> str:
+        return dashboard_link("events", event.stripe_id)
 
 
 class LedgerFilter(forms.Form):
@@ -104,14 +172,22 @@ class AccountAdmin(SupportAdmin):
     list_display = ["user", "plan", "prepaid_balance", "created_at"]
     list_filter = ["plan"]
     list_select_related = ["user", "plan"]
-    search_fields = ["user__email", "user__public_id", "user__api_keys__lookup", "holds__request_id"]
-    fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "created_at"]
-    readonly_fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "created_at"]
-    inlines = [WindowInline, MonthInline]
+    search_fields = [
+        "user__email", "user__public_id", "user__api_keys__lookup", "holds__request_id", "stripe_customer__stripe_id",
+        "subscriptions__stripe_id", "purchases__payment_intent_id", "purchases__charge_id", "purchases__checkout_id",
+    ]  # fmt: skip
+    fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "at_stripe", "created_at"]
+    readonly_fields = ["user", "public_id", "plan", "prepaid_balance", "cycle", "calendar_from", "at_stripe", "created_at"]
+    inlines = [SubscriptionInline, PurchaseInline, WindowInline, MonthInline, EventInline]
 
     @admin.display(description="Public id")
     def public_id(self, account: Account) -> str:
         return account.user.public_id
+
+    @admin.display(description="At Stripe")
+    def at_stripe(self, account: Account) -> str:
+        customer = StripeCustomer.objects.filter(account=account).first()
+        return dashboard_link("customers", customer.stripe_id if customer else "")
 
     def get_urls(self) -> list[Any]:
         adjust = path("<int:pk>/adjust/", self.admin_site.admin_view(self.adjust_view), name="billing_account_adjust")
@@ -190,3 +266,30 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy
 @admin.register(CreditPack)
 class CreditPackAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
     list_display = ["label", "credits", "price_cents", "is_listed"]
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadOnlyAdmin):
+    list_display = ["received_at", "type", "account", "status", "attempts", "error", "is_live_mode", "stripe_id"]
+    list_filter = ["status", "type"]
+    list_select_related = ["account__user"]
+    date_hierarchy = "received_at"
+    search_fields = ["stripe_id", "object_id", "customer_id", "account__user__email"]
+    actions = ["replay"]
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Those who may change accounts: replaying moves credits to where they should be."""
+        return request.user.has_perm("billing.change_account")
+
+    @admin.action(description="Process again", permissions=["replay"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
+        self.act(
+            request, queryset.order_by("pk"), "Processed again", lambda event: stripe_events.process(event.pk, again=True)
+        )
+
+
+@admin.register(StripePrice)
+class StripePriceAdmin(ReadOnlyAdmin):
+    list_display = ["lookup_key", "plan", "pack", "amount_cents", "credits", "is_active", "stripe_id"]
+    list_select_related = ["plan", "pack"]
+    search_fields = ["stripe_id", "product_id", "lookup_key"]

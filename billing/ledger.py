@@ -125,13 +125,18 @@ def refund_prepaid(account: Account, credits: int, *, reference: str, note: str 
 
     Returns how many were taken; 0 for a reference that was used before.
     """
-    if LedgerEntry.objects.filter(reference=reference).exists():
+    if is_used(reference):
         return 0
     # The lock keeps the balance from changing between reading and taking.
     balance = Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
     taken = min(credits, balance)
     changed = _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note)
     return taken if changed else 0
+
+
+def is_used(reference: str) -> bool:
+    """Whether credits moved for this reason already."""
+    return LedgerEntry.objects.filter(reference=reference).exists()
 
 
 @transaction.atomic
@@ -151,13 +156,29 @@ def account_balance(account: Account) -> int:
 
 
 @transaction.atomic
-def renew(account: Account, plan: Plan, start: datetime, end: datetime) -> UsageWindow:
-    """Stripe has made a billing cycle the current one: it limits from now on. Renewing the same cycle twice is once."""
-    window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits)
+def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: int = 0) -> UsageWindow:
+    """Stripe has made a billing cycle the current one: it limits from now on. Renewing the same cycle twice is once.
+
+    `extra` credits are included in this cycle beyond the plan's: those of a trial.
+    """
+    window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits + extra)
     account.plan, account.cycle, account.calendar_from = plan, window, None
     account.save(update_fields=["plan", "cycle", "calendar_from"])
     usage.announce_period(account)
     return window
+
+
+@transaction.atomic
+def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
+    """A larger plan is paid for within a cycle, whose allowance grows to the plan's. Twice is once."""
+    # Locked, like everywhere, before the account.
+    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
+    change = plan.included_credits - locked.allowance
+    if change > 0:
+        UsageWindow.objects.filter(pk=window.pk).update(allowance=F("allowance") + change)
+        _grant_included(account, window, change, note=f"upgraded to {plan.label}")
+    account.plan = plan
+    account.save(update_fields=["plan"])
 
 
 @transaction.atomic
@@ -177,10 +198,7 @@ def change_plan(account: Account, plan: Plan) -> None:
     change = plan.included_credits - window.allowance
     if change:
         UsageWindow.objects.filter(pk=window.pk).update(allowance=F("allowance") + change)
-        LedgerEntry.objects.create(
-            account=account, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=change, window=window,
-            reference=f"plan:{window.pk}:{uuid.uuid4()}", note=f"plan changed to {plan.label}",
-        )  # fmt: skip
+        _grant_included(account, window, change, note=f"plan changed to {plan.label}")
 
 
 def monthly_limit_reached(retry_after: int) -> ApiError:
@@ -220,6 +238,13 @@ def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, r
     if created:
         Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
     return created
+
+
+def _grant_included(account: Account, window: UsageWindow, credits: int, *, note: str) -> None:
+    LedgerEntry.objects.create(
+        account=account, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=credits, window=window,
+        reference=f"plan:{window.pk}:{uuid.uuid4()}", note=note,
+    )  # fmt: skip
 
 
 def _settle(held: Hold, state: Hold.State) -> bool:

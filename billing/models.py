@@ -23,6 +23,8 @@ class Plan(models.Model):
     requests_per_minute = models.PositiveIntegerField()
     concurrent_requests = models.PositiveIntegerField()
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the pricing page.")
+    trial_days = models.PositiveSmallIntegerField(default=0, help_text="Days before the first payment of a new customer.")
+    trial_credits = models.PositiveIntegerField(default=0, help_text="Credits of the trial, beyond those of Free.")
 
     class Meta:
         ordering = ["position", "label"]
@@ -238,3 +240,134 @@ class AnonymousUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address_digest[:8]} on {self.day}"
+
+
+class StripePrice(models.Model):
+    """A price that `sync_stripe` made. Rows stay: subscribers keep the price that they signed up for.
+
+    `credits` are those of a pack when the price was made: what was paid for is what is granted.
+    """
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    product_id = models.CharField(max_length=255)
+    lookup_key = models.CharField(max_length=64)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="stripe_prices")
+    pack = models.ForeignKey(CreditPack, on_delete=models.PROTECT, null=True, related_name="stripe_prices")
+    amount_cents = models.PositiveIntegerField()
+    credits = models.PositiveIntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(plan=None) ^ Q(pack=None), name="price_of_plan_or_pack"),
+            models.UniqueConstraint("lookup_key", condition=Q(is_active=True), name="price_active_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
+class StripeCustomer(models.Model):
+    """Who an account is at Stripe. Whoever moves the account to Stripe's state locks this row first.
+
+    It is a row of its own so that a picture, which locks windows and accounts, never waits while Stripe is asked.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="stripe_customer")
+    stripe_id = models.CharField(max_length=255, unique=True)
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
+class Subscription(models.Model):
+    """What Stripe last told of a subscription. Only a paid one makes billing cycles: see `billing.subscriptions`."""
+
+    # Stripe is still trying to be paid while it is past due; it turns unpaid or cancelled when its retries are over.
+    LIVE = ("active", "trialing", "past_due")
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    stripe_id = models.CharField(max_length=255, unique=True)
+    status = models.CharField(max_length=32)
+    price = models.ForeignKey(StripePrice, on_delete=models.PROTECT, null=True, related_name="+")
+    cancel_at_period_end = models.BooleanField(default=False)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts: its customer has paid, is trying it, or is being asked again."""
+        return self.status in self.LIVE
+
+
+class PackPurchase(models.Model):
+    """A pack that was paid for.
+
+    `revoked` credits were refunded or lost to a dispute; `taken_back` of them were still there. The rest was spent already.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="purchases")
+    price = models.ForeignKey(StripePrice, on_delete=models.PROTECT, related_name="+")
+    checkout_id = models.CharField(max_length=255, unique=True)
+    payment_intent_id = models.CharField(max_length=255, db_index=True)
+    charge_id = models.CharField(max_length=255, blank=True)
+    credits = models.PositiveIntegerField()
+    amount_cents = models.PositiveIntegerField()
+    revoked = models.PositiveIntegerField(default=0)
+    taken_back = models.PositiveIntegerField(default=0)
+    dispute_status = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.checkout_id
+
+    @property
+    def spent_before_refund(self) -> int:
+        """Credits that the customer has the money back for, and has used."""
+        return self.revoked - self.taken_back
+
+
+class StripeEvent(models.Model):
+    """A webhook that was received. It is a signal only: what it says of its object is read anew, and not kept."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", "received"
+        PROCESSED = "processed", "processed"
+        IGNORED = "ignored", "ignored"
+        FAILED = "failed", "failed"
+        FLAGGED = "flagged", "flagged for support"
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    type = models.CharField(max_length=100)
+    object_id = models.CharField(max_length=255, db_index=True)
+    customer_id = models.CharField(max_length=255, blank=True, db_index=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="stripe_events")
+    is_live_mode = models.BooleanField(default=False)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.RECEIVED, db_index=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    received_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.stripe_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still has to be processed."""
+        return self.status in (self.Status.RECEIVED, self.Status.FAILED)

@@ -3,16 +3,19 @@
 import logging
 from datetime import timedelta
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
 
-from billing import idempotency, ledger
+from billing import idempotency, ledger, stripe_events
 from billing.models import AnonymousUsage
 
 logger = logging.getLogger(__name__)
 
 # Long enough to look into yesterday's complaints.
 ANONYMOUS_DAYS = 7
+# 10 s, 20 s, 40 s … 43 min: Stripe's own outages are over by then; after that, `replay_stripe_events --failed`.
+EVENT_RETRIES = 8
+FIRST_RETRY_SECONDS = 10
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -23,3 +26,10 @@ def sweep() -> None:
     AnonymousUsage.objects.filter(day__lt=timezone.now().date() - timedelta(days=ANONYMOUS_DAYS)).delete()
     if voided:
         logger.warning("voided stale holds", extra={"count": voided})
+
+
+@shared_task(bind=True, max_retries=EVENT_RETRIES)  # type: ignore[untyped-decorator]
+def process_stripe_event(self: Task, pk: int) -> None:
+    """Process a webhook. In the web process a failure is answered to Stripe, which sends it again; a worker tries again."""
+    if not stripe_events.process(pk) and not self.request.is_eager:
+        raise self.retry(countdown=FIRST_RETRY_SECONDS * 2**self.request.retries)

@@ -1,5 +1,17 @@
+"""Addresses of billing: its API, Stripe's webhook, the pages."""
+
 from django.urls import path
 
+from billing import pages
 from billing.views import MembershipUsageView
+from billing.webhook import webhook
 
-urlpatterns = [path("api/membership-usage", MembershipUsageView.as_view(), name="membership-usage")]
+urlpatterns = [
+    path("api/membership-usage", MembershipUsageView.as_view(), name="membership-usage"),
+    path("api/stripe/webhook", webhook, name="stripe-webhook"),
+    path("pricing", pages.pricing, name="pricing"),
+    path("billing", pages.billing, name="billing"),
+    path("billing/checkout", pages.checkout, name="checkout"),
+    path("billing/checkout/done", pages.checkout_done, name="checkout-done"),
+    path("billing/portal", pages.portal, name="portal"),
+]

@@ -38,3 +38,14 @@ def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> lis
             )
         ]
     return []
+
+
+@register()
+def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Money comes in only if its news does, too."""
+    if bool(settings.STRIPE_SECRET_KEY) != bool(settings.STRIPE_WEBHOOK_SECRET):
+        message = "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET, or neither: paying without webhooks credits nobody."
+        return [Error(message, id="config.E005")]
+    if settings.PRODUCTION and "_test_" in settings.STRIPE_SECRET_KEY:
+        return [Warning("STRIPE_SECRET_KEY is a test key: nobody pays with real money.", id="config.W002")]
+    return []

@@ -278,6 +278,14 @@ vars().update(env.email("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Background removal <noreply@localhost>")
 EMAIL_TIMEOUT = at_least("EMAIL_TIMEOUT", default=10, minimum=1)
 
+# --- Payment ---------------------------------------------------------------------------------------
+
+# Without the two secrets payment is switched off, and the pages say so.
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+# Where Stripe's API is; empty for Stripe's own. Another one is for tests and the sandbox.
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
+
 # --- Tasks ----------------------------------------------------------------------------------------
 
 # Without a broker a task runs where it is asked for, in the web process.

@@ -1,12 +1,17 @@
 """Accounts and moments for billing's tests."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.models import User
-from billing import ledger
-from billing.models import Account, UsageWindow
+from billing import ledger, stripe_client
+from billing.models import Account, CreditPack, Plan, StripeCustomer, StripePrice, UsageWindow
+from tests.billing.stripe_stub import CUSTOMER, SECRET, StripeStub, event, sign
 
 
 @pytest.fixture
@@ -30,3 +35,44 @@ def spend(account: Account, *, api: int = 0, app: int = 0) -> None:
 def current_window(account: Account) -> UsageWindow:
     """The newest window, read anew."""
     return UsageWindow.objects.filter(account=account).latest("start")
+
+
+@pytest.fixture
+def stub(settings, monkeypatch: pytest.MonkeyPatch) -> StripeStub:
+    """Payment switched on, with a Stripe of our own making behind the client."""
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", SECRET
+    made = StripeStub()
+    monkeypatch.setattr(stripe_client, "get_client", lambda: made)
+    return made
+
+
+@pytest.fixture
+def customer(account: Account, stub: StripeStub) -> Account:
+    """The account, known to Stripe, with a price for everything on sale."""
+    StripeCustomer.objects.create(account=account, stripe_id=CUSTOMER)
+    for plan in Plan.objects.filter(price_cents__gt=0):
+        StripePrice.objects.create(
+            stripe_id=plan.label, lookup_key=f"plan_{plan.pk}", plan=plan, amount_cents=plan.price_cents
+        )
+    for pack in CreditPack.objects.all():
+        StripePrice.objects.create(
+            stripe_id=pack.label,
+            lookup_key=f"pack_{pack.pk}",
+            pack=pack,
+            credits=pack.credits,
+            amount_cents=pack.price_cents,
+        )
+    return account
+
+
+@pytest.fixture
+def tell(client: Client) -> Callable[..., Any]:
+    """Sends a signed event to the webhook."""
+
+    def send(kind: str, told: dict, event_id: str | None = None) -> Any:
+        body = json.dumps(event(kind, told, event_id)).encode()
+        return client.post(
+            "/api/stripe/webhook", body, content_type="application/json", headers={"Stripe-Signature": sign(body)}
+        )
+
+    return send

@@ -29,3 +29,17 @@ def test_several_processes_need_a_shared_place_for_limits(settings, redis_url, e
     settings.WEB_PROCESSES = 2
     settings.REDIS_URL = redis_url
     assert ids(deploy=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "webhook", "expected"),
+    [("", "", set()), ("sk_live_1", "whsec_1", set()), ("sk_live_1", "", {"config.E005"}), ("", "whsec_1", {"config.E005"})],
+)
+def test_stripe_needs_both_secrets(settings, key, webhook, expected):
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = key, webhook
+    assert ids(deploy=False) == expected
+
+
+def test_production_with_test_keys_is_warned(settings):
+    settings.PRODUCTION, settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = True, "sk_test_1", "whsec_1"
+    assert ids(deploy=False) == {"config.W002"}

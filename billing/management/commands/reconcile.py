@@ -1,29 +1,35 @@
-"""`manage.py reconcile [--fix] [--account EMAIL]`: prove all balances and counters from the ledger."""
+"""`manage.py reconcile [--fix] [--stripe] [--account EMAIL]`: prove balances and counters, and compare with Stripe."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from billing import stripe_reconciliation
 from billing.models import Account
 from billing.reconciliation import reconcile
+from config.errors import ApiError
 
 
 class Command(BaseCommand):
-    help = "Compare every balance and counter with the ledger; exits with 1 if anything differs and is not fixed."
+    help = (
+        "Compare every balance and counter with the ledger; with --stripe, subscriptions and purchases with Stripe as well. "
+        "Exits with 1 if anything differs and is not fixed."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--fix", action="store_true", help="write the ledger's figures")
+        parser.add_argument("--fix", action="store_true", help="write the ledger's figures, and with --stripe match Stripe")
+        parser.add_argument("--stripe", action="store_true", help="ask Stripe, too")
         parser.add_argument("--account", metavar="EMAIL", help="only this account")
 
-    def handle(self, *args: Any, fix: bool, account: str | None, **options: Any) -> None:
-        accounts = Account.objects.select_related("user", "cycle").order_by("pk")
+    def handle(self, *args: Any, fix: bool, stripe: bool, account: str | None, **options: Any) -> None:
+        accounts = Account.objects.select_related("user", "plan", "cycle").order_by("pk")
         if account is not None:
             accounts = accounts.filter(user__email=account.lower())
             if not accounts.exists():
                 raise CommandError(f"there is no account '{account}'")
-        found = sum(self._reconcile(one, fix) for one in accounts.iterator())
+        found = sum(self._reconcile(one, fix) + (self._compare(one, fix) if stripe else 0) for one in accounts.iterator())
         if found and not fix:
-            raise CommandError(f"{found} difference(s); --fix writes the ledger's figures")
+            raise CommandError(f"{found} difference(s); --fix puts them right")
         self.stdout.write(f"fixed {found} difference(s)" if found else "ok")
 
     def _reconcile(self, account: Account, fix: bool) -> int:
@@ -31,3 +37,15 @@ class Command(BaseCommand):
         for difference in differences:
             self.stdout.write(f"{account}: {difference}")
         return len(differences)
+
+    def _compare(self, account: Account, fix: bool) -> int:
+        """Compare with Stripe; with `fix`, match it, and count what was put right."""
+        try:
+            found = stripe_reconciliation.differences(account)
+            if found and fix:
+                stripe_reconciliation.match(account)
+        except ApiError as error:
+            raise CommandError(error.message) from error
+        for difference in found:
+            self.stdout.write(f"{account}: {difference}")
+        return len(found)

@@ -1,0 +1,20 @@
+"""`manage.py sync_stripe`: products and prices at Stripe for every plan and pack, and the customer portal."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing import catalogue
+from config.errors import ApiError
+
+
+class Command(BaseCommand):
+    help = "Put every plan and pack on sale at Stripe. Run it again after changing one; it changes nothing otherwise."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            changes = catalogue.sync()
+        except ApiError as error:
+            raise CommandError(error.message) from error
+        for change in changes or ["nothing to change"]:
+            self.stdout.write(change)
