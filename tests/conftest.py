@@ -21,6 +21,9 @@ from imaging import runtime
 from tests.server import ProductServer
 from tests.stores import scratch_postgres, scratch_redis
 
+# Playwright keeps an event loop running in the thread of the tests; Django would take every later test for asynchronous.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
