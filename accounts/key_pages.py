@@ -1,5 +1,6 @@
 """`/profile/keys`: the customer's API keys."""
 
+from abc import abstractmethod
 from datetime import timedelta
 from typing import Any
 
@@ -41,9 +42,9 @@ class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generi
             form.add_error(None, error.message)
             return self.form_invalid(form)
 
+    @abstractmethod
     def act(self, form: Form) -> HttpResponse:
         """Do what the form asks for. Raises ApiError."""
-        raise NotImplementedError
 
 
 class KeysView(KeyPage):

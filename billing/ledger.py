@@ -127,9 +127,7 @@ def refund_prepaid(account: Account, credits: int, *, reference: str, note: str 
     """
     if is_used(reference):
         return 0
-    # The lock keeps the balance from changing between reading and taking.
-    balance = Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
-    taken = min(credits, balance)
+    taken = min(credits, _locked_balance(account))
     changed = _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note)
     return taken if changed else 0
 
@@ -144,14 +142,14 @@ def adjust(account: Account, credits: int, *, staff: User, reason: str) -> None:
     """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left."""
     if not reason.strip():
         raise ApiError(400, "reason_required", "A reason is required.")
-    if credits < 0 and account_balance(account) < -credits:
+    if credits < 0 and _locked_balance(account) < -credits:
         raise ApiError(400, "balance_too_low", "The account has fewer prepaid credits than that.")
     note = f"{reason.strip()} ({staff.email})"[:255]
     _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=f"adjust:{uuid.uuid4()}", note=note)
 
 
-def account_balance(account: Account) -> int:
-    """The prepaid balance, locked until the transaction ends."""
+def _locked_balance(account: Account) -> int:
+    """The prepaid balance, which nothing changes until the transaction ends."""
     return Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
 
 
@@ -171,12 +169,7 @@ def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: i
 @transaction.atomic
 def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
     """A larger plan is paid for within a cycle, whose allowance grows to the plan's. Twice is once."""
-    # Locked, like everywhere, before the account.
-    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
-    change = plan.included_credits - locked.allowance
-    if change > 0:
-        UsageWindow.objects.filter(pk=window.pk).update(allowance=F("allowance") + change)
-        _grant_included(account, window, change, note=f"upgraded to {plan.label}")
+    _grant_included(window, plan.included_credits, only_up=True, note=f"upgraded to {plan.label}")
     account.plan = plan
     account.save(update_fields=["plan"])
 
@@ -193,12 +186,9 @@ def end_subscription(account: Account, at: datetime) -> None:
 def change_plan(account: Account, plan: Plan) -> None:
     """Put the account on another plan at once; the current window's allowance follows it."""
     account.plan = plan
-    account.save(update_fields=["plan"])
     window = get_window(account, timezone.now())
-    change = plan.included_credits - window.allowance
-    if change:
-        UsageWindow.objects.filter(pk=window.pk).update(allowance=F("allowance") + change)
-        _grant_included(account, window, change, note=f"plan changed to {plan.label}")
+    _grant_included(window, plan.included_credits, only_up=False, note=f"plan changed to {plan.label}")
+    account.save(update_fields=["plan"])
 
 
 def monthly_limit_reached(retry_after: int) -> ApiError:
@@ -240,9 +230,15 @@ def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, r
     return created
 
 
-def _grant_included(account: Account, window: UsageWindow, credits: int, *, note: str) -> None:
+def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:
+    """Bring a window's allowance to `allowance`. The window is locked here, so that two of these are not added up."""
+    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
+    change = allowance - locked.allowance
+    if change == 0 or (only_up and change < 0):
+        return
+    UsageWindow.objects.filter(pk=window.pk).update(allowance=allowance)
     LedgerEntry.objects.create(
-        account=account, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=credits, window=window,
+        account_id=locked.account_id, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=change, window=locked,
         reference=f"plan:{window.pk}:{uuid.uuid4()}", note=note,
     )  # fmt: skip
 
