@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test lint bench services requirements clean
+.PHONY: help run run-stripe-sandbox test lint bench services assets requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ bench: .venv/.stamp-dev ## run the side-by-side benchmarks, one after another
 
 services: ## start PostgreSQL, Redis and RabbitMQ on loopback where they do not run yet
 	@scripts/services.sh
+
+assets: ## compile frontend/ into config/static (committed; needs Node)
+	@cd frontend && npm install --silent && npm run --silent build
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header

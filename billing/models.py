@@ -227,6 +227,34 @@ class IdempotencyRecord(models.Model):
         return self.key
 
 
+class RequestRecord(models.Model):
+    """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
+
+    `code` is the error's, empty for a picture. Times are milliseconds: `duration_ms` of the whole request, `queue_ms` of
+    waiting for a place, `inference_ms` of the model. Records are kept for a limited time (see `billing.request_log`).
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="requests")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+")
+    channel = models.CharField(max_length=9, choices=[("api", "API"), ("app", "web app"), ("anonymous", "anonymous")])
+    request_id = models.CharField(max_length=128, db_index=True)
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=64, blank=True)
+    credits = models.PositiveSmallIntegerField(default=0)
+    duration_ms = models.PositiveIntegerField()
+    queue_ms = models.PositiveIntegerField(default=0)
+    inference_ms = models.PositiveIntegerField(default=0)
+    model = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-created_at"], name="request_of_account")]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
 class AnonymousUsage(models.Model):
     """Pictures of one anonymous address on one UTC day. The address is kept as a keyed hash only."""
 
