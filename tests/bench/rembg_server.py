@@ -57,6 +57,6 @@ def install(environment: Path) -> Path:
         print("Installing rembg into an environment of its own", file=sys.stderr)
         version = importlib.metadata.version("rembg")
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        pip = [environment / "bin/python", "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
+        pip = [str(environment / "bin/python"), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
         subprocess.run([*pip, f"rembg[cpu,cli]=={version}"], check=True)
     return program
