@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test lint bench services assets requirements clean
+.PHONY: help run run-stripe-sandbox test lint bench services screenshots assets requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ bench: .venv/.stamp-dev ## run the side-by-side benchmarks, one after another
 
 services: ## start PostgreSQL, Redis and RabbitMQ on loopback where they do not run yet
 	@scripts/services.sh
+
+screenshots: .venv/.stamp-dev ## photograph every page, in both languages, into screenshots/; ARGS="home editor" for some
+	@$(MANAGE) prepare_model
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 assets: ## compile frontend/ into config/static (committed; needs Node)
 	@cd frontend && npm install --silent && npm run --silent build
