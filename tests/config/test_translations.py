@@ -28,9 +28,9 @@ def read(po: Path) -> Catalog:
         return read_po(file, locale=po.parts[-3])
 
 
-def forms(text: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+def forms(text: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
     """The text, or its plural forms."""
-    return (text,) if isinstance(text, str) else tuple(text)
+    return (text,) if isinstance(text, str) else tuple(text or ())
 
 
 def messages(po: Path) -> list[Message]:
@@ -53,7 +53,9 @@ def test_every_language_but_english_has_its_catalogues():
 
 @catalogue
 def test_nothing_is_untranslated_or_guessed(po):
-    bad = [name(message) for message in messages(po) if message.fuzzy or not all(forms(message.string))]
+    bad = [
+        name(message) for message in messages(po) if message.fuzzy or not message.string or not all(forms(message.string))
+    ]
     assert not bad, f"translate these in {po.name}, then {COMMAND}"
 
 
