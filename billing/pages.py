@@ -10,6 +10,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,7 +18,7 @@ from accounts.models import User
 from billing import catalogue, chart, ledger, membership, purchases, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, CreditPack, PackPurchase, Plan, StripePrice, Subscription
 from billing.stripe_client import Json
-from config.errors import ApiError, error_response
+from config.errors import ApiError, error_response, from_status
 
 View = Callable[[HttpRequest], HttpResponse]
 PURCHASES_SHOWN = 12
@@ -60,7 +61,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
     account = ledger.get_account(request.user)
     price = _get_price(request)
     if price.plan is not None and subscriptions.find_live(account) is not None:
-        raise ApiError(409, "already_subscribed", "You have a subscription already. Change its plan on the billing page.")
+        text = gettext("You have a subscription already. Change its plan on the billing page.")
+        raise ApiError(409, "already_subscribed", text)
     session = stripe_client.get_client().create_checkout(_checkout_params(request, account, price))
     return redirect(session["url"])
 
@@ -72,15 +74,15 @@ def checkout_done(request: HttpRequest) -> HttpResponse:
     """Where Stripe sends the customer after paying: fulfils at once, if the webhook has not done so yet."""
     account = ledger.get_account(_user(request))
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
-        raise ApiError(404, "not_found", "Not found.")
+        raise from_status(404)
     try:
         purchases.match(account, request.GET.get("session_id", ""))
     except ApiError as error:
         if error.status < 500:
-            raise ApiError(404, "not_found", "Not found.") from error
-        messages.info(request, "Your payment is being confirmed. It will show here in a minute.")
+            raise from_status(404) from error
+        messages.info(request, gettext("Your payment is being confirmed. It will show here in a minute."))
         return redirect("billing")
-    messages.success(request, "Thank you. Your payment is shown below as soon as your bank has confirmed it.")
+    messages.success(request, gettext("Thank you. Your payment is shown below as soon as your bank has confirmed it."))
     return redirect("billing")
 
 
@@ -132,7 +134,7 @@ def _get_price(request: HttpRequest) -> StripePrice:
         number = request.POST.get(field, "")
         if number.isdecimal() and len(number) < 10 and (found := on_sale.filter(**{field: int(number)}).first()):
             return found
-    raise ApiError(404, "not_on_sale", "This is not on sale at the moment.")
+    raise ApiError(404, "not_on_sale", gettext("This is not on sale at the moment."))
 
 
 def _checkout_params(request: HttpRequest, account: Account, price: StripePrice) -> dict[str, Any]:

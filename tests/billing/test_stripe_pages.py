@@ -136,7 +136,7 @@ def test_a_subscriber_is_not_sold_a_second_subscription(browser, stripe, account
     land(browser, session)
     assert ledger.get_account(account.user).plan.label == "Premium-1000"
     assert browser.post("/billing/checkout", {"plan": plan("Premium-5000")}).status_code == 409
-    assert 'Change plan<span class="hidden"> to Premium-5000' in browser.get("/pricing").content.decode()
+    assert 'Change plan<span class="sr-only"> to Premium-5000' in browser.get("/pricing").content.decode()
     assert "/portal/" in browser.post("/billing/portal")["Location"]
 
 
