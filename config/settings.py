@@ -212,6 +212,11 @@ IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
+# --- Request records -----------------------------------------------------------------------------
+
+# Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
+REQUEST_LOG_DAYS = at_least("REQUEST_LOG_DAYS", default=90, minimum=1)
+
 # --- The API --------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
