@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, transaction
 from django.db.models import Count
 from django.db.models.functions import TruncDate
@@ -34,7 +33,7 @@ class Spent:
 
 def read(window: UsageWindow) -> list[Spent]:
     """All that was spent in a window, in order of days. A window without a row yet has nothing."""
-    if window.pk is None:
+    if window._state.adding:
         return []
     until = _counted_until(window)
     live, first_open = _count_live(window, until)
@@ -44,10 +43,8 @@ def read(window: UsageWindow) -> list[Spent]:
 
 
 def _counted_until(window: UsageWindow) -> date | None:
-    try:
-        return window.counted.until
-    except ObjectDoesNotExist:
-        return None
+    counted: CountedDays | None = getattr(window, "counted", None)
+    return counted.until if counted else None
 
 
 def _stored(window: UsageWindow, until: date | None) -> list[Spent]:
@@ -63,13 +60,13 @@ def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], d
     holds = Hold.objects.filter(window=window).exclude(state=Hold.State.VOIDED)
     if until is not None:
         holds = holds.filter(created_at__gte=datetime.combine(until, time(), UTC))
-    days = holds.annotate(day=TruncDate("created_at", tzinfo=UTC)).values("day", "channel", "key_id", "bucket", "state")
+    days = holds.annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("day", "channel", "key_id", "bucket", "state")
     spent, first_open = [], None
-    for row in days.annotate(credits=Count("pk")).order_by("day"):
-        if row.pop("state") == Hold.State.POSTED:
-            spent.append(Spent(**row))
+    for day, channel, key_id, bucket, state, credits in days.annotate(credits=Count("pk")).order_by("day"):
+        if state == Hold.State.POSTED:
+            spent.append(Spent(day, channel, key_id, bucket, credits))
         else:
-            first_open = first_open or row["day"]
+            first_open = first_open or day
     return spent, first_open
 
 
