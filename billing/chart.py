@@ -17,7 +17,7 @@ TOP = 28
 BOTTOM = 26
 # Part of a day's place that its bar fills.
 FILL = 0.72
-# A phone has room for so many dates.
+# So many dates have room along the axis, half of them on a phone.
 MAX_LABELS = 6
 GRID_LINES = 4
 # The parts of a bar, from the ground up.
@@ -35,7 +35,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day: its figures, and where it stands. `x`, `bar_x`, `middle` and the widths are percent."""
+    """One day: its figures, and where it stands. `x`, `bar_x`, `middle` and the widths are percent.
+
+    `label` counts the dates along the axis; None for a day without one.
+    """
 
     day: date
     api: int
@@ -47,11 +50,20 @@ class Day:
     bar_width: str
     middle: str
     parts: Sequence[Part]
-    is_labelled: bool
+    label: int | None
 
     @property
     def total(self) -> int:
         return self.api + self.app + self.prepaid
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.label is not None
+
+    @property
+    def is_minor(self) -> bool:
+        """Whether a narrow drawing leaves the label out: every second one."""
+        return self.label is not None and self.label % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,13 @@ def draw(report: Report, *, is_rtl: bool = False) -> Chart:
     top = step * -(-highest // step)
     every = -(-len(days) // MAX_LABELS)
     bars = [
-        _draw_day(day, figures.get(day, Counter()), _place(index, len(days), is_rtl), top, is_labelled=index % every == 0)
+        _draw_day(
+            day,
+            figures.get(day, Counter()),
+            _place(index, len(days), is_rtl),
+            top,
+            None if index % every else index // every,
+        )
         for index, day in enumerate(days)
     ]
     grid = [(value, _y(value, top)) for value in range(0, top + 1, step)]
@@ -121,7 +139,7 @@ def _place(index: int, count: int, is_rtl: bool) -> tuple[float, float]:
     return (100 - (index + 1) * width if is_rtl else index * width), width
 
 
-def _draw_day(day: date, figures: Counter[str], place: tuple[float, float], top: int, *, is_labelled: bool) -> Day:
+def _draw_day(day: date, figures: Counter[str], place: tuple[float, float], top: int, label: int | None) -> Day:
     x, width = place
     parts, below = [], 0
     for kind in PARTS:
@@ -140,7 +158,7 @@ def _draw_day(day: date, figures: Counter[str], place: tuple[float, float], top:
         bar_width=f"{width * FILL:.3f}%",
         middle=f"{x + width / 2:.3f}%",
         parts=parts,
-        is_labelled=is_labelled,
+        label=label,
     )
 
 

@@ -32,10 +32,10 @@ from imaging.core.weights import OWN_WEIGHTS
 CACHE_SECONDS = 30
 # The newest calls that the figures are drawn from. More would make them no better and the query slower.
 SAMPLE = 2_000
-# Of the calls that were not the caller's own fault: below this share of successes the service is degraded.
+# Of the last hour's calls that were not the caller's own fault: below this share of successes the service is degraded.
 HEALTHY_SUCCESS = 0.98
-# With fewer calls than this one failure would look like an outage.
-MIN_CALLS = 20
+# A failure or two among few calls is no trend.
+MIN_FAILURES = 3
 
 Health = Literal["works", "degraded", "down"]
 
@@ -66,9 +66,19 @@ class Figures:
         return asdict(self) | {"success": None if self.success is None else round(self.success, 4)}
 
 
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The figures of three stretches that end now. `today` is the UTC day."""
+
+    last_hour: Figures
+    today: Figures
+    last_24_hours: Figures
+
+
+NOTHING = Periods(Figures(), Figures(), Figures())
 _measuring = threading.Lock()
-# When they are due again, by the monotonic clock, and today's and the last 24 hours' figures.
-_kept: list[tuple[float, tuple[Figures, Figures] | None]] = [(0.0, None)]
+# When they are due again, by the monotonic clock, and the figures.
+_kept: list[tuple[float, Periods]] = [(0.0, NOTHING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +93,7 @@ class Status:
     slots: int
     waiting: int
     queue_size: int
-    today: Figures
-    last_24_hours: Figures
+    periods: Periods
     at: datetime
 
 
@@ -101,9 +110,9 @@ def read() -> Status:
     gate = runtime.get_gate()
     parts = health.parts() | _cache_part()
     name = runtime.get_model().name if runtime.is_ready() else settings.IMAGING_MODEL
-    today, last_24_hours = _figures() if parts["database"] else (Figures(), Figures())
+    periods = _figures() if parts["database"] else NOTHING
     return Status(
-        health=_health(parts, last_24_hours, is_full=gate.waiting >= gate.queue_size > 0),
+        health=_health(parts, periods.last_hour, is_full=gate.waiting >= gate.queue_size > 0),
         parts=parts,
         model=name,
         version=OWN_WEIGHTS[name].sha256[:12] if name in OWN_WEIGHTS else "",
@@ -111,8 +120,7 @@ def read() -> Status:
         slots=gate.slots,
         waiting=gate.waiting,
         queue_size=gate.queue_size,
-        today=today,
-        last_24_hours=last_24_hours,
+        periods=periods,
         at=timezone.now(),
     )
 
@@ -132,9 +140,10 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _context(status: Status) -> dict[str, Any]:
-    periods = [(_("Today (UTC)"), status.today), (_("Last 24 hours"), status.last_24_hours)]
-    success = status.last_24_hours.success
-    return {"status": status, "sample": SAMPLE, "periods": periods, "success": None if success is None else success * 100}
+    told, day = status.periods, status.periods.last_24_hours
+    rows = [(_("Last hour"), told.last_hour), (_("Today (UTC)"), told.today), (_("Last 24 hours"), day)]
+    success = None if day.success is None else day.success * 100
+    return {"status": status, "sample": SAMPLE, "periods": rows, "day": day, "success": success}
 
 
 @require_safe
@@ -148,8 +157,9 @@ def as_json(request: HttpRequest) -> JsonResponse:
             "parts": status.parts,
             "model": {"name": status.model, "version": status.version, "loaded": status.parts["model"]},
             "queue": {"busy": status.busy, "slots": status.slots, "waiting": status.waiting, "size": status.queue_size},
-            "today": status.today.facts(),
-            "last_24_hours": status.last_24_hours.facts(),
+            "last_hour": status.periods.last_hour.facts(),
+            "today": status.periods.today.facts(),
+            "last_24_hours": status.periods.last_24_hours.facts(),
             "time": status.at.isoformat(timespec="seconds"),
         }
     )
@@ -169,14 +179,14 @@ def _cache_part() -> dict[str, bool]:
 def _health(parts: dict[str, bool], recent: Figures, *, is_full: bool) -> Health:
     if not (parts["database"] and parts["model"]):
         return "down"
-    is_failing = recent.success is not None and recent.delivered + recent.failed >= MIN_CALLS
-    if not all(parts.values()) or is_full or (is_failing and (recent.success or 0) < HEALTHY_SUCCESS):
+    is_failing = recent.failed >= MIN_FAILURES and (recent.success or 0) < HEALTHY_SUCCESS
+    if not all(parts.values()) or is_full or is_failing:
         return "degraded"
     return "works"
 
 
-def _figures() -> tuple[Figures, Figures]:
-    """Today's and those of the last 24 hours. One visitor asks; who comes meanwhile sees the last ones and waits for nothing."""
+def _figures() -> Periods:
+    """At most CACHE_SECONDS old. One visitor asks for them; who comes meanwhile waits for nothing and sees the last ones."""
     due, found = _kept[0]
     if time.monotonic() >= due and _measuring.acquire(blocking=False):
         try:
@@ -184,23 +194,27 @@ def _figures() -> tuple[Figures, Figures]:
             _kept[0] = (time.monotonic() + CACHE_SECONDS, found)
         finally:
             _measuring.release()
-    return found or (Figures(), Figures())
+    return found
 
 
 def forget_figures() -> None:
     """Ask the database again next time."""
-    _kept[0] = (0.0, None)
+    _kept[0] = (0.0, NOTHING)
 
 
-def _measure() -> tuple[Figures, Figures]:
+def _measure() -> Periods:
     now = timezone.now()
+    hour, day = now - timedelta(hours=1), now - timedelta(hours=24)
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     try:
-        newest = RequestRecord.objects.filter(created_at__gte=now - timedelta(hours=24)).order_by("-created_at")
+        newest = RequestRecord.objects.filter(created_at__gte=day).order_by("-created_at")
         rows: list[Row] = list(newest.values_list("created_at", "status", "duration_ms", "inference_ms")[:SAMPLE])
     except DatabaseError:
-        rows = []
-    return _summarise([row for row in rows if row[0] >= midnight]), _summarise(rows)
+        return NOTHING
+    last_hour, today, last_24_hours = (
+        _summarise([row for row in rows if row[0] >= start]) for start in (hour, midnight, day)
+    )
+    return Periods(last_hour, today, last_24_hours)
 
 
 def _summarise(rows: Sequence[Row]) -> Figures:

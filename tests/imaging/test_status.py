@@ -95,14 +95,19 @@ def test_failures_of_ours_are_a_degradation_and_refusals_are_not(quick_model):
     calls(100, 429)
     assert told()["status"] == "works"
     status.forget_figures()
-    calls(2, 503)
+    calls(3, 503)
     assert told()["status"] == "degraded"
-    assert "slower than usual" in page()
+    assert "degraded" in page()
+
+
+def test_an_outage_of_the_morning_is_over_in_the_evening(quick_model):
+    calls(50, 500, ago=timedelta(hours=5))
+    assert told()["status"] == "works"
 
 
 def test_one_failure_among_few_calls_is_no_degradation(quick_model):
     calls(3)
-    calls(1, 500)
+    calls(2, 500)
     assert told()["status"] == "works"
 
 
