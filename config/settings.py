@@ -154,7 +154,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "keys"
+LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "account_login"
 # How many reverse proxies of ours stand in front. Only that many entries of X-Forwarded-For, counted from the right,
 # are believed; 0 means the peer's own address is the caller's.
@@ -211,6 +211,11 @@ IMAGING_QUEUE_SIZE = at_least("IMAGING_QUEUE_SIZE", default=32, minimum=0)
 IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1)
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
+
+# --- Request records -----------------------------------------------------------------------------
+
+# Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
+REQUEST_LOG_DAYS = at_least("REQUEST_LOG_DAYS", default=90, minimum=1)
 
 # --- The API --------------------------------------------------------------------------------------
 
