@@ -60,7 +60,9 @@ class AccountRowsAdmin(ReadOnlyAdmin):
     def of_account(self, row: Any) -> str:
         if row.account is None:
             return ""
-        return format_html('<a href="{}">{}</a>', reverse("admin:billing_account_change", args=[row.account_id]), row.account)
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:billing_account_change", args=[row.account_id]), row.account
+        )
 
 
 @admin.register(Account)

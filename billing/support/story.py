@@ -21,6 +21,8 @@ LEDGER_ROWS = 200
 REQUEST_ROWS = EVENT_ROWS = LOG_ROWS = 50
 KEY_ROWS = 100
 PERIOD_ROWS = 26
+# What the API reports of a calendar month, among the windows that limit.
+REPORT = "report"
 
 Row = dict[str, Any]
 
@@ -85,13 +87,14 @@ def tell(account: Account, query: QueryDict) -> Row:
     """The account page's facts, as the query's StoryFilter wants them."""
     keys = list_keys(account)
     shown = StoryFilter(query or None, keys) if query else StoryFilter(QueryDict(), keys)
-    window = current_window(account)
+    periods = list_periods(account)
+    window = current_window(account, [_window(row) for row in periods if row["kind_"] != REPORT])
     return {
         "account": account,
         "keys": keys,
         "window": window,
         "window_left": max(0, window.allowance - window.used - window.held),
-        "periods": list_periods(account),
+        "periods": periods,
         "filter": shown,
         "requests": shown.requests(account),
         "ledger_rows": shown.ledger_rows(account),
@@ -116,16 +119,16 @@ def list_keys(account: Account) -> list[ApiKey]:
 
 def list_periods(account: Account) -> list[Row]:
     """Windows (what limits) and calendar months (what is reported), newest first, in one query."""
-    columns = ("kind_", "from_", "to_", "allowance_", "app_used", "api_used", "held_")
+    columns = ("id", "kind_", "from_", "to_", "allowance_", "app_used", "api_used", "held_")
     windows = UsageWindow.objects.filter(account=account).order_by().annotate(
         kind_=F("kind"), from_=F("start"), to_=F("end"), allowance_=F("allowance"), held_=F("held")
     )  # fmt: skip
     months = MonthlyUsage.objects.filter(account=account).order_by().annotate(
-        kind_=Value("report", CharField()), from_=Cast("month", DateTimeField()), to_=Value(None, DateTimeField()),
+        kind_=Value(REPORT, CharField()), from_=Cast("month", DateTimeField()), to_=Value(None, DateTimeField()),
         allowance_=Value(None, IntegerField()), held_=Value(None, IntegerField()),
     )  # fmt: skip
     both = windows.values(*columns).union(months.values(*columns), all=True)
-    names = {**dict(UsageWindow.Kind.choices), "report": "usage of the calendar month"}
+    names = {**dict(UsageWindow.Kind.choices), REPORT: "usage of the calendar month"}
     return [{**row, "name": names[row["kind_"]]} for row in both.order_by("-from_", "kind_")[:PERIOD_ROWS]]
 
 
@@ -157,6 +160,12 @@ def audit_trail(account: Account) -> QuerySet[LogEntry]:
     user = Q(content_type__app_label="accounts", content_type__model="user", object_id=str(account.user_id))
     own = Q(content_type__app_label="billing", content_type__model="account", object_id=str(account.pk))
     return LogEntry.objects.filter(user | own).select_related("user").order_by("-action_time", "-id")[:LOG_ROWS]
+
+
+def _window(row: Row) -> UsageWindow:
+    used = {"app_used": row["app_used"], "api_used": row["api_used"], "held": row["held_"]}
+    bounds = {"start": row["from_"], "end": row["to_"], "allowance": row["allowance_"]}
+    return UsageWindow(id=row["id"], kind=row["kind_"], **bounds, **used)
 
 
 def _on_day(rows: QuerySet[Any], wanted: Row) -> QuerySet[Any]:

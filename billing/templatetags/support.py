@@ -23,6 +23,4 @@ def at_stripe(kind: str, stripe_id: str) -> str:
     """A link to an object in Stripe's dashboard. The dashboard itself finds out whether it is a test's."""
     if not stripe_id:
         return ""
-    return format_html(
-        '<a href="https://dashboard.stripe.com/{}/{}" rel="noreferrer">{}</a>', kind, stripe_id, stripe_id
-    )
+    return format_html('<a href="https://dashboard.stripe.com/{}/{}" rel="noreferrer">{}</a>', kind, stripe_id, stripe_id)
