@@ -75,7 +75,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     low_balance_mails = models.BooleanField("mails when credits run low", default=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -1,7 +1,7 @@
 """`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from where it enforces them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -85,13 +85,18 @@ def read(user: User, month: date) -> tuple[Account, MonthlyUsage]:
     return account, MonthlyUsage(account=account, month=month, **used)
 
 
-def current_window(account: Account) -> UsageWindow:
-    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking."""
+def current_window(account: Account, known: Iterable[UsageWindow] | None = None) -> UsageWindow:
+    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking.
+
+    `known` are the account's newest windows, where they have been read already.
+    """
     if account.cycle is not None:
         return account.cycle
     start, end = calendar_bounds(account, timezone.now())
-    found = UsageWindow.objects.filter(account=account, kind=UsageWindow.Kind.MONTH, start=start).first()
     kind, allowance = UsageWindow.Kind.MONTH, account.plan.included_credits
+    if known is None:
+        known = UsageWindow.objects.filter(account=account, kind=kind, start=start)
+    found = next((window for window in known if (window.kind, window.start) == (kind, start)), None)
     return found or UsageWindow(account=account, kind=kind, start=start, end=end, allowance=allowance)
 
 

@@ -387,7 +387,7 @@ class PackPurchase(models.Model):
     price = models.ForeignKey(StripePrice, on_delete=models.PROTECT, related_name="+")
     checkout_id = models.CharField(max_length=255, unique=True)
     payment_intent_id = models.CharField(max_length=255, db_index=True)
-    charge_id = models.CharField(max_length=255, blank=True)
+    charge_id = models.CharField(max_length=255, blank=True, db_index=True)
     credits = models.PositiveIntegerField()
     amount_cents = models.PositiveIntegerField()
     revoked = models.PositiveIntegerField(default=0)
