@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.sitemaps",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -267,6 +268,11 @@ STORAGES = {
 # Off production the files are served where they lie, so that a fresh clone runs without collecting them.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
+
+# Who runs this deployment, as /privacy and /terms tell. While it is unset these pages say so.
+OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
+OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
+OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 
 # --- Transport security ---------------------------------------------------------------------------
 
