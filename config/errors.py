@@ -162,7 +162,10 @@ def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
         "request_id": request_id.current.get(),
         "contact": settings.OPERATOR_EMAIL,
     }
-    return render(request, "error.html", context, status=error.status, headers=error.headers)
+    response = render(request, "error.html", context, status=error.status)
+    for name, value in error.headers.items():
+        response.headers[name] = value
+    return response
 
 
 class ApiErrorMiddleware:

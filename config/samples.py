@@ -1,6 +1,7 @@
 """The code samples of the documentation: one file per task and language, coloured here, the same text for all readers."""
 
 import html
+import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from pygments.lexers import get_lexer_by_name
 KEY = "YOUR_API_KEY"
 # In the files, in place of this deployment's address and of its host.
 BASE_URL, HOST = "https://api.example.com", "api.example.com"
+# White space, punctuation, names: they have no colour, and most spans of a sample would be theirs.
+PLAIN = re.compile(r'<span class="(?:w|p|n|nx|nn|o|err|nd)">([^<]*)</span>')
 FOLDER = Path(settings.BASE_DIR) / "templates/docs/samples"
 # Language, its name on the tab, Pygments' name of it.
 LANGUAGES = (
@@ -57,6 +60,7 @@ def placed(code: str, base_url: str) -> str:
 def coloured(code: str, lexer: str) -> SafeString:
     """Code as HTML, its words in spans by kind; a place for the key is marked for the browser to find."""
     marked = highlight(code, get_lexer_by_name(lexer), HtmlFormatter(nowrap=True)).rstrip("\n")
+    marked = PLAIN.sub(r"\1", marked)
     # Pygments escapes what it writes.
     return mark_safe(marked.replace(html.escape(KEY), f"<span data-key>{KEY}</span>"))  # noqa: S308
 

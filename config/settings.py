@@ -228,6 +228,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Background removal API",
     "VERSION": "1.0.0",
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
+    "TAGS": [
+        {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Usage", "description": "What was used and what is left."},
+        {"name": "Accounts", "description": "For pages of this site."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
