@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.sitemaps",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -232,6 +233,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Background removal API",
     "VERSION": "1.0.0",
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
+    "TAGS": [
+        {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Usage", "description": "What was used and what is left."},
+        {"name": "Accounts", "description": "For pages of this site."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -273,6 +279,11 @@ STORAGES = {
 # Off production the files are served where they lie, so that a fresh clone runs without collecting them.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
+
+# Who runs this deployment, as /privacy and /terms tell. While it is unset these pages say so.
+OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
+OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
+OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 
 # --- Transport security ---------------------------------------------------------------------------
 
