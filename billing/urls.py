@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing import pages
+from billing.balance import balance
 from billing.views import MembershipUsageView
 from billing.webhook import webhook
 
@@ -11,6 +12,7 @@ urlpatterns = [
     path("api/stripe/webhook", webhook, name="stripe-webhook"),
     path("pricing", pages.pricing, name="pricing"),
     path("billing", pages.billing, name="billing"),
+    path("billing/balance", balance, name="balance"),
     path("billing/checkout", pages.checkout, name="checkout"),
     path("billing/checkout/done", pages.checkout_done, name="checkout-done"),
     path("billing/portal", pages.portal, name="portal"),

@@ -1,5 +1,12 @@
+"""Addresses of imaging: the front page, the editor, and the one call that all is about."""
+
 from django.urls import path
 
+from imaging import pages
 from imaging.views import RemoveBackgroundView
 
-urlpatterns = [path("rmbg", RemoveBackgroundView.as_view(), name="rmbg")]
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("editor", pages.editor, name="editor"),
+    path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
+]
