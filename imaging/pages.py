@@ -1,5 +1,6 @@
 """The front page and the editor. What happens to the pictures on them is JavaScript's and `/rmbg`'s."""
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,15 +12,27 @@ from accounts.models import User
 from billing import balance
 from billing.models import Plan
 
-# What the pages' modules import: named to the browser at once, so that it need not find one after the other.
-HOME_MODULES = [f"imaging/{name}.js" for name in ("api", "canvas", "compare", "files", "messages", "names")]
-EDITOR_MODULES = [
-    *HOME_MODULES,
-    *(
-        f"imaging/{name}.js"
-        for name in ("balance", "compositor", "downloads", "encoders", "geometry", "picture", "queue", "queue-view", "settings", "stage")
-    ),
-]
+
+def modules(*names: str) -> list[str]:
+    """What a page's modules import: named to the browser at once, so that it need not find one after the other."""
+    return [f"imaging/{name}.js" for name in names]
+
+
+_BOTH = ("api", "canvas", "compare", "files", "messages", "names")
+HOME_MODULES = modules(*_BOTH)
+EDITOR_MODULES = modules(
+    *_BOTH,
+    "balance",
+    "compositor",
+    "downloads",
+    "encoders",
+    "geometry",
+    "picture",
+    "queue",
+    "queue-view",
+    "settings",
+    "stage",
+)
 FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
 
 
@@ -29,6 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "modules": HOME_MODULES,
         "plans": Plan.objects.all(),
+        "free_a_day": settings.ANONYMOUS_IMAGES_PER_DAY,
         "endpoint": request.build_absolute_uri(reverse("rmbg")),
     }
     return render(request, "imaging/home.html", context)

@@ -2,6 +2,7 @@
 
 import { PictureError } from "./canvas.js";
 
+export const NAMES = { webp: "WebP", png: "PNG", jpeg: "JPEG", bmp: "BMP" };
 export const EXTENSIONS = { webp: "webp", png: "png", jpeg: "jpg", bmp: "bmp" };
 
 // As the API encodes JPEG. WebP's 1 keeps every pixel in browsers that can.
@@ -27,7 +28,7 @@ export async function canWriteWebp() {
 
 function cannotWrite(format) {
   const text = gettext("This browser cannot write this picture as %(format)s. Choose PNG, or a smaller size.");
-  return interpolate(text, { format: format.toUpperCase() }, true);
+  return interpolate(text, { format: NAMES[format] }, true);
 }
 
 /** A Windows bitmap: 24 bits a pixel, blue first, the lowest row first, each row filled up to four bytes. */

@@ -1,5 +1,6 @@
 // The large view of the selected picture: while it is at work, when it failed, and the result beside the original.
 
+import { NAMES } from "./encoders.js";
 import { explanation } from "./messages.js";
 import { deliveredSize } from "./geometry.js";
 import { stateText } from "./queue-view.js";
@@ -52,7 +53,7 @@ export class Stage {
 
   showFacts(picture, options) {
     const { width, height } = deliveredSize(picture.size, options);
-    const facts = { name: picture.name, width, height, format: options.format.toUpperCase() };
+    const facts = { name: picture.name, width, height, format: NAMES[options.format] };
     this.facts.textContent = interpolate(gettext("%(name)s: %(width)s × %(height)s pixels, %(format)s"), facts, true);
   }
 }
