@@ -1,10 +1,9 @@
 // One finished picture as a file, or all of them as a zip.
 
-import { EXTENSIONS } from "./encoders.js";
 import { downloadNames, save } from "./names.js";
 
 export async function saveOne(picture, options) {
-  const [name] = downloadNames([[picture.name, EXTENSIONS[options.format]]]);
+  const [name] = downloadNames([[picture.name, options.format]]);
   save(await picture.export(options), name);
 }
 
@@ -12,7 +11,7 @@ export async function saveOne(picture, options) {
 export async function saveAll(pictures, optionsOf, onStep) {
   // Most visits end without a zip.
   const { downloadZip } = await import("../vendor/client-zip.js");
-  const names = downloadNames(pictures.map((picture) => [picture.name, EXTENSIONS[optionsOf(picture).format]]));
+  const names = downloadNames(pictures.map((picture) => [picture.name, optionsOf(picture).format]));
   const files = [];
   for (const [at, picture] of pictures.entries()) {
     onStep(interpolate(gettext("Preparing %(number)s of %(count)s"), { number: at + 1, count: pictures.length }, true));

@@ -3,13 +3,12 @@
 import { PictureError } from "./canvas.js";
 
 export const NAMES = { webp: "WebP", png: "PNG", jpeg: "JPEG", bmp: "BMP" };
-export const EXTENSIONS = { webp: "webp", png: "png", jpeg: "jpg", bmp: "bmp" };
 
 // As the API encodes JPEG. WebP's 1 keeps every pixel in browsers that can.
 const QUALITY = { jpeg: 0.92, webp: 0.95 };
 const BMP_HEADER_BYTES = 54;
 
-/** The file of a canvas in a format. Throws PictureError where the browser cannot write it. */
+/** The file of a canvas in a format of NAMES, each its own extension. Throws PictureError where the browser cannot write it. */
 export async function encode(canvas, format) {
   if (format === "bmp") return encodeBmp(canvas);
   const blob = await new Promise((done) => canvas.toBlob(done, `image/${format}`, QUALITY[format]));
