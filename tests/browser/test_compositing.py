@@ -114,7 +114,7 @@ def test_the_editor_and_the_api_agree(page: Page, crop: Image.Image):
         got = by_the_editor(page, image, **{"format": "png", **options})
         assert got.size == wanted.size, name
         assert got.format == wanted.format, name
-        assert difference(got, wanted) < 2.5, name
+        assert difference(got, wanted) < 1, name
 
 
 def test_a_picture_that_lies_on_its_side_is_cut_out_upright(page: Page, crop: Image.Image):
@@ -124,7 +124,7 @@ def test_a_picture_that_lies_on_its_side_is_cut_out_upright(page: Page, crop: Im
     page.goto("/")
     got, wanted = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
     assert got.size == wanted.size == (140, 201)
-    assert difference(got, wanted) < 2
+    assert difference(got, wanted) < 1.5
 
 
 def test_a_pictures_own_transparency_counts_once(page: Page, crop: Image.Image):
@@ -132,7 +132,7 @@ def test_a_pictures_own_transparency_counts_once(page: Page, crop: Image.Image):
     image = encoded(crop)
     page.goto("/")
     got, wanted = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
-    assert difference(got, wanted) < 1.5
+    assert difference(got, wanted) < 1
 
 
 def test_a_side_that_would_be_too_long_is_said_in_a_sentence(page: Page):
