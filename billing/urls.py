@@ -3,6 +3,7 @@
 from django.urls import path
 
 from billing import dashboard, pages
+from billing.balance import balance
 from billing.views import MembershipUsageView
 from billing.webhook import webhook
 
@@ -14,6 +15,7 @@ urlpatterns = [
     path("dashboard/usage.csv", dashboard.usage_csv, name="usage-csv"),
     path("dashboard/requests.csv", dashboard.requests_csv, name="requests-csv"),
     path("billing", pages.billing, name="billing"),
+    path("billing/balance", balance, name="balance"),
     path("billing/checkout", pages.checkout, name="checkout"),
     path("billing/checkout/done", pages.checkout_done, name="checkout-done"),
     path("billing/portal", pages.portal, name="portal"),

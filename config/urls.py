@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from config import pages
 from config.documentation import docs_page
@@ -11,7 +10,6 @@ from config.language import set_language, texts
 from config.reference import OpenApiView, ReferenceView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),
     path("language", set_language, name="set-language"),
