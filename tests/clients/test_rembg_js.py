@@ -74,8 +74,9 @@ def test_every_input_and_option_on_photographs(server, server_key, tmp_path):
     run_node_tests("product", tmp_path, {"REMBG_BASE_URL": server.url, "REMBG_TEST_KEY": server_key})
 
 
-def test_every_error_of_the_product(small, small_server, tmp_path):
-    run_node_tests("errors", tmp_path, small_server)
+@pytest.mark.parametrize("name", ["charges", "errors"])
+def test_charges_and_every_error_of_the_product(small, small_server, tmp_path, name):
+    run_node_tests(name, tmp_path, small_server)
     assert small.ask("differences") == []
 
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { membershipUsage, rembg, RembgError } from "@rembg-platform/rembg.js";
 import * as fake from "./fake_server.mjs";
 import { failure, leftovers, recorder } from "./helpers.mjs";
@@ -32,47 +32,56 @@ async function call(answers, more = {}) {
   }
 }
 
-for (const status of [502, 503, 504, 429]) {
-  test(`a proxy's ${status} is tried again, under the same idempotency key`, async () => {
-    const { result, seen, elapsed } = await call([fake.page(status), fake.picture]);
-    assert.equal(result.requestId, "r-1");
-    assert.equal(seen.length, 2);
-    assert.match(seen[0].headers["idempotency-key"], /^[\x21-\x7e]{16,255}$/);
-    assert.equal(seen[0].headers["idempotency-key"], seen[1].headers["idempotency-key"]);
-    assert.equal(seen[0].received, seen[1].received);
-    assert.ok(elapsed >= 250 && elapsed < 3000);
+// These mostly wait.
+describe("retries", { concurrency: true }, () => {
+  for (const status of [502, 503, 504, 429]) {
+    test(`a proxy's ${status} is tried again, under the same idempotency key`, async () => {
+      const { result, seen, elapsed } = await call([fake.page(status), fake.picture]);
+      assert.equal(result.requestId, "r-1");
+      assert.equal(seen.length, 2);
+      assert.match(seen[0].headers["idempotency-key"], /^[\x21-\x7e]{16,255}$/);
+      assert.equal(seen[0].headers["idempotency-key"], seen[1].headers["idempotency-key"]);
+      assert.equal(seen[0].received, seen[1].received);
+      assert.ok(elapsed >= 250 && elapsed < 3000);
+    });
+  }
+
+  test("each call has an idempotency key of its own", async () => {
+    const [one, two] = [await call([fake.picture]), await call([fake.picture])];
+    assert.notEqual(one.seen[0].headers["idempotency-key"], two.seen[0].headers["idempotency-key"]);
   });
-}
 
-test("each call has an idempotency key of its own", async () => {
-  const [one, two] = [await call([fake.picture]), await call([fake.picture])];
-  assert.notEqual(one.seen[0].headers["idempotency-key"], two.seen[0].headers["idempotency-key"]);
-});
+  test("retries are counted, and the last error told", async () => {
+    const { error, seen } = await call([fake.page(502)], { retries: 1 });
+    assert.deepEqual([error.status, error.code, error.message], [502, "http_502", "The server answered with HTTP 502"]);
+    assert.equal(seen.length, 2);
+  });
 
-test("retries are counted, and the last error told", async () => {
-  const { error, seen } = await call([fake.page(502)], { retries: 1 });
-  assert.deepEqual([error.status, error.code, error.message], [502, "http_502", "The server answered with HTTP 502"]);
-  assert.equal(seen.length, 2);
-});
+  test("retries: 0 is one try, whatever happens", async () => {
+    for (const answer of [fake.page(503), fake.hangUp, fake.refusal(409, "idempotency_in_progress", { "retry-after": 0 })]) {
+      assert.equal((await call([answer], { retries: 0 })).seen.length, 1);
+    }
+  });
 
-test("retries: 0 is one try, whatever happens", async () => {
-  for (const answer of [fake.page(503), fake.hangUp, fake.refusal(409, "idempotency_in_progress", { "retry-after": 0 })]) {
-    assert.equal((await call([answer], { retries: 0 })).seen.length, 1);
-  }
-});
+  test("Retry-After is honoured, in seconds and as a date", async () => {
+    for (const value of [() => "1", () => new Date(Date.now() + 2000).toUTCString()]) {
+      const { seen } = await call([fake.refusal(503, "server_busy", { "retry-after": value() }), fake.picture]);
+      // Dates know no fractions of a second.
+      assert.ok(seen[1].at - seen[0].at >= 950, `waited ${seen[1].at - seen[0].at} ms`);
+    }
+  });
 
-test("Retry-After is honoured, in seconds and as a date", async () => {
-  for (const value of [() => "1", () => new Date(Date.now() + 2000).toUTCString()]) {
-    const { seen } = await call([fake.refusal(503, "server_busy", { "retry-after": value() }), fake.picture]);
-    // Dates know no fractions of a second.
-    assert.ok(seen[1].at - seen[0].at >= 950, `waited ${seen[1].at - seen[0].at} ms`);
-  }
-});
+  test("a Retry-After beyond the time limit is not waited for", async () => {
+    const { error, elapsed } = await call([fake.refusal(503, "server_busy", { "retry-after": "60" })], { timeout: 5000 });
+    assert.deepEqual([error.code, error.retryAfter], ["server_busy", 60]);
+    assert.ok(elapsed < 1000);
+  });
 
-test("a Retry-After beyond the time limit is not waited for", async () => {
-  const { error, elapsed } = await call([fake.refusal(503, "server_busy", { "retry-after": "60" })], { timeout: 5000 });
-  assert.deepEqual([error.code, error.retryAfter], ["server_busy", 60]);
-  assert.ok(elapsed < 1000);
+  test("nobody listens", async () => {
+    const error = await failure(rembg({ apiKey: "key", inputImage: SMALL, baseUrl: "http://127.0.0.1:9", retries: 1 }));
+    assert.ok(error instanceof RembgError);
+    assert.deepEqual([error.code, error.cause.code], ["network_error", "ECONNREFUSED"]);
+  });
 });
 
 test("a used-up allowance is not tried again", async () => {
@@ -105,12 +114,6 @@ test("a connection that breaks while sending is made again; progress never goes 
   assertComplete();
   assert.ok(seen[1].received > LARGE.length);
   assert.equal(events.reduce((sum, { bytes }) => sum + bytes, 0), seen[1].received);
-});
-
-test("nobody listens", async () => {
-  const error = await failure(rembg({ apiKey: "key", inputImage: SMALL, baseUrl: "http://127.0.0.1:9", retries: 1 }));
-  assert.ok(error instanceof RembgError);
-  assert.deepEqual([error.code, error.cause.code], ["network_error", "ECONNREFUSED"]);
 });
 
 test("timeout ends an answer that only drips, and leaves nothing behind", async () => {
