@@ -113,8 +113,11 @@ def test_every_other_input(script):
       const inputs = [bytes.slice(9), photo, bytes, new Uint8Array(bytes), { base64: btoa(binary) }, { base64: dataUrl }];
       // Where the picture is good, the one problem left is the size: nothing has to be cut out to see it.
       const answers = [];
-      for (const inputImage of inputs) answers.push((await failure(rembg({ ...own, inputImage, options: { w: -5 } }))).message);
-      const result = await rembg({ ...own, inputImage: { base64: dataUrl }, options: { format: "png", returnBase64: true } });
+      for (const inputImage of inputs) {
+        answers.push((await failure(rembg({ ...own, inputImage, options: { w: -5 } }))).message);
+      }
+      const options = { format: "png", returnBase64: true };
+      const result = await rembg({ ...own, inputImage: { base64: dataUrl }, options });
       return [...answers, [result.base64Image.slice(0, 22), result.creditsCharged]];
     """)
     assert broken == "Multiple validation errors"

@@ -48,7 +48,7 @@ function makeForm(input: InputImage, fields: Fields): FormData {
 
 function toBlob(input: InputImage): Blob {
   if (input instanceof Blob) return input;
-  if (input instanceof Uint8Array || input instanceof ArrayBuffer) return new Blob([input as BlobPart]);
+  if (ArrayBuffer.isView(input) || input instanceof ArrayBuffer) return new Blob([input as BlobPart]);
   if (typeof input?.base64 !== "string") {
     throw invalidInput("inputImage must be a File, a Blob, a Uint8Array, an ArrayBuffer or { base64 }");
   }

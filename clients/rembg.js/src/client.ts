@@ -27,6 +27,9 @@ export function createClient<Input, Body, Reply extends Answer, Delivered>(
         const reply = await succeed(platform.send({ method: "POST", url, headers, body, signal, onUpload, onDownload }));
         if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
         const delivered = options.returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
+        // What ended the call may have come with the last bytes: its result must not stay behind.
+        if (signal.aborted) await (delivered as { cleanup?: () => Promise<void> }).cleanup?.();
+        signal.throwIfAborted();
         return { ...delivered, ...factsOf(reply) };
       };
     });

@@ -18,7 +18,8 @@ const CHUNK_BYTES = 64 * 1024;
 /** Throws `invalid_input` for what is no picture's source, and for a file that is not there. */
 export async function findSource(input: unknown): Promise<Source> {
   if (typeof input === "string") return fileSource(input);
-  if (input instanceof Uint8Array) return bytesSource(input);
+  // Not instanceof: test runners hand over Buffers of another realm.
+  if (ArrayBuffer.isView(input)) return bytesSource(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input));
   if (input instanceof Blob) return blobSource(input);
   if (isBase64(input)) {

@@ -172,10 +172,15 @@ test("upload progress follows what the other side reads", async () => {
   assert.ok(events.at(-1).rate > 10_000_000 && events.at(-1).rate < 120_000_000);
 });
 
-test("a listener that throws ends the call with what it threw", async () => {
+test("a listener that throws ends the call with what it threw, and no result stays", async () => {
   const fault = new Error("of the listener");
-  const { error } = await call([fake.picture], { onUploadProgress: () => { throw fault; } });
-  assert.equal(error, fault);
+  const complain = ({ progress }) => { if (progress === 1) throw fault; };
+  for (const listener of ["onUploadProgress", "onDownloadProgress"]) {
+    const { error, seen } = await call([fake.picture], { [listener]: complain, options: {} });
+    assert.equal(error, fault);
+    assert.ok(seen.length <= 1);
+    assert.deepEqual(leftovers(), before);
+  }
 });
 
 test("the form holds what was set, and nothing else; the credential is a header alone", async () => {

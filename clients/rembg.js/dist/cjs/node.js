@@ -247,6 +247,8 @@ function createClient(platform) {
         const reply = await succeed(platform.send({ method: "POST", url, headers, body, signal, onUpload, onDownload }));
         if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
         const delivered = options.returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
+        if (signal.aborted) await delivered.cleanup?.();
+        signal.throwIfAborted();
         return { ...delivered, ...factsOf(reply) };
       };
     });
@@ -447,7 +449,7 @@ function nameFor(type) {
 var CHUNK_BYTES = 64 * 1024;
 async function findSource(input) {
   if (typeof input === "string") return fileSource(input);
-  if (input instanceof Uint8Array) return bytesSource(input);
+  if (ArrayBuffer.isView(input)) return bytesSource(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input));
   if (input instanceof Blob) return blobSource(input);
   if (isBase64(input)) {
