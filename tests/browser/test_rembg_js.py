@@ -39,11 +39,12 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path != "/":
-            return super().do_GET()
+            super().do_GET()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        return self.wfile.write(b"<!doctype html><link rel=icon href=data:,>")
+        self.wfile.write(b"<!doctype html><link rel=icon href=data:,>")
 
     def translate_path(self, path: str) -> str:
         return str(PHOTO) if path == "/photo.jpg" else super().translate_path(path)

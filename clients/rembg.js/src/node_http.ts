@@ -60,6 +60,8 @@ function replyOf(message: IncomingMessage, request: ClientRequest, onDownload?: 
     const value = message.headers[name];
     return value === undefined ? null : String(value);
   };
+  // Whoever reads the body is told; between two reads nobody is, and Node would end the process.
+  message.on("error", () => {});
   const chunks = (listener?: Listener) => read(message, request, listener);
   return {
     status: message.statusCode ?? 0,

@@ -4,6 +4,7 @@ import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { test } from "node:test";
 import { membershipUsage, rembg } from "@rembg-platform/rembg.js";
+import { answerLosingProxy } from "./fake_server.mjs";
 import { env, leftovers } from "./helpers.mjs";
 
 const baseUrl = env("REMBG_TEST_SMALL_URL");
@@ -31,6 +32,16 @@ test("two at once under one key are both delivered, and charged once", async () 
   const results = await Promise.all([call({ idempotencyKey: "twice" }), call({ idempotencyKey: "twice" })]);
   assert.deepEqual(results.map((result) => result.creditsCharged).sort(), [0, 1]);
   assert.equal(results[0].base64Image, results[1].base64Image);
+  assert.equal(await used("api_usage"), before + 1);
+});
+
+test("an answer that was lost on its way is fetched again, and charged once", async () => {
+  const before = await used("api_usage");
+  const proxy = await answerLosingProxy(baseUrl);
+  const result = await call({ baseUrl: proxy.url });
+  proxy.close();
+  assert.equal(proxy.connections(), 2);
+  assert.equal(result.creditsCharged, 0);
   assert.equal(await used("api_usage"), before + 1);
 });
 

@@ -1,6 +1,7 @@
 // A server that does what the product cannot be made to do on demand.
-import { createServer } from "node:http";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import * as net from "node:net";
 
 const PICTURE = Buffer.alloc(300_000, 7);
 
@@ -85,4 +86,24 @@ export function slowReader(bytesPerSecond) {
     picture(request, response);
   };
   return Object.assign(read, { early: true });
+}
+
+/** Passes everything on to `target`, except the first answer: the client's connection is gone when it comes. */
+export async function answerLosingProxy(target) {
+  const { hostname, port } = new URL(target);
+  let connections = 0;
+  const server = net.createServer((client) => {
+    const isFirst = ++connections === 1;
+    const upstream = net.connect(Number(port), hostname);
+    for (const [socket, other] of [[client, upstream], [upstream, client]]) {
+      socket.on("error", () => other.destroy());
+      socket.on("close", () => other.destroy());
+    }
+    client.pipe(upstream);
+    if (isFirst) upstream.once("data", () => setTimeout(() => client.destroy(), 100));
+    else upstream.pipe(client);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, connections: () => connections, close: () => server.close() };
 }

@@ -392,6 +392,8 @@ function replyOf(message, request, onDownload) {
     const value = message.headers[name];
     return value === void 0 ? null : String(value);
   };
+  message.on("error", () => {
+  });
   const chunks = (listener) => read(message, request, listener);
   return {
     status: message.statusCode ?? 0,
