@@ -18,7 +18,11 @@ export function send({ method, url, headers, body, signal, onUpload, onDownload 
   return new Promise((resolve, reject) => {
     const ofForm = body && { "content-type": body.contentType, "content-length": body.length };
     const start = url.startsWith("https:") ? requestHttps : requestHttp;
-    const request = start(url, { method, headers: { ...headers, ...ofForm }, signal });
+    const request = start(url, { method, headers: { ...headers, ...ofForm } });
+    // Node's own `signal` option throws, where nobody can catch it, once the connection is back in its pool.
+    const stop = () => request.destroy();
+    signal.addEventListener("abort", stop);
+    request.on("close", () => signal.removeEventListener("abort", stop));
     // What went wrong first is what counts; an error after the answer is told by its body.
     let fault: unknown;
     request.on("error", (error) => reject(fault ?? networkError(error)));
@@ -60,8 +64,6 @@ function replyOf(message: IncomingMessage, request: ClientRequest, onDownload?: 
     const value = message.headers[name];
     return value === undefined ? null : String(value);
   };
-  // Whoever reads the body is told; between two reads nobody is, and Node would end the process.
-  message.on("error", () => {});
   const chunks = (listener?: Listener) => read(message, request, listener);
   return {
     status: message.statusCode ?? 0,

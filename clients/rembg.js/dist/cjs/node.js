@@ -356,7 +356,10 @@ function send({ method, url, headers, body, signal, onUpload, onDownload }) {
   return new Promise((resolve, reject) => {
     const ofForm = body && { "content-type": body.contentType, "content-length": body.length };
     const start = url.startsWith("https:") ? import_node_https.request : import_node_http.request;
-    const request = start(url, { method, headers: { ...headers, ...ofForm }, signal });
+    const request = start(url, { method, headers: { ...headers, ...ofForm } });
+    const stop = () => request.destroy();
+    signal.addEventListener("abort", stop);
+    request.on("close", () => signal.removeEventListener("abort", stop));
     let fault;
     request.on("error", (error) => reject(fault ?? networkError(error)));
     request.on("response", (message) => resolve(replyOf(message, request, onDownload)));
@@ -392,8 +395,6 @@ function replyOf(message, request, onDownload) {
     const value = message.headers[name];
     return value === void 0 ? null : String(value);
   };
-  message.on("error", () => {
-  });
   const chunks = (listener) => read(message, request, listener);
   return {
     status: message.statusCode ?? 0,
