@@ -1,5 +1,6 @@
 """Node packages for the tests, from npm's own registry and client."""
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,10 +12,13 @@ def require_packages(folder: Path, *command: str, probe: str) -> None:
     """Run npm's `command` in `folder` unless `node_modules/<probe>` is there; skip the test where that cannot be done."""
     if not shutil.which("node") or not shutil.which("npm"):
         skip_or_fail("there is no Node")
-    if (folder / "node_modules" / probe).exists():
-        return
-    install = ["npm", *command, "--no-audit", "--no-fund", "--ignore-scripts"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
+    # Tests in other processes may need the same packages at the same moment.
+    with (folder / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "node_modules" / probe).exists():
+            return
+        install = ["npm", *command, "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=300)
     if done.returncode:
         skip_or_fail(f"npm could not install what {folder.name} needs: {done.stderr[-500:]}")
 

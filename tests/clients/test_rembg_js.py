@@ -18,7 +18,9 @@ from tests.services.deployment import Deployment
 CLIENT = ROOT / "clients/rembg.js"
 PERSON = ROOT / "imaging/static/imaging/samples/astronaut.jpg"
 
-pytestmark = [pytest.mark.node, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.node
+# One worker has the small product, be it another than the one of the usual product.
+with_small_product = pytest.mark.xdist_group("small_server")
 
 
 def photos() -> str:
@@ -37,7 +39,7 @@ def run_node_tests(name: str, folder: Path, environment: Mapping[str, str] | Non
     own = {"TMPDIR": str(folder), "REMBG_TEST_PHOTOS": photos()}
     done = subprocess.run(
         [node, "--test", f"test/{name}.test.mjs"],
-        cwd=CLIENT, env={**os.environ, **own, **(environment or {})}, capture_output=True, text=True, timeout=120,
+        cwd=CLIENT, env={**os.environ, **own, **(environment or {})}, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\n# skipped 0\n" in done.stdout.replace("ℹ", "#")
@@ -74,12 +76,14 @@ def test_every_input_and_option_on_photographs(server, server_key, tmp_path):
     run_node_tests("product", tmp_path, {"REMBG_BASE_URL": server.url, "REMBG_TEST_KEY": server_key})
 
 
+@with_small_product
 @pytest.mark.parametrize("name", ["charges", "errors"])
 def test_charges_and_every_error_of_the_product(small, small_server, tmp_path, name):
     run_node_tests(name, tmp_path, small_server)
     assert small.ask("differences") == []
 
 
+@with_small_product
 def test_the_examples_of_both_readmes(small_server, tmp_path):
     official = require_official_client()
     run_node_tests("examples", tmp_path, {**small_server, "REMBG_TEST_OFFICIAL_CLIENT": str(official)})
