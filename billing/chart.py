@@ -92,16 +92,10 @@ def draw(report: Report, *, is_rtl: bool = False) -> Chart:
     step = round_step(highest)
     top = step * -(-highest // step)
     every = -(-len(days) // MAX_LABELS)
-    bars = [
-        _draw_day(
-            day,
-            figures.get(day, Counter()),
-            _place(index, len(days), is_rtl),
-            top,
-            None if index % every else index // every,
-        )
-        for index, day in enumerate(days)
-    ]
+    bars = []
+    for index, day in enumerate(days):
+        label = None if index % every else index // every
+        bars.append(_draw_day(day, figures.get(day, Counter()), _place(index, len(days), is_rtl), top, label))
     grid = [(value, _y(value, top)) for value in range(0, top + 1, step)]
     return Chart(bars, grid)
 

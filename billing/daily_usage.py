@@ -10,14 +10,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import DatabaseError, transaction
-from django.db.models import Count
-from django.db.models.functions import TruncDate
+from django.db.models import CharField, Count
+from django.db.models.functions import Cast, Substr
 from django.utils import timezone
 
 from billing.ledger import STALE_HOLD
 from billing.models import CountedDays, DailyUsage, Hold, UsageWindow
 
 logger = logging.getLogger(__name__)
+
+# The date as text, in UTC, which is every connection's time zone. For a TruncDate, SQLite would call Python on each row.
+_DAY = Substr(Cast("created_at", CharField()), 1, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,10 @@ def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], d
     holds = Hold.objects.filter(window=window).exclude(state=Hold.State.VOIDED)
     if until is not None:
         holds = holds.filter(created_at__gte=datetime.combine(until, time(), UTC))
-    days = holds.annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("day", "channel", "key_id", "bucket", "state")
+    days = holds.annotate(day=_DAY).values_list("day", "channel", "key_id", "bucket", "state")
     spent, first_open = [], None
-    for day, channel, key_id, bucket, state, credits in days.annotate(credits=Count("pk")).order_by("day"):
+    for text, channel, key_id, bucket, state, credits in days.annotate(credits=Count("pk")).order_by("day"):
+        day = date.fromisoformat(text)
         if state == Hold.State.POSTED:
             spent.append(Spent(day, channel, key_id, bucket, credits))
         else:
