@@ -33,8 +33,6 @@ class SupportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for m
 class PeopleAdmin(SupportAdmin):
     """Rows of users, found by what customers tell of themselves."""
 
-    search_help_text = "The beginning of an e-mail address, a public id, or a key."
-
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         """Whoever it is: by the beginning of their address, their public id, or a key, of which only the lookup counts."""
         if not search_term.strip():

@@ -41,7 +41,6 @@ class AccountRowsAdmin(ReadOnlyAdmin):
 
     # Without an entry there would be no search box; what it searches is below.
     search_fields = ["account_id"]
-    search_help_text = "An e-mail address or its beginning, a public id, a key, a request id, or an id of Stripe's."
     # The columns of the row's own ids.
     found_by: tuple[str, ...] = ()
 
@@ -71,8 +70,6 @@ class AccountAdmin(SupportAdmin):
     list_filter = ["plan"]
     list_select_related = ["user", "plan"]
     search_fields = ["user__email"]
-    search_help_text = AccountRowsAdmin.search_help_text
-
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         term = search.clean(search_term)
         return (queryset.filter(pk__in=search.find_accounts(term)) if term else queryset), False

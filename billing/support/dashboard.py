@@ -184,9 +184,9 @@ def _history(today: date) -> dict[date, tuple[int, int]]:
 
 def _bar(day: date, x: float, width: float, delivered: int, failed: int, highest: int) -> Facts:
     scale = HEIGHT / highest if highest else 0
-    tall, red = delivered * scale, failed * scale
+    tall, red, after = delivered * scale, failed * scale, day + timedelta(days=1)
     return {
         "day": day, "delivered": delivered, "failed": failed, "x": f"{x:.1f}", "width": f"{width:.1f}",
         "y": f"{HEIGHT - tall:.1f}", "tall": f"{tall:.1f}", "red_y": f"{HEIGHT - tall - red:.1f}", "red": f"{red:.1f}",
-        "link": changelist(RequestRecord, {"created_at__gte": f"{day}T00:00Z", "created_at__lt": f"{day + timedelta(1)}T00:00Z"}),
+        "link": changelist(RequestRecord, {"created_at__gte": f"{day}T00:00Z", "created_at__lt": f"{after}T00:00Z"}),
     }  # fmt: skip

@@ -100,7 +100,8 @@ def _by_request(term: str) -> list[Hit]:
         asked |= Q(pk=hold)
     holds = list(Hold.objects.filter(asked).select_related("account__user")[:LIMIT])
     records = list(RequestRecord.objects.filter(request_id=term).select_related("account__user")[:LIMIT])
-    accounts = {row.account.pk: row.account for row in [*holds, *records] if row.account is not None}
+    accounts = {hold.account.pk: hold.account for hold in holds}
+    accounts |= {record.account.pk: record.account for record in records if record.account is not None}
     ids = {hold.account_id: hold.request_id for hold in holds}
     hits = [_of_account(one, "request id", request_id=ids.get(one.pk, term)) for one in accounts.values()]
     return hits + [_of_anonymous(record) for record in records if record.account is None]

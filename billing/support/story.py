@@ -35,7 +35,7 @@ class StoryFilter(forms.Form):
     key = forms.ChoiceField(required=False)
     channel = forms.ChoiceField(choices=[("", "any channel"), ("api", "API"), ("app", "web app")], required=False)
     held = forms.BooleanField(required=False, label="Still held")
-    errors = forms.BooleanField(required=False, label="Errors only")
+    failed = forms.BooleanField(required=False, label="Errors only")
 
     def __init__(self, data: QueryDict | None, keys: list[ApiKey]) -> None:
         super().__init__(data, auto_id="filter_%s")
@@ -71,7 +71,7 @@ class StoryFilter(forms.Form):
                 rows = rows.filter(**{name: wanted[name]})
         if "key" in wanted:
             rows = rows.filter(key__lookup=wanted["key"])
-        if "errors" in wanted:
+        if "failed" in wanted:
             rows = rows.exclude(code="")
         return _on_day(rows, wanted).select_related("key").order_by("-created_at", "-id")[:REQUEST_ROWS]
 

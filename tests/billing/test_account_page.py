@@ -107,7 +107,7 @@ def test_it_takes_few_queries_however_much_there_is(support, account, user, djan
         ({"day": "not a day"}, {"request-one", "request-two"}, {"request-one", "request-two"}),
         ({"key": "nonsense"}, {"request-one", "request-two"}, {"request-one", "request-two"}),
         ({"held": "on"}, {"request-two"}, {"request-one", "request-two"}),
-        ({"errors": "on"}, {"request-one", "request-two"}, {"request-two"}),
+        ({"failed": "on"}, {"request-one", "request-two"}, {"request-two"}),
     ],
 )
 def test_ledger_and_requests_are_filtered(support, account, query, moved, asked):

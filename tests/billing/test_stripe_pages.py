@@ -2,6 +2,7 @@
 
 import io
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -287,7 +288,8 @@ def test_support_sees_stripe_and_replays(stripe, subscribed, admin_client):
     assert 'name="subscriptions-0-status"' not in page, "nothing of Stripe's can be edited"
     found = admin_client.get("/admin/billing/account/", {"q": event.customer_id}).content.decode()
     assert subscribed.user.email in found
-    admin_client.post("/admin/billing/stripeevent/", {"action": "replay", "_selected_action": event.pk})
+    again = {"target": "evt_1", "reason": "Ticket 12", "token": str(uuid.uuid4()), "confirmed": "1"}
+    admin_client.post(f"/admin/billing/account/{subscribed.pk}/act/replay-event/", again)
     event.refresh_from_db()
     assert (event.status, event.attempts) == ("processed", 1)
 

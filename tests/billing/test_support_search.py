@@ -178,8 +178,13 @@ def test_an_event_of_no_account_leads_to_the_event(support):
         assert search(support, term).headers["Location"] == f"/admin/billing/stripeevent/{stray.pk}/change/"
 
 
-@pytest.mark.parametrize("term", ["", "  ", "cu", "u_0000000000000000", "cus_unknown", "nobody@example.com", str(uuid.UUID(int=1)),
-                                  "rmbg_", "%", "a b c", "x" * 300, "'; --"])  # fmt: skip
+@pytest.mark.parametrize(
+    "term",
+    [
+        "", "  ", "cu", "u_0000000000000000", "cus_unknown", "nobody@example.com", str(uuid.UUID(int=1)), "rmbg_", "%",
+        "a b c", "x" * 300, "'; --",
+    ],
+)  # fmt: skip
 def test_nothing_found_says_what_can_be_searched(support, account, term):
     response = search(support, term)
     assert response.status_code == 200
