@@ -43,15 +43,46 @@ function headerTables(Original, system) {
   return (props) => make("details", { className: "headers-more" }, make("summary", null, "Headers"), make(Original, props));
 }
 
+/** The layout: what Swagger UI's own has, without its title, servers and second <main>. */
+function layout({ React: { createElement: make } }) {
+  return function ReferenceLayout({ getComponent, specSelectors }) {
+    const loading = { loading: "Loading…", failed: "The document did not load. Reload the page to try again." };
+    const status = specSelectors.loadingStatus() ?? "loading";
+    const part = (name) => make(getComponent(name, true));
+    const parts = status in loading
+      ? [make("p", { className: "loading-says", role: "status" }, loading[status])]
+      : [part("errors"), make("div", { className: "scheme-container" }, part("AuthorizeBtnContainer")), part("operations")];
+    return make("div", { className: "swagger-ui" }, make(getComponent("SvgAssets")), ...parts);
+  };
+}
+
+/** Swagger UI leaves some of its controls without a name: say what a screen reader has to know. */
+function mend(place) {
+  place.querySelector(".close-modal")?.setAttribute("aria-label", "Close");
+  // Long ones scroll, which a keyboard can do only where it can go.
+  for (const text of place.querySelectorAll("pre.microlight")) text.tabIndex = 0;
+  for (const control of place.querySelectorAll("select, input[type=file]")) {
+    if (control.labels.length) continue;
+    const title = control.closest("tr:not(.response)")?.querySelector(".parameter__name")
+      ?? control.closest(".examples-select, .response-control-media-type")?.querySelector("small, span");
+    control.setAttribute("aria-label", title?.textContent ?? "Content type");
+  }
+}
+
 const place = document.getElementById("reference");
+new MutationObserver(() => mend(place)).observe(place, { childList: true, subtree: true });
 
 SwaggerUIBundle({
   url: place.dataset.schema,
   domNode: place,
   presets: [SwaggerUIBundle.presets.apis],
-  plugins: [() => ({ wrapComponents: { responseBody: answers, headers: headerTables } })],
-  layout: "BaseLayout",
-  deepLinking: true,
+  plugins: [
+    (system) => ({
+      components: { ReferenceLayout: layout(system) },
+      wrapComponents: { responseBody: answers, headers: headerTables },
+    }),
+  ],
+  layout: "ReferenceLayout",
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: -1,
