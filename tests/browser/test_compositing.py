@@ -79,7 +79,7 @@ def by_the_editor(page: Page, image: bytes, **options: object) -> Image.Image:
     colour = asked["background"]
     sent = {
         "format": asked["format"], "w": asked["width"], "h": asked["height"], "exact": asked["exact_resize"],
-        "mask": asked["mask"], "background": colour and "#%02x%02x%02x" % colour[:3], "angle": asked["angle"],
+        "mask": asked["mask"], "background": colour and "#" + bytes(colour[:3]).hex(), "angle": asked["angle"],
         "expand": asked["expand"],
     }  # fmt: skip
     matte = encoded(by_the_api(image, mask=True, format="png"))

@@ -1,6 +1,7 @@
 """`/` and `/editor`: what each visitor gets. What happens on them is in tests/browser."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -82,8 +83,8 @@ def test_each_module_that_a_page_needs_is_named_ahead(owner, address):
     ahead = set(re.findall(r'rel="modulepreload" href="/static/imaging/([\w-]+\.js)"', text))
     found, to_read = set(), re.findall(r'type="module" src="/static/imaging/([\w-]+\.js)"', text)
     while to_read:
-        with open(finders.find(f"imaging/{to_read.pop()}")) as module:
-            needed = set(re.findall(r'^import .*?"\./([\w-]+\.js)";$', module.read(), re.MULTILINE))
+        module = Path(finders.find(f"imaging/{to_read.pop()}")).read_text()
+        needed = set(re.findall(r'^import .*?"\./([\w-]+\.js)";$', module, re.MULTILINE))
         to_read += needed - found
         found |= needed
     assert ahead == found

@@ -39,6 +39,7 @@ async function cutOut(file, signal) {
   const before = await picture(file, size, gettext("The original picture"));
   compare.show(before, before.cloneNode());
   stage.scrollIntoView({ block: "nearest" });
+  onProgress(0);
   const cutout = await removeBackground(demo.dataset.rmbg, { image: file, format: "webp" }, { signal, onProgress });
   const after = await picture(cutout, size, gettext("The picture without its background"));
   finish(file, cutout, before, after);

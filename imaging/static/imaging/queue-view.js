@@ -18,7 +18,8 @@ function actionsOf(picture) {
 
 export function stateText(picture) {
   if (picture.state === "working" && picture.progress < 1) {
-    return interpolate(gettext("Uploading, %(percent)s %%"), { percent: Math.round(picture.progress * 100) }, true);
+    const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" }).format(picture.progress);
+    return interpolate(gettext("Uploading: %(percent)s"), { percent }, true);
   }
   return {
     new: gettext("Reading"),
