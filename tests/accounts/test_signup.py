@@ -43,7 +43,7 @@ def test_sign_up_verify_and_be_logged_in(client):
     assert (user.email, user.email_verified_at) == ("ada@example.com", None)
     assert "_auth_user_id" not in client.session
     response = follow(client, last_link())
-    assert (response.status_code, response.url) == (302, "/profile/keys")
+    assert (response.status_code, response.url) == (302, "/dashboard")
     user.refresh_from_db()
     assert user.email_verified_at is not None
     assert EmailAddress.objects.get(user=user, primary=True, verified=True).email == user.email
@@ -153,7 +153,7 @@ def test_log_in_looks_the_same_for_known_and_unknown(client, anonymous, user):
 
 
 def test_log_in_and_log_out(client, user):
-    assert log_in(client, user.email.upper()).url == "/profile/keys"
+    assert log_in(client, user.email.upper()).url == "/dashboard"
     assert client.get("/profile").status_code == 200
     client.post("/accounts/logout/")
     assert client.get("/profile").url == "/accounts/login/?next=/profile"
@@ -190,7 +190,7 @@ def test_password_reset_ends_other_sessions_and_tokens(client, user):
     assert response.url == "/accounts/password/reset/key/done/"
     assert elsewhere.get("/profile").status_code == 302
     assert user_tokens.find_user(token) is None
-    assert log_in(client, user.email, "another fine phrase").url == "/profile/keys"
+    assert log_in(client, user.email, "another fine phrase").url == "/dashboard"
 
 
 def test_an_operators_account_gets_its_password_by_reset(client):
@@ -200,7 +200,7 @@ def test_an_operators_account_gets_its_password_by_reset(client):
     call_command("issue_key", "operator@example.com", verbosity=0)
     client.post("/accounts/password/reset/", {"email": "operator@example.com"})
     client.post(client.get(last_link()).url, {"password1": PASSWORD, "password2": PASSWORD})
-    assert log_in(client, "operator@example.com").url == "/profile/keys"
+    assert log_in(client, "operator@example.com").url == "/dashboard"
 
 
 def test_a_new_address_takes_over_when_it_is_confirmed(owner, user):

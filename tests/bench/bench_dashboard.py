@@ -97,9 +97,19 @@ def fill(email: str, credits: int) -> None:
         "INSERT INTO billing_requestrecord (account_id, key_id, channel, request_id, status, code, credits, duration_ms, "
         "queue_ms, inference_ms, model, created_at) "
     )
-    records = f"SELECT %s, {key}, {channel}, 'r' || i, 200, '', 1, 400, 0, 250, 'u2net', {moment} FROM n"
+    records = f"SELECT %s, {key}, {channel}, 'r' || i, 200, '', 1, 400, 0, 250, 'u2net', {moment} FROM n"  # noqa: S608 - no outsider's text
     with connection.cursor() as cursor:
-        of_hold = [credits, account.pk, *keys, window.pk, f"{now:%Y-%m-01}", TODAY, DAYS, TODAY, DAYS]
+        of_hold: list[int | str | None] = [
+            credits,
+            account.pk,
+            *keys,
+            window.pk,
+            f"{now:%Y-%m-01}",
+            TODAY,
+            DAYS,
+            TODAY,
+            DAYS,
+        ]
         cursor.execute(into_holds + numbers + holds + f"{moment} FROM n", of_hold)
         cursor.execute(into_records + numbers + records, [credits, account.pk, *keys, TODAY, DAYS])
         cursor.execute("ANALYZE")
