@@ -70,6 +70,7 @@ class AccountAdmin(SupportAdmin):
     list_filter = ["plan"]
     list_select_related = ["user", "plan"]
     search_fields = ["user__email"]
+
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         term = search.clean(search_term)
         return (queryset.filter(pk__in=search.find_accounts(term)) if term else queryset), False

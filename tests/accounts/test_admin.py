@@ -68,7 +68,13 @@ def test_staff_who_are_no_superusers_make_no_staff(staff, user):
     support.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
     browser = Client()
     browser.force_login(support)
-    form = {"name": "Ada", "language": "en", "is_staff": "on", "is_superuser": "on", "groups": [Group.objects.get(name="Support").pk]}
+    form = {
+        "name": "Ada",
+        "language": "en",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "groups": [Group.objects.get(name="Support").pk],
+    }
     assert browser.post(f"{USERS}{user.pk}/change/", form).status_code == 302
     user.refresh_from_db()
     assert (user.name, user.is_staff, user.is_superuser, user.groups.count()) == ("Ada", False, False, 0)
