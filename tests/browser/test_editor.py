@@ -124,7 +124,8 @@ def change_everything(page: Page) -> None:
 def agrees(data: bytes, wanted: bytes) -> None:
     ours, theirs = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(wanted))
     assert (ours.format, ours.size) == (theirs.format, theirs.size) == ("JPEG", (200, 200))
-    assert difference(ours, theirs) < 2
+    # Browsers store the colours of JPEG at half the resolution.
+    assert difference(ours, theirs) < 3
 
 
 def holds_both(name: str, data: bytes) -> None:
