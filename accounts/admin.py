@@ -1,15 +1,14 @@
-"""Support's view of accounts and keys. It shows no secret and deletes nothing; every act is in the admin's log."""
+"""Support's view of accounts and keys. It shows no secret and changes next to nothing: acts are the support desk's."""
 
-from collections.abc import Callable
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
-from accounts.keys import PREFIX
+from accounts.keys import find_lookup
 from accounts.models import ApiKey, User
 
 KEY_COLUMNS = [
@@ -30,29 +29,31 @@ class SupportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for m
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        """A key's prefix may be searched for as it is shown, `rmbg_…` and all."""
-        term = search_term.strip().rstrip("…")
-        # Somebody may paste a whole key: only its public part is searched for.
-        if term.startswith(PREFIX):
-            term = term.removeprefix(PREFIX).partition("_")[0]
-        return super().get_search_results(request, queryset, term)
 
-    def act(self, request: HttpRequest, queryset: QuerySet[Any], done: str, act: Callable[[Any], object]) -> None:
-        """Do something to each row and write it into the admin's log."""
-        for row in queryset:
-            act(row)
-            self.log_change(request, row, done)
-        messages.success(request, f"{done}: {len(queryset)}.")
+class PeopleAdmin(SupportAdmin):
+    """Rows of users, found by what customers tell of themselves."""
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        """Whoever it is: by the beginning of their address, their public id, or a key, of which only the lookup counts."""
+        if not search_term.strip():
+            return queryset, False
+        term = find_lookup(search_term) or search_term.strip()
+        # A look-up of its own: an OR over two tables would use no index. Addresses are stored in lower case.
+        owners = list(ApiKey.objects.filter(lookup=term).values_list("user_id", flat=True))
+        found = Q(email__startswith=term.lower()) | Q(public_id=term) | Q(pk__in=owners)
+        return self.of_users(queryset, User.objects.filter(found)), False
+
+    def of_users(self, queryset: QuerySet[Any], users: QuerySet[User]) -> QuerySet[Any]:
+        """The rows of these users."""
+        return queryset.filter(pk__in=users)
 
 
 @admin.register(User)
-class UserAdmin(SupportAdmin):
+class UserAdmin(PeopleAdmin):
     list_display = ["email", "name", "public_id", "email_verified_at", "is_active", "is_staff", "date_joined"]
     list_filter = ["is_active", "is_staff"]
-    search_fields = ["email", "name", "public_id", "api_keys__lookup"]
+    search_fields = ["email"]
     ordering = ["-date_joined"]
-    actions = ["resend_verification", "mark_verified", "deactivate", "reactivate", "revoke_all_keys"]
     fields = [
         "email", "public_id", "name", "language", "email_verified_at", "is_active", "date_joined", "last_login",
         "is_staff", "is_superuser", "groups",
@@ -65,47 +66,19 @@ class UserAdmin(SupportAdmin):
         rights = [] if request.user.is_superuser else ["is_staff", "is_superuser", "groups"]
         return [*self.readonly_fields, *rights]
 
-    @admin.action(description="Resend the verification mail", permissions=["change"])
-    def resend_verification(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        def resend(user: User) -> None:
-            address, _ = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
-            address.send_confirmation(request)
-
-        self.act(request, queryset.filter(email_verified_at=None), "Verification mail sent", resend)
-
-    @admin.action(description="Mark the address as verified", permissions=["change"])
-    def mark_verified(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self.act(request, self.below(request, queryset), "Address marked as verified", User.verify_email)
-
-    @admin.action(description="Deactivate", permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        users = self.below(request, queryset).exclude(public_id=getattr(request.user, "public_id", None))
-        self.act(request, users, "Deactivated", lambda user: user.set_active(False))
-
-    @admin.action(description="Reactivate", permissions=["change"])
-    def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        # A deleted account stays closed: there is nobody left to open it for.
-        users = self.below(request, queryset).exclude(email__endswith="@invalid")
-        self.act(request, users, "Reactivated", lambda user: user.set_active(True))
-
-    @admin.action(description="Revoke all keys", permissions=["change"])
-    def revoke_all_keys(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        self.act(request, self.below(request, queryset), "All keys revoked", User.revoke_keys)
-
-    def below(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        """Whom the staff member may act upon: superusers upon everybody, others not upon superusers."""
-        return queryset if request.user.is_superuser else queryset.filter(is_superuser=False)
-
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(SupportAdmin):
+class ApiKeyAdmin(PeopleAdmin):
     list_display = ["prefix", "name", "user", "status", "created_at", "expires_at", "last_used_at"]
     list_select_related = ["user"]
-    search_fields = ["lookup", "user__email", "user__public_id"]
-    actions = ["revoke"]
+    search_fields = ["lookup"]
     fields = [*KEY_COLUMNS]
     readonly_fields = KEY_COLUMNS
 
-    @admin.action(description="Revoke", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self.act(request, queryset, "Revoked", ApiKey.revoke)
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        lookup = find_lookup(search_term) or search_term.strip()
+        own = queryset.filter(lookup=lookup)
+        return (own, False) if own.exists() else super().get_search_results(request, queryset, search_term)
+
+    def of_users(self, queryset: QuerySet[Any], users: QuerySet[User]) -> QuerySet[Any]:
+        return queryset.filter(user__in=users)

@@ -27,6 +27,8 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PATTERN = re.compile(
     rf"{PREFIX}([0-9A-Za-z]{{{LOOKUP_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
 )
+# Not followed by what would make it part of an e-mail address.
+PUBLIC_PART = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{LOOKUP_LENGTH}}})(?![0-9A-Za-z@.-])")
 KEY_LENGTH = len(PREFIX) + LOOKUP_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
 
@@ -60,6 +62,12 @@ def find_key(text: str) -> KeyText | None:
     if match is None or match[2] != _checksum(text[:-CHECKSUM_LENGTH]):
         return None
     return KeyText(text, match[1])
+
+
+def find_lookup(text: str) -> str | None:
+    """The lookup part of a key, whole or shortened, anywhere in a text. Its secret is not needed and not looked at."""
+    match = PUBLIC_PART.search(text)
+    return match[1] if match else None
 
 
 def _random(length: int) -> str:

@@ -138,14 +138,18 @@ def is_used(reference: str) -> bool:
 
 
 @transaction.atomic
-def adjust(account: Account, credits: int, *, staff: User, reason: str) -> None:
-    """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left."""
+def adjust(account: Account, credits: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
+    """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left.
+
+    The same `token` moves credits once: False if it was used before.
+    """
     if not reason.strip():
         raise ApiError(400, "reason_required", "A reason is required.")
     if credits < 0 and _locked_balance(account) < -credits:
         raise ApiError(400, "balance_too_low", "The account has fewer prepaid credits than that.")
     note = f"{reason.strip()} ({staff.email})"[:255]
-    _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=f"adjust:{uuid.uuid4()}", note=note)
+    reference = f"adjust:{token or uuid.uuid4()}"
+    return _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=reference, note=note)
 
 
 def _locked_balance(account: Account) -> int:

@@ -1,12 +1,12 @@
 """`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from where it enforces them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -85,13 +85,18 @@ def read(user: User, month: date) -> tuple[Account, MonthlyUsage]:
     return account, MonthlyUsage(account=account, month=month, **used)
 
 
-def current_window(account: Account) -> UsageWindow:
-    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking."""
+def current_window(account: Account, known: Iterable[UsageWindow] | None = None) -> UsageWindow:
+    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking.
+
+    `known` are the account's newest windows, where they have been read already.
+    """
     if account.cycle is not None:
         return account.cycle
     start, end = calendar_bounds(account, timezone.now())
-    found = UsageWindow.objects.filter(account=account, kind=UsageWindow.Kind.MONTH, start=start).first()
     kind, allowance = UsageWindow.Kind.MONTH, account.plan.included_credits
+    if known is None:
+        known = UsageWindow.objects.filter(account=account, kind=kind, start=start)
+    found = next((window for window in known if (window.kind, window.start) == (kind, start)), None)
     return found or UsageWindow(account=account, kind=kind, start=start, end=end, allowance=allowance)
 
 
@@ -110,22 +115,30 @@ def describe_cycle(account: Account, window: UsageWindow) -> dict[str, Any]:
     }
 
 
-def list_cycles(account: Account) -> list[dict[str, int]]:
-    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins."""
+def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = None) -> list[tuple[UsageWindow, datetime]]:
+    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins.
+
+    They are picked from `windows`, for a caller who wants more of them than their columns.
+    """
+    windows = UsageWindow.objects.all() if windows is None else windows
     has_usage = Q(app_used__gt=0) | Q(api_used__gt=0)
-    windows = UsageWindow.objects.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id")
-    listed: list[dict[str, int]] = []
-    for window in windows:
-        end = listed[-1]["periodStartUnix"] if listed else _unix(window.end)
-        listed.append(
-            {
-                "periodStartUnix": _unix(window.start),
-                "periodEndUnix": end - 1,
-                "appUsage": window.app_used,
-                "apiUsage": window.api_used,
-            }
-        )
+    listed: list[tuple[UsageWindow, datetime]] = []
+    for window in windows.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id"):
+        listed.append((window, listed[-1][0].start if listed else window.end))
     return listed
+
+
+def list_cycles(account: Account) -> list[dict[str, int]]:
+    """The `billingCycles` entries."""
+    return [
+        {
+            "periodStartUnix": _unix(window.start),
+            "periodEndUnix": _unix(end) - 1,
+            "appUsage": window.app_used,
+            "apiUsage": window.api_used,
+        }
+        for window, end in listed_windows(account)
+    ]
 
 
 def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow | None:

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from imaging import pages
+from imaging import pages, status
 from imaging.views import RemoveBackgroundView
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("editor", pages.editor, name="editor"),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
+    path("status", status.page, name="status"),
+    path("status.json", status.as_json, name="status-json"),
 ]

@@ -1,0 +1,264 @@
+"""All that staff can do to an account, in one table. Each act says beforehand what it will do, and afterwards what it did.
+
+The acts themselves are the product's own: the same functions that customers, tasks and webhooks call.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import translation
+
+from accounts import mails
+from accounts.models import User
+from billing import ledger, stripe_client, stripe_events, stripe_reconciliation, subscriptions
+from billing.membership import current_window
+from billing.models import Account
+from billing.support import forms
+from billing.support.roles import MAY_ACT
+from config.errors import ApiError
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act that is about to be done. `data` are the form's cleaned fields."""
+
+    account: Account
+    staff: User
+    request: HttpRequest
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A kind of act. `effect` tells what will happen, `run` does it and tells what happened; it raises ApiError."""
+
+    name: str
+    label: str
+    effect: Callable[[Account, Data], str]
+    run: Callable[[Act], str]
+    form: type[forms.ReasonForm] = forms.ReasonForm
+    applies: Callable[[Account], bool] = lambda account: True
+    is_grave: bool = False
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether it is offered beside a row, and not for the account as a whole."""
+        return issubclass(self.form, forms.TargetForm)
+
+
+def may_act(staff: User, account: Account) -> bool:
+    """Support acts upon customers; upon staff, themselves included, only superusers do."""
+    protected = account.user.is_staff or account.user.is_superuser
+    return staff.has_perm(MAY_ACT) and (staff.is_superuser or not protected)
+
+
+def offered(staff: User, account: Account) -> list[Action]:
+    """The acts upon the account as a whole that make sense now."""
+    if not may_act(staff, account):
+        return []
+    return [action for action in ACTIONS.values() if not action.needs_target and action.applies(account)]
+
+
+@transaction.atomic
+def perform(action: Action, act: Act) -> str:
+    """Do it and write who did what, to whom and why. Both or neither. Raises ApiError."""
+    done = action.run(act)
+    # The log names the user: when a customer is deleted, their name is taken out of it.
+    LogEntry.objects.log_actions(
+        act.staff.pk, [act.account.user], CHANGE, f"{done} Reason: {act.data['reason']}", single_object=True
+    )
+    return done
+
+
+def is_deleted(account: Account) -> bool:
+    """Whether the customer has deleted the account: there is nobody left to open it for."""
+    return account.user.email.endswith("@invalid")
+
+
+# --- Credits and plans ----------------------------------------------------------------------------
+
+
+def _credits_effect(account: Account, data: Data) -> str:
+    after = account.prepaid_balance + data["credits"]
+    return f"The prepaid balance goes from {account.prepaid_balance:,} to {after:,}. {account} gets no mail about it."
+
+
+def _credits(act: Act) -> str:
+    credits, reason = act.data["credits"], act.data["reason"]
+    moved = ledger.adjust(act.account, credits, staff=act.staff, reason=reason, token=act.data["token"])
+    if not moved:
+        raise ApiError(409, "done_before", "This form was sent before: the credits have moved already.")
+    return f"Prepaid credits {credits:+,d}."
+
+
+def _plan_effect(account: Account, data: Data) -> str:
+    plan, window = data["plan"], current_window(account)
+    paid = subscriptions.find_live(account)
+    renewal = f" The subscription {paid} goes on, and its next renewal brings its own plan back." if paid else ""
+    return (
+        f"The plan changes from {account.plan} to {plan} at once. The current window ({window}) then includes "
+        f"{plan.included_credits:,} credits instead of {window.allowance:,}; {window.used:,} of them are used.{renewal}"
+    )
+
+
+def _plan(act: Act) -> str:
+    before, plan = str(act.account.plan), act.data["plan"]
+    ledger.change_plan(act.account, plan)
+    return f"Plan changed from {before} to {plan}."
+
+
+def _void_effect(account: Account, data: Data) -> str:
+    return f"The credit that request {data['target'].request_id} has held is free again. The request itself came to nothing."
+
+
+def _void(act: Act) -> str:
+    hold = act.data["target"]
+    if not ledger.void(hold):
+        raise ApiError(409, "hold_settled", "The hold was settled meanwhile.")
+    return f"Hold of request {hold.request_id} voided."
+
+
+# --- The customer's address and keys --------------------------------------------------------------
+
+
+def _unverified(account: Account) -> bool:
+    return account.user.email_verified_at is None and not is_deleted(account)
+
+
+def _resend(act: Act) -> str:
+    user = act.account.user
+    address, _ = EmailAddress.objects.get_or_create(user=user, email=user.email, defaults={"primary": True})
+    with translation.override(user.language):
+        address.send_confirmation(act.request)
+    return "Verification mail sent."
+
+
+def _verify(act: Act) -> str:
+    act.account.user.verify_email()
+    return "Address marked as verified."
+
+
+def _revoke_all(act: Act) -> str:
+    revoked = act.account.user.revoke_keys()
+    if revoked:
+        _tell_of_revoked_keys(act.account.user, "")
+    return f"All keys revoked: {revoked}."
+
+
+def _revoke_one_effect(account: Account, data: Data) -> str:
+    key = data["target"]
+    return f"The key “{key.name}” ({key.prefix}…) stops working with its next call, for good. {account} is told by mail."
+
+
+def _revoke_one(act: Act) -> str:
+    key = act.data["target"]
+    key.revoke()
+    _tell_of_revoked_keys(act.account.user, str(key))
+    return f"Key {key.prefix} revoked."
+
+
+def _tell_of_revoked_keys(user: User, key: str) -> None:
+    with translation.override(user.language):
+        mails.send("billing/email/keys_revoked", user.email, {"key": key})
+
+
+# --- The whole account ----------------------------------------------------------------------------
+
+
+def _lock(act: Act) -> str:
+    if act.account.user_id == act.staff.pk:
+        raise ApiError(400, "own_account", "You cannot lock yourself out.")
+    act.account.user.set_active(False)
+    return "Account locked."
+
+
+def _unlock(act: Act) -> str:
+    act.account.user.set_active(True)
+    return "Account unlocked."
+
+
+# --- Stripe ---------------------------------------------------------------------------------------
+
+
+def _is_customer(account: Account) -> bool:
+    return stripe_client.is_enabled() and hasattr(account, "stripe_customer")
+
+
+def _replay_effect(account: Account, data: Data) -> str:
+    event = data["target"]
+    return (
+        f"The event {event} is processed once more: what it is about is read from Stripe and the account moved to it. "
+        "What is right already stays as it is."
+    )
+
+
+def _replay(act: Act) -> str:
+    event = act.data["target"]
+    is_done = stripe_events.process(event.pk, again=True)
+    event.refresh_from_db()
+    outcome = event.get_status_display() if is_done else "failed"
+    return f"Event {event.stripe_id} processed again: {outcome}. {event.error}".strip()
+
+
+def _resync_effect(account: Account, data: Data) -> str:
+    found = stripe_reconciliation.differences(account)
+    return "The account is moved to what Stripe says. " + (
+        "Now these differ: " + "; ".join(found) + "." if found else "Nothing differs now, so nothing will change."
+    )
+
+
+def _resync(act: Act) -> str:
+    stripe_reconciliation.match(act.account)
+    left = stripe_reconciliation.differences(act.account.__class__.objects.get(pk=act.account.pk))
+    return "Moved to what Stripe says." + (f" Still different: {'; '.join(left)}." if left else "")
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action("credits", "Give or take credits", _credits_effect, _credits, forms.CreditsForm),
+        Action("plan", "Change plan", _plan_effect, _plan, forms.PlanForm, lambda account: not is_deleted(account)),
+        Action(
+            "resend-verification", "Resend the verification mail",
+            lambda account, data: f"A mail with a new link goes to {account}.", _resend, applies=_unverified,
+        ),
+        Action(
+            "mark-verified", "Mark the address as verified",
+            lambda account, data: f"{account} counts as the customer's own address from now on: they can log in and their "
+            "keys work. Do this only if you are sure by other means.",
+            _verify, applies=_unverified,
+        ),
+        Action(
+            "resync", "Match with Stripe", _resync_effect, _resync, applies=_is_customer,
+        ),
+        Action(
+            "revoke-keys", "Revoke all keys",
+            lambda account, data: f"Every live key of {account} stops working with its next call, for good. The customer is "
+            "told by mail and can make new ones.",
+            _revoke_all, is_grave=True,
+        ),
+        Action(
+            "lock", "Lock the account",
+            lambda account, data: f"Every session, token and key of {account} is refused at once. Nothing is lost, and "
+            "unlocking undoes it. A subscription goes on being paid.",
+            _lock, applies=lambda account: account.user.is_active, is_grave=True,
+        ),
+        Action(
+            "unlock", "Unlock the account", lambda account, data: f"{account} can log in again, and live keys work again.",
+            _unlock, applies=lambda account: not account.user.is_active and not is_deleted(account),
+        ),
+        Action("revoke-key", "Revoke key", _revoke_one_effect, _revoke_one, forms.KeyForm, is_grave=True),
+        Action("void-hold", "Void hold", _void_effect, _void, forms.HoldForm),
+        Action(
+            "replay-event", "Process again", _replay_effect, _replay, forms.EventForm,
+            lambda account: stripe_client.is_enabled(),
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,176 @@
+"""All that there is to know of an account, for one page. Every list is bounded, and each costs one query."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django import forms
+from django.contrib.admin.models import LogEntry
+from django.db.models import CharField, DateTimeField, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Cast
+from django.http import QueryDict
+from django.utils import timezone
+
+from accounts.models import ApiKey, ApiKeyMonth
+from billing import ledger
+from billing.membership import current_window
+from billing.models import Account, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Subscription, UsageWindow
+from billing.windows import month_of
+
+LEDGER_ROWS = 200
+REQUEST_ROWS = EVENT_ROWS = LOG_ROWS = 50
+KEY_ROWS = 100
+PERIOD_ROWS = 26
+# What the API reports of a calendar month, among the windows that limit.
+REPORT = "report"
+
+Row = dict[str, Any]
+
+
+class StoryFilter(forms.Form):
+    """Which ledger rows and requests the page shows. A request id filters both."""
+
+    request_id = forms.CharField(required=False, label="Request id")
+    day = forms.DateField(required=False, label="Day (UTC)", widget=forms.DateInput(attrs={"type": "date"}))
+    key = forms.ChoiceField(required=False)
+    channel = forms.ChoiceField(choices=[("", "any channel"), ("api", "API"), ("app", "web app")], required=False)
+    held = forms.BooleanField(required=False, label="Still held")
+    failed = forms.BooleanField(required=False, label="Errors only")
+
+    def __init__(self, data: QueryDict | None, keys: list[ApiKey]) -> None:
+        super().__init__(data, auto_id="filter_%s")
+        choices = [(key.lookup, f"{key.prefix} ({key.name})") for key in keys]
+        self.fields["key"].choices = [("", "any key"), *choices]  # type: ignore[attr-defined]
+
+    @property
+    def wanted(self) -> Row:
+        """What was asked for, of the fields that are valid."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def ledger_rows(self, account: Account) -> QuerySet[LedgerEntry]:
+        """The newest LEDGER_ROWS movements that match."""
+        wanted = self.wanted
+        rows = LedgerEntry.objects.filter(account=account)
+        for name in ("request_id", "channel"):
+            if name in wanted:
+                rows = rows.filter(**{f"hold__{name}": wanted[name]})
+        if "key" in wanted:
+            rows = rows.filter(hold__key__lookup=wanted["key"])
+        if "held" in wanted:
+            rows = rows.filter(hold__state=Hold.State.HELD)
+        rows = _on_day(rows, wanted)
+        return rows.select_related("hold__key", "window").order_by("-created_at", "-id")[:LEDGER_ROWS]
+
+    def requests(self, account: Account) -> QuerySet[Any]:
+        """The newest REQUEST_ROWS requests that match."""
+        wanted = self.wanted
+        rows = account.requests.all()
+        for name in ("request_id", "channel"):
+            if name in wanted:
+                rows = rows.filter(**{name: wanted[name]})
+        if "key" in wanted:
+            rows = rows.filter(key__lookup=wanted["key"])
+        if "failed" in wanted:
+            rows = rows.exclude(code="")
+        return _on_day(rows, wanted).select_related("key").order_by("-created_at", "-id")[:REQUEST_ROWS]
+
+
+def find_account(pk: int) -> Account | None:
+    """The account with all that stands beside it in one row."""
+    has_authenticator = Exists(Authenticator.objects.filter(user=OuterRef("user_id"), type=Authenticator.Type.TOTP))
+    beside = ("user", "plan", "cycle", "stripe_customer")
+    return Account.objects.select_related(*beside).annotate(has_mfa=has_authenticator).filter(pk=pk).first()
+
+
+def tell(account: Account, query: QueryDict) -> Row:
+    """The account page's facts, as the query's StoryFilter wants them."""
+    keys = list_keys(account)
+    shown = StoryFilter(query or None, keys) if query else StoryFilter(QueryDict(), keys)
+    periods = list_periods(account)
+    window = current_window(account, [_window(row) for row in periods if row["kind_"] != REPORT])
+    return {
+        "account": account,
+        "keys": keys,
+        "window": window,
+        "window_left": max(0, window.allowance - window.used - window.held),
+        "periods": periods,
+        "filter": shown,
+        "requests": shown.requests(account),
+        "ledger_rows": shown.ledger_rows(account),
+        "bought": list_bought(account),
+        "events": account.stripe_events.order_by("-id")[:EVENT_ROWS],
+        "audit": audit_trail(account),
+        "stale_before": timezone.now() - ledger.STALE_HOLD,
+        "limits": {"ledger": LEDGER_ROWS, "requests": REQUEST_ROWS, "events": EVENT_ROWS, "audit": LOG_ROWS},
+        # An id that a search found: its rows are marked.
+        "marked": query.get("stripe") or query.get("request_id") or "",
+        "marked_key": query.get("key", ""),
+    }
+
+
+def list_keys(account: Account) -> list[ApiKey]:
+    """The keys with `used_this_month`, live ones first. Their digests stay where they are."""
+    this_month = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month_of(timezone.now()))
+    keys = ApiKey.objects.filter(user_id=account.user_id).defer("digest")
+    counted = keys.annotate(used_this_month=Subquery(this_month.values("used")))
+    return sorted(counted.order_by("-created_at")[:KEY_ROWS], key=lambda key: not key.is_live)
+
+
+def list_periods(account: Account) -> list[Row]:
+    """Windows (what limits) and calendar months (what is reported), newest first, in one query."""
+    columns = ("id", "kind_", "from_", "to_", "allowance_", "app_used", "api_used", "held_")
+    windows = UsageWindow.objects.filter(account=account).order_by().annotate(
+        kind_=F("kind"), from_=F("start"), to_=F("end"), allowance_=F("allowance"), held_=F("held")
+    )  # fmt: skip
+    months = MonthlyUsage.objects.filter(account=account).order_by().annotate(
+        kind_=Value(REPORT, CharField()), from_=Cast("month", DateTimeField()), to_=Value(None, DateTimeField()),
+        allowance_=Value(None, IntegerField()), held_=Value(None, IntegerField()),
+    )  # fmt: skip
+    both = windows.values(*columns).union(months.values(*columns), all=True)
+    names = {**dict(UsageWindow.Kind.choices), REPORT: "usage of the calendar month"}
+    return [{**row, "name": names[row["kind_"]]} for row in both.order_by("-from_", "kind_")[:PERIOD_ROWS]]
+
+
+def list_bought(account: Account) -> list[Row]:
+    """Subscriptions and packs, newest first, in one query. `status_` of a pack is that of a dispute about it."""
+    columns = (
+        "kind_", "at_", "id_", "payment_", "label_", "status_", "cents_", "from_", "to_", "ends_", "credits_", "revoked_",
+        "taken_",
+    )  # fmt: skip
+    number, text = Value(None, IntegerField()), Value("", CharField())
+    running = Subscription.objects.filter(account=account).order_by().annotate(
+        kind_=Value("subscription", CharField()), at_=F("started_at"), id_=F("stripe_id"), payment_=text,
+        label_=F("price__plan__label"), status_=F("status"), cents_=F("price__amount_cents"), from_=F("period_start"),
+        to_=F("period_end"), ends_=F("cancel_at_period_end"), credits_=number, revoked_=number, taken_=number,
+    )  # fmt: skip
+    moment = Value(None, DateTimeField())
+    packs = PackPurchase.objects.filter(account=account).order_by().annotate(
+        kind_=Value("pack", CharField()), at_=F("created_at"), id_=F("checkout_id"), payment_=F("payment_intent_id"),
+        label_=F("price__pack__label"), status_=F("dispute_status"), cents_=F("amount_cents"), from_=moment, to_=moment,
+        ends_=Value(False), credits_=F("credits"), revoked_=F("revoked"), taken_=F("taken_back"),
+    )  # fmt: skip
+    both = running.values(*columns).union(packs.values(*columns), all=True)
+    return [{**row, "spent": (row["revoked_"] or 0) - (row["taken_"] or 0)} for row in both.order_by("-at_")]
+
+
+def audit_trail(account: Account) -> QuerySet[LogEntry]:
+    """What staff did to the account and its user, newest first."""
+    # By the types' names: looking their numbers up would be a query more.
+    user = Q(content_type__app_label="accounts", content_type__model="user", object_id=str(account.user_id))
+    own = Q(content_type__app_label="billing", content_type__model="account", object_id=str(account.pk))
+    return LogEntry.objects.filter(user | own).select_related("user").order_by("-action_time", "-id")[:LOG_ROWS]
+
+
+def _window(row: Row) -> UsageWindow:
+    used = {"app_used": row["app_used"], "api_used": row["api_used"], "held": row["held_"]}
+    bounds = {"start": row["from_"], "end": row["to_"], "allowance": row["allowance_"]}
+    return UsageWindow(id=row["id"], kind=row["kind_"], **bounds, **used)
+
+
+def _on_day(rows: QuerySet[Any], wanted: Row) -> QuerySet[Any]:
+    """Bounds, and not the date of each row: bounds have an index."""
+    if "day" not in wanted:
+        return rows
+    start = datetime.combine(wanted["day"], time(), UTC)
+    return rows.filter(created_at__gte=start, created_at__lt=start + timedelta(days=1))
