@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ EXPORT = """async ({image, matte, type, options}) => {
   return btoa(text);
 }"""
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "one side": {"width": 100},
     "fit inside": {"width": 300, "height": 50},
@@ -68,13 +69,13 @@ class SoftMatte:
         return matte.filter(ImageFilter.GaussianBlur(3))
 
 
-def by_the_api(image: bytes, **options: object) -> Image.Image:
+def by_the_api(image: bytes, **options: Any) -> Image.Image:
     file = io.BytesIO(image)
     header = read_header(file)
     return Image.open(io.BytesIO(cut_out(file, header, CutoutOptions(**options), SoftMatte()).data))
 
 
-def by_the_editor(page: Page, image: bytes, **options: object) -> Image.Image:
+def by_the_editor(page: Page, image: bytes, **options: Any) -> Image.Image:
     asked = asdict(CutoutOptions(**options))
     colour = asked["background"]
     sent = {

@@ -81,9 +81,10 @@ def test_every_file_that_a_page_names_is_there(owner, address):
 def test_each_module_that_a_page_needs_is_named_ahead(owner, address):
     text = text_of(owner.get(address))
     ahead = set(re.findall(r'rel="modulepreload" href="/static/imaging/([\w-]+\.js)"', text))
-    found, to_read = set(), re.findall(r'type="module" src="/static/imaging/([\w-]+\.js)"', text)
+    found: set[str] = set()
+    to_read = re.findall(r'type="module" src="/static/imaging/([\w-]+\.js)"', text)
     while to_read:
-        module = Path(finders.find(f"imaging/{to_read.pop()}")).read_text()
+        module = Path(str(finders.find(f"imaging/{to_read.pop()}"))).read_text()
         needed = set(re.findall(r'^import .*?"\./([\w-]+\.js)";$', module, re.MULTILINE))
         to_read += needed - found
         found |= needed
