@@ -87,7 +87,9 @@ _ON_PAGES: dict[str, tuple[Promise, Promise]] = {
     ),
     "csrf_failed": (
         gettext_lazy("This form has expired"),
-        gettext_lazy("Your session ended, or the form came from another site. Nothing was changed: reload it and try again."),
+        gettext_lazy(
+            "Your session ended, or the form came from another site. Nothing was changed: reload it and try again."
+        ),
     ),
     "not_found": (
         gettext_lazy("There is nothing here"),
