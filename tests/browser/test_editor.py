@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
 SAMPLES = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples"
 # The machine may be busy with other tests.
 SLOW = 60_000
-VIEWS: list[tuple[dict[str, int], Literal["light", "dark"]]] = [(DESKTOP, "light"), (PHONE, "dark")]
+VIEWS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [(DESKTOP, "light"), (PHONE, "dark")]
 ONLY_DESKTOP = pytest.mark.parametrize("page", [DESKTOP], indirect=True, ids=["desktop"])
 
 
@@ -256,7 +256,7 @@ def tab_to(page: Page, selector: str) -> None:
 def test_axe_finds_nothing(browser: Browser, server: ProductServer, little: bytes, language: str):
     session = make_session(server, f"axe-{language}@example.com", language=language)
     for viewport, scheme in VIEWS:
-        context = browser.new_context(viewport=ViewportSize(**viewport), base_url=server.url, color_scheme=scheme)
+        context = browser.new_context(viewport=viewport, base_url=server.url, color_scheme=scheme)
         page = context.new_page()
         sign_in(page, server, session)
         page.route("**/rmbg", fulfil_with_matte)
