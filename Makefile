@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test lint bench services assets requirements clean
+.PHONY: help run run-stripe-sandbox test lint bench services screenshots assets messages requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -68,8 +68,22 @@ bench: .venv/.stamp-dev ## run the side-by-side benchmarks, one after another
 services: ## start PostgreSQL, Redis and RabbitMQ on loopback where they do not run yet
 	@scripts/services.sh
 
+screenshots: .venv/.stamp-dev ## photograph every page, in both languages, into screenshots/; ARGS="home editor" for some
+	@$(MANAGE) prepare_model
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
 assets: ## compile frontend/ into config/static (committed; needs Node)
 	@cd frontend && npm install --silent && npm run --silent build
+
+# The places of texts are kept as file names without lines, and the date of collection is dropped: both would change with
+# every edit.
+MAKEMESSAGES := $(MANAGE) makemessages --locale ar --no-obsolete --no-wrap --add-location file --verbosity 0 \
+	--ignore .venv --ignore clients --ignore node_modules --ignore staticfiles --ignore tests --ignore var --ignore vendor
+messages: .venv/.stamp-dev ## collect the texts for locale/ and compile their translations (committed; needs GNU gettext)
+	@command -v msgfmt >/dev/null || { echo "GNU gettext is needed. On Debian: apt-get install gettext"; exit 1; }
+	@$(MAKEMESSAGES) && $(MAKEMESSAGES) --domain djangojs
+	@sed -i.bak '/^"POT-Creation-Date:/d' locale/*/LC_MESSAGES/*.po && rm locale/*/LC_MESSAGES/*.po.bak
+	@for po in locale/*/LC_MESSAGES/*.po; do msgfmt --check-format --check-domain --statistics -o "$${po%.po}.mo" "$$po" || exit 1; done
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header

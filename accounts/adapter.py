@@ -7,10 +7,13 @@ from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.contrib.sites.shortcuts import get_current_site
 from django.db import IntegrityError, transaction
+from django.forms import Form
 from django.http import HttpRequest
+from django.utils import translation
 
 from accounts import mails
 from accounts.client_address import client_address
+from accounts.models import User
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -20,10 +23,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Log-in and sign-up count by the same address as anonymous calls of the API."""
         return client_address(request)
 
+    def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
+        """Whoever signs up goes on in the language of the page."""
+        user.language = translation.get_language() or user.language
+        saved: User = super().save_user(request, user, form, commit)
+        return saved
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Write the mail now, while the request is there for its links; send it after commit."""
-        site = get_current_site(self.request)
-        mails.send(template_prefix, email, {"email": email, "current_site": site, **context})
+        context = {"email": email, "current_site": get_current_site(self.request), **context}
+        mails.send(template_prefix, email, context, language=self.language_of(email, context))
+
+    def language_of(self, email: str, context: dict[str, Any]) -> str:
+        """The language of a mail's reader; the page's, where the address is nobody's."""
+        user = context.get("user") or User.objects.filter(email=email.lower()).only("language").first()
+        return str(user.language) if user else translation.get_language()
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Verify an address, unless it has become somebody else's since the link was mailed."""

@@ -14,12 +14,20 @@ from config.errors import ApiError
 
 Veto = Callable[[User], str | None]
 
+Eraser = Callable[[User], None]
+
 _vetoes: list[Veto] = []
+_erasers: list[Eraser] = []
 
 
 def register_veto(veto: Veto) -> None:
     """Let an app object to deletions: it returns the text for the customer, or None if it has nothing against it."""
     _vetoes.append(veto)
+
+
+def register_eraser(eraser: Eraser) -> None:
+    """Let an app take away what it keeps of a customer. Called in the deletion's transaction: long work is for a task."""
+    _erasers.append(eraser)
 
 
 def find_objection(user: User) -> str | None:
@@ -40,6 +48,8 @@ def delete_account(user: User) -> None:
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
     _anonymise(user)
+    for erase in _erasers:
+        erase(user)
 
     def queue() -> None:
         remove_sessions.delay(user.pk)

@@ -10,13 +10,27 @@ from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 
 # What the database column holds.
 LARGEST_CAP = 2_147_483_647
-DAYS = [("", "Never"), ("7", "In 7 days"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
-GRACE_HOURS = [("0", "None – end it now"), ("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days")]
+DAYS = [
+    ("", pgettext_lazy("expiry of a key", "Never")),
+    ("7", _("In 7 days")),
+    ("30", _("In 30 days")),
+    ("90", _("In 90 days")),
+    ("365", _("In a year")),
+]
+GRACE_HOURS = [
+    ("0", _("None – end it now")),
+    ("1", _("1 hour")),
+    ("24", _("1 day")),
+    ("168", _("7 days")),
+    ("720", _("30 days")),
+]
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
@@ -32,13 +46,13 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
 class KeyForm(forms.Form):
     """What the owner decides about a key."""
 
-    name = forms.CharField(max_length=100, help_text="Where the key is used, for example “web shop”.")
+    name = forms.CharField(max_length=100, label=_("Name"), help_text=_("Where the key is used, for example “web shop”."))
     monthly_credit_cap = forms.IntegerField(
         required=False,
         min_value=1,
         max_value=LARGEST_CAP,
-        label="Monthly credit cap",
-        help_text="Optional. Calls past it are refused until the next month (UTC).",
+        label=_("Monthly credit cap"),
+        help_text=_("Optional. Calls past it are refused until the next month (UTC)."),
     )
 
 
@@ -46,7 +60,7 @@ class NewKeyForm(KeyForm):
     """A key to be made."""
 
     field_order = ["name", "expires_in_days", "monthly_credit_cap"]
-    expires_in_days = forms.TypedChoiceField(choices=DAYS, required=False, coerce=int, empty_value=None, label="Expires")
+    expires_in_days = forms.TypedChoiceField(choices=DAYS, required=False, coerce=int, empty_value=None, label=_("Expires"))
 
     def expires_at(self) -> Any:
         """The moment at which the key ends; None for one that does not expire."""
@@ -57,7 +71,7 @@ class NewKeyForm(KeyForm):
 class RotateKeyForm(forms.Form):
     """How long the old key goes on working."""
 
-    hours = forms.TypedChoiceField(choices=GRACE_HOURS, coerce=int, initial="24", label="Keep the old key working for")
+    hours = forms.TypedChoiceField(choices=GRACE_HOURS, coerce=int, initial="24", label=_("Keep the old key working for"))
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only
@@ -66,6 +80,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for myp
     class Meta:
         model = User
         fields = ["name", "language", "low_balance_mails"]
+        labels = {
+            "name": _("Name"),
+            "language": _("Language"),
+            "low_balance_mails": _("Mails when credits run low"),
+        }
 
 
 class DeleteAccountForm(forms.Form):
@@ -78,10 +97,10 @@ class DeleteAccountForm(forms.Form):
         self.user = user
         field = self.fields["confirmation"]
         if user.has_usable_password():
-            field.label = "Your password"
+            field.label = gettext("Your password")
             field.widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
         else:
-            field.label = f"Type {user.email} to confirm"
+            field.label = gettext("Type %(email)s to confirm") % {"email": user.email}
             field.widget = forms.EmailInput(attrs={"autocomplete": "off"})
 
     def clean_confirmation(self) -> str:
@@ -93,5 +112,5 @@ class DeleteAccountForm(forms.Form):
         else:
             matches = given.strip().lower() == self.user.email
         if not matches:
-            raise ValidationError("That is not right.", code="mismatch")
+            raise ValidationError(gettext("That is not right."), code="mismatch")
         return given

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
@@ -90,7 +91,7 @@ class EditKeyView(OneKeyPage):
 
     def act(self, form: Form) -> HttpResponse:
         self.key.edit(name=form.cleaned_data["name"], monthly_credit_cap=form.cleaned_data["monthly_credit_cap"])
-        messages.success(self.request, f"Saved “{self.key.name}”.")
+        messages.success(self.request, gettext("Saved “%(name)s”.") % {"name": self.key.name})
         return redirect("keys")
 
 
@@ -113,7 +114,8 @@ class RevokeKeyView(OneKeyPage):
 
     def act(self, form: Form) -> HttpResponse:
         self.key.revoke()
-        messages.success(self.request, f"“{self.key.name}” is revoked. Calls with it are refused from now on.")
+        text = gettext("“%(name)s” is revoked. Calls with it are refused from now on.")
+        messages.success(self.request, text % {"name": self.key.name})
         return redirect("keys")
 
 

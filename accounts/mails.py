@@ -5,27 +5,35 @@ from typing import Any
 
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.utils import translation
 
 from accounts.tasks import deliver_mail
 
 URL = re.compile(r"https?://\S+")
 
 
-def send(template_prefix: str, to: str, context: dict[str, Any]) -> None:
-    """Render `<template_prefix>_subject.txt` and `_message.txt`, and have the mail sent once the transaction is committed.
+def send(template_prefix: str, to: str, context: dict[str, Any], *, language: str) -> None:
+    """Write a mail in its reader's language, and have it sent once the transaction is committed.
 
-    A mail that cannot be queued is logged; what the customer did stands.
+    Its templates are `<template_prefix>_subject.txt` and `_message.txt`. A mail that cannot be queued is logged; what the
+    customer did stands.
     """
-    subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
-    text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
-    html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
-    mail = {"to": to, "subject": subject, "text": text, "html": html}
+    with translation.override(language):
+        mail = {"to": to, **write(template_prefix, context)}
 
     def queue() -> None:
         # What a mail says is between us and its reader: no copy of it in the worker's log or events.
         deliver_mail.apply_async(kwargs=mail, kwargsrepr="{…}")
 
     transaction.on_commit(queue, robust=True)
+
+
+def write(template_prefix: str, context: dict[str, Any]) -> dict[str, str]:
+    """`subject`, `text` and `html` of a mail, in the language that is active."""
+    subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
+    text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
+    html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
+    return {"subject": subject, "text": text, "html": html}
 
 
 def paragraphs(text: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
@@ -249,7 +250,7 @@ class ApiKey(models.Model):
         end = min(self.expires_at or now + grace, now + grace)
         ended = {"expires_at": end} if grace else {"revoked_at": now}
         if not live.update(**ended):
-            raise ApiError(409, "key_not_live", "This key has ended or was rotated before.")
+            raise ApiError(409, "key_not_live", gettext("This key has ended or was rotated before."))
         key_cache.drop_on_commit([self.lookup])
         expires_at = now + (self.expires_at - self.created_at) if self.expires_at else None
         made = ApiKey.objects.issue(
@@ -304,6 +305,5 @@ def lock_keys(user_id: int) -> None:
 
 def too_many_keys() -> ApiError:
     """The answer to a customer who has all the keys that an account may have."""
-    return ApiError(
-        409, "too_many_keys", f"An account can have at most {MAX_LIVE_KEYS} live keys. Revoke one that you no longer use."
-    )
+    text = gettext("An account can have at most %(limit)d live keys. Revoke one that you no longer use.")
+    return ApiError(409, "too_many_keys", text % {"limit": MAX_LIVE_KEYS})

@@ -13,6 +13,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, UpdateView
@@ -30,7 +32,7 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type:
     template_name = "accounts/profile.html"
     form_class = ProfileForm
     success_url = reverse_lazy("profile")
-    success_message = "Saved."
+    success_message = _("Saved.")
 
     def get_object(self, queryset: QuerySet[User] | None = None) -> User:
         assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
@@ -71,5 +73,5 @@ class DeleteAccountView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
             form.add_error(None, error.message)
             return self.form_invalid(form)
         logout(self.request)
-        messages.success(self.request, "Your account is deleted. Its keys no longer work.")
+        messages.success(self.request, gettext("Your account is deleted. Its keys no longer work."))
         return redirect("account_login")

@@ -6,10 +6,12 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from accounts.deletion import register_veto
+        from accounts.deletion import register_eraser, register_veto
         from billing.subscriptions import object_to_deletion
         from billing.support.roles import seed_groups
+        from billing.tasks import forget_requests_on_commit
 
+        register_eraser(forget_requests_on_commit)
         register_veto(object_to_deletion)
         # The rights that groups are made of are themselves made after migrations, by an app that comes before this one.
         post_migrate.connect(seed_groups, sender=self)

@@ -29,7 +29,7 @@ class Retry:
 def check_key(key: str) -> str:
     """The key as it stands. Raises ApiError 400 for one that is empty, too long or not visible ASCII."""
     if not VALID_KEY.fullmatch(key):
-        raise ApiError(400, "invalid_idempotency_key", "'Idempotency-Key' must be 1 to 255 visible ASCII characters.")
+        raise invalid_key()
     return key
 
 
@@ -60,6 +60,11 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
 def forget_old() -> int:
     """Remove records that no retry can refer to any more. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
+
+
+def invalid_key() -> ApiError:
+    """The answer to a key that cannot be one."""
+    return ApiError(400, "invalid_idempotency_key", "'Idempotency-Key' must be 1 to 255 visible ASCII characters.")
 
 
 def key_reused() -> ApiError:

@@ -13,9 +13,10 @@ def check(window: UsageWindow) -> None:
         return
     # Of several requests that reach the threshold together, one sends the mail.
     unwarned = UsageWindow.objects.filter(pk=window.pk, warned_percent__lt=percent)
-    if unwarned.update(warned_percent=percent) and window.account.user.low_balance_mails:
+    user = window.account.user
+    if unwarned.update(warned_percent=percent) and user.low_balance_mails:
         context = {"window": window, "percent": percent, "account": window.account}
-        mails.send("billing/email/low_balance", window.account.user.email, context)
+        mails.send("billing/email/low_balance", user.email, context, language=user.language)
 
 
 def _reached(window: UsageWindow, percent: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -115,22 +115,30 @@ def describe_cycle(account: Account, window: UsageWindow) -> dict[str, Any]:
     }
 
 
-def list_cycles(account: Account) -> list[dict[str, int]]:
-    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins."""
+def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = None) -> list[tuple[UsageWindow, datetime]]:
+    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins.
+
+    They are picked from `windows`, for a caller who wants more of them than their columns.
+    """
+    windows = UsageWindow.objects.all() if windows is None else windows
     has_usage = Q(app_used__gt=0) | Q(api_used__gt=0)
-    windows = UsageWindow.objects.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id")
-    listed: list[dict[str, int]] = []
-    for window in windows:
-        end = listed[-1]["periodStartUnix"] if listed else _unix(window.end)
-        listed.append(
-            {
-                "periodStartUnix": _unix(window.start),
-                "periodEndUnix": end - 1,
-                "appUsage": window.app_used,
-                "apiUsage": window.api_used,
-            }
-        )
+    listed: list[tuple[UsageWindow, datetime]] = []
+    for window in windows.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id"):
+        listed.append((window, listed[-1][0].start if listed else window.end))
     return listed
+
+
+def list_cycles(account: Account) -> list[dict[str, int]]:
+    """The `billingCycles` entries."""
+    return [
+        {
+            "periodStartUnix": _unix(window.start),
+            "periodEndUnix": _unix(end) - 1,
+            "appUsage": window.app_used,
+            "apiUsage": window.api_used,
+        }
+        for window, end in listed_windows(account)
+    ]
 
 
 def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow | None:

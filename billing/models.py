@@ -153,7 +153,8 @@ class Hold(models.Model):
     channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
     request_id = models.CharField(max_length=128, db_index=True)
     bucket = models.CharField(max_length=8, choices=Bucket.choices)
-    window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+")
+    # The index over window and time serves it.
+    window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+", db_index=False)
     month = models.DateField()
     state = models.CharField(max_length=6, choices=State.choices, default=State.HELD)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -164,10 +165,45 @@ class Hold(models.Model):
             # The sweeper looks for old holds among millions of settled ones.
             models.Index(fields=["created_at"], condition=Q(state="held"), name="hold_open"),
             models.Index(fields=["account", "-created_at"], name="hold_of_account"),
+            models.Index(fields=["window", "created_at"], name="hold_of_window"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_state_display()} for {self.request_id}"
+
+
+class DailyUsage(models.Model):
+    """Credits spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
+
+    A copy of what the holds say, so that nobody counts a million of them for a page: see `billing.daily_usage`.
+    """
+
+    window = models.ForeignKey(UsageWindow, on_delete=models.CASCADE, related_name="daily_usage")
+    day = models.DateField()
+    channel = models.CharField(max_length=3)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
+    bucket = models.CharField(max_length=8, choices=Bucket.choices)
+    credits = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "daily usage"
+        ordering = ["day"]
+
+    def __str__(self) -> str:
+        return f"{self.credits} on {self.day}"
+
+
+class CountedDays(models.Model):
+    """How far a window's `DailyUsage` goes: every day before `until` is counted. Moves only forward, in one statement."""
+
+    window = models.OneToOneField(UsageWindow, on_delete=models.CASCADE, primary_key=True, related_name="counted")
+    until = models.DateField()
+
+    class Meta:
+        verbose_name_plural = "counted days"
+
+    def __str__(self) -> str:
+        return f"until {self.until}"
 
 
 class LedgerEntry(models.Model):
@@ -249,7 +285,11 @@ class RequestRecord(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-created_at"], name="request_of_account")]
+        indexes = [
+            models.Index(fields=["account", "-created_at"], name="request_of_account"),
+            # Whoever looks for what went wrong looks for few among many.
+            models.Index(fields=["account", "-created_at"], condition=Q(status__gte=400), name="request_refused"),
+        ]
 
     def __str__(self) -> str:
         return self.request_id

@@ -8,18 +8,20 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
-from billing import catalogue, chart, ledger, membership, purchases, stripe_client, stripe_customers, subscriptions
+from billing import catalogue, ledger, membership, purchases, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, CreditPack, PackPurchase, Plan, StripePrice, Subscription
 from billing.stripe_client import Json
-from config.errors import ApiError, error_response
+from config.errors import ApiError, error_response, from_status
 
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[[HttpRequest], HttpResponseBase]
 PURCHASES_SHOWN = 12
 
 
@@ -27,7 +29,7 @@ def page(view: View) -> View:
     """A page that is never cached, and on which an ApiError is a page as well."""
 
     @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponse:
+    def wrapped(request: HttpRequest) -> HttpResponseBase:
         try:
             return view(request)
         except ApiError as error:
@@ -60,7 +62,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
     account = ledger.get_account(request.user)
     price = _get_price(request)
     if price.plan is not None and subscriptions.find_live(account) is not None:
-        raise ApiError(409, "already_subscribed", "You have a subscription already. Change its plan on the billing page.")
+        text = gettext("You have a subscription already. Change its plan on the billing page.")
+        raise ApiError(409, "already_subscribed", text)
     session = stripe_client.get_client().create_checkout(_checkout_params(request, account, price))
     return redirect(session["url"])
 
@@ -70,17 +73,17 @@ def checkout(request: HttpRequest) -> HttpResponse:
 @page
 def checkout_done(request: HttpRequest) -> HttpResponse:
     """Where Stripe sends the customer after paying: fulfils at once, if the webhook has not done so yet."""
-    account = ledger.get_account(_user(request))
+    account = ledger.get_account(signed_in(request))
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
-        raise ApiError(404, "not_found", "Not found.")
+        raise from_status(404)
     try:
         purchases.match(account, request.GET.get("session_id", ""))
     except ApiError as error:
         if error.status < 500:
-            raise ApiError(404, "not_found", "Not found.") from error
-        messages.info(request, "Your payment is being confirmed. It will show here in a minute.")
+            raise from_status(404) from error
+        messages.info(request, gettext("Your payment is being confirmed. It will show here in a minute."))
         return redirect("billing")
-    messages.success(request, "Thank you. Your payment is shown below as soon as your bank has confirmed it.")
+    messages.success(request, gettext("Thank you. Your payment is shown below as soon as your bank has confirmed it."))
     return redirect("billing")
 
 
@@ -92,7 +95,7 @@ def portal(request: HttpRequest) -> HttpResponse:
     client = stripe_client.get_client()
     configuration = client.find_portal(catalogue.PORTAL_NAME)
     session = client.create_portal_session(
-        customer=stripe_customers.get_or_create(ledger.get_account(_user(request))),
+        customer=stripe_customers.get_or_create(ledger.get_account(signed_in(request))),
         return_url=request.build_absolute_uri(reverse("billing")),
         configuration=configuration["id"] if configuration else None,
     )
@@ -103,24 +106,23 @@ def portal(request: HttpRequest) -> HttpResponse:
 @login_required
 @page
 def billing(request: HttpRequest) -> HttpResponse:
-    """Plan, renewal, usage, balances, invoices, past cycles."""
-    account = ledger.get_account(_user(request))
+    """Plan, renewal, balances, invoices, packs. Usage is on the dashboard."""
+    account = ledger.get_account(signed_in(request))
     window = membership.current_window(account)
     context = {
         "account": account,
         "subscription": subscriptions.find_live(account),
         "window": window,
         "cycle": membership.describe_cycle(account, window),
-        "chart": chart.draw(window),
         "purchases": PackPurchase.objects.filter(account=account).select_related("price__pack")[:PURCHASES_SHOWN],
-        "cycles": [_dated(cycle) for cycle in membership.list_cycles(account)],
         "invoices": _invoices(account),
         "is_enabled": stripe_client.is_enabled(),
     }
     return render(request, "billing/billing.html", context)
 
 
-def _user(request: HttpRequest) -> User:
+def signed_in(request: HttpRequest) -> User:
+    """Who is signed in, on a page that only they can see."""
     assert isinstance(request.user, User)  # noqa: S101  (login_required has seen to it)
     return request.user
 
@@ -132,7 +134,7 @@ def _get_price(request: HttpRequest) -> StripePrice:
         number = request.POST.get(field, "")
         if number.isdecimal() and len(number) < 10 and (found := on_sale.filter(**{field: int(number)}).first()):
             return found
-    raise ApiError(404, "not_on_sale", "This is not on sale at the moment.")
+    raise ApiError(404, "not_on_sale", gettext("This is not on sale at the moment."))
 
 
 def _checkout_params(request: HttpRequest, account: Account, price: StripePrice) -> dict[str, Any]:
@@ -161,8 +163,3 @@ def _invoices(account: Account) -> list[Json] | None:
     except ApiError:
         return None
     return [one | {"date": subscriptions.moment(one["created"])} for one in found if one["status"] != "draft"]
-
-
-def _dated(cycle: dict[str, int]) -> dict[str, Any]:
-    start, end = subscriptions.moment(cycle["periodStartUnix"]), subscriptions.moment(cycle["periodEndUnix"])
-    return cycle | {"start": start, "end": end}

@@ -35,7 +35,7 @@ class BillingCycleSerializer(serializers.Serializer[object]):
 class MembershipUsageSerializer(serializers.Serializer[object]):
     """Plan, credits and usage."""
 
-    membership = serializers.CharField(help_text="Label of the plan.")
+    membership = serializers.CharField(help_text="Label of the plan, such as `Premium-20000`.")
     credits = serializers.IntegerField(help_text="Credits that the plan includes per window.")
     prepaidCredits = serializers.IntegerField(help_text="Prepaid balance; no renewal resets it.")
     app_usage = serializers.IntegerField(help_text="Included credits used by the web app in the month or window asked for.")
@@ -46,10 +46,10 @@ class MembershipUsageSerializer(serializers.Serializer[object]):
 class ListedCycleSerializer(serializers.Serializer[object]):
     """One entry of the list of billing windows."""
 
-    periodStartUnix = serializers.IntegerField()
-    periodEndUnix = serializers.IntegerField()
-    appUsage = serializers.IntegerField()
-    apiUsage = serializers.IntegerField()
+    periodStartUnix = serializers.IntegerField(help_text="First second of the window.")
+    periodEndUnix = serializers.IntegerField(help_text="Last second: the next window's first minus 1.")
+    appUsage = serializers.IntegerField(help_text="Included credits used by the web app.")
+    apiUsage = serializers.IntegerField(help_text="Included credits used by API keys.")
 
 
 class CycleListSerializer(serializers.Serializer[object]):
@@ -92,9 +92,34 @@ PARAMETERS = [
         FLAG,
         description="Answer with the list of billing windows alone; all other parameters are ignored.",
     ),
-    response_header("X-Request-Id", "Unique per request, also in our logs.", [200, 400, 401, 403, 500]),
+    response_header("X-Request-Id", "Unique per request, also in our logs.", [200, 400, 401, 403, 405, 500]),
+    response_header("WWW-Authenticate", "The credentials that are accepted.", [401]),
 ]
-PROBLEM = ("month", "out_of_range", "'month' must be between 1 and 12, got: 13")
+PROBLEMS = [
+    ("month", "out_of_range", "'month' must be between 1 and 12, got: 13"),
+    ("year", "invalid_integer", "'year' must be an integer, got: 'abc'"),
+    (
+        "periodStartUnix",
+        "conflicting_parameters",
+        "Cannot use 'periodStartUnix' together with 'year' or 'month'. Choose one or the other.",
+    ),
+    (
+        "periodStartUnix",
+        "unknown_billing_cycle",
+        "No billing cycle starts at 'periodStartUnix' 1. Use 'listBillingCycles=1' to see those there are.",
+    ),
+]
+BAD_REQUESTS = [*(validation_error([problem]) for problem in PROBLEMS), validation_error(PROBLEMS[:2])]
+
+
+DESCRIPTION = """
+The figures that `/rmbg` enforces, from the same rows of the same database.
+
+`app_usage` and `api_usage` are included credits used in the UTC calendar month asked for, or in the billing window that
+`periodStartUnix` names. Included credits are spent first, then prepaid ones; prepaid credits spent are in neither figure.
+
+Only an API key is accepted. Asking costs nothing.
+"""
 
 
 def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +130,7 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
     return extend_schema(
         operation_id="membershipUsage",
         summary="Plan, credits and usage",
-        description="The figures that `/rmbg` enforces. Included credits are spent first, then prepaid ones.",
+        description=DESCRIPTION,
         tags=["Usage"],
         parameters=PARAMETERS,
         responses={
@@ -114,7 +139,7 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
                 "The figures.",
                 examples=[OpenApiExample("expanded", EXAMPLE), OpenApiExample("listBillingCycles", LIST_EXAMPLE)],
             ),
-            400: errors("A parameter is wrong.", validation_error([PROBLEM])),
+            400: errors("A parameter is wrong. All problems are told at once.", *BAD_REQUESTS),
             401: errors("The key is missing, unknown, revoked or expired.", invalid_key()),
             403: errors("The owner's e-mail address is not verified.", email_not_verified()),
             405: errors("Only GET is possible here.", from_status(405)),

@@ -11,6 +11,7 @@ from typing import Any
 
 import stripe
 from django.conf import settings
+from django.utils.translation import gettext
 
 from config.errors import ApiError
 
@@ -44,7 +45,7 @@ def _make_client(key: str, base: str) -> "StripeClient":
 def get_client() -> "StripeClient":
     """The client of this deployment's settings. Raises ApiError 503 where payment is switched off."""
     if not is_enabled():
-        raise ApiError(503, "payment_switched_off", "Payment is switched off on this server.")
+        raise ApiError(503, "payment_switched_off", gettext("Payment is switched off on this server."))
     return _make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
 
 
@@ -203,11 +204,13 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except stripe.CardError as error:
-        raise ApiError(400, "card_declined", error.user_message or "The card was declined.") from error
+        raise ApiError(400, "card_declined", error.user_message or gettext("The card was declined.")) from error
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
-            raise ApiError(400, UNKNOWN_OBJECT, "The payment provider does not know this object.") from error
-        raise ApiError(400, "payment_request_invalid", "The payment provider refused the request.") from error
+            raise ApiError(400, UNKNOWN_OBJECT, gettext("The payment provider does not know this object.")) from error
+        raise ApiError(400, "payment_request_invalid", gettext("The payment provider refused the request.")) from error
     except stripe.StripeError as error:
-        message = "The payment provider cannot be reached at the moment. Nothing was charged; try again in a minute."
+        message = gettext(
+            "The payment provider cannot be reached at the moment. Nothing was charged; try again in a minute."
+        )
         raise ApiError(502, "payment_provider_unavailable", message) from error

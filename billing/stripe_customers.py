@@ -4,7 +4,7 @@ from typing import Any
 
 from billing import ledger, stripe_client
 from billing.models import Account, StripeCustomer
-from config.errors import ApiError
+from config.errors import from_status
 
 
 def get_or_create(account: Account) -> str:
@@ -34,4 +34,4 @@ def lock(account: Account) -> Account:
 def require_owner(account: Account, remote: dict[str, Any]) -> None:
     """Raise ApiError 404 unless an object of Stripe's is the account's own."""
     if not StripeCustomer.objects.filter(account=account, stripe_id=remote["customer"]).exists():
-        raise ApiError(404, "not_found", "Not found.")
+        raise from_status(404)

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import User
 from billing import ledger, stripe_client, stripe_customers
@@ -47,7 +48,9 @@ def object_to_deletion(user: User) -> str | None:
     account = Account.objects.filter(user=user).first()
     if account is None or (running := find_live(account)) is None or running.cancel_at_period_end:
         return None
-    return "Your subscription is still running. Cancel it on the billing page first; then you can delete your account."
+    return gettext(
+        "Your subscription is still running. Cancel it on the billing page first; then you can delete your account."
+    )
 
 
 def describe(remote: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from celery import Task, shared_task
+from django.db import transaction
 from django.utils import timezone
 
-from billing import idempotency, ledger, stripe_events
+from accounts.models import User
+from billing import idempotency, ledger, request_log, stripe_events
 from billing.models import AnonymousUsage
 
 logger = logging.getLogger(__name__)
@@ -23,9 +26,21 @@ def sweep() -> None:
     """Void holds that a killed process left behind, and forget what no retry or limit can refer to any more."""
     voided = ledger.void_stale()
     idempotency.forget_old()
+    request_log.forget_old()
     AnonymousUsage.objects.filter(day__lt=timezone.now().date() - timedelta(days=ANONYMOUS_DAYS)).delete()
     if voided:
         logger.warning("voided stale holds", extra={"count": voided})
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def forget_requests(user_pk: int) -> None:
+    """Remove the request records of a customer who has left."""
+    request_log.forget_customer(user_pk)
+
+
+def forget_requests_on_commit(user: User) -> None:
+    """The same once the customer's account is deleted."""
+    transaction.on_commit(partial(forget_requests.delay, user.pk), robust=True)
 
 
 @shared_task(bind=True, max_retries=EVENT_RETRIES)  # type: ignore[untyped-decorator]

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from billing import pages
+from billing import dashboard, pages
+from billing.balance import balance
 from billing.views import MembershipUsageView
 from billing.webhook import webhook
 
@@ -10,7 +11,11 @@ urlpatterns = [
     path("api/membership-usage", MembershipUsageView.as_view(), name="membership-usage"),
     path("api/stripe/webhook", webhook, name="stripe-webhook"),
     path("pricing", pages.pricing, name="pricing"),
+    path("dashboard", dashboard.dashboard, name="dashboard"),
+    path("dashboard/usage.csv", dashboard.usage_csv, name="usage-csv"),
+    path("dashboard/requests.csv", dashboard.requests_csv, name="requests-csv"),
     path("billing", pages.billing, name="billing"),
+    path("billing/balance", balance, name="balance"),
     path("billing/checkout", pages.checkout, name="checkout"),
     path("billing/checkout/done", pages.checkout_done, name="checkout-done"),
     path("billing/portal", pages.portal, name="portal"),

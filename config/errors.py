@@ -8,13 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from config import access_log
+from config import access_log, request_id
 
 
 class ApiError(Exception):
@@ -70,6 +75,40 @@ _BY_STATUS = {
     500: ("internal_error", "Something went wrong on our side. You were not charged."),
 }
 
+# What pages say of the same, by code: a headline, and a way on. A page of an error that is not here shows its message.
+_ON_PAGES: dict[str, tuple[Promise, Promise]] = {
+    "bad_request": (
+        gettext_lazy("We could not read this request"),
+        gettext_lazy("The address or the form is not as it should be. Go back, reload the page and try again."),
+    ),
+    "forbidden": (
+        gettext_lazy("This page is not for you"),
+        gettext_lazy("You are logged in with an account that may not see it. Log in with another one, or go on from here."),
+    ),
+    "csrf_failed": (
+        gettext_lazy("This form has expired"),
+        gettext_lazy(
+            "Your session ended, or the form came from another site. Nothing was changed: reload it and try again."
+        ),
+    ),
+    "not_found": (
+        gettext_lazy("There is nothing here"),
+        gettext_lazy("The address may be mistyped, or the page has moved. These places are there for sure:"),
+    ),
+    "method_not_allowed": (
+        gettext_lazy("This address cannot be opened like this"),
+        gettext_lazy("It is a place that a form is sent to. Go to the page that the form is on and try again."),
+    ),
+    "too_many_attempts": (
+        gettext_lazy("Too many attempts"),
+        gettext_lazy("To protect accounts, a few tries in a row are allowed. Wait a few minutes and try again."),
+    ),
+    "internal_error": (
+        gettext_lazy("Something went wrong on our side"),
+        gettext_lazy("It was not you, and you were not charged. We have a record of it. Try again in a moment."),
+    ),
+}
+
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
     """The error for a bare HTTP status."""
@@ -112,7 +151,23 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     access_log.note(request, error_code=error.code)
     if is_api(request):
         return JsonResponse(error.body(), status=error.status, headers=error.headers)
-    return render(request, "error.html", {"error": error}, status=error.status)
+    return error_page(request, error)
+
+
+def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """The page of an error, in the reader's language."""
+    title, advice = _ON_PAGES.get(error.code, (gettext(error.message), ""))
+    context = {
+        "error": error,
+        "title": title,
+        "help": advice,
+        "request_id": request_id.current.get(),
+        "contact": settings.OPERATOR_EMAIL,
+    }
+    response = render(request, "error.html", context, status=error.status)
+    for name, value in error.headers.items():
+        response.headers[name] = value
+    return response
 
 
 class ApiErrorMiddleware:
@@ -152,8 +207,14 @@ def too_many_attempts(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. Django has logged the traceback by now."""
-    return error_response(request, from_status(500))
+    """Django's handler500. Django has logged the traceback by now.
+
+    It asks nothing of the database, which may be what is missing: the page is that of a visitor whom nobody knows.
+    """
+    request.user = AnonymousUser()
+    language = getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
+    with translation.override(language):
+        return error_response(request, from_status(500))
 
 
 def csrf_failed() -> ApiError:

@@ -25,8 +25,21 @@ loglevel = "warning"
 
 
 def post_worker_init(worker: Any) -> None:
-    """Load the model in the worker, after the fork: onnxruntime's threads do not survive one. Meanwhile /healthz answers."""
+    """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
+    _request_log().start()
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """A worker that stops writes what it still has to write."""
+    _request_log().stop()
+
+
+def _request_log() -> Any:
+    # Models can be imported only once the application has set Django up.
+    from billing.request_log import log
+
+    return log
 
 
 def _warm_up() -> None:

@@ -17,9 +17,14 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 once every registered part is ready and the database answers, else 503 with what is missing."""
-    parts = {"database": _database_answers()} | readiness.states()
-    ready = all(parts.values())
-    return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+    found = parts()
+    ready = all(found.values())
+    return JsonResponse({"status": "ready" if ready else "not ready", "parts": found}, status=200 if ready else 503)
+
+
+def parts() -> dict[str, bool]:
+    """What a process depends on, and whether each is ready."""
+    return {"database": _database_answers()} | readiness.states()
 
 
 def _database_answers() -> bool:

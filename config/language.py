@@ -31,7 +31,9 @@ class LanguageMiddleware:
         if is_api(request):
             with translation.override(ENGLISH):
                 return self.get_response(request)
-        with translation.override(find_language(request)):
+        # As Django's own middleware does; the page for a failure reads it when nothing else may be asked any more.
+        request.LANGUAGE_CODE = find_language(request)
+        with translation.override(request.LANGUAGE_CODE):
             response = self.get_response(request)
             response.headers.setdefault("Content-Language", translation.get_language() or ENGLISH)
         patch_vary_headers(response, ("Accept-Language",))

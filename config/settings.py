@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.sitemaps",
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
@@ -154,7 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "keys"
+LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "account_login"
 # How many reverse proxies of ours stand in front. Only that many entries of X-Forwarded-For, counted from the right,
 # are believed; 0 means the peer's own address is the caller's.
@@ -212,6 +213,11 @@ IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
+# --- Request records -----------------------------------------------------------------------------
+
+# Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
+REQUEST_LOG_DAYS = at_least("REQUEST_LOG_DAYS", default=90, minimum=1)
+
 # --- The API --------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
@@ -227,6 +233,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Background removal API",
     "VERSION": "1.0.0",
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
+    "TAGS": [
+        {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Usage", "description": "What was used and what is left."},
+        {"name": "Accounts", "description": "For pages of this site."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -250,6 +261,7 @@ CORS_EXPOSE_HEADERS = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("ar", "العربية")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "config.formats"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -267,6 +279,11 @@ STORAGES = {
 # Off production the files are served where they lie, so that a fresh clone runs without collecting them.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
+
+# Who runs this deployment, as /privacy and /terms tell. While it is unset these pages say so.
+OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
+OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
+OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 
 # --- Transport security ---------------------------------------------------------------------------
 

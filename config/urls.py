@@ -2,18 +2,26 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
+from config import pages
+from config.documentation import docs_page
 from config.health import healthz, readyz
 from config.language import set_language, texts
 from config.reference import OpenApiView, ReferenceView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("healthz", healthz),
     path("readyz", readyz),
     path("language", set_language, name="set-language"),
     path("language/<str:language>.js", texts, name="texts"),
+    path("docs", docs_page, name="docs"),
+    path("docs/<slug:slug>", docs_page, name="docs-page"),
+    path("privacy", pages.privacy, name="privacy"),
+    path("terms", pages.terms, name="terms"),
+    path("cookies", pages.cookies, name="cookies"),
+    path("robots.txt", pages.robots, name="robots"),
+    path("sitemap.xml", pages.sitemap, name="sitemap"),
+    path("favicon.ico", pages.favicon),
     path("", include("accounts.urls")),
     path("", include("billing.urls")),
     path("", include("imaging.urls")),

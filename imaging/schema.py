@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from accounts.authentication import email_not_verified, invalid_key, two_credentials
 from billing.anonymous import daily_limit_reached
+from billing.idempotency import invalid_key as invalid_retry_key
 from billing.idempotency import key_reused, still_running
 from billing.ledger import key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, validation_error
@@ -17,6 +18,7 @@ from imaging.core.checks import MAX_SIDE
 from imaging.core.encode import MEDIA_TYPES
 from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.gate import server_busy
+from imaging.upload import malformed_form
 
 ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]
@@ -106,6 +108,11 @@ BAD_REQUESTS = [
     *[_invalid(*problem) for problem in PROBLEMS],
     _invalid("w", "out_of_range", "'w' must be at least 1, got: -5"),
     _invalid("w", "out_of_range", "'w' must be at most 10000, got: 15000"),
+    _invalid(
+        "w",
+        "out_of_range",
+        "'w' of 9000 would make the delivered image's height 27000px, which exceeds the maximum allowed height of 10000px.",
+    ),
     _invalid("angle", "invalid_number", "'angle' must be a number, got: 'ninety'"),
     _invalid("format", "invalid_format", "Invalid format 'gif'. Allowed formats: PNG, JPEG, WEBP, BMP"),
     _invalid(
@@ -113,9 +120,31 @@ BAD_REQUESTS = [
     ),
     _invalid("mask", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
     _invalid("mask", "mask_with_bg_color", "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."),
-    two_credentials(),
     validation_error(PROBLEMS),
+    two_credentials(),
+    malformed_form("Unexpected end of multipart stream."),
+    invalid_retry_key(),
 ]
+# What a call can be answered besides a picture, per status: what the status means, and each error of it. The documentation's
+# table of errors is made of this too.
+ERRORS: dict[int, tuple[str, list[ApiError]]] = {
+    400: ("Something about the request is wrong. All field problems are told at once.", BAD_REQUESTS),
+    401: ("The key or token is unknown, revoked or expired.", [invalid_key()]),
+    403: ("The owner's e-mail address is not verified.", [email_not_verified()]),
+    405: ("Only POST is possible here.", [from_status(405)]),
+    409: (
+        "The `Idempotency-Key` stands for another request, or its first try is still running.",
+        [key_reused(), still_running()],
+    ),
+    413: ("The form is far too large.", [from_status(413)]),
+    415: ("The body is not a form.", [from_status(415)]),
+    429: (
+        "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
+        [too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600), key_limit_reached(3600)],
+    ),
+    500: ("Our fault.", [from_status(500)]),
+    503: ("Every processing slot and queue place is taken.", [server_busy()]),
+}
 
 HEADERS = [
     OpenApiParameter(
@@ -141,24 +170,7 @@ HEADERS = [
 _picture = OpenApiResponse(OpenApiTypes.BINARY, "The picture itself, whatever options are sent.")
 RESPONSES: dict[Any, Any] = {
     **{(200, media_type): _picture for media_type in MEDIA_TYPES.values()},
-    400: errors("Something about the request is wrong. All field problems are told at once.", *BAD_REQUESTS),
-    401: errors("The key or token is unknown, revoked or expired.", invalid_key()),
-    403: errors("The owner's e-mail address is not verified.", email_not_verified()),
-    405: errors("Only POST is possible here.", from_status(405)),
-    409: errors(
-        "The `Idempotency-Key` stands for another request, or its first try is still running.", key_reused(), still_running()
-    ),
-    413: errors("The form is far too large.", from_status(413)),
-    415: errors("The body is not a form.", from_status(415)),
-    429: errors(
-        "A limit is reached; `code` tells which.",
-        too_many_requests(30),
-        daily_limit_reached(3600),
-        monthly_limit_reached(3600),
-        key_limit_reached(3600),
-    ),
-    500: errors("Our fault.", from_status(500)),
-    503: errors("Every processing slot and queue place is taken.", server_busy()),
+    **{status: errors(meaning, *examples) for status, (meaning, examples) in ERRORS.items()},
 }
 
 DESCRIPTION = """
@@ -169,7 +181,9 @@ describe the image that is delivered, rotated or not. An input's own transparenc
 other metadata are dropped. Unknown fields are ignored.
 
 A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
-a daily allowance.
+a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.
+
+Several problems of one request come in one answer, with `code` `validation_error` and one entry of `details` each.
 """
 
 

@@ -77,11 +77,16 @@ def _read(request: HttpRequest, form: Form) -> None:
         try:
             _read_multipart(request, parameters.get("boundary", ""), form)
         except (MultipartError, UnreadablePostError) as error:
-            raise ApiError(400, "malformed_form", f"The form data could not be read: {error}") from error
+            raise malformed_form(str(error)) from error
     elif media_type in ("", "application/x-www-form-urlencoded"):
         form.fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.POST.items() if isinstance(value, str)}
     else:
         raise from_status(415)
+
+
+def malformed_form(reason: str) -> ApiError:
+    """The answer to a body that ends early or is not the form that its header says."""
+    return ApiError(400, "malformed_form", f"The form data could not be read: {reason}")
 
 
 def _read_multipart(request: HttpRequest, boundary: str, form: Form) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,8 +20,9 @@ from billing.admission import Customer
 from billing.idempotency import Retry, check_key
 from config import rate_limits
 from config.api import ApiView, get_request_id
-from imaging import cutouts
+from imaging import cutouts, request_facts
 from imaging.core.pipeline import Cutout
+from imaging.cutouts import Delivery
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 
@@ -34,6 +36,18 @@ class RemoveBackgroundView(ApiView):
     authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]
     permission_classes = [AllowAny]
     customer: Customer | None = None
+    delivery: Delivery | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Note every answered call, a crash included, for the customer's dashboard."""
+        started = time.perf_counter()
+        response = None
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+            return response
+        finally:
+            if request.method == "POST":
+                request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - started)
 
     @rmbg_schema
     def post(self, request: Request) -> HttpResponse:
@@ -46,7 +60,7 @@ class RemoveBackgroundView(ApiView):
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.
             with admission.charged(customer, get_request_id(request), retry) as credits:
-                delivery = cutouts.run(job)
+                self.delivery = delivery = cutouts.run(job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
                 return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
 

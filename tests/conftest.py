@@ -14,8 +14,9 @@ from django.core.cache import cache
 from PIL import Image, ImageDraw
 
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import ledger, request_log
 from billing.models import Plan
+from billing.request_log import RequestLog
 from config import rate_limits
 from imaging import runtime
 from tests.server import ProductServer
@@ -60,6 +61,12 @@ def _fresh_limits() -> Iterator[None]:
     cache.clear()
     yield
     rate_limits.reset()
+
+
+@pytest.fixture(autouse=True)
+def _fresh_request_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor its request records. No thread writes them here: a test that wants them written calls `flush`."""
+    monkeypatch.setattr(request_log, "log", RequestLog())
 
 
 @pytest.fixture(autouse=True)

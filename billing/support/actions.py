@@ -165,8 +165,7 @@ def _revoke_one(act: Act) -> str:
 
 
 def _tell_of_revoked_keys(user: User, key: str) -> None:
-    with translation.override(user.language):
-        mails.send("billing/email/keys_revoked", user.email, {"key": key})
+    mails.send("billing/email/keys_revoked", user.email, {"key": key}, language=user.language)
 
 
 # --- The whole account ----------------------------------------------------------------------------

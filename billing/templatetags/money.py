@@ -1,8 +1,12 @@
-"""Amounts of money and of credits on pages."""
+"""What pages show of amounts and of what is for sale. Digits and separators are the same in every language."""
 
 from django import template
+from django.utils.translation import gettext, gettext_noop, pgettext
 
 register = template.Library()
+
+# What a new deployment sells. Names of staff's own making are shown as they are.
+LABELS = [gettext_noop("Free"), gettext_noop("100 credits"), gettext_noop("500 credits"), gettext_noop("2,000 credits")]
 
 
 @register.filter
@@ -16,3 +20,22 @@ def dollars(cents: int) -> str:
 def grouped(number: int) -> str:
     """A whole number with its thousands apart."""
     return f"{number:,}"
+
+
+@register.filter
+def localised(label: str) -> str:
+    """A plan's or pack's label in the page's language, where it is one of ours."""
+    return gettext(label) if label in LABELS else label
+
+
+@register.filter
+def invoice_status(status: str) -> str:
+    """Stripe's word for the state of an invoice, in the page's language."""
+    names = {
+        "draft": pgettext("invoice", "Draft"),
+        "open": pgettext("invoice", "Open"),
+        "paid": pgettext("invoice", "Paid"),
+        "uncollectible": pgettext("invoice", "Uncollectible"),
+        "void": pgettext("invoice", "Void"),
+    }
+    return names.get(status, status)

@@ -11,9 +11,9 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     const label = button.textContent;
     try {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
+      button.textContent = gettext("Copied");
     } catch {
-      button.textContent = "Select and copy";
+      button.textContent = gettext("Select and copy");
     }
     setTimeout(() => { button.textContent = label; }, 2000);
   });

@@ -59,3 +59,13 @@ def test_a_void_warns_nobody(five_credits, mailoutbox):
     for _ in range(4):
         ledger.void(ledger.hold(five_credits, channel="api", key=None, request_id="test-request"))
     assert mailoutbox == []
+
+
+def test_it_is_in_the_customers_language(five_credits, mailoutbox):
+    """Requests come under the API's addresses, which are in English."""
+    User.objects.update(language="ar")
+    five_credits.user.refresh_from_db()
+    spend(five_credits, api=4)
+    assert [mail.subject for mail in mailoutbox] == ["استُخدم 80% من أرصدتك المشمولة", "نفدت أرصدتك المشمولة"]
+    assert "4 من أصل 5 أرصدة مشمولة في باقتك (المجانية)" in mailoutbox[0].body
+    assert '<html lang="ar" dir="rtl">' in mailoutbox[0].alternatives[0][0]

@@ -46,7 +46,7 @@ def mailed_link(server: ProductServer, address: str) -> str:
 
 
 def sign_up(page: Page, server: ProductServer, address: str) -> None:
-    """From the front page to the keys page, by the link in the mail."""
+    """From the front page to the dashboard, by the link in the mail, and on to the keys."""
     page.goto("/api/docs")
     page.get_by_role("link", name="Sign up").click()
     page.get_by_label("Email").fill(address)
@@ -55,7 +55,8 @@ def sign_up(page: Page, server: ProductServer, address: str) -> None:
     expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     page.goto(mailed_link(server, address))
     page.get_by_role("button", name="Yes, confirm").click()
-    expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    page.goto("/profile/keys")
 
 
 def make_key(page: Page) -> str:

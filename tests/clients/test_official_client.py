@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import skip_or_fail
+from tests.clients.npm import require_official_client
 
 HERE = Path(__file__).parent
 PHOTO = HERE.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"
@@ -22,13 +21,7 @@ pytestmark = [pytest.mark.node, pytest.mark.xdist_group("server")]
 @pytest.fixture(scope="module")
 def outcomes(server, server_key) -> dict[str, dict]:
     """What the client made of each case."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        skip_or_fail("there is no Node")
-    if not (HERE / "node_modules/@remove-background-ai/rembg.js").exists():
-        install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(install, cwd=HERE, capture_output=True, text=True, timeout=300)
-        if done.returncode:
-            skip_or_fail(f"npm could not install the official client: {done.stderr[-500:]}")
+    require_official_client()
     command = ["node", "official_client.mjs", server.url, server_key, str(PHOTO)]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
 
+from accounts import user_tokens
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
@@ -38,6 +39,16 @@ def open_account(*, included: int, prepaid: int = 0, per_minute: int = MANY, at_
     if prepaid:
         ledger.grant_prepaid(account, prepaid, reference=name)
     return {"key": ApiKey.objects.issue(user, name="test")[1].text, "email": user.email, "uid": user.public_id}
+
+
+def forget_verification(email: str) -> None:
+    """The customer has changed the address and not yet followed the mail's link."""
+    User.objects.filter(email=email).update(email_verified_at=None)
+
+
+def mint_user_token(email: str) -> str:
+    """A token for a session of the web app."""
+    return user_tokens.mint(User.objects.get(email=email))
 
 
 def start_cycle(email: str) -> dict[str, int]:

@@ -1,0 +1,179 @@
+"""One `RequestRecord` for each answered call of `/rmbg`, written behind the customers' backs.
+
+A call only appends to a list in memory; a thread of the web process writes what has gathered, once a second or as soon as
+a batch is full, so that nobody waits for it. What could not be written is tried again later; beyond CAPACITY the oldest
+records go. They are not money: a process that is killed outright loses its last second of them, and the ledger nothing.
+"""
+
+import atexit
+import logging
+import os
+import threading
+from collections import deque
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from billing.models import RequestRecord
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 10_000
+BATCH = 200
+INTERVAL_SECONDS = 1.0
+# How long a process that stops waits for its last records to be written.
+STOP_SECONDS = 10.0
+# Rows that are removed in one statement, and statements of one sweep: nobody waits long for their locks.
+PURGE_BATCH = 5_000
+PURGE_ROUNDS = 20
+
+
+class RequestLog:
+    """Records on their way to the database. Any thread may add, one at a time writes."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start empty and without a thread: also in a forked child, since the parent writes what it had gathered."""
+        self._records: deque[RequestRecord] = deque()
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._overflowing = False
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, **facts: Any) -> None:
+        """Take a record's fields. Never raises: a call is answered whatever becomes of its record."""
+        try:
+            self._append(RequestRecord(**facts))
+        except Exception:
+            logger.exception("a request record was lost")
+
+    def _append(self, record: RequestRecord) -> None:
+        with self._guard:
+            if len(self._records) >= self.capacity:
+                self._records.popleft()
+                self._note_overflow()
+            self._records.append(record)
+            is_batch = len(self._records) >= BATCH
+        if is_batch:
+            self._wake.set()
+
+    def _note_overflow(self) -> None:
+        """Said once until records can be written again."""
+        if not self._overflowing:
+            self._overflowing = True
+            logger.error("request records are being dropped: they cannot be written", extra={"capacity": self.capacity})
+
+    def flush(self) -> bool:
+        """Write all that has gathered. False if the database could not take it; then it is kept for the next time."""
+        with self._writing:
+            while batch := self._take():
+                try:
+                    self._write(batch)
+                except (OperationalError, InterfaceError) as error:
+                    self._put_back(batch)
+                    logger.warning("request records not written yet", extra={"count": len(batch), "reason": str(error)})
+                    return False
+        self._overflowing = False
+        return True
+
+    def _take(self) -> list[RequestRecord]:
+        with self._guard:
+            return [self._records.popleft() for _ in range(min(BATCH, len(self._records)))]
+
+    def _put_back(self, batch: list[RequestRecord]) -> None:
+        """To the front what has no number from the database yet, as far as newer ones have left room."""
+        unwritten = [record for record in batch if record.pk is None]
+        with self._guard:
+            room = self.capacity - len(self._records)
+            self._records.extendleft(reversed(unwritten[max(0, len(unwritten) - room) :]))
+
+    def _write(self, batch: list[RequestRecord]) -> None:
+        try:
+            RequestRecord.objects.bulk_create(batch)
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            # One record that cannot be stored must not hold up the others.
+            self._write_singly(batch)
+
+    def _write_singly(self, batch: list[RequestRecord]) -> None:
+        for record in batch:
+            try:
+                RequestRecord.objects.bulk_create([record])
+            except (OperationalError, InterfaceError):
+                raise
+            except DatabaseError:
+                logger.exception("a request record was refused", extra={"request": record.request_id})
+
+    def start(self) -> None:
+        """Write from now on, in a thread of this process. Starting twice is once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and end the thread. Called when the process stops; twice is once."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            self._wake.set()
+            thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(INTERVAL_SECONDS)
+            self._wake.clear()
+            if not self._flush_in_thread():
+                # However much has gathered, the database is given a moment.
+                self._stopping.wait(INTERVAL_SECONDS)
+        self._flush_in_thread()
+        close_old_connections()
+
+    def _flush_in_thread(self) -> bool:
+        """The thread goes on whatever happens."""
+        try:
+            # No request begins or ends here, which is when Django looks after its connections.
+            close_old_connections()
+            return self.flush()
+        except Exception:
+            logger.exception("request records could not be written")
+            return False
+
+
+log = RequestLog()
+os.register_at_fork(after_in_child=log._forget)
+atexit.register(log.stop)
+
+
+def forget_old() -> int:
+    """Remove records older than REQUEST_LOG_DAYS, as many as one sweep may. Returns how many."""
+    limit = timezone.now() - timedelta(days=settings.REQUEST_LOG_DAYS)
+    return _remove(RequestRecord.objects.filter(created_at__lt=limit).order_by("created_at"), PURGE_ROUNDS)
+
+
+def forget_customer(user_pk: int) -> int:
+    """Remove every record of a customer. Returns how many."""
+    return _remove(RequestRecord.objects.filter(account__user_id=user_pk).order_by())
+
+
+def _remove(records: QuerySet[RequestRecord], rounds: int | None = None) -> int:
+    """In statements of PURGE_BATCH rows, at most `rounds` of them."""
+    removed = done = 0
+    while rounds is None or done < rounds:
+        count = RequestRecord.objects.filter(pk__in=records.values("pk")[:PURGE_BATCH]).delete()[0]
+        removed, done = removed + count, done + 1
+        if count < PURGE_BATCH:
+            break
+    return removed

@@ -1,0 +1,21 @@
+import { invalidInput } from "./problems.js";
+
+/** Base64 text and the media type that it was announced with. */
+export interface Encoded {
+  data: string;
+  type: string;
+}
+
+/** Takes a data URL, or bare base64. Throws `invalid_input` for a data URL that is not base64. */
+export function parseBase64(text: string): Encoded {
+  if (!text.startsWith("data:")) return { data: text, type: "" };
+  const comma = text.indexOf(",");
+  const [type = "", ...parameters] = text.slice("data:".length, comma).split(";");
+  if (comma < 0 || !parameters.includes("base64")) throw invalidInput("inputImage.base64 is a data URL without base64");
+  return { data: text.slice(comma + 1), type };
+}
+
+/** A name for a picture that has none: the server goes by its extension first, and then by the bytes alone. */
+export function nameFor(type: string): string {
+  return `image.${/^image\/(jpeg|png|webp|bmp)$/.exec(type)?.[1] ?? "png"}`;
+}

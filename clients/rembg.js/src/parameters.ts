@@ -1,0 +1,67 @@
+import type { Fields } from "./platform.js";
+import { invalidInput } from "./problems.js";
+import type { Connection, Options, RembgCall, UsageCall } from "./types.js";
+
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+
+/** The form's text fields. What is not set is not sent: the server's defaults apply. */
+export function formFields(options: Options): Fields {
+  const { returnBase64: _, returnMask, mask, ...others } = options;
+  return texts({ ...others, mask: mask ?? returnMask });
+}
+
+/** The address of `membershipUsage`, with its query. */
+export function usagePath(call: UsageCall): string {
+  const { year, month, periodStartUnix, expand, includeBillingCycle, listBillingCycles } = call;
+  const query = new URLSearchParams(texts({
+    year,
+    month,
+    periodStartUnix,
+    expand: expand && String(expand),
+    includeBillingCycle: includeBillingCycle || undefined,
+    listBillingCycles: listBillingCycles || undefined,
+  }));
+  return `/api/membership-usage?${query}`;
+}
+
+/** The caller's credential goes into a header, and nowhere else. Throws `invalid_input` for an unusable one. */
+export function credentials(call: Connection & { userToken?: string }): Record<string, string> {
+  const apiKey = headerValue("apiKey", call.apiKey || undefined);
+  const userToken = headerValue("userToken", call.userToken || undefined);
+  if (apiKey && userToken) throw invalidInput("apiKey and userToken cannot be used together");
+  // A property that is there but empty is a variable that nobody has set, and no wish to call anonymously.
+  if (!apiKey && !userToken && "apiKey" in call) throw invalidInput("apiKey is empty; leave it out to call anonymously");
+  return { ...(apiKey && { "x-api-key": apiKey }), ...(userToken && { authorization: `Bearer ${userToken}` }) };
+}
+
+/** Of the call's own or a new key. */
+export function idempotency(call: RembgCall<unknown>, newKey: () => string): Record<string, string> {
+  return { "idempotency-key": headerValue("idempotencyKey", call.idempotencyKey) ?? newKey() };
+}
+
+/** The whole address. Throws `invalid_input` for a `baseUrl` that is none. */
+export function addressOf(baseUrl: string, path: string): string {
+  const address = `${baseUrl.replace(/\/+$/, "")}${path}`;
+  if (!/^https?:\/\/./i.test(baseUrl) || !canParse(address)) throw invalidInput(`baseUrl is not an http(s) address: ${baseUrl}`);
+  return address;
+}
+
+function headerValue(name: string, value: string | undefined): string | undefined {
+  // A key that was read from a file ends in a line feed.
+  const text = value?.trim();
+  if (text !== undefined && !VISIBLE_ASCII.test(text)) throw invalidInput(`${name} holds what a header cannot hold`);
+  return text;
+}
+
+function texts(values: object): Fields {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined && value !== null);
+  return Object.fromEntries(set.map(([name, value]) => [name, String(value)]));
+}
+
+function canParse(address: string): boolean {
+  try {
+    return Boolean(new URL(address));
+  } catch {
+    return false;
+  }
+}

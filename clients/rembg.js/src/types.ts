@@ -1,0 +1,166 @@
+/** Picture formats that the server delivers, in any letter case. `jpg` is `jpeg`. */
+export type Format = "webp" | "png" | "jpeg" | "jpg" | "bmp" | "WEBP" | "PNG" | "JPEG" | "JPG" | "BMP";
+
+/** What is done to the picture. Everything is optional; the server's defaults apply to what is left out. */
+export interface Options {
+  /** Format of the result. Default `webp`. */
+  format?: Format;
+  /** Deliver a data URL (`base64Image`) in place of a file or a Blob. */
+  returnBase64?: boolean;
+  /** Deliver the alpha matte alone, as a grey picture: white is the subject. */
+  returnMask?: boolean;
+  /** The same as `returnMask`, by the name of the API. */
+  mask?: boolean;
+  /** Width of the result in pixels, 1 to 10000; 0 is unset. With `h` too, the largest size that fits inside both. */
+  w?: number;
+  /** Height of the result in pixels, 1 to 10000; 0 is unset. */
+  h?: number;
+  /** With both `w` and `h`: exactly that size, even if it distorts. */
+  exact_resize?: boolean;
+  /** Degrees to turn counter-clockwise, -360 to 360. */
+  angle?: number;
+  /** Grow the canvas so that a turned picture is not cropped. Default true. */
+  expand?: boolean;
+  /** What to lay the subject on: `#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` or a CSS colour name. */
+  bg_color?: string;
+}
+
+/** How far a transfer has come. Sizes are bytes of the whole body. */
+export interface TransferProgress {
+  loaded: number;
+  /** Undefined where the other side does not tell. */
+  total?: number;
+  /** `loaded / total`, 0 to 1. */
+  progress?: number;
+  /** Bytes since the event before. */
+  bytes: number;
+  /** Bytes a second, on average. */
+  rate?: number;
+  /** Seconds left at that rate. */
+  estimated?: number;
+  lengthComputable: boolean;
+  upload?: true;
+  download?: true;
+}
+
+export type ProgressListener = (event: TransferProgress) => void;
+
+/** What every call takes. */
+export interface Connection {
+  /** Sent as `x-api-key`. Leave it out to call anonymously, within the server's daily allowance. */
+  apiKey?: string;
+  /** Where the server is. Default: `REMBG_BASE_URL`, else `http://127.0.0.1:8000`; in browsers, the page's own origin. */
+  baseUrl?: string;
+  /** Cancels the call. */
+  signal?: AbortSignal;
+  /** Milliseconds for the whole call, all tries and waits included. Default 600000; 0 for none. */
+  timeout?: number;
+  /** How often a try that failed for the moment is repeated. Default 2. */
+  retries?: number;
+}
+
+/** What `rembg` takes. */
+export interface RembgCall<Input> extends Connection {
+  inputImage: Input;
+  /** A signed-in user's token, in place of `apiKey`. */
+  userToken?: string;
+  /** Visible ASCII, up to 255 characters. The same key, picture and options are charged once in 24 hours. Made by default. */
+  idempotencyKey?: string;
+  onUploadProgress?: ProgressListener;
+  onDownloadProgress?: ProgressListener;
+  options?: Options;
+}
+
+/** What the server says of a result. A fact is null where the server, or a proxy before it, does not tell it. */
+export interface Facts {
+  /** Pixels. */
+  width: number | null;
+  height: number | null;
+  /** 0 for an anonymous call, and where an earlier try with the same idempotency key was the one charged. */
+  creditsCharged: number | null;
+  /** Name of the model that made the matte. */
+  model: string | null;
+  requestId: string | null;
+}
+
+/** The picture as a data URL, with `returnBase64`. */
+export interface Base64Result extends Facts {
+  base64Image: string;
+  outputImagePath?: undefined;
+  blob?: undefined;
+  url?: undefined;
+  cleanup?: undefined;
+}
+
+/** The picture as a temporary file, in Node. */
+export interface FileResult extends Facts {
+  outputImagePath: string;
+  /** Removes the file. */
+  cleanup: () => Promise<void>;
+  base64Image?: undefined;
+}
+
+/** The picture in memory, in browsers. */
+export interface BlobResult extends Facts {
+  blob: Blob;
+  /** An object URL of the Blob, for `<img src>` or a download. */
+  url: string;
+  /** Revokes the URL. */
+  cleanup: () => Promise<void>;
+  base64Image?: undefined;
+}
+
+/** Removes the background of one picture. Rejects with a `RembgError`. */
+export interface Rembg<Input, Delivered> {
+  (call: RembgCall<Input> & { options: { returnBase64: true } }): Promise<Base64Result>;
+  (call: RembgCall<Input> & { options?: { returnBase64?: false } }): Promise<Delivered>;
+  (call: RembgCall<Input>): Promise<Base64Result | Delivered>;
+}
+
+/** What `membershipUsage` takes. */
+export interface UsageCall extends Connection {
+  /** A calendar month in UTC; whatever is missing is the current one's. */
+  year?: number;
+  month?: number;
+  /** A billing window, by the second at which it starts; not together with `year` or `month`. */
+  periodStartUnix?: number;
+  /** `billing_cycle` adds the billing cycle. */
+  expand?: string | string[];
+  /** The same as `expand: "billing_cycle"`. */
+  includeBillingCycle?: boolean;
+  /** List all billing cycles, and nothing else. */
+  listBillingCycles?: boolean;
+}
+
+export interface BillingWindow {
+  periodStartUnix: number;
+  periodEndUnix: number;
+  appUsage: number;
+  apiUsage: number;
+}
+
+export interface BillingCycle extends BillingWindow {
+  includedCredits: number;
+  prepaidCredits: number;
+  usedIncludedCredits: number;
+  remainingIncludedCredits: number;
+  stripeBillingSynced: boolean;
+}
+
+export interface UsageResult {
+  /** The plan's label. */
+  membership: string;
+  /** The plan's included allowance. */
+  credits: number;
+  prepaidCredits: number;
+  /** Included credits used by the web app and by API keys, in the month or window asked for. */
+  app_usage: number;
+  api_usage: number;
+  billingCycle?: BillingCycle;
+}
+
+/** Plan, credits and usage of the key's owner. Rejects with a `RembgError`. */
+export interface MembershipUsage {
+  (call: UsageCall & { listBillingCycles: true }): Promise<{ billingCycles: BillingWindow[] }>;
+  (call: UsageCall): Promise<UsageResult>;
+}

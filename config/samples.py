@@ -1,0 +1,70 @@
+"""The code samples of the documentation: one file per task and language, coloured here, the same text for all readers."""
+
+import html
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.safestring import SafeString, mark_safe
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+# In place of the reader's key. The key itself never comes here: the browser fills it in.
+KEY = "YOUR_API_KEY"
+# In the files, in place of this deployment's address and of its host.
+BASE_URL, HOST = "https://api.example.com", "api.example.com"
+# White space, punctuation, names: they have no colour, and most spans of a sample would be theirs.
+PLAIN = re.compile(r'<span class="(?:w|p|n|nx|nn|o|err|nd)">([^<]*)</span>')
+FOLDER = Path(settings.BASE_DIR) / "templates/docs/samples"
+# Language, its name on the tab, Pygments' name of it.
+LANGUAGES = (
+    ("curl", "curl", "bash"),
+    ("http", "HTTP", "http"),
+    ("python", "Python", "python"),
+    ("node", "Node.js", "javascript"),
+    ("browser", "Browser", "javascript"),
+    ("php", "PHP", "php"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One task in one language. `code` is HTML."""
+
+    language: str
+    label: str
+    code: SafeString
+
+
+def samples(task: str, base_url: str) -> list[Sample]:
+    """A task in every language that there is a file for. Raises FileNotFoundError for a task without any."""
+    found = [
+        Sample(language, label, coloured(placed(_text(task, language), base_url), lexer))
+        for language, label, lexer in LANGUAGES
+        if (FOLDER / f"{task}.{language}.txt").exists()
+    ]
+    if not found:
+        raise FileNotFoundError(f"there is no sample of {task}")
+    return found
+
+
+def placed(code: str, base_url: str) -> str:
+    """Code with this deployment's address in it."""
+    return code.replace(BASE_URL, base_url).replace(HOST, base_url.partition("://")[2])
+
+
+@lru_cache(maxsize=512)  # a deployment may answer under several names
+def coloured(code: str, lexer: str) -> SafeString:
+    """Code as HTML, its words in spans by kind; a place for the key is marked for the browser to find."""
+    marked = highlight(code, get_lexer_by_name(lexer), HtmlFormatter(nowrap=True)).rstrip("\n")
+    marked = PLAIN.sub(r"\1", marked)
+    # Pygments escapes what it writes.
+    return mark_safe(marked.replace(html.escape(KEY), f"<span data-key>{KEY}</span>"))  # noqa: S308
+
+
+@cache
+def _text(task: str, language: str) -> str:
+    return (FOLDER / f"{task}.{language}.txt").read_text()

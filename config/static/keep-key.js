@@ -1,0 +1,14 @@
+// On the page that shows a new key: lets the tab keep it for the documentation's samples.
+import { forgetAtLogout, keep } from "./kept-key.js";
+
+const offer = document.querySelector("[data-keep-key]");
+const button = offer.querySelector("button");
+
+offer.hidden = false;
+button.addEventListener("click", () => {
+  keep(document.getElementById(offer.dataset.keepKey).textContent.trim(), offer.dataset.account);
+  button.hidden = true;
+  offer.querySelector("[data-kept]").hidden = false;
+  offer.querySelector("[data-kept] a").focus();
+});
+forgetAtLogout();

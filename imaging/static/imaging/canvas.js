@@ -1,0 +1,46 @@
+// Canvases, and the one error that they know: browsers bound a canvas's size, each in its own way.
+
+export class PictureError extends Error {}
+
+/** A canvas of that size in pixels with its context. Throws PictureError where the browser cannot hold it. */
+export function makeCanvas({ width, height }) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (context === null || !canHold(context)) throw tooLarge(width, height);
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "high";
+  return { canvas, context };
+}
+
+/** Give a canvas's memory back at once; some browsers keep it for long. */
+export function release(canvas) {
+  canvas.width = canvas.height = 0;
+}
+
+/** The upright picture in a file or blob. Throws PictureError for what the browser cannot read. */
+export async function decode(blob) {
+  try {
+    return await createImageBitmap(blob, { imageOrientation: "from-image" });
+  } catch {
+    throw new PictureError(gettext("This file is no picture that can be read. Choose a JPEG, PNG, WebP or BMP picture."));
+  }
+}
+
+// A canvas that is too large is made, and stays empty.
+function canHold(context) {
+  try {
+    context.fillRect(0, 0, 1, 1);
+    const holds = context.getImageData(0, 0, 1, 1).data[3] === 255;
+    context.clearRect(0, 0, 1, 1);
+    return holds;
+  } catch {
+    return false;
+  }
+}
+
+function tooLarge(width, height) {
+  const text = gettext("%(width)s × %(height)s pixels are too many for this browser. Choose a smaller size, or use the API.");
+  return new PictureError(interpolate(text, { width, height }, true));
+}

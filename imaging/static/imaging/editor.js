@@ -1,0 +1,193 @@
+// The editor: puts the queue, the stage and the settings together.
+
+import { Token } from "./api.js";
+import { showBalance } from "./balance.js";
+import { saveAll, saveOne } from "./downloads.js";
+import { canWriteWebp } from "./encoders.js";
+import { acceptFiles, offerSamples } from "./files.js";
+import { explain } from "./messages.js";
+import { Picture } from "./picture.js";
+import { Queue } from "./queue.js";
+import { QueueView, stateText } from "./queue-view.js";
+import { Settings } from "./settings.js";
+import { Stage } from "./stage.js";
+
+const byId = (id) => document.getElementById(id);
+const studio = byId("studio");
+const token = new Token(studio.dataset.token);
+const pictures = [];
+let selected = null;
+let isSaved = true;
+
+const stage = new Stage(byId("stage"), byId("facts"));
+const settings = new Settings(byId("settings"), applySettings);
+let shared = { ...settings.defaults };
+const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
+const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
+
+const optionsOf = (picture) => picture.own ?? shared;
+
+function addFiles(files) {
+  const added = files.map((file) => new Picture(file));
+  pictures.push(...added);
+  added.forEach((picture) => view.add(picture));
+  showState();
+  if (selected === null) select(added[0]);
+  added.forEach((picture) => queue.add(picture));
+}
+
+/** The queue's work: read the file, then ask for its matte. */
+async function removeFrom(picture, signal) {
+  picture.progress = 0;
+  if (picture.size === null) await picture.read();
+  if (picture === selected) draw();
+  await picture.fetchMatte(studio.dataset.rmbg, {
+    token,
+    signal,
+    onProgress: (part) => {
+      picture.progress = part;
+      view.update(picture);
+      if (picture === selected) draw();
+    },
+  });
+  picture.drawThumb((await picture.getLayers()).after);
+}
+
+function changed(picture) {
+  view.update(picture);
+  if (picture === selected) draw();
+  else if (picture.state === "done") picture.forgetLayers();
+  if (picture.state === "done") isSaved = false;
+  // A cancelled picture may have been delivered all the same.
+  if (["done", "cancelled"].includes(picture.state)) showBalance(byId("balance"), studio.dataset.balance);
+  const text = picture.error ? explain(picture.error).text : stateText(picture);
+  if (["done", "failed", "cancelled"].includes(picture.state)) announce(`${picture.name}: ${text}`);
+  showState();
+}
+
+function act(action, picture) {
+  const actions = {
+    cancel: () => queue.cancel(picture),
+    retry: () => queue.add(picture),
+    download: () => download(picture),
+    remove: () => remove(picture),
+  };
+  actions[action]();
+}
+
+function remove(picture) {
+  const at = pictures.indexOf(picture);
+  pictures.splice(at, 1);
+  view.remove(picture);
+  picture.forgetLayers();
+  const next = pictures[Math.min(at, pictures.length - 1)] ?? null;
+  if (picture === selected) select(next);
+  showState();
+  if (next) view.focus(next);
+  else byId("choose").focus();
+}
+
+function select(picture) {
+  if (selected && selected !== picture) selected.forgetLayers();
+  selected = picture;
+  if (picture === null) return;
+  view.select(picture);
+  settings.write(optionsOf(picture), picture.own !== null);
+  draw();
+}
+
+function draw() {
+  if (selected === null) return;
+  if (selected.size) settings.suggest(selected.size);
+  byId("download").disabled = selected.state !== "done";
+  stage.show(selected, optionsOf(selected)).catch(tell);
+}
+
+function applySettings(options, changedField) {
+  const isSingle = byId("settings").elements.single.checked;
+  if (isSingle) selected.own = options;
+  else if (changedField === "single") selected.own = null;
+  else shared = options;
+  if (changedField === "single") settings.write(optionsOf(selected), isSingle);
+  draw();
+}
+
+/** Do it with the button off, and tell what went wrong. */
+async function saving(button, produce) {
+  button.disabled = true;
+  try {
+    await produce();
+    hideNotice();
+  } catch (error) {
+    tell(error);
+  }
+  button.disabled = false;
+  showState();
+}
+
+function download(picture) {
+  return saving(byId("download"), async () => {
+    await saveOne(picture, optionsOf(picture));
+    isSaved = pictures.length === 1;
+  });
+}
+
+function downloadAll() {
+  return saving(byId("download-all"), async () => {
+    const ready = pictures.filter(({ state }) => state === "done");
+    await saveAll(ready, optionsOf, (text) => { byId("download-all").textContent = text; });
+    isSaved = true;
+  });
+}
+
+function showState() {
+  const ready = pictures.filter(({ state }) => state === "done").length;
+  byId("welcome").hidden = pictures.length > 0;
+  byId("workbench").hidden = pictures.length === 0;
+  studio.dataset.state = pictures.length ? "filled" : "empty";
+  byId("download-all").hidden = ready < 2;
+  byId("download-all").textContent = interpolate(gettext("Download all (%(count)s)"), { count: ready }, true);
+}
+
+function announcePause(seconds) {
+  const text = ngettext(
+    "The server asks for patience: going on in %(seconds)s second.",
+    "The server asks for patience: going on in %(seconds)s seconds.",
+    seconds,
+  );
+  notify(interpolate(text, { seconds }, true));
+  setTimeout(hideNotice, seconds * 1000);
+}
+
+const announce = (text) => { byId("announcer").textContent = text; };
+const tell = (error) => notify(explain(error).text);
+
+function notify(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = false;
+  announce(text);
+}
+
+function hideNotice() {
+  byId("notice").hidden = true;
+}
+
+async function prepareFormats() {
+  if (await canWriteWebp()) return;
+  settings.lackWebp();
+  shared = { ...settings.defaults };
+  settings.write(shared, false);
+}
+
+acceptFiles({ input: byId("files"), dropZone: document.body, onFiles: addFiles });
+offerSamples(document.querySelectorAll("[data-sample]"), (file) => addFiles([file]), tell);
+for (const id of ["add", "choose"]) {
+  byId(id).disabled = false;
+  byId(id).addEventListener("click", () => byId("files").click());
+}
+byId("download").addEventListener("click", () => download(selected));
+byId("download-all").addEventListener("click", downloadAll);
+byId("reset").addEventListener("click", () => settings.reset());
+window.addEventListener("beforeunload", (event) => !isSaved && event.preventDefault());
+settings.write(shared, false);
+prepareFormats();

@@ -1,0 +1,108 @@
+// The front page's demo: one picture at a time, as an anonymous caller.
+
+import { removeBackground } from "./api.js";
+import { decode } from "./canvas.js";
+import "./compare.js";
+import { acceptFiles, offerSamples } from "./files.js";
+import { explanation } from "./messages.js";
+import { downloadNames } from "./names.js";
+
+const byId = (id) => document.getElementById(id);
+const demo = byId("demo");
+const stage = byId("stage");
+const compare = stage.querySelector("image-compare");
+let current = null;
+let shown = [];
+
+acceptFiles({ input: byId("file"), dropZone: document.body, onFiles: ([file]) => start(file) });
+offerSamples(document.querySelectorAll("[data-sample]"), start, fail);
+byId("choose").disabled = false;
+byId("choose").addEventListener("click", () => byId("file").click());
+byId("cancel").addEventListener("click", () => current?.abort());
+offerCopy(byId("copy"), byId("curl"));
+
+/** Cut a file out and show it; a picture that is still at work gives way. */
+async function start(file) {
+  current?.abort();
+  const controller = (current = new AbortController());
+  try {
+    await cutOut(file, controller.signal);
+  } catch (error) {
+    if (controller === current) fail(controller.signal.aborted ? new Error(gettext("Cancelled. Choose another picture.")) : error);
+  }
+}
+
+async function cutOut(file, signal) {
+  setState("working");
+  const size = await sizeOf(file);
+  if (signal.aborted) return;
+  const before = await picture(file, size, gettext("The original picture"));
+  compare.show(before, before.cloneNode());
+  stage.scrollIntoView({ block: "nearest" });
+  onProgress(0);
+  const cutout = await removeBackground(demo.dataset.rmbg, { image: file, format: "webp" }, { signal, onProgress });
+  const after = await picture(cutout, size, gettext("The picture without its background"));
+  finish(file, cutout, before, after);
+}
+
+async function sizeOf(file) {
+  const bitmap = await decode(file);
+  const { width, height } = bitmap;
+  bitmap.close();
+  return { width, height };
+}
+
+async function picture(blob, { width, height }, alt) {
+  const image = Object.assign(new Image(), { src: URL.createObjectURL(blob), alt, width, height });
+  shown.push(image.src);
+  await image.decode();
+  return image;
+}
+
+function finish(file, cutout, before, after) {
+  compare.show(before, after);
+  compare.value = 0;
+  setState("done");
+  byId("status").textContent = gettext("Done. Drag the line to compare.");
+  byId("download").href = after.src;
+  byId("download").download = downloadNames([[file.name, "webp"]])[0];
+}
+
+function onProgress(part) {
+  const isSent = part >= 1;
+  byId("status").textContent = isSent ? gettext("Removing the background …") : gettext("Uploading …");
+  byId("progress").hidden = isSent;
+  byId("progress").value = part * 100;
+}
+
+function fail(error) {
+  setState("failed");
+  byId("status").replaceChildren(...explanation(error).childNodes);
+}
+
+function setState(state) {
+  stage.dataset.state = state;
+  byId("cancel").hidden = state !== "working";
+  byId("download").hidden = byId("more").hidden = state !== "done";
+  byId("progress").hidden = true;
+  if (state === "working") {
+    byId("status").textContent = gettext("Reading the picture …");
+    forgetShown();
+  }
+}
+
+function forgetShown() {
+  shown.forEach((url) => URL.revokeObjectURL(url));
+  shown = [];
+}
+
+// Only pages of a secure origin may write to the clipboard; elsewhere the text is there to be selected.
+function offerCopy(button, source) {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = gettext("Copied");
+    setTimeout(() => { button.textContent = gettext("Copy"); }, 2000);
+  });
+}

@@ -1,0 +1,97 @@
+// One picture of the editor: its file, its matte once it has one, and what is drawn from both.
+
+import { randomKey, removeBackground } from "./api.js";
+import { PictureError, decode, makeCanvas, release } from "./canvas.js";
+import { compose, cutOut, place, previewSize } from "./compositor.js";
+import { encode } from "./encoders.js";
+import { MAX_BYTES } from "./files.js";
+import { deliveredSize, limitedSize } from "./geometry.js";
+import { sizeProblem } from "./settings.js";
+
+const PREVIEW_SIDE = 1400;
+const THUMB_SIDE = 96;
+
+export class Picture {
+  constructor(file) {
+    Object.assign(this, { file, name: file.name, size: null, matte: null, own: null, state: "new", error: null, progress: 0 });
+    this.thumb = document.createElement("canvas");
+    // A retry after a lost answer costs nothing: the server knows the key.
+    this.key = randomKey();
+    this.layers = null;
+  }
+
+  /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
+  async read() {
+    if (this.file.size > MAX_BYTES) throw new PictureError(gettext("This file is larger than 50 MB. Choose a smaller one."));
+    const original = await decode(this.file);
+    this.size = { width: original.width, height: original.height };
+    this.drawThumb(original);
+    original.close();
+  }
+
+  /** Ask for the matte: the one thing that costs a credit, once. */
+  async fetchMatte(url, options) {
+    this.matte = await removeBackground(url, { image: this.file, mask: "true", format: "png" }, { ...options, key: this.key });
+    this.forgetLayers();
+  }
+
+  drawThumb(source) {
+    const size = limitedSize(source, THUMB_SIDE);
+    Object.assign(this.thumb, size);
+    this.thumb.getContext("2d").drawImage(source, 0, 0, size.width, size.height);
+  }
+
+  /** The original and the cutout at a reduced size, as canvases; kept until `forgetLayers`. */
+  getLayers() {
+    this.layers ??= this.makeLayers(limitedSize(this.size, PREVIEW_SIDE));
+    return this.layers;
+  }
+
+  async makeLayers(size) {
+    const original = await decode(this.file);
+    if (this.matte === null) return { before: scaledCopy(original, size), after: null };
+    const matte = await decode(this.matte);
+    const layers = cutOut(original, matte, size);
+    original.close();
+    matte.close();
+    return layers;
+  }
+
+  /** Give the memory of the layers back. */
+  async forgetLayers() {
+    const layers = this.layers;
+    this.layers = null;
+    const { before, after } = (await layers?.catch(() => null)) ?? {};
+    if (before) release(before);
+    if (after) release(after);
+  }
+
+  /** Two canvases for the eye: the original, placed alike, and the result. */
+  async preview(options) {
+    const { before, after } = await this.getLayers();
+    const size = previewSize(this.size, options, PREVIEW_SIDE);
+    return { before: place(before, options, size, null), after: compose(after, options, size) };
+  }
+
+  /** The finished file at full size. Throws PictureError with a sentence for what cannot be. */
+  async export(options) {
+    const problem = sizeProblem(this.size, options);
+    if (problem) throw new PictureError(problem);
+    const { before, after } = await this.makeLayers(this.size);
+    release(before);
+    const result = compose(after, options, deliveredSize(this.size, options));
+    release(after);
+    try {
+      return await encode(result, options.format);
+    } finally {
+      release(result);
+    }
+  }
+}
+
+function scaledCopy(source, size) {
+  const { canvas, context } = makeCanvas(size);
+  context.drawImage(source, 0, 0, size.width, size.height);
+  source.close();
+  return canvas;
+}

@@ -1,0 +1,72 @@
+// The large view of the selected picture: while it is at work, when it failed, and the result beside the original.
+
+import { NAMES } from "./encoders.js";
+import { explanation } from "./messages.js";
+import { deliveredSize } from "./geometry.js";
+import { stateText } from "./queue-view.js";
+import "./compare.js";
+
+export class Stage {
+  /** `onRetry(picture)` hears of the button beside an error. */
+  constructor(root, facts) {
+    Object.assign(this, { root, facts });
+    this.compare = root.querySelector("image-compare");
+    this.pending = root.querySelector("#pending");
+    this.drawing = 0;
+  }
+
+  /** Draw a picture with its options; a later call overtakes an earlier one. */
+  async show(picture, options) {
+    const drawing = ++this.drawing;
+    if (picture.state !== "done") return this.showPending(picture, drawing);
+    const { before, after } = await picture.preview(options);
+    if (drawing !== this.drawing) return;
+    label(before, gettext("The original picture"));
+    label(after, gettext("The result"));
+    this.compare.show(before, after);
+    this.compare.hidden = false;
+    this.pending.hidden = true;
+    this.showFacts(picture, options);
+  }
+
+  async showPending(picture, drawing) {
+    this.compare.hidden = true;
+    this.pending.hidden = false;
+    this.pending.dataset.state = picture.state;
+    this.facts.textContent = picture.name;
+    this.pending.querySelector(".pending-text").replaceChildren(this.pendingText(picture));
+    const place = this.pending.querySelector(".pending-picture");
+    if (place.dataset.key === picture.key) return;
+    place.replaceChildren();
+    place.dataset.key = picture.key;
+    if (picture.size === null) return void delete place.dataset.key;
+    const { before } = await picture.getLayers();
+    if (drawing === this.drawing || place.dataset.key === picture.key) place.replaceChildren(copyOf(before));
+  }
+
+  pendingText(picture) {
+    if (picture.error) return explanation(picture.error);
+    const line = document.createElement("p");
+    line.textContent = stateText(picture);
+    return line;
+  }
+
+  showFacts(picture, options) {
+    const { width, height } = deliveredSize(picture.size, options);
+    const facts = { name: picture.name, width, height, format: NAMES[options.format] };
+    this.facts.textContent = interpolate(gettext("%(name)s: %(width)s × %(height)s pixels, %(format)s"), facts, true);
+  }
+}
+
+function label(canvas, text) {
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", text);
+}
+
+/** The layers' own canvas goes away with them. */
+function copyOf(canvas) {
+  const copy = canvas.cloneNode();
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  label(copy, gettext("The original picture"));
+  return copy;
+}

@@ -1,0 +1,187 @@
+"""The product against `rembg s`: the same photographs, the same weights, the same machine, in turn (A B A B).
+
+    python tests/bench/bench_server.py [--quick] [--soak PICTURES]
+
+Prints pictures a second, latencies, memory, bytes and the medians of ratios; then where the time of a request goes, and
+what both take after a long run of mixed pictures. Takes a quarter of an hour; `--quick` leaves the large pictures and the
+long run out.
+"""
+
+import argparse
+import functools
+import io
+import re
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import requests
+from PIL import Image
+from skimage import data
+
+from tests.bench.load import Memory, Round, run_round
+from tests.bench.rembg_server import RembgServer
+from tests.server import ROOT, ProductServer
+
+ENVIRONMENT = ROOT / "var" / "bench" / "rembg"
+CLIENTS = (1, 2, 8)
+ROUNDS = 3
+# Megapixels, and pictures a client sends in one round.
+SIZES = {0.25: 4, 1: 4, 4: 2, 12: 1}
+SOAK_PICTURES = 500
+SOAK_MEGAPIXELS = (0.25, 1, 1, 1, 4)
+STEPS = ("queue", "decode", "inference", "compose", "encode", "total")
+
+
+@functools.cache
+def photographs(megapixels: float) -> list[bytes]:
+    """JPEG files of photographs at that size, with the grain that enlarging has taken from them."""
+    chosen = (data.astronaut(), data.chelsea(), data.coffee(), data.rocket())
+    return [_jpeg(picture, megapixels, seed) for seed, picture in enumerate(chosen)]
+
+
+def _jpeg(pixels: np.ndarray, megapixels: float, seed: int) -> bytes:
+    picture = Image.fromarray(pixels)
+    scale = (megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
+    size = (round(picture.width * scale), round(picture.height * scale))
+    large = np.asarray(picture.resize(size, Image.Resampling.LANCZOS), np.float32)
+    grain = np.random.default_rng(seed).normal(0, 3, large.shape)
+    buffer = io.BytesIO()
+    Image.fromarray((large + grain).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+class Ours:
+    """The product with its defaults but for the limits on requests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = ProductServer(folder, {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING"}).start()
+        assert self.server.process is not None
+        self.key = self.server.issue_key("bench@example.com", prepaid=1_000_000)
+        self.memory = Memory(self.server.process.pid)
+        self.timings: list[dict[str, float]] = []
+
+    def send(self, picture: bytes, format: str = "webp") -> int:
+        answer = self.server.rmbg(self.key, files={"image": ("a.jpg", picture)}, data={"format": format})
+        answer.raise_for_status()
+        told = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
+        self.timings.append({step: float(duration) for step, duration in told})
+        return len(answer.content)
+
+
+class Theirs:
+    """`rembg s`, which answers with PNG."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = RembgServer(folder, ENVIRONMENT).start()
+        assert self.server.process is not None
+        self.memory = Memory(self.server.process.pid)
+
+    def send(self, picture: bytes) -> int:
+        files = {"file": ("a.jpg", picture)}
+        answer = requests.post(self.server.url, files=files, data={"model": "u2net"}, timeout=600)
+        answer.raise_for_status()
+        return len(answer.content)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--soak", type=int, default=SOAK_PICTURES)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        ours = Ours(Path(folder))
+        theirs = Theirs(Path(folder))
+        try:
+            ready = time.perf_counter() - started
+            print(f"both ready after {ready:.1f} s; the product alone: {restart(ours):.1f} s (goal <= 3)")
+            compare(ours, theirs, quick=options.quick)
+            if not options.quick:
+                soak(ours, theirs, options.soak)
+        finally:
+            ours.server.stop()
+            theirs.server.stop()
+
+
+def restart(ours: Ours) -> float:
+    """Seconds from the start of the processes until the product says it is ready."""
+    ours.server.stop()
+    started = time.perf_counter()
+    ours.server.serve()
+    assert ours.server.process is not None
+    ours.memory = Memory(ours.server.process.pid)
+    return time.perf_counter() - started
+
+
+def compare(ours: Ours, theirs: Theirs, *, quick: bool) -> None:
+    """All sizes with all numbers of clients, WebP out; then PNG on both sides."""
+    for side in (ours, theirs):
+        side.send(photographs(1)[0])
+    names = f"{'MP':>5} {'clients':>7} {'out':>5}   {'images/s':>15}  {'p50 s':>13}  {'p95 s':>13}  {'kB':>13}"
+    print(f"\n{names}   ratios: speed p50 bytes")
+    cases = [(size, clients, "webp") for size in SIZES for clients in CLIENTS] + [(1, 1, "png"), (12, 1, "png")]
+    for megapixels, clients, format in cases:
+        if not quick or megapixels <= 1:
+            ours.timings.clear()
+            rounds = take_turns(ours, theirs, megapixels, clients, format)
+            report(megapixels, clients, format, rounds)
+            if clients == 1:
+                print_steps(ours)
+    print(f"\npeak memory, MB: ours {ours.memory.peak:.0f}, rembg {theirs.memory.peak:.0f}")
+
+
+def take_turns(ours: Ours, theirs: Theirs, megapixels: float, clients: int, format: str) -> list[tuple[Round, Round]]:
+    """ROUNDS times the same pictures to one and then to the other."""
+    files = photographs(megapixels)
+    pictures = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
+    rounds = []
+    for _ in range(ROUNDS):
+        with ours.memory.watched():
+            mine = run_round(functools.partial(ours.send, format=format), pictures, clients)
+        with theirs.memory.watched():
+            rounds.append((mine, run_round(theirs.send, pictures, clients)))
+    return rounds
+
+
+def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Round, Round]]) -> None:
+    def both(name: str, scale: float = 1, places: int = 2) -> str:
+        mine, other = (
+            statistics.median(getattr(side, name) for side in sides) * scale for sides in zip(*rounds, strict=True)
+        )
+        return f"{mine:6.{places}f} {other:6.{places}f}"
+
+    def ratio(name: str) -> str:
+        return f"{statistics.median(getattr(mine, name) / getattr(other, name) for mine, other in rounds):5.2f}"
+
+    case = f"{megapixels:>5} {clients:>7} {format:>5}"
+    figures = f"{both('per_second'):>15}  {both('p50'):>13}  {both('p95'):>13}  {both('size', 1e-3, 0):>13}"
+    print(f"{case}   {figures}   {ratio('per_second')} {ratio('p50')} {ratio('size')}", flush=True)
+
+
+def print_steps(ours: Ours) -> None:
+    """Where the time goes, against the bare call of the model."""
+    medians = {step: statistics.median(told.get(step, 0.0) for told in ours.timings) for step in STEPS}
+    rest = medians["total"] - medians["inference"]
+    steps = ", ".join(f"{step} {duration:.0f}" for step, duration in medians.items())
+    print(f"{'':>21}ms: {steps}; total without the model {rest:.0f}", flush=True)
+
+
+def soak(ours: Ours, theirs: Theirs, count: int) -> None:
+    """Memory of both after `count` mixed pictures from 8 clients, and how it grew over the second half."""
+    sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
+    pictures = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
+    after = {}
+    for name, side in (("ours", ours), ("rembg", theirs)):
+        run_round(side.send, pictures[: count // 2], 8)
+        half = side.memory.now()
+        run_round(side.send, pictures[count // 2 :], 8)
+        after[name] = side.memory.now()
+        print(f"{name} after {count} mixed pictures: {after[name]:.0f} MB, {after[name] / half - 1:+.1%} in the second half")
+    print(f"ratio {after['ours'] / after['rembg']:.2f} (goal <= 0.2)")
+
+
+if __name__ == "__main__":
+    main()

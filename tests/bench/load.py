@@ -1,0 +1,96 @@
+"""Sends pictures from several clients at once, and watches what the servers' processes take."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SAMPLE_SECONDS = 0.1
+Send = Callable[[bytes], int]
+
+
+@dataclass
+class Round:
+    """What one round of pictures gave: seconds of each, seconds of all, bytes of the last answer."""
+
+    latencies: list[float]
+    seconds: float
+    size: int
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.latencies)
+
+    @property
+    def p95(self) -> float:
+        return sorted(self.latencies)[max(0, round(0.95 * len(self.latencies)) - 1)]
+
+
+def run_round(send: Send, pictures: Sequence[bytes], clients: int) -> Round:
+    """Send `pictures` with `clients` at a time; `send` returns the length of the answer and raises on any error."""
+
+    def timed(picture: bytes) -> tuple[float, int]:
+        started = time.perf_counter()
+        size = send(picture)
+        return time.perf_counter() - started, size
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        done = list(pool.map(timed, pictures))
+    return Round([seconds for seconds, _ in done], time.perf_counter() - started, done[-1][1])
+
+
+@dataclass
+class Memory:
+    """Proportional set size (shared pages are shared out) of a process and its children, in megabytes, over time."""
+
+    pid: int
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def peak(self) -> float:
+        return max(self.samples, default=0.0)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Take samples while the block runs."""
+        done = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=[done])
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+    def now(self) -> float:
+        return sum(_pss(pid) for pid in tree(self.pid))
+
+    def _watch(self, done: threading.Event) -> None:
+        while not done.wait(SAMPLE_SECONDS):
+            self.samples.append(self.now())
+
+
+def tree(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(found for child in children for found in tree(int(child)))]
+
+
+def _pss(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)

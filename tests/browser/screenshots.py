@@ -1,0 +1,49 @@
+"""Photographs every page: `make screenshots` writes them to screenshots/.
+
+Starts the product with a seeded database of its own, and walks the tour of the browser tests at two sizes, in two
+languages, light and dark.
+"""
+
+import itertools
+import sys
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
+from tests.browser.tour import STOPS, choose_language, seed, visitor
+from tests.server import ROOT, ProductServer
+
+FOLDER = ROOT / "screenshots"
+SETTLE_MS = 250
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+def main() -> None:
+    chosen = [stop for stop in STOPS if not sys.argv[1:] or stop.name in sys.argv[1:]]
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        server = ProductServer(Path(folder)).start()
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        try:
+            facts = seed(server)
+            for who, language in itertools.product(sorted({stop.who for stop in chosen}), ("en", "ar")):
+                with visitor(browser, server, who, facts, locale=language) as page:
+                    choose_language(page, language)
+                    for stop in (stop for stop in chosen if stop.who == who):
+                        page.goto(stop.path.format(**facts))
+                        for (size, viewport), scheme in itertools.product(SIZES.items(), SCHEMES):
+                            page.set_viewport_size(viewport)
+                            page.emulate_media(color_scheme=scheme)
+                            page.wait_for_timeout(SETTLE_MS)
+                            page.screenshot(path=FOLDER / f"{stop.name}-{language}-{size}-{scheme}.png", full_page=True)
+        finally:
+            server.stop()
+    print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.relative_to(ROOT)}/")
+
+
+if __name__ == "__main__":
+    main()

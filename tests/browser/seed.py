@@ -1,0 +1,106 @@
+"""A customer with a history, and staff to look at it: what pages need to show more than their empty state.
+
+`main()` runs inside the product (`manage.py shell`) and prints, as JSON, the sessions and the numbers in addresses.
+"""
+
+import json
+import random
+from datetime import timedelta
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import Group
+from django.contrib.sessions.backends.db import SessionStore
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.models import Account, Hold, MonthlyUsage, Plan, RequestRecord, UsageWindow
+from billing.windows import month_of
+
+PASSWORD = "correct horse battery staple"
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+PICTURES = 300
+DAYS = 19
+REFUSALS = [(400, "file_too_large"), (429, "rate_limited"), (503, "server_busy")]
+
+
+def main() -> None:
+    """Make everything, once for a database."""
+    customer, keys = make_customer()
+    account = ledger.get_account(customer)
+    use(account, keys)
+    support = make_staff("support@tour.example", "Support")
+    admin = User.objects.create_superuser("admin@tour.example", PASSWORD)
+    newcomer = User.objects.create_user("newcomer@tour.example", PASSWORD)
+    newcomer.verify_email()
+    people = {"customer": customer, "support": support, "admin": admin, "newcomer": newcomer}
+    facts = {
+        "sessions": {name: log_in(person) for name, person in people.items()},
+        "account": account.pk,
+        "user": customer.pk,
+        "key": keys[0].lookup,
+        "request_id": RequestRecord.objects.filter(account=account).latest("pk").request_id,
+    }
+    print(json.dumps(facts))
+
+
+def make_customer() -> tuple[User, list[ApiKey]]:
+    customer = User.objects.create_user("customer@tour.example", PASSWORD, name="Amal Haddad")
+    customer.verify_email()
+    keys = [ApiKey.objects.issue(customer, name=name)[0] for name in ("Web shop", "Catalogue import", "Old script")]
+    keys[2].revoke()
+    account = ledger.get_account(customer)
+    now = timezone.now()
+    ledger.renew(
+        account, Plan.objects.get(label="Premium-1000"), now - timedelta(days=DAYS), now + timedelta(days=30 - DAYS)
+    )
+    ledger.grant_prepaid(account, 250, reference="tour", note="goodwill")
+    return customer, keys
+
+
+def use(account: Account, keys: list[ApiKey]) -> None:
+    """PICTURES over the days of the cycle, of the web app and of two keys, with a refusal now and then."""
+    dice = random.Random(1)  # noqa: S311  (the same history each time)
+    for number in range(PICTURES):
+        key = dice.choice([None, keys[0], keys[0], keys[1]])
+        at = timezone.now() - timedelta(seconds=dice.random() ** 2 * (DAYS * 86400 - 60))
+        request_id = f"tour-{number:04d}"
+        held = ledger.hold(account, channel="api" if key else "app", key=key, request_id=request_id)
+        ledger.post(held)
+        Hold.objects.filter(pk=held.pk).update(created_at=at, settled_at=at)
+        status, code = (200, "") if dice.random() > 0.06 else dice.choice(REFUSALS)
+        RequestRecord.objects.create(
+            account=account, key=key, channel="api" if key else "app", request_id=request_id, status=status, code=code,
+            credits=int(status == 200), duration_ms=dice.randint(180, 900), inference_ms=dice.randint(120, 300),
+            model="u2net", created_at=at,
+        )  # fmt: skip
+    past(account)
+
+
+def past(account: Account) -> None:
+    """Two cycles before the current one, and the calendar months that go with them."""
+    cycle = UsageWindow.objects.get(account=account, kind=UsageWindow.Kind.CYCLE)
+    for number in (1, 2):
+        start, end = cycle.start - timedelta(days=30 * number), cycle.start - timedelta(days=30 * (number - 1))
+        UsageWindow.objects.create(
+            account=account, kind=UsageWindow.Kind.CYCLE, start=start, end=end, allowance=1000, app_used=40, api_used=700
+        )
+        month, _ = MonthlyUsage.objects.get_or_create(account=account, month=month_of(start))
+        MonthlyUsage.objects.filter(pk=month.pk).update(app_used=F("app_used") + 40, api_used=F("api_used") + 700)
+
+
+def make_staff(email: str, group: str) -> User:
+    staff = User.objects.create_user(email, PASSWORD, is_staff=True)
+    staff.verify_email()
+    staff.groups.add(Group.objects.get(name=group))
+    return staff
+
+
+def log_in(user: User) -> str:
+    """The key of a fresh session."""
+    session = SessionStore()
+    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), BACKEND
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return str(session.session_key)

@@ -1,0 +1,146 @@
+"""The dashboard and the status page in a real browser: with data, in both languages and schemes, on a desk and a phone."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.server import ProductServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+
+EMAIL = "dashboard@example.com"
+# Ten days of a cycle by two keys and the app, a past cycle, and requests of every kind; prints a session.
+SEED = f"""
+from datetime import timedelta
+from uuid import uuid4
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.models import Hold, RequestRecord
+user = User.objects.get(email="{EMAIL}")
+account = ledger.get_account(user)
+keys = [*user.api_keys.all(), None]
+now = timezone.now()
+for start in (now - timedelta(days=40), now - timedelta(days=10)):
+    window = ledger.renew(account, account.plan, start, start + timedelta(days=30))
+    for day in range(10):
+        for number in range(day + 3):
+            key = keys[number % 3]
+            moment = start + timedelta(days=day, minutes=number)
+            Hold.objects.create(account=account, key=key, channel="api" if key else "app", request_id=str(uuid4()),
+                bucket="prepaid" if number == 9 else "included", window=window, month=moment.date().replace(day=1),
+                state="posted", created_at=moment, settled_at=moment)
+    window.api_used, window.app_used = 50, 20
+    window.save()
+codes = [(200, ""), (400, "invalid_image"), (429, "monthly_limit_reached"), (500, "internal_error")]
+for number in range(40):
+    status, code = codes[number % 4]
+    RequestRecord.objects.create(account=account, key=keys[number % 3], channel="api" if keys[number % 3] else "app",
+        request_id=str(uuid4()), status=status, code=code, credits=status == 200, duration_ms=400 + number,
+        created_at=now - timedelta(minutes=number + 5))
+session = SessionStore()
+session[SESSION_KEY] = str(user.pk)
+session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+session.save()
+print(session.session_key)
+"""
+
+
+@pytest.fixture(scope="module")
+def key(server: ProductServer) -> str:
+    """A key of the customer whose dashboard it is; the second of two."""
+    server.issue_key(EMAIL)
+    return server.issue_key(EMAIL)
+
+
+@pytest.fixture(scope="module")
+def session(server: ProductServer, key: str) -> str:
+    """The customer's session, with data on the dashboard."""
+    return server.manage("shell", "--verbosity", "0", "--command", SEED).split()[-1]
+
+
+@pytest.fixture
+def page(page: Page, server: ProductServer, session: str) -> Page:
+    """The customer's browser."""
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
+    return page
+
+
+@pytest.fixture(params=["en", "ar"])
+def language(request: pytest.FixtureRequest, server: ProductServer, key: str) -> str:
+    """The customer's language."""
+    change = f"from accounts.models import User; User.objects.filter(email='{EMAIL}').update(language='{request.param}')"
+    server.manage("shell", "--verbosity", "0", "--command", change)
+    return request.param
+
+
+@pytest.fixture(params=[("light", DESKTOP), ("dark", PHONE), ("light", PHONE), ("dark", DESKTOP)], ids=str)
+def view(request: pytest.FixtureRequest, browser: Browser, server: ProductServer, session: str) -> Iterator[Page]:
+    """A page in each scheme and size."""
+    scheme, size = request.param
+    context = browser.new_context(viewport=size, base_url=server.url, color_scheme=scheme)
+    context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    yield opened
+    context.close()
+    assert not faults
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/status"])
+def test_they_are_accessible_and_fit(view: Page, language: str, path: str):
+    view.goto(path)
+    assert view.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else "ltr")
+    found = Axe().run(view)
+    assert found.violations_count == 0, found.generate_report()
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+
+
+@pytest.mark.usefixtures("language")
+def test_a_day_is_told_to_the_keyboard(page: Page):
+    page.goto("/dashboard")
+    days = page.locator(".plot .day")
+    expect(days).to_have_count(10)
+    days.first.focus()
+    page.keyboard.press("Tab")
+    expect(days.nth(1)).to_be_focused()
+    expect(days.nth(1).locator(".told")).to_be_visible()
+    expect(days.nth(0).locator(".told")).to_be_hidden()
+
+
+def test_a_request_is_there_within_seconds(page: Page, server: ProductServer, key: str, small_png: bytes):
+    answer = server.rmbg(key, files={"image": small_png}, headers={"X-Request-Id": "told-on-the-dashboard"})
+    assert answer.status_code == 200
+    record = page.locator("code.id", has_text="told-on-the-dashboard")
+    for _ in range(20):
+        page.goto("/dashboard")
+        if record.count():
+            break
+        page.wait_for_timeout(250)
+    expect(record.first).to_be_visible()
+
+
+def test_from_all_requests_to_the_failed_ones_and_a_past_cycle(page: Page, server: ProductServer):
+    change = f"from accounts.models import User; User.objects.filter(email='{EMAIL}').update(language='en')"
+    server.manage("shell", "--verbosity", "0", "--command", change)
+    page.goto("/dashboard")
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="Newest")).to_be_visible()
+    page.get_by_label("Result").select_option("Failed")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("A fault on our side").first).to_be_visible()
+    expect(page.get_by_text("Not a valid picture")).to_have_count(0)
+    with page.expect_download() as download:
+        page.locator("#requests").get_by_role("link", name="Export CSV").click()
+    assert download.value.path().read_text("utf-8-sig").count("internal_error") == 10
+    page.get_by_label("Billing cycle").select_option(index=1)
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("Past cycle")).to_be_visible()
+    expect(page.get_by_role("heading", name="Requests of this cycle")).to_be_visible()

@@ -1,0 +1,81 @@
+"""What holds for every page: no fault in the console, nothing from elsewhere, accessible, light, and fitting its window."""
+
+import gzip
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Response
+
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.tour import STOPS, Stop, choose_language, seed, visitor
+from tests.server import ProductServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+
+MAX_BYTES = 150_000
+# Swagger UI's own script alone is larger; it comes after the page is there.
+LARGE = {"reference"}
+PEOPLE = sorted({stop.who for stop in STOPS})
+ENGLISH_ONLY = {"support"}
+JOURNEYS = [(who, language) for who in PEOPLE for language in ("en", "ar") if (who, language) != ("support", "ar")]
+
+
+@pytest.fixture(scope="session")
+def facts(server: ProductServer) -> dict[str, Any]:
+    return seed(server)
+
+
+@pytest.mark.parametrize(("who", "language"), JOURNEYS, ids=["-".join(filter(None, journey)) for journey in JOURNEYS])
+def test_all_pages_of(who: str, language: str, browser: Browser, server: ProductServer, facts: dict[str, Any]):
+    faults: list[str] = []
+    with visitor(browser, server, who, facts, viewport=DESKTOP, locale=language) as page:
+        if who not in ENGLISH_ONLY:
+            choose_language(page, language)
+        watch(page, server.url, faults)
+        for stop in [stop for stop in STOPS if stop.who == who]:
+            faults += [f"{stop.name}: {fault}" for fault in visit(page, stop, language, facts)]
+    assert not faults, "\n".join(faults)
+
+
+def watch(page: Page, ours: str, faults: list[str]) -> None:
+    """Note what the console complains of (the Content-Security-Policy's refusals among it) and what goes elsewhere."""
+    page.on("console", lambda said: faults.append(said.text) if said.type == "error" and "404" not in said.text else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda sent: None if sent.url.startswith((ours, "data:", "blob:")) else faults.append(sent.url))
+
+
+def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[str]:
+    """What is wrong with one page, on a desk in daylight and on a phone at night."""
+    loaded: list[Response] = []
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(color_scheme="light")
+    page.on("response", loaded.append)
+    answer = page.goto(stop.path.format(**facts), wait_until="load")
+    page.remove_listener("response", loaded.append)
+    faults = [] if answer and answer.status == stop.status else [f"status {answer and answer.status}"]
+    faults += violations(page, "desktop, light")
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    faults += violations(page, "phone, dark")
+    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        faults.append("wider than a phone")
+    direction = "rtl" if language == "ar" else "ltr"
+    if (page.get_attribute("html", "lang") or "")[:2] != language or page.get_attribute("html", "dir") != direction:
+        faults.append("in the wrong language or direction")
+    size = sum(compressed(response) for response in loaded)
+    if size > MAX_BYTES and stop.name not in LARGE:
+        faults.append(f"{size} bytes compressed without its pictures")
+    return faults
+
+
+def violations(page: Page, where: str) -> list[str]:
+    """axe's, one line each."""
+    found = Axe().run(page).response["violations"]
+    return [f"{where}: {one['id']} at {', '.join(str(node['target'][0]) for node in one['nodes'][:3])}" for one in found]
+
+
+def compressed(response: Response) -> int:
+    """The bytes of a document, style or script after gzip; pictures do not count."""
+    kinds = ("document", "stylesheet", "script")
+    return len(gzip.compress(response.body())) if response.request.resource_type in kinds and response.ok else 0

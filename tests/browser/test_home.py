@@ -1,0 +1,119 @@
+"""The front page: what a visitor without an account can try there."""
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page, Response, ViewportSize, expect
+
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.server import ProductServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+
+# The machine may be busy with other tests.
+SLOW = 60_000
+
+
+def set_used_today(server: ProductServer, used: int) -> None:
+    """Make it so that every address that has been here has used so many of its pictures."""
+    with sqlite3.connect(server.folder / "db.sqlite3", timeout=20) as database:
+        database.execute("UPDATE billing_anonymoususage SET used = ?", [used])
+    database.close()
+
+
+def test_a_sample_becomes_a_cutout_and_then_the_daily_limit_is_explained(page: Page, server: ProductServer, tmp_path: Path):
+    set_used_today(server, 0)
+    page.goto("/")
+    page.get_by_role("button", name="Sample: a cat").click()
+    expect(page.locator("#status")).to_have_text("Done. Drag the line to compare.", timeout=SLOW)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "cat-no-bg.webp"
+    download.value.save_as(tmp_path / "cat.webp")
+    cutout = Image.open(tmp_path / "cat.webp")
+    assert (cutout.format, cutout.size, cutout.mode) == ("WEBP", (451, 300), "RGBA")
+    assert cutout.getchannel("A").getextrema() == (0, 255)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    explains_the_daily_limit(page, server)
+
+
+def explains_the_daily_limit(page: Page, server: ProductServer) -> None:
+    set_used_today(server, 10_000)
+    with page.expect_response("**/rmbg") as refused:
+        page.get_by_role("button", name="Sample: a cat").click()
+    status = page.locator("#status")
+    expect(status).to_contain_text("You have used today's free pictures without an account. Sign up for more")
+    expect(status.get_by_role("link", name="Sign up for free")).to_have_attribute("href", "/accounts/signup/")
+    expect(status.locator("code")).to_have_text(refused.value.headers["x-request-id"])
+    expect(page.get_by_role("link", name="Download")).to_be_hidden()
+    set_used_today(server, 0)
+
+
+def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
+    page.goto("/")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("#file").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.locator("#status")).to_have_text(
+        "This file is no picture that can be read. Choose a JPEG, PNG, WebP or BMP picture."
+    )
+    assert not [url for url in asked if url.endswith("/rmbg")]
+
+
+def test_a_pasted_picture_is_taken_and_can_be_cancelled(page: Page, small_png: bytes):
+    page.goto("/")
+    page.route("**/rmbg", lambda route: None)
+    page.evaluate(PASTE, list(small_png))
+    expect(page.locator("#status")).to_have_text("Uploading …")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#status")).to_have_text("Cancelled. Choose another picture.")
+    page.unroute_all()
+
+
+PASTE = """(bytes) => {
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([new Uint8Array(bytes)], 'pasted.png', { type: 'image/png' }));
+  document.dispatchEvent(new ClipboardEvent('paste', { clipboardData }));
+}"""
+
+
+def test_the_keyboard_moves_the_line_between_before_and_after(page: Page):
+    page.goto("/")
+    slider = page.get_by_role("slider")
+    slider.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(slider).to_have_value("55")
+    assert page.locator("image-compare").evaluate("element => element.style.getPropertyValue('--split')") == "55%"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_axe_finds_nothing(browser: Browser, server: ProductServer, language: str, scheme: Literal["light", "dark"]):
+    for viewport in (DESKTOP, PHONE):
+        context = browser.new_context(
+            viewport=ViewportSize(**viewport), base_url=server.url, locale=language, color_scheme=scheme
+        )
+        page = context.new_page()
+        page.goto("/")
+        assert page.locator("html").get_attribute("dir") == {"en": "ltr", "ar": "rtl"}[language]
+        results = Axe().run(page)
+        assert not results.response["violations"], results.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        context.close()
+
+
+def test_the_page_is_light(page: Page):
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer) if is_code(answer.url) else None)
+    page.goto("/", wait_until="networkidle")
+    assert len(answers) >= 8
+    assert sum(len(answer.body()) for answer in answers) < 150_000, "even before compression"
+
+
+def is_code(url: str) -> bool:
+    return not url.endswith((".webp", ".jpg", ".svg"))

@@ -1,0 +1,123 @@
+"""Legal pages, error pages, robots.txt, sitemap.xml, icons and what a link shows of us elsewhere."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from django.urls import reverse
+from PIL import Image
+
+LEGAL = ["/privacy", "/terms", "/cookies"]
+ID = "a-request-of-mine-42"
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("path", LEGAL)
+def test_a_legal_page_opens(client, path, language, db, django_assert_max_num_queries):
+    with django_assert_max_num_queries(12):
+        response = client.get(path, headers={"Accept-Language": language})
+    assert response.status_code == 200
+    assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("path", LEGAL)
+def test_a_legal_page_says_that_it_is_a_draft_until_the_operator_is_named(client, path, settings, db):
+    assert "This page is a draft" in client.get(path).content.decode()
+    settings.OPERATOR_NAME, settings.OPERATOR_EMAIL = "Example Ltd", "legal@example.com"
+    settings.OPERATOR_ADDRESS = "1 Example Street\nExampleton"
+    html = client.get(path).content.decode()
+    assert "This page is a draft" not in html
+    assert "Example Ltd" in html
+    assert 'href="mailto:legal@example.com"' in html
+    assert "1 Example Street<br>Exampleton" in html
+
+
+def test_the_cookies_that_are_set_are_those_that_are_told(client, user, settings):
+    told = set(re.findall(r'<th scope="row"><code>([^<]+)</code>', client.get("/cookies").content.decode()))
+    client.get("/accounts/login/")
+    client.post("/accounts/login/", {"login": user.email, "password": "correct horse battery staple"})
+    client.post("/language", {"language": "ar", "next": "/"})
+    client.get("/profile")
+    assert {settings.SESSION_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME} <= set(client.cookies)
+    assert set(client.cookies) <= told
+
+
+def test_robots_may_read_what_is_public(client):
+    response = client.get("/robots.txt")
+    assert response.headers["Content-Type"].startswith("text/plain")
+    lines = response.content.decode().splitlines()
+    assert {"User-agent: *", "Disallow: /profile", "Disallow: /admin/"} <= set(lines)
+    assert "Sitemap: http://testserver/sitemap.xml" in lines
+    assert client.post("/robots.txt").status_code == 405
+
+
+def test_the_sitemap_lists_pages_that_open_and_robots_may_read(client, db):
+    tree = ElementTree.fromstring(client.get("/sitemap.xml").content)
+    addresses = [entry.text or "" for entry in tree.iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")]
+    assert {"http://testserver/docs", "http://testserver/docs/errors", "http://testserver/pricing"} <= set(addresses)
+    forbidden = re.findall(r"Disallow: (.+)", client.get("/robots.txt").content.decode())
+    for address in addresses:
+        path = address.removeprefix("http://testserver")
+        assert not path.startswith(tuple(forbidden))
+        assert client.get(path, follow=True).status_code == 200
+
+
+def test_icons_and_the_social_picture_are_small_and_of_their_size():
+    sizes = {"apple-touch-icon.png": (180, 180), "social.jpg": (1200, 630), "favicon.ico": (48, 48)}
+    for name, size in sizes.items():
+        with open(finders.find(name), "rb") as file:  # noqa: PTH123
+            data = file.read()
+        assert len(data) <= 80_000
+        assert Image.open(io.BytesIO(data)).size == size
+
+
+def test_a_link_shows_title_and_picture_elsewhere(client, db):
+    html = client.get("/docs/errors").content.decode()
+    told = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', html))
+    assert told["title"] == "Errors"
+    assert told["url"] == "http://testserver/docs/errors"
+    assert told["image"] == "http://testserver/static/social.jpg"
+    assert told["description"].startswith("Every error")
+    assert client.get("/favicon.ico").headers["Location"] == "/static/favicon.ico"
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_page_that_is_not_there_shows_a_way_on_and_the_request_id(client, language, db):
+    response = client.get("/nothing-here", headers={"X-Request-Id": ID, "Accept-Language": language})
+    html = response.content.decode()
+    assert response.status_code == 404
+    assert f'lang="{language}"' in html
+    assert ID in html
+    assert f'href="{reverse("docs")}"' in html
+
+
+def test_a_form_without_its_token_is_told_that_it_has_expired(db):
+    response = Client(enforce_csrf_checks=True).post("/accounts/login/", {})
+    assert response.status_code == 403
+    assert "This form has expired" in response.content.decode()
+
+
+def test_a_bad_host_is_a_page_without_a_stack_trace(client, db):
+    response = client.get("/docs", headers={"Host": "evil.example"})
+    assert response.status_code == 400
+
+
+def test_api_errors_stay_english_and_json(client, db):
+    response = client.get("/api/nothing", headers={"Accept-Language": "ar"})
+    assert response.json() == {"error": "Not found.", "code": "not_found", "status": 404}
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_the_page_of_a_failure_needs_no_database(language):
+    """No test may ask the database without the fixture: the visitor's session is looked up, and that fails."""
+    visitor = Client(raise_request_exception=False)
+    visitor.cookies["sessionid"] = "somebody"
+    response = visitor.get("/docs", headers={"X-Request-Id": ID, "Accept-Language": language})
+    html = response.content.decode()
+    assert response.status_code == 500
+    assert f'lang="{language}"' in html
+    assert ID in html
+    assert language == "ar" or "Something went wrong on our side" in html
