@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -19,7 +20,7 @@ TEXTS_MAX_AGE = 600
 
 
 class LanguageMiddleware:
-    """Activates the language of the request. Under the API's addresses that is English, whoever asks.
+    """Activates the language of the request. Under the API's addresses, but for the page about it, that is English.
 
     It comes after authentication, because a signed-in customer's profile decides.
     """
@@ -28,7 +29,7 @@ class LanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if is_api(request):
+        if is_api(request) and request.path != reverse("api-docs"):
             with translation.override(ENGLISH):
                 return self.get_response(request)
         # As Django's own middleware does; the page for a failure reads it when nothing else may be asked any more.

@@ -19,9 +19,9 @@ from billing.tasks import ANONYMOUS_DAYS
 from config.documentation import PAGES
 
 # What search engines may list, by URL name, besides the documentation.
-PUBLIC = ("home", "pricing", "api-docs", "privacy", "terms", "cookies")
+PUBLIC = ("home", "pricing", "api-docs", "status", "privacy", "terms", "cookies")
 # Pages of one customer, and those that only make sense on the way somewhere.
-PRIVATE = ("/accounts/", "/admin/", "/billing", "/language", "/profile")
+PRIVATE = ("/accounts/", "/admin/", "/billing", "/dashboard", "/editor", "/language", "/profile")
 
 
 def legal(template: str, title: str | Promise) -> Callable[[HttpRequest], HttpResponse]:
@@ -48,6 +48,7 @@ def _facts() -> dict[str, object]:
             "address": settings.OPERATOR_ADDRESS,
             "complete": all((settings.OPERATOR_NAME, settings.OPERATOR_EMAIL, settings.OPERATOR_ADDRESS)),
         },
+        "request_days": settings.REQUEST_LOG_DAYS,
         "anonymous_days": ANONYMOUS_DAYS,
         "idempotency_hours": int(IDEMPOTENCY_LIFETIME.total_seconds() // 3600),
         "token_minutes": TOKEN_SECONDS // 60,

@@ -2,7 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.conftest import DESKTOP, PHONE
 
@@ -55,7 +55,12 @@ def log_out(page: Page) -> None:
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("ar", "dark"), ("en", "dark"), ("ar", "light")])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_every_page_is_accessible_and_as_wide_as_the_screen(browser: Browser, server, size, language, scheme):
-    context = browser.new_context(viewport=size, base_url=server.url, locale=language, color_scheme=scheme)
+    context = browser.new_context(
+        viewport=ViewportSize(width=size["width"], height=size["height"]),
+        base_url=server.url,
+        locale=language,
+        color_scheme=scheme,
+    )
     page = context.new_page()
     for path in [*PATHS, "/nothing-here"]:
         page.goto(path)
@@ -101,7 +106,7 @@ def test_without_a_script_every_sample_is_there(browser: Browser, server):
 
 
 def test_on_a_phone_the_menu_is_a_disclosure(browser: Browser, server):
-    context = browser.new_context(viewport=PHONE, base_url=server.url)
+    context = browser.new_context(viewport=ViewportSize(width=390, height=844), base_url=server.url)
     page = context.new_page()
     page.goto("/docs")
     menu = page.get_by_role("navigation", name="Documentation menu")

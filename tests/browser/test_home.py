@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.server import ProductServer
@@ -95,9 +95,7 @@ def test_the_keyboard_moves_the_line_between_before_and_after(page: Page):
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_axe_finds_nothing(browser: Browser, server: ProductServer, language: str, scheme: Literal["light", "dark"]):
     for viewport in (DESKTOP, PHONE):
-        context = browser.new_context(
-            viewport=ViewportSize(**viewport), base_url=server.url, locale=language, color_scheme=scheme
-        )
+        context = browser.new_context(viewport=viewport, base_url=server.url, locale=language, color_scheme=scheme)
         page = context.new_page()
         page.goto("/")
         assert page.locator("html").get_attribute("dir") == {"en": "ltr", "ar": "rtl"}[language]

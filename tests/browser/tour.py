@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
+from config.documentation import BY_SLUG
 from tests.server import ProductServer
 
 
@@ -25,6 +26,7 @@ STOPS = [
     Stop("home", "/"),
     Stop("pricing", "/pricing"),
     Stop("docs", "/docs"),
+    *(Stop(f"docs-{slug}", f"/docs/{slug}") for slug in BY_SLUG if slug),
     Stop("reference", "/api/docs"),
     Stop("status", "/status"),
     Stop("privacy", "/privacy"),
@@ -52,6 +54,10 @@ STOPS = [
     Stop("admin", "/admin/", "support"),
     Stop("admin-accounts", "/admin/billing/account/", "support"),
     Stop("admin-account", "/admin/billing/account/{account}/change/", "support"),
+    Stop("admin-credits", "/admin/billing/account/{account}/act/credits/", "support"),
+    Stop("admin-lock", "/admin/billing/account/{account}/act/lock/", "support"),
+    Stop("admin-search", "/admin/billing/account/search/", "support"),
+    Stop("admin-requests", "/admin/billing/requestrecord/", "support"),
     Stop("admin-ledger", "/admin/billing/ledgerentry/", "support"),
     Stop("admin-user", "/admin/accounts/user/{user}/change/", "support"),
 ]

@@ -170,7 +170,7 @@ def codes_raised(path: Path) -> set[str]:
         elif isinstance(node, ast.Tuple) and len(node.elts) == 3:
             arguments = node.elts[1:2]
         found |= {
-            argument.value
+            str(argument.value)
             for argument in arguments
             if isinstance(argument, ast.Constant) and re.fullmatch(r"[a-z]+(_[a-z]+)+", str(argument.value))
         }

@@ -17,7 +17,6 @@ const studio = byId("studio");
 const token = new Token(studio.dataset.token);
 const pictures = [];
 let selected = null;
-let isSaved = true;
 
 const stage = new Stage(byId("stage"), byId("facts"));
 const settings = new Settings(byId("settings"), applySettings);
@@ -25,6 +24,7 @@ let shared = { ...settings.defaults };
 const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
 
+const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
 const optionsOf = (picture) => picture.own ?? shared;
 
 function addFiles(files) {
@@ -57,7 +57,6 @@ function changed(picture) {
   view.update(picture);
   if (picture === selected) draw();
   else if (picture.state === "done") picture.forgetLayers();
-  if (picture.state === "done") isSaved = false;
   // A cancelled picture may have been delivered all the same.
   if (["done", "cancelled"].includes(picture.state)) showBalance(byId("balance"), studio.dataset.balance);
   const text = picture.error ? explain(picture.error).text : stateText(picture);
@@ -128,7 +127,7 @@ async function saving(button, produce) {
 function download(picture) {
   return saving(byId("download"), async () => {
     await saveOne(picture, optionsOf(picture));
-    isSaved = pictures.length === 1;
+    picture.isSaved = true;
   });
 }
 
@@ -136,7 +135,7 @@ function downloadAll() {
   return saving(byId("download-all"), async () => {
     const ready = pictures.filter(({ state }) => state === "done");
     await saveAll(ready, optionsOf, (text) => { byId("download-all").textContent = text; });
-    isSaved = true;
+    ready.forEach((picture) => { picture.isSaved = true; });
   });
 }
 
@@ -188,6 +187,6 @@ for (const id of ["add", "choose"]) {
 byId("download").addEventListener("click", () => download(selected));
 byId("download-all").addEventListener("click", downloadAll);
 byId("reset").addEventListener("click", () => settings.reset());
-window.addEventListener("beforeunload", (event) => !isSaved && event.preventDefault());
+window.addEventListener("beforeunload", (event) => pictures.some(isUnsaved) && event.preventDefault());
 settings.write(shared, false);
 prepareFormats();

@@ -18,6 +18,7 @@ export class Picture {
     // A retry after a lost answer costs nothing: the server knows the key.
     this.key = randomKey();
     this.layers = null;
+    this.isSaved = false;
   }
 
   /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */

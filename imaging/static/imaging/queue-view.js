@@ -49,7 +49,7 @@ export class QueueView {
 
   add(picture) {
     const row = document.createElement("li");
-    row.append(this.picker(picture), element("progress", "row-progress"), element("div", "row-actions"));
+    row.append(this.picker(picture), element("progress", "row-progress"), element("div", "row-buttons"));
     row.querySelector("progress").max = 1;
     row.querySelector("progress").setAttribute("aria-label", picture.name);
     this.rows.set(picture, row);
@@ -66,7 +66,7 @@ export class QueueView {
     name.dir = "auto";
     button.type = "button";
     frame.append(picture.thumb);
-    words.append(name, element("span", "state"));
+    words.append(name, element("span", "row-state"));
     button.append(frame, words);
     button.addEventListener("click", () => this.onSelect(picture));
     return button;
@@ -76,7 +76,7 @@ export class QueueView {
     const row = this.rows.get(picture);
     if (!row) return;
     row.dataset.state = picture.state;
-    row.querySelector(".state").textContent = stateText(picture);
+    row.querySelector(".row-state").textContent = stateText(picture);
     const progress = row.querySelector("progress");
     progress.hidden = picture.state !== "working" || picture.progress >= 1;
     progress.value = picture.progress;
@@ -84,7 +84,7 @@ export class QueueView {
   }
 
   updateActions(row, picture) {
-    const place = row.querySelector(".row-actions");
+    const place = row.querySelector(".row-buttons");
     const actions = actionsOf(picture);
     if (place.dataset.actions === actions.join()) return;
     const hadFocus = place.contains(document.activeElement);
