@@ -98,9 +98,10 @@ def test_a_form_without_its_token_is_told_that_it_has_expired(db):
     assert "This form has expired" in response.content.decode()
 
 
-def test_a_bad_host_is_a_page_without_a_stack_trace(client, db):
-    response = client.get("/docs", headers={"Host": "evil.example"})
+def test_a_bad_host_is_a_page_in_the_readers_language(client, db):
+    response = client.get("/docs", headers={"Host": "evil.example", "Accept-Language": "ar"})
     assert response.status_code == 400
+    assert '<html lang="ar" dir="rtl">' in response.content.decode()
 
 
 def test_api_errors_stay_english_and_json(client, db):
