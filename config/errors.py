@@ -185,8 +185,9 @@ class ApiErrorMiddleware:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
-    return error_response(request, from_status(400))
+    """Django's handler400. A host that is not ours is refused before the reader's language is active."""
+    with translation.override(_reader_language(request)):
+        return error_response(request, from_status(400))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -212,9 +213,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     It asks nothing of the database, which may be what is missing: the page is that of a visitor whom nobody knows.
     """
     request.user = AnonymousUser()
-    language = getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
-    with translation.override(language):
+    with translation.override(_reader_language(request)):
         return error_response(request, from_status(500))
+
+
+def _reader_language(request: HttpRequest) -> str:
+    return getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
 
 
 def csrf_failed() -> ApiError:

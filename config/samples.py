@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, gettext_noop
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -25,7 +26,7 @@ LANGUAGES = (
     ("http", "HTTP", "http"),
     ("python", "Python", "python"),
     ("node", "Node.js", "javascript"),
-    ("browser", "Browser", "javascript"),
+    ("browser", gettext_noop("Browser"), "javascript"),
     ("php", "PHP", "php"),
 )
 
@@ -42,7 +43,7 @@ class Sample:
 def samples(task: str, base_url: str) -> list[Sample]:
     """A task in every language that there is a file for. Raises FileNotFoundError for a task without any."""
     found = [
-        Sample(language, label, coloured(placed(_text(task, language), base_url), lexer))
+        Sample(language, gettext(label), coloured(placed(_text(task, language), base_url), lexer))
         for language, label, lexer in LANGUAGES
         if (FOLDER / f"{task}.{language}.txt").exists()
     ]

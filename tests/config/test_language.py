@@ -117,7 +117,7 @@ def test_logging_in_works_in_arabic(client, arabic):
     assert wrong.status_code == 200
     assert re.search(r'class="errorlist nonfield"[^>]*><li>[\u0600-\u06ff ]+', wrong.content.decode()), "the error, too"
     right = client.post("/accounts/login/", {"login": arabic.email, "password": "correct horse battery staple"})
-    assert right.url == "/profile/keys"
+    assert right.url == "/dashboard"
 
 
 @pytest.mark.parametrize("page", PAGES)
