@@ -13,7 +13,7 @@ from playwright.sync_api import Error, Page
 from imaging.core.headers import read_header
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
-from tests.browser.conftest import DESKTOP
+from tests.browser.chromium import DESKTOP
 from tests.conftest import encoded
 
 pytestmark = [
