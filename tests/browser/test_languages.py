@@ -26,8 +26,8 @@ OWN = [
 # Names and abbreviations that are the same in Arabic, and the name of the test's key.
 KEPT = {
     "API", "UTC", "QR", "Stripe", "Premium", "Web", "shop", "JavaScript", "curl", "Python", "Node", "js", "PHP", "HTTP",
-    "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP", "BMP",
-    "png", "jpeg", "jpg", "webp", "bmp", "net",
+    "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
+    "BMP", "png", "jpeg", "jpg", "webp", "bmp", "net",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot set it as code.
 CODE = {
