@@ -12,8 +12,8 @@ import idna
 MAX_URL = 4096
 MAX_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Parsers disagree about these, and what they disagree about is where the host begins.
-CONFUSING = re.compile(r"[\x00-\x20\x7f\\]")
+# Parsers disagree about these, and what they disagree about is where the host begins. Half a surrogate pair is no text.
+CONFUSING = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 # Underscores are not allowed in host names, but there are some.
 NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
@@ -58,7 +58,7 @@ def parse(url: str, ports: Collection[int]) -> Target:
     if len(url) > MAX_URL:
         raise InvalidUrl(f"it is longer than {MAX_URL} characters")
     if CONFUSING.search(url):
-        raise InvalidUrl("it holds a space, a control character or a backslash")
+        raise InvalidUrl("it holds a space, a backslash or a character that cannot be sent")
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -42,6 +42,8 @@ def fetch_picture(form: Form) -> None:
         return
     if problems := _find_problems(form, url):
         raise refusal(problems)
+    if form.picture:
+        form.picture.file.close()
     form.picture = Picture(_file_name(url), new_file(), fetched=True)
     with _place(), _told(url):
         _download(url, form.picture)
