@@ -49,3 +49,13 @@ def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
     if settings.PRODUCTION and "_test_" in settings.STRIPE_SECRET_KEY:
         return [Warning("STRIPE_SECRET_KEY is a test key: nobody pays with real money.", id="config.W002")]
     return []
+
+
+@register()
+def check_outbound(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Customers reach what we reach."""
+    if settings.PRODUCTION and settings.OUTBOUND_ALLOWED_NETWORKS:
+        allowed = ", ".join(str(network) for network in settings.OUTBOUND_ALLOWED_NETWORKS)
+        message = f"OUTBOUND_ALLOWED_NETWORKS lets every customer make this server connect to {allowed}."
+        return [Warning(message, id="config.W003")]
+    return []

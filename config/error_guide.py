@@ -11,7 +11,7 @@ from config.errors import ApiError, from_status
 from imaging import schema as imaging_schema
 
 ADVICE: dict[str, Promise] = {
-    "missing_image": _("Send the picture as a file part named “image”."),
+    "missing_image": _("Send the picture as a file part named “image”, or its address as “image_url”."),
     "no_file_selected": _("The part is there, but no file was chosen: attach one before you send the form."),
     "unsupported_file_type": _("Convert the picture to one of the formats named, or give the file its right extension."),
     "invalid_image": _("The bytes are not a picture that we read, or the file is damaged. Open it and save it again."),
@@ -26,6 +26,18 @@ ADVICE: dict[str, Promise] = {
     "invalid_color": _("Write the colour in one of the forms named, or use a CSS colour name."),
     "invalid_boolean": _("Send true, false, 1, 0, yes, no, on or off."),
     "mask_with_bg_color": _("A mask has no background: leave one of the two fields out."),
+    "two_pictures": _("Leave out one of the two fields."),
+    "image_url_invalid": _("Send a full http or https address, encoded as in a browser’s address bar."),
+    "image_url_forbidden": _("Use an address that anybody on the internet can open, or upload the picture itself."),
+    "image_url_redirects": _("Send the address where the redirects end."),
+    "image_url_unreachable": _("Open the address from outside of your network. If it works there, try again in a moment."),
+    "image_url_timeout": _("The server is slow or far away. Try again, or upload the picture itself."),
+    "image_url_failed": _("Check that the address opens without logging in and that a signed one has not expired."),
+    "image_url_encoding": _(
+        "Let the server send the picture uncompressed when it is asked to, or upload the picture itself."
+    ),
+    "image_url_too_large": _("Make the picture smaller or compress it more at its address."),
+    "image_url_disabled": _("This deployment does not fetch pictures. Upload the picture itself."),
     "validation_error": _("Several fields are wrong: “details” has one message for each."),
     "two_credentials": _("Send the API key or the user token, not both."),
     "malformed_form": _("The upload ended early or is no proper form. Let your HTTP library build it, and send it again."),

@@ -1,5 +1,6 @@
 """All settings, read from the environment here and nowhere else. README.md lists them for operators."""
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def at_least(name: str, *, default: int, minimum: int) -> int:
     if value < minimum:
         raise ImproperlyConfigured(f"{name} must be at least {minimum}, got {value}")
     return value
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Comma-separated networks from the environment, such as `10.1.0.0/16`; an address alone is a network of one."""
+    try:
+        return [ipaddress.ip_network(network.strip()) for network in env.list(name, default=[])]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be networks, separated by commas: {error}") from error
 
 
 SECRET_KEY = secret("SECRET_KEY")
@@ -212,6 +221,16 @@ IMAGING_QUEUE_SIZE = at_least("IMAGING_QUEUE_SIZE", default=32, minimum=0)
 IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1)
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
+
+# --- Requests to servers that customers name -------------------------------------------------------
+
+# Whether /rmbg fetches a picture by `image_url`; how long that may take, from where, and how many at once in a process.
+IMAGE_URL_ENABLED = env.bool("IMAGE_URL_ENABLED", default=True)
+IMAGE_URL_SECONDS = at_least("IMAGE_URL_SECONDS", default=15, minimum=1)
+IMAGE_URL_PORTS = env.list("IMAGE_URL_PORTS", cast=int, default=[80, 443])
+IMAGE_URL_DOWNLOADS = at_least("IMAGE_URL_DOWNLOADS", default=16, minimum=1)
+# Networks that customers may make us connect to although they are not public.
+OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
 # --- Request records -----------------------------------------------------------------------------
 

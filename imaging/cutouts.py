@@ -44,7 +44,7 @@ def check_form(form: Form) -> Job:
     if header and not problems:
         problems += check_delivered_size(header.upright_size, options)
     if problems or header is None or form.picture is None:
-        raise _refusal(problems)
+        raise refusal(problems)
     return Job(form.picture.file, form.picture.name, header, options)
 
 
@@ -64,7 +64,7 @@ def run(job: Job) -> Delivery:
         try:
             return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model()), queued)
         except ImageRefused as refused:
-            raise _refusal(list(refused.problems)) from refused
+            raise refusal(list(refused.problems)) from refused
 
 
 def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
@@ -72,8 +72,11 @@ def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Pr
         return None, [NO_PICTURE]
     if not picture.name:
         return None, [NO_FILE_CHOSEN]
-    return check_image(picture.file, name=picture.name, size=picture.size)
+    # Of a picture that was fetched, `photo.php` says nothing.
+    name = "" if picture.fetched else picture.name
+    return check_image(picture.file, name=name, size=picture.size)
 
 
-def _refusal(problems: list[Problem]) -> ApiError:
+def refusal(problems: list[Problem]) -> ApiError:
+    """The 400 that tells all problems."""
     return validation_error([(problem.field, problem.code, problem.message) for problem in problems])

@@ -12,8 +12,10 @@ from billing.idempotency import invalid_key as invalid_retry_key
 from billing.idempotency import key_reused, still_running
 from billing.ledger import key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, validation_error
+from config.outbound_url import MAX_URL
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
+from imaging import image_url
 from imaging.core.checks import MAX_SIDE
 from imaging.core.encode import MEDIA_TYPES
 from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
@@ -43,14 +45,22 @@ def _boolean(default: bool, description: str) -> dict[str, Any]:
     }
 
 
-FORM = {
+IMAGE = {
+    "type": "string",
+    "format": "binary",
+    "description": "webp, bmp, png, jpg or jpeg; at most 50 MB; at most 10000 px wide and 10000 px high. Required, "
+    "unless there is an `image_url`.",
+}
+FORM: dict[str, Any] = {
     "type": "object",
-    "required": ["image"],
     "properties": {
-        "image": {
+        "image": IMAGE,
+        "image_url": {
             "type": "string",
-            "format": "binary",
-            "description": "webp, bmp, png, jpg or jpeg; at most 50 MB; at most 10000 px wide and 10000 px high.",
+            "maxLength": MAX_URL,
+            "description": "Instead of `image`: the public http or https address of the picture, which is fetched with "
+            "the same limits. At most 3 redirects; no user name or password; no private address.",
+            "example": "",
         },
         "format": {
             "type": "string",
@@ -84,6 +94,14 @@ FORM = {
 }
 
 
+# Without a file a plain form will do.
+FORM_OF_AN_ADDRESS = {
+    "type": "object",
+    "required": ["image_url"],
+    "properties": {name: field for name, field in FORM["properties"].items() if name != "image"},
+}
+
+
 def _invalid(field: str, code: str, message: str) -> ApiError:
     return validation_error([(field, code, message)])
 
@@ -91,6 +109,18 @@ def _invalid(field: str, code: str, message: str) -> ApiError:
 PROBLEMS = [
     ("w", "invalid_integer", "'w' must be an integer, got: 'abc'"),
     ("angle", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
+]
+OF_AN_ADDRESS = [
+    image_url.TWO_PICTURES,
+    image_url.invalid("it must begin with http:// or https://"),
+    image_url.forbidden("its host has no public address"),
+    image_url.too_many_redirects(),
+    image_url.unreachable(),
+    image_url.timed_out(),
+    image_url.no_picture(404),
+    image_url.compressed("gzip"),
+    image_url.too_large(),
+    image_url.SWITCHED_OFF,
 ]
 BAD_REQUESTS = [
     _invalid(NO_PICTURE.field, NO_PICTURE.code, NO_PICTURE.message),
@@ -120,6 +150,7 @@ BAD_REQUESTS = [
     ),
     _invalid("mask", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
     _invalid("mask", "mask_with_bg_color", "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."),
+    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_AN_ADDRESS],
     validation_error(PROBLEMS),
     two_credentials(),
     malformed_form("Unexpected end of multipart stream."),
@@ -174,7 +205,8 @@ RESPONSES: dict[Any, Any] = {
 }
 
 DESCRIPTION = """
-Send one picture as `multipart/form-data` and receive the cutout: the response body is the image, never JSON.
+Send one picture as `multipart/form-data`, or the address of one as `image_url`, and receive the cutout: the response body is
+the image, never JSON.
 
 Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
 describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept; EXIF, GPS and all
@@ -195,6 +227,6 @@ def rmbg_schema(view: Callable[..., Any]) -> Callable[..., Any]:
         description=DESCRIPTION,
         tags=["Images"],
         parameters=HEADERS,
-        request={"multipart/form-data": FORM},
+        request={"multipart/form-data": FORM, "application/x-www-form-urlencoded": FORM_OF_AN_ADDRESS},
         responses=RESPONSES,
     )(view)

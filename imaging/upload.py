@@ -24,19 +24,23 @@ FIELD = "image"
 CHUNK_BYTES = 256 * 1024
 # Up to here a picture stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
 MEMORY_BYTES = 1024**2
-# No option's value is anywhere near this long. What is longer is cut, and refused by the option's own check.
-MAX_FIELD_BYTES = 1024
+# No field's value may be anywhere near this long. What is longer is cut, and refused by the field's own check.
+MAX_FIELD_BYTES = 8 * 1024
 MAX_PARTS = 200
 ENCODED_FILENAME = re.compile(r"filename\*=utf-8'[^']*'([^;\s]*)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
 class Picture:
-    """The uploaded picture. `size` is what was sent, in bytes; `file` holds it only up to MAX_BYTES."""
+    """The uploaded picture. `size` is what was sent, in bytes; `file` holds it only up to MAX_BYTES.
+
+    `fetched` tells that it was not uploaded but downloaded: nobody named it as a file, so that its name proves nothing.
+    """
 
     name: str
     file: BinaryIO
     size: int = 0
+    fetched: bool = False
 
     def write(self, data: bytes) -> None:
         """Take the next bytes; past the limit only count them, and let go of what was kept."""
@@ -130,7 +134,7 @@ class _FormReader:
         if filename is None:
             self.sink = bytearray()
         elif self.name == FIELD and self.form.picture is None:
-            self.sink = self.form.picture = Picture(filename, _new_file())
+            self.sink = self.form.picture = Picture(filename, new_file())
         else:
             self.sink = None
 
@@ -148,7 +152,8 @@ class _FormReader:
             self.form.fields[self.name] = self.sink.decode("utf-8", "replace")
 
 
-def _new_file() -> BinaryIO:
+def new_file() -> BinaryIO:
+    """A file for one picture, in memory or nameless."""
     # Closed by read_form, when the request is done.
     return cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))
 

@@ -20,7 +20,7 @@ from billing.admission import Customer
 from billing.idempotency import Retry, check_key
 from config import rate_limits
 from config.api import ApiView, get_request_id
-from imaging import cutouts, request_facts
+from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
 from imaging.cutouts import Delivery
 from imaging.schema import rmbg_schema
@@ -56,6 +56,7 @@ class RemoveBackgroundView(ApiView):
         rate_limits.count_request(customer.policy)
         retry_key = find_retry_key(request)
         with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
+            image_url.fetch_picture(form)
             job = cutouts.check_form(form)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.

@@ -2,10 +2,10 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg
 import pytest
@@ -17,8 +17,9 @@ from accounts.models import ApiKey, User
 from billing import ledger, request_log
 from billing.models import Plan
 from billing.request_log import RequestLog
-from config import rate_limits
+from config import public_addresses, rate_limits
 from imaging import runtime
+from tests.hosts import Host, Names
 from tests.server import ProductServer
 from tests.stores import scratch_postgres, scratch_redis
 
@@ -140,6 +141,28 @@ def redis_url() -> Iterator[str]:
         except redis.RedisError as error:
             skip_or_fail(f"Redis does not answer: {error}")
         yield url
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Host names and their addresses, in place of the system's resolver."""
+    names = Names()
+    monkeypatch.setattr(public_addresses, "look_up", names.look_up)
+    return names
+
+
+@pytest.fixture
+def hosts() -> Iterator[Callable[..., Host]]:
+    """Makes web servers on loopback addresses."""
+    made: list[Host] = []
+
+    def make(*arguments: Any, **options: Any) -> Host:
+        made.append(Host(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for host in made:
+        host.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """System checks: settings that each parse but do not work together."""
 
+from ipaddress import IPv4Network
+
 import pytest
 from django.core.checks import run_checks
 
@@ -43,3 +45,10 @@ def test_stripe_needs_both_secrets(settings, key, webhook, expected):
 def test_production_with_test_keys_is_warned(settings):
     settings.PRODUCTION, settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = True, "sk_test_1", "whsec_1"
     assert ids(deploy=False) == {"config.W002"}
+
+
+def test_production_that_lets_customers_reach_private_networks_is_warned(settings):
+    settings.OUTBOUND_ALLOWED_NETWORKS = [IPv4Network("10.1.0.0/16")]
+    assert ids(deploy=False) == set()
+    settings.PRODUCTION = True
+    assert ids(deploy=False) == {"config.W003"}
