@@ -1,12 +1,8 @@
 """The dashboard and the status page in a real browser: with data, in both languages and schemes, on a desk and a phone."""
 
-from collections.abc import Iterator
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.chromium import DESKTOP, PHONE
 from tests.server import ProductServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
@@ -72,38 +68,6 @@ def page(page: Page, server: ProductServer, session: str) -> Page:
     return page
 
 
-@pytest.fixture(params=["en", "ar"])
-def language(request: pytest.FixtureRequest, server: ProductServer, key: str) -> str:
-    """The customer's language."""
-    change = f"from accounts.models import User; User.objects.filter(email='{EMAIL}').update(language='{request.param}')"
-    server.manage("shell", "--verbosity", "0", "--command", change)
-    return request.param
-
-
-@pytest.fixture(params=[("light", DESKTOP), ("dark", PHONE), ("light", PHONE), ("dark", DESKTOP)], ids=str)
-def view(request: pytest.FixtureRequest, browser: Browser, server: ProductServer, session: str) -> Iterator[Page]:
-    """A page in each scheme and size."""
-    scheme, size = request.param
-    context = browser.new_context(viewport=size, base_url=server.url, color_scheme=scheme)
-    context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
-    opened = context.new_page()
-    faults: list[str] = []
-    opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    yield opened
-    context.close()
-    assert not faults
-
-
-@pytest.mark.parametrize("path", ["/dashboard", "/status"])
-def test_they_are_accessible_and_fit(view: Page, language: str, path: str):
-    view.goto(path)
-    assert view.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else "ltr")
-    found = Axe().run(view)
-    assert found.violations_count == 0, found.generate_report()
-    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
-
-
-@pytest.mark.usefixtures("language")
 def test_a_day_is_told_to_the_keyboard(page: Page):
     page.goto("/dashboard")
     days = page.locator(".plot .day")

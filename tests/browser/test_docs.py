@@ -1,10 +1,7 @@
 """The documentation in a browser: tabs, copying, the reader's own key, and everybody's access."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
-
-from tests.browser.chromium import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
 
@@ -50,24 +47,6 @@ def log_out(page: Page) -> None:
         page.locator("header summary").click()
     page.locator("form[action$='/logout/'] button").locator("visible=true").click()
     page.wait_for_url("**/accounts/login/**")
-
-
-@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("ar", "dark"), ("en", "dark"), ("ar", "light")])
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_page_is_accessible_and_as_wide_as_the_screen(browser: Browser, server, size, language, scheme):
-    context = browser.new_context(
-        viewport=ViewportSize(width=size["width"], height=size["height"]),
-        base_url=server.url,
-        locale=language,
-        color_scheme=scheme,
-    )
-    page = context.new_page()
-    for path in [*PATHS, "/nothing-here"]:
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
-        results = Axe().run(page)
-        assert not results.violations_count, f"{path}: {results.generate_report()}"
-    context.close()
 
 
 def test_a_chosen_language_is_shown_everywhere_and_remembered(page: Page):

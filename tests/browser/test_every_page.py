@@ -4,11 +4,11 @@ import gzip
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response
 
 from config.documentation import BY_SLUG
 from tests.browser.chromium import DESKTOP, PHONE
+from tests.browser.sound import english, is_too_wide, violations
 from tests.browser.tour import DOCS, STOPS, Stop, choose_language, seed, visitor
 from tests.server import ProductServer
 
@@ -65,28 +65,23 @@ def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[
     answer = page.goto(stop.path.format(**facts), wait_until="load")
     page.remove_listener("response", note)
     faults = [] if answer and answer.status == stop.status else [f"status {answer and answer.status}"]
-    faults += violations(page, "desktop, light")
+    faults += [f"desktop, light: {one}" for one in violations(page)]
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     # Colours that change by a transition have arrived by then.
     page.wait_for_timeout(TRANSITION_MS)
-    faults += violations(page, "phone, dark")
-    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+    faults += [f"phone, dark: {one}" for one in violations(page)]
+    if is_too_wide(page):
         faults.append("wider than a phone")
     direction = "rtl" if language == "ar" else "ltr"
     if (page.get_attribute("html", "lang") or "")[:2] != language or page.get_attribute("html", "dir") != direction:
         faults.append("in the wrong language or direction")
+    if language == "ar" and (left := english(page)):
+        faults.append(f"words of English: {sorted(left)}")
     size = sum(compressed(response) for response in loaded)
     if size > MAX_BYTES and stop.name not in LARGE:
         faults.append(f"{size} bytes compressed without its pictures")
     return faults
-
-
-def violations(page: Page, where: str) -> list[str]:
-    """axe's, one line each."""
-    # axe would fetch style sheets again to look for one thing, and put them into the page against its policy.
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    return [f"{where}: {one['id']} at {', '.join(str(node['target'][0]) for node in one['nodes'][:3])}" for one in found]
 
 
 def compressed(response: Response) -> int:

@@ -2,14 +2,11 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Page, Response, expect
 
-from tests.browser.chromium import DESKTOP, PHONE
 from tests.server import ProductServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
@@ -89,20 +86,6 @@ def test_the_keyboard_moves_the_line_between_before_and_after(page: Page):
         page.keyboard.press("ArrowRight")
     expect(slider).to_have_value("55")
     assert page.locator("image-compare").evaluate("element => element.style.getPropertyValue('--split')") == "55%"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ar"])
-def test_axe_finds_nothing(browser: Browser, server: ProductServer, language: str, scheme: Literal["light", "dark"]):
-    for viewport in (DESKTOP, PHONE):
-        context = browser.new_context(viewport=viewport, base_url=server.url, locale=language, color_scheme=scheme)
-        page = context.new_page()
-        page.goto("/")
-        assert page.locator("html").get_attribute("dir") == {"en": "ltr", "ar": "rtl"}[language]
-        results = Axe().run(page)
-        assert not results.response["violations"], results.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        context.close()
 
 
 def test_the_page_is_light(page: Page):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.chromium import DESKTOP, PHONE
+from tests.browser.sound import violations
 
 PHOTO = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"
 
@@ -28,11 +30,6 @@ def execute(page: Page) -> Locator:
     return operation.locator(".live-responses-table")
 
 
-def assert_accessible(page: Page) -> None:
-    results = Axe().run(page)
-    assert not results.violations_count, results.generate_report()
-
-
 def test_try_it_out(page: Page, server_key: str):
     page.goto("/api/docs")
     authorize(page, server_key)
@@ -48,7 +45,7 @@ def test_try_it_out(page: Page, server_key: str):
     with Image.open(download.value.path()) as saved:
         assert (saved.format, saved.mode, saved.size) == ("WEBP", "RGBA", (512, 512))
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-    assert_accessible(page)
+    assert not violations(page)
 
 
 def test_every_answer_shows_its_request_id(page: Page, server_key: str):
@@ -64,18 +61,18 @@ def test_every_answer_shows_its_request_id(page: Page, server_key: str):
     expect(page.locator("#operations-Images-removeBackground .request-id code")).to_have_text("support-42", timeout=30_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("page", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], indirect=["page"], ids=["desk", "phone"])
 def test_it_is_accessible_closed_open_and_with_its_dialog(page: Page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto("/api/docs")
     expect(page.locator("#operations-Images-removeBackground")).to_be_visible()
-    assert_accessible(page)
+    assert not violations(page)
     page.get_by_role("button", name="Authorize").first.click()
-    assert_accessible(page)
+    assert not violations(page)
     page.get_by_role("button", name="Close").last.click()
     page.locator("#operations-Images-removeBackground .opblock-summary-control").click()
     expect(page.locator("#operations-Images-removeBackground input[type=file]")).to_be_visible()
-    assert_accessible(page)
+    assert not violations(page)
 
 
 def test_the_key_is_kept_in_memory_only(page: Page, server_key: str):
