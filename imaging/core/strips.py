@@ -6,13 +6,15 @@ from collections.abc import Iterator
 _STRIP_PIXELS = 4 * 1024 * 1024
 
 
-def strips(size: tuple[int, int], *, stretch: float = 1.0, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """(top, bottom) of the strips that cover a picture of `size`, each of about four million pixels.
+def strips(
+    size: tuple[int, int], *, stretch: float = 1.0, multiple: int = 1, pixels: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """(top, bottom) of the strips that cover a picture of `size`, each of about four million pixels, or `pixels`.
 
     Where each row stands for `stretch` rows of another picture, the larger of the two counts. All strips but the last
     have a `multiple` of rows.
     """
     width, height = size
-    rows = int(_STRIP_PIXELS / (width * max(1.0, stretch))) // multiple * multiple or multiple
+    rows = int((pixels or _STRIP_PIXELS) / (width * max(1.0, stretch))) // multiple * multiple or multiple
     for top in range(0, height, rows):
         yield top, min(top + rows, height)
