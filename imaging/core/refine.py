@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from imaging.core.geometry import Size
 from imaging.core.strips import strips
@@ -26,15 +26,15 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 # A picture that is not this much longer than the matte has next to nothing to gain.
 _MIN_ENLARGEMENT = 1.5
-# Cells of the grid on which the fits are made, for each pixel of the matte.
-_CELLS_PER_MATTE_PIXEL = 0.8
-# A fit looks at the (2 * 3 + 1)² cells around its own.
+# A fit looks at the (2 * 3 + 1)² blocks around its own; a block is 2 x 2 cells, a cell about one pixel of the matte.
 _RADIUS = 3
-# Cells within this distance of an uncertain one are redrawn too: the network's edge may be beside the true one.
-_REACH = 3
-# Mattes up to here are certainly background, and from here on certainly subject (0-255).
+_BLOCK = 2
+# Cells within this distance of an uncertain one are redrawn too.
+_REACH = 1
+# Mattes up to here are certainly background, and from here on certainly subject (0-255); what is between is stretched.
 _BACKGROUND, _SUBJECT = 5, 250
-# How fast a cell's weight falls with its uncertainty, and the weight of a wholly uncertain one.
+_STRETCHED = [min(255, max(0, round((grey - _BACKGROUND) * 255 / (_SUBJECT - _BACKGROUND)))) for grey in range(256)]
+# How fast a block's weight falls with its uncertainty, and the weight of a wholly uncertain one.
 _CERTAINTY_POWER, _LEAST_WEIGHT = 4, 0.02
 # How much the matte that is fitted is steeper than the network's, which is blurred.
 _STEEPNESS = 2.0
@@ -42,6 +42,11 @@ _STEEPNESS = 2.0
 _COLOUR_NOISE, _ALPHA_NOISE = 3e-5, 3e-3
 # Contrast about the middle given back to a fit: ridge regression and texture flatten it, the more the worse it fits.
 _GAIN, _GAIN_OF_MISFIT = 1.05, 0.6
+# A fit counts as it stands where alpha (1 - alpha) of the smoothed matte is at least 1 / this, and less beyond: a
+# highlight inside the subject is not a hole.
+_TRUST = 5.0
+# A fit counts as it stands where the mean weight is at least 1 / this: in wide haze nothing certain is near.
+_HAZE = 2.5
 # 1 million pixels at a time, about 40 MB where all of them are edge.
 _STRIP_PIXELS = 1024 * 1024
 
@@ -60,11 +65,10 @@ def enlarge(matte: Image.Image, image: Image.Image, *, refine: bool) -> Image.Im
 
 
 def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
-    cell = math.ceil(max(image.size) / (_CELLS_PER_MATTE_PIXEL * max(matte.size)))
-    guide = np.asarray(image.reduce(cell), np.float32)[..., :3] / 255
-    prior = _prior(matte, guide.shape, cell, image.size)
-    certain, band = _certain(prior)
-    lines = _lines(guide, np.asarray(prior, np.float32) / 255, _dilated(band, 2))
+    cell = math.ceil(max(image.size) / max(matte.size))
+    prior = _prior(matte.point(_STRETCHED), cell, image.size)
+    certain, band = _certain(np.asarray(prior))
+    lines = _lines(image.reduce(_BLOCK * cell), prior, band)
     result = Image.new("L", image.size)
     for top, bottom in strips(image.size, multiple=cell, pixels=_STRIP_PIXELS):
         cells = slice(top // cell, -(-bottom // cell))
@@ -75,43 +79,70 @@ def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
     return result
 
 
-def _prior(matte: Image.Image, shape: tuple[int, ...], cell: int, size: Size) -> Image.Image:
-    """`matte` on the grid of cells, of which the last row and column reach beyond a picture of `size`."""
-    padding = 2 + math.ceil(max(matte.size) * cell / max(size))
-    padded = Image.fromarray(np.pad(np.asarray(matte), ((0, padding), (0, padding)), mode="edge"))
-    box = (0.0, 0.0, matte.width * shape[1] * cell / size[0], matte.height * shape[0] * cell / size[1])
-    box = (0.0, 0.0, min(box[2], padded.width), min(box[3], padded.height))
-    return padded.resize((shape[1], shape[0]), Image.Resampling.BICUBIC, box)
+def _prior(matte: Image.Image, cell: int, size: Size) -> Image.Image:
+    """`matte` on the grid of cells, of which the last row and column may reach beyond a picture of `size`."""
+    columns, rows = -(-size[0] // cell), -(-size[1] // cell)
+    scale = matte.width / size[0] * cell, matte.height / size[1] * cell
+    padding = [(0, math.ceil(rows * scale[1]) - matte.height), (0, math.ceil(columns * scale[0]) - matte.width)]
+    padded = Image.fromarray(np.pad(np.asarray(matte), padding, mode="edge"))
+    return padded.resize((columns, rows), Image.Resampling.BICUBIC, (0, 0, columns * scale[0], rows * scale[1]))
 
 
-def _certain(prior: Image.Image) -> tuple[Bytes, Mask]:
+def _certain(prior: Bytes) -> tuple[Bytes, Mask]:
     """0 or 255 for each cell that is certain with all its neighbourhood, and which are not."""
-    window = 2 * _REACH + 1
-    subject = np.asarray(prior.filter(ImageFilter.MinFilter(window))) >= _SUBJECT
-    background = np.asarray(prior.filter(ImageFilter.MaxFilter(window))) <= _BACKGROUND
-    return np.where(subject, 255, 0).astype(np.uint8), ~(subject | background)
+    subject, background = prior == 255, prior == 0
+    band = _dilated(~subject, _REACH) & _dilated(~background, _REACH)
+    return np.where(subject, 255, 0).astype(np.uint8), band
 
 
 def _dilated(mask: Mask, radius: int) -> Mask:
-    image = Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * radius + 1))
-    return np.asarray(image) > 0
+    """`mask` and all cells that are within `radius` cells of it, along and across."""
+    for axis in (0, 1):
+        grown = mask.copy()
+        for shift in range(1, radius + 1):
+            low, high = _ends(axis, shift)
+            grown[low] |= mask[high]
+            grown[high] |= mask[low]
+        mask = grown
+    return mask
 
 
-def _lines(guide: Floats, prior: Floats, where: Mask) -> Floats:
+def _ends(axis: int, shift: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """All but the last and all but the first `shift` along `axis`."""
+    before = (slice(None),) * axis
+    return (*before, slice(None, -shift)), (*before, slice(shift, None))
+
+
+def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
     """For each cell the red, green, blue and constant term of alpha: (4, rows + 2, columns + 2), the rim repeated.
 
-    Colours and alpha are 0-255. Away from `where` the constant is the prior, and the rest nothing.
+    Colours and alpha are 0-255. `guide` is the picture's blocks, `prior` the matte's cells.
     """
-    lines = np.zeros((4, *prior.shape), np.float32)
-    lines[3] = prior
-    lines[:, where] = _blended(*_fit(guide, prior, where), prior[where])
-    lines = _box_sum(np.pad(lines, ((0, 0), (1, 1), (1, 1)), mode="edge"), 1)[:, 1:-1, 1:-1] / 9
-    lines[3] *= 255
-    return np.pad(lines, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    blocks = np.asarray(prior.reduce(_BLOCK), np.float32) / 255
+    # Fits are smoothed with those of their neighbours.
+    where = _dilated(np.asarray(Image.fromarray(band).convert("L").reduce(_BLOCK)) > 0, 1)
+    fits = np.zeros((5, *blocks.shape), np.float32)
+    fits[:, where] = _fit(np.asarray(guide, np.float32)[..., :3] / 255, blocks, where)
+    cells = fits.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, : prior.height, : prior.width]
+    alpha = np.asarray(prior, np.float32) / 255
+    smooth = _mean(alpha[np.newaxis], 1)[0]
+    cells = _mean(cells, 1) * (_TRUST * smooth * (1 - smooth)).clip(0, 1)
+    cells[3] = 255 * (cells[3] + (1 - cells[4]) * alpha)
+    return np.pad(cells[:4], ((0, 0), (1, 1), (1, 1)), mode="edge")
 
 
-def _fit(guide: Floats, prior: Floats, where: Mask) -> tuple[Floats, Floats, Floats]:
-    """Slopes (3, n), constants and qualities, 0-1, of the weighted ridge regressions of alpha on colour at `where`."""
+def _mean(planes: Floats, radius: int) -> Floats:
+    """The means over (2 radius + 1)² cells of each of `planes` (n, rows, columns), the rim repeated."""
+    rim = slice(radius, -radius)
+    padded = np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
+    return _box_sum(padded, radius)[:, rim, rim] / (2 * radius + 1) ** 2
+
+
+def _fit(guide: Floats, prior: Floats, where: Mask) -> Floats:
+    """The weighted ridge regressions of alpha on colour at the `n` blocks of `where`: (5, n).
+
+    Three slopes, a constant and the quality of the fit, 0-1, with which the others are multiplied.
+    """
     alpha = (0.5 + _STEEPNESS * (prior - 0.5)).clip(0, 1)
     weight = np.abs(2 * prior - 1) ** _CERTAINTY_POWER + np.float32(_LEAST_WEIGHT)
     red, green, blue = guide.transpose(2, 0, 1)
@@ -126,8 +157,11 @@ def _fit(guide: Floats, prior: Floats, where: Mask) -> tuple[Floats, Floats, Flo
         covariances[index] -= means[first] * means[second]
     slopes = _solved(covariances[:6], covariances[6:9])
     explained = (slopes * covariances[6:9]).sum(axis=0)
-    quality = (explained / (covariances[9] + _ALPHA_NOISE)).clip(0, 1)
-    return slopes, means[3] - (slopes * means[:3]).sum(axis=0), quality
+    fit = (explained / (covariances[9] + _ALPHA_NOISE)).clip(0, 1)
+    quality = fit * (_HAZE * sums[0] / (2 * _RADIUS + 1) ** 2).clip(0, 1)
+    gain = _GAIN + _GAIN_OF_MISFIT * np.sqrt(1 - fit)
+    constants = 0.5 + gain * (means[3] - (slopes * means[:3]).sum(axis=0) - 0.5)
+    return quality * np.stack((*(gain * slopes), constants, np.ones_like(quality)))
 
 
 def _solved(covariance: Floats, target: Floats) -> Floats:
@@ -141,22 +175,15 @@ def _solved(covariance: Floats, target: Floats) -> Floats:
     return np.stack((aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z)) / determinant
 
 
-def _blended(slopes: Floats, constants: Floats, quality: Floats, prior: Floats) -> Floats:
-    """The fits (4, n), their contrast given back, mixed with the prior by their quality."""
-    gain = _GAIN + _GAIN_OF_MISFIT * np.sqrt(1 - quality)
-    constants = 0.5 + gain * (constants - 0.5)
-    return np.concatenate((quality * gain * slopes, [quality * constants + (1 - quality) * prior]))
-
-
 def _box_sum(planes: Floats, radius: int) -> Floats:
     """The sums over (2 radius + 1)² cells of each of `planes` (n, rows, columns); outside there are zeros."""
     for axis in (1, 2):
-        padding = [(0, 0), (0, 0), (0, 0)]
-        padding[axis] = (radius, radius)
-        padded, length = np.pad(planes, padding), planes.shape[axis]
-        planes = np.zeros_like(planes)
-        for shift in range(2 * radius + 1):
-            planes += padded[(slice(None),) * axis + (slice(shift, shift + length),)]
+        sums = planes.copy()
+        for shift in range(1, radius + 1):
+            low, high = _ends(axis, shift)
+            sums[low] += planes[high]
+            sums[high] += planes[low]
+        planes = sums
     return planes
 
 
@@ -167,11 +194,11 @@ def _draw(strip: Bytes, image: Image.Image, top: int, cell: int, band: Mask, lin
     pixels = np.asarray(image.crop((left * cell, top, right * cell, top + len(strip))))
     tiles = pixels.reshape(len(band), cell, right - left, cell, -1)[rows, :, columns - left, :, :3]
     corners = np.stack([lines[:, rows + down, columns + across] for down in range(3) for across in range(3)], axis=-1)
-    # One matrix product interpolates all: (4 n, 9) times (9, pixels of a cell).
-    terms = (corners.reshape(-1, 9) @ _interpolation(cell)).reshape(4, len(rows), cell, cell)
-    alpha = terms[3]
+    # A product for each cell: one of them all would wake BLAS' threads, which cost more than they save.
+    terms = corners.transpose(1, 0, 2) @ _interpolation(cell)
+    alpha = terms[:, 3].reshape(-1, cell, cell)
     for channel in range(3):
-        alpha += terms[channel] * tiles[..., channel]
+        alpha += terms[:, channel].reshape(alpha.shape) * tiles[..., channel]
     drawn = (alpha.clip(0, 255) + 0.5).astype(np.uint8)
     strip.reshape(len(band), cell, -1, cell)[rows, :, columns] = drawn
 
