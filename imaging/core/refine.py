@@ -45,8 +45,9 @@ _GAIN, _GAIN_OF_MISFIT = 1.05, 0.6
 # A fit counts as it stands where alpha (1 - alpha) of the smoothed matte is at least 1 / this, and less beyond: a
 # highlight inside the subject is not a hole.
 _TRUST = 5.0
-# A fit counts as it stands where the mean weight is at least 1 / this: in wide haze nothing certain is near.
-_HAZE = 2.5
+# A fit counts as it stands from this mean weight on, and for nothing below that: in haze, and where an edge is soft, the
+# network's matte is fine enough, and a fit would only sharpen it.
+_CLEAR, _HAZY = 0.75, 0.5
 # 1 million pixels at a time, about 40 MB where all of them are edge.
 _STRIP_PIXELS = 1024 * 1024
 
@@ -68,7 +69,7 @@ def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
     cell = math.ceil(max(image.size) / max(matte.size))
     prior = _prior(matte.point(_STRETCHED), cell, image.size)
     certain, band = _certain(np.asarray(prior))
-    lines = _lines(image.reduce(_BLOCK * cell), prior, band)
+    lines = _lines(_reduced(image, _BLOCK * cell), prior, band)
     result = Image.new("L", image.size)
     for top, bottom in strips(image.size, multiple=cell, pixels=_STRIP_PIXELS):
         cells = slice(top // cell, -(-bottom // cell))
@@ -77,6 +78,13 @@ def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
             _draw(strip, image, top, cell, band[cells], lines[:, cells.start : cells.stop + 2])
         result.paste(Image.fromarray(strip), (0, top))
     return result
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    if image.mode == "RGB":
+        return image.reduce(factor)
+    # Pillow would weight the colours by alpha.
+    return Image.merge("RGB", [image.getchannel(band).reduce(factor) for band in "RGB"])
 
 
 def _prior(matte: Image.Image, cell: int, size: Size) -> Image.Image:
@@ -118,11 +126,12 @@ def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
 
     Colours and alpha are 0-255. `guide` is the picture's blocks, `prior` the matte's cells.
     """
+    colours = np.asarray(guide, np.float32) / 255
     blocks = np.asarray(prior.reduce(_BLOCK), np.float32) / 255
     # Fits are smoothed with those of their neighbours.
     where = _dilated(np.asarray(Image.fromarray(band).convert("L").reduce(_BLOCK)) > 0, 1)
     fits = np.zeros((5, *blocks.shape), np.float32)
-    fits[:, where] = _fit(np.asarray(guide, np.float32)[..., :3] / 255, blocks, where)
+    fits[:, where] = _fit(colours, blocks, where)
     cells = fits.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, : prior.height, : prior.width]
     alpha = np.asarray(prior, np.float32) / 255
     smooth = _mean(alpha[np.newaxis], 1)[0]
@@ -158,7 +167,8 @@ def _fit(guide: Floats, prior: Floats, where: Mask) -> Floats:
     slopes = _solved(covariances[:6], covariances[6:9])
     explained = (slopes * covariances[6:9]).sum(axis=0)
     fit = (explained / (covariances[9] + _ALPHA_NOISE)).clip(0, 1)
-    quality = fit * (_HAZE * sums[0] / (2 * _RADIUS + 1) ** 2).clip(0, 1)
+    certainty = sums[0] / (2 * _RADIUS + 1) ** 2
+    quality = fit * ((certainty - _HAZY) / (_CLEAR - _HAZY)).clip(0, 1)
     gain = _GAIN + _GAIN_OF_MISFIT * np.sqrt(1 - fit)
     constants = 0.5 + gain * (means[3] - (slopes * means[:3]).sum(axis=0) - 0.5)
     return quality * np.stack((*(gain * slopes), constants, np.ones_like(quality)))

@@ -33,6 +33,7 @@ _MAX_RUN = 4096
 # A shorter run is cheaper as literals.
 _MIN_RUN = 4
 
+_WORD = 0xFFFF_FFFF
 _STRIP_PIXELS = 1024 * 1024
 
 
@@ -67,31 +68,35 @@ class _BitWriter:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._rest: Bytes = np.zeros(0, np.uint8)
+        # The bits, fewer than 32, that do not fill a word yet.
+        self._rest, self._rest_bits = 0, 0
 
     def write(self, value: int, count: int) -> None:
         """Append the `count` lowest bits of `value`."""
         self.write_all(np.array([value]), np.array([count]))
 
     def write_all(self, values: Ints, counts: Ints) -> None:
-        """Append the `counts[i]` lowest bits of each `values[i]`."""
-        ends = np.cumsum(counts)
-        bits = np.zeros(int(ends[-1]), np.uint8)
+        """Append the `counts[i]` lowest bits, at most 32, of each `values[i]`, which has no higher ones."""
+        ends = np.cumsum(counts) + self._rest_bits
         starts = ends - counts
-        for index in range(int(counts.max())):
-            longer = counts > index
-            bits[starts[longer] + index] = values[longer] >> index & 1
-        self._append(bits)
+        words = starts >> 5
+        shifted = values.astype(np.uint64) << (starts & 31).astype(np.uint64)
+        # All the values that start in one word, added up: their bits do not meet.
+        first = np.flatnonzero(np.diff(words, prepend=-1))
+        sums = np.zeros(int(ends[-1] >> 5) + 2, np.uint64)
+        sums[words[first]] = np.add.reduceat(shifted, first)
+        sums[0] += np.uint64(self._rest)
+        whole = sums & np.uint64(_WORD)
+        whole[1:] += sums[:-1] >> np.uint64(32)
+        self._append(whole.astype("<u4"), int(ends[-1]))
 
-    def _append(self, bits: Bytes) -> None:
-        bits = np.concatenate((self._rest, bits))
-        whole = len(bits) // 8 * 8
-        self._bytes += np.packbits(bits[:whole], bitorder="little").tobytes()
-        self._rest = bits[whole:]
+    def _append(self, words: npt.NDArray[np.uint32], bits: int) -> None:
+        self._bytes += words[: bits >> 5].tobytes()
+        self._rest, self._rest_bits = int(words[bits >> 5]), bits & 31
 
     def finish(self) -> bytes:
         """All that was written, the last byte filled up with zeros."""
-        return bytes(self._bytes + np.packbits(self._rest, bitorder="little").tobytes())
+        return bytes(self._bytes + self._rest.to_bytes(4, "little")[: -(-self._rest_bits // 8)])
 
 
 def _write_predictors(bits: _BitWriter) -> None:
@@ -120,7 +125,7 @@ def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
     _write_one_symbol_code(bits, 1)  # the distance to the pixel on the left (code 2 of the table of short distances)
     codes = _reversed_codes(lengths)
     for symbols, extra, extra_bits in _tokens(plane):
-        bits.write_all(codes[symbols] | extra << lengths[symbols], lengths[symbols] + extra_bits)
+        bits.write_all(codes[symbols] | extra.astype(np.int64) << lengths[symbols], lengths[symbols] + extra_bits)
 
 
 def _tokens(plane: Image.Image) -> Iterator[Tokens]:

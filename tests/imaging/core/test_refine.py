@@ -44,7 +44,7 @@ def both(alpha, image):
     return [enlarge(network_matte(alpha), image, refine=refined) for refined in (False, True)]
 
 
-@pytest.mark.parametrize(("softness", "share"), [(1, 0.35), (4, 0.6), (12, 1.0)])
+@pytest.mark.parametrize(("softness", "share"), [(1, 0.2), (4, 0.6), (8, 1.0)])
 def test_edges_are_nearer_to_the_true_ones(softness, share):
     alpha = known_alpha(softness)
     plain, refined = both(alpha, composite(alpha))
@@ -69,7 +69,7 @@ def test_certain_areas_are_exactly_certain():
 def test_where_the_colours_say_nothing_the_matte_stays():
     alpha = known_alpha()
     plain, refined = both(alpha, Image.new("RGB", SIZE, "grey"))
-    assert np.abs(np.asarray(plain, int) - np.asarray(refined)).max() <= 12
+    assert np.percentile(np.abs(np.asarray(plain, int) - np.asarray(refined)), 99) <= 8
 
 
 def test_haze_stays_haze():
