@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.memory import is_large
+
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 # Symbols of the green alphabet, the value of the bits that follow each, and their number.
-Tokens: TypeAlias = tuple[Ints, Ints, Ints]
+Tokens: TypeAlias = tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], Bytes]
 
 _SIGNATURE = 0x2F
 _SUBTRACT_GREEN, _PREDICTOR = 2, 0
@@ -112,11 +114,15 @@ def _write_one_symbol_code(bits: _BitWriter, symbol: int) -> None:
 
 
 def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
-    """The five codes and the pixels. Tokens are made twice, for counting and for writing: all of them would not fit."""
+    """The five codes and the pixels. Of a large plane the tokens are made twice, for counting and for writing.
+
+    All at once, 5 bytes each, they would not fit where every pixel is one.
+    """
+    kept = None if is_large(plane.size) else list(_tokens(plane))
     counts = np.zeros(_ALPHABET, np.int64)
     # Two symbols at least, so that there is always a tree.
     counts[:2] = 1
-    for symbols, _, _ in _tokens(plane):
+    for symbols, _, _ in kept or _tokens(plane):
         counts += np.bincount(symbols, minlength=_ALPHABET)
     lengths = _code_lengths(counts)
     _write_code(bits, lengths)
@@ -124,7 +130,7 @@ def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
         _write_one_symbol_code(bits, 0)
     _write_one_symbol_code(bits, 1)  # the distance to the pixel on the left (code 2 of the table of short distances)
     codes = _reversed_codes(lengths)
-    for symbols, extra, extra_bits in _tokens(plane):
+    for symbols, extra, extra_bits in kept or _tokens(plane):
         bits.write_all(codes[symbols] | extra.astype(np.int64) << lengths[symbols], lengths[symbols] + extra_bits)
 
 
@@ -162,10 +168,11 @@ def _runs(values: Bytes) -> Tokens:
     is_copy = (copies[run] > 0) & (place > 0)
     copied = np.minimum(_MAX_RUN, lengths[run] - 1 - _MAX_RUN * (place - 1))
     prefix, extra, extra_bits = (table[np.where(is_copy, copied, 1)] for table in _LENGTH_TABLES)
-    return np.where(is_copy, _LITERALS + prefix, values[starts][run]), extra, extra_bits
+    symbols = np.where(is_copy, _LITERALS + prefix, values[starts][run])
+    return symbols.astype(np.uint16), extra.astype(np.uint16), extra_bits.astype(np.uint8)
 
 
-def _length_tables() -> Tokens:
+def _length_tables() -> tuple[Ints, Ints, Ints]:
     """Prefix symbol, value and number of the extra bits for each length of a copy (RFC 9649, section 3.6.2.2)."""
     rest = np.arange(-1, _MAX_RUN)
     rest[0] = 0
@@ -220,5 +227,5 @@ def _write_code(bits: _BitWriter, lengths: Ints) -> None:
     for length_symbol in (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15):
         bits.write(4 if length_symbol < 16 else 0, 3)
     bits.write(0, 1)  # lengths of all symbols follow
-    for length in lengths:
-        bits.write(int(f"{length:04b}"[::-1], 2), 4)
+    reversed_lengths = np.array([int(f"{length:04b}"[::-1], 2) for length in range(16)])[lengths]
+    bits.write_all(reversed_lengths, np.full(len(lengths), 4))
