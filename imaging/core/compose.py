@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
@@ -90,7 +90,7 @@ def clear_transparent(image: Image.Image) -> None:
 
     Else the file would hold the removed background, invisible but there, and bigger for it.
     """
-    for top, bottom in strips(image.size):
+    for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
         strip = image.crop((0, top, image.width, bottom))
         # RGBA as one number, the lowest byte first.
         pixels = np.frombuffer(bytearray(strip.tobytes()), "<u4")

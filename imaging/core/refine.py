@@ -48,8 +48,8 @@ _TRUST = 5.0
 # A fit counts as it stands from this mean weight on, and for nothing below that: in haze, and where an edge is soft, the
 # network's matte is fine enough, and a fit would only sharpen it.
 _CLEAR, _HAZY = 0.75, 0.5
-# 1 million pixels at a time, about 40 MB where all of them are edge.
-_STRIP_PIXELS = 1024 * 1024
+# Half a million pixels at a time: about 20 MB where all of them are edge.
+_STRIP_PIXELS = 512 * 1024
 
 
 def enlarge(matte: Image.Image, image: Image.Image, *, refine: bool) -> Image.Image:

@@ -36,7 +36,7 @@ _MAX_RUN = 4096
 _MIN_RUN = 4
 
 _WORD = 0xFFFF_FFFF
-_STRIP_PIXELS = 1024 * 1024
+_STRIP_PIXELS = 256 * 1024
 
 
 def encode_image(plane: Image.Image) -> bytes:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from imaging.core import vp8l
 from imaging.core.memory import is_large, trim
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
 
 Pixels: TypeAlias = npt.NDArray[np.uint32]
 
@@ -34,7 +34,6 @@ _OPAQUE = 255
 _ONE_ALPHA = 1 << 24
 # Of VP8, in pixels.
 _MACROBLOCK = 16
-_STRIP_PIXELS = 1024 * 1024
 
 
 def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
@@ -69,7 +68,7 @@ def spread_colours(image: Image.Image) -> None:
     Blocks are coded as a whole, and chroma at half the resolution: black behind the edge would bleed into it.
     """
     width = -(-image.width // _MACROBLOCK) * _MACROBLOCK
-    for top, bottom in strips(image.size, multiple=_MACROBLOCK, pixels=_STRIP_PIXELS):
+    for top, bottom in strips(image.size, multiple=_MACROBLOCK, pixels=CACHED_PIXELS):
         height = -(-(bottom - top) // _MACROBLOCK) * _MACROBLOCK
         # What is beyond the picture comes transparent.
         strip = image.crop((0, top, width, top + height))
