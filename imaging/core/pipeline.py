@@ -29,7 +29,9 @@ class Cutout:
     timings: Mapping[str, float]
 
 
-def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, *, refine: bool = True) -> Cutout:
+def cut_out(
+    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, *, refine: bool = True
+) -> Cutout:
     """Remove the background of the picture in `file`, whose checked header is `header`.
 
     `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine).

@@ -126,25 +126,28 @@ def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
 
     Colours and alpha are 0-255. `guide` is the picture's blocks, `prior` the matte's cells.
     """
-    colours = np.asarray(guide, np.float32) / 255
-    blocks = np.asarray(prior.reduce(_BLOCK), np.float32) / 255
+    colours, blocks, alpha = (_scaled(picture) for picture in (guide, prior.reduce(_BLOCK), prior))
     # Fits are smoothed with those of their neighbours.
     where = _dilated(np.asarray(Image.fromarray(band).convert("L").reduce(_BLOCK)) > 0, 1)
     fits = np.zeros((5, *blocks.shape), np.float32)
     fits[:, where] = _fit(colours, blocks, where)
     cells = fits.repeat(_BLOCK, axis=1).repeat(_BLOCK, axis=2)[:, : prior.height, : prior.width]
-    alpha = np.asarray(prior, np.float32) / 255
     smooth = _mean(alpha[np.newaxis], 1)[0]
     cells = _mean(cells, 1) * (_TRUST * smooth * (1 - smooth)).clip(0, 1)
     cells[3] = 255 * (cells[3] + (1 - cells[4]) * alpha)
     return np.pad(cells[:4], ((0, 0), (1, 1), (1, 1)), mode="edge")
 
 
+def _scaled(picture: Image.Image) -> Floats:
+    """The samples of `picture`, 0-1."""
+    return np.asarray(picture, np.float32) / np.float32(255)
+
+
 def _mean(planes: Floats, radius: int) -> Floats:
     """The means over (2 radius + 1)² cells of each of `planes` (n, rows, columns), the rim repeated."""
     rim = slice(radius, -radius)
     padded = np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    return _box_sum(padded, radius)[:, rim, rim] / (2 * radius + 1) ** 2
+    return _box_sum(padded, radius)[:, rim, rim] / np.float32((2 * radius + 1) ** 2)
 
 
 def _fit(guide: Floats, prior: Floats, where: Mask) -> Floats:
@@ -167,11 +170,12 @@ def _fit(guide: Floats, prior: Floats, where: Mask) -> Floats:
     slopes = _solved(covariances[:6], covariances[6:9])
     explained = (slopes * covariances[6:9]).sum(axis=0)
     fit = (explained / (covariances[9] + _ALPHA_NOISE)).clip(0, 1)
-    certainty = sums[0] / (2 * _RADIUS + 1) ** 2
+    certainty = sums[0] / _box_sum(np.ones_like(weight)[np.newaxis], _RADIUS)[0, where]
     quality = fit * ((certainty - _HAZY) / (_CLEAR - _HAZY)).clip(0, 1)
     gain = _GAIN + _GAIN_OF_MISFIT * np.sqrt(1 - fit)
     constants = 0.5 + gain * (means[3] - (slopes * means[:3]).sum(axis=0) - 0.5)
-    return quality * np.stack((*(gain * slopes), constants, np.ones_like(quality)))
+    lines: Floats = quality * np.stack((*(gain * slopes), constants, np.ones_like(quality)))
+    return lines
 
 
 def _solved(covariance: Floats, target: Floats) -> Floats:
@@ -182,7 +186,8 @@ def _solved(covariance: Floats, target: Floats) -> Floats:
     (aa, ab, ac), (bb, bc), (cc,) = cofactors
     determinant = a * aa + b * ab + c * ac
     x, y, z = target
-    return np.stack((aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z)) / determinant
+    solution: Floats = np.stack((aa * x + ab * y + ac * z, ab * x + bb * y + bc * z, ac * x + bc * y + cc * z)) / determinant
+    return solution
 
 
 def _box_sum(planes: Floats, radius: int) -> Floats:

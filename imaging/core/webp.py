@@ -97,7 +97,8 @@ def _spread_in_blocks(pixels: Pixels) -> None:
 
 def _by_block(pixels: npt.NDArray[np.bool_], reduce: np.ufunc) -> npt.NDArray[np.bool_]:
     lines = reduce.reduce(pixels.reshape(-1, _MACROBLOCK, pixels.shape[1]), axis=1)
-    return reduce.reduce(lines.reshape(len(lines), -1, _MACROBLOCK), axis=2)
+    result: npt.NDArray[np.bool_] = reduce.reduce(lines.reshape(len(lines), -1, _MACROBLOCK), axis=2)
+    return result
 
 
 def _lossy(image: Image.Image, icc_profile: bytes | None) -> bytes:

@@ -63,7 +63,7 @@ def settings(format: OutputFormat) -> dict[str, Encoder]:
 def webp_settings() -> dict[str, Encoder]:
     def at(quality: int, method: int) -> Encoder:
         def run(image: Image.Image) -> bytes:
-            used, webp._SETTINGS = webp._SETTINGS, ((quality, method), (quality, 2))
+            used, webp._SETTINGS = webp._SETTINGS, ((quality, method), (quality, 2), (50, 2))
             try:
                 return encode(image, "webp", None)
             finally:
@@ -71,7 +71,9 @@ def webp_settings() -> dict[str, Encoder]:
 
         return run
 
-    ours = {f"webp quality {quality} method {method}": at(quality, method) for quality in (80, 85) for method in (0, 1, 2, 4)}
+    ours = {
+        f"webp quality {quality} method {method}": at(quality, method) for quality in (80, 85) for method in (0, 1, 2, 4)
+    }
     return ours | {f"libwebp alone, method {m}": saved("webp", quality=85, method=m) for m in (1, 4)}
 
 

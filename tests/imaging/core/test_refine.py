@@ -16,7 +16,9 @@ def known_alpha(softness=1.0, size=SIZE):
     across, down = size
     spokes = [(0.45, 0.2)[index % 2] for index in range(14)]
     angles = np.arange(14) * np.pi / 7
-    points = [(across * (0.5 + r * np.cos(t) * 0.8), down * (0.5 + r * np.sin(t))) for r, t in zip(spokes, angles, strict=True)]
+    points = [
+        (across * (0.5 + r * np.cos(t) * 0.8), down * (0.5 + r * np.sin(t))) for r, t in zip(spokes, angles, strict=True)
+    ]
     alpha = Image.new("L", size)
     ImageDraw.Draw(alpha).polygon(points, fill=255)
     return alpha.filter(ImageFilter.GaussianBlur(softness))
@@ -26,7 +28,7 @@ def composite(alpha, noise=4.0):
     """A warm subject on a blue ground that changes, with the noise of a camera."""
     down = np.linspace(0, 60, alpha.height)[:, None, None]
     share = np.asarray(alpha, float)[..., None] / 255
-    pixels = share * ([210, 120, 60] - down / 2) + (1 - share) * ([40, 70, 120] + down)
+    pixels = share * ([210, 120, 60] - down / 2) + (1 - share) * (down + [40, 70, 120])
     pixels += np.random.default_rng(0).normal(0, noise, (*pixels.shape[:2], 1))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
