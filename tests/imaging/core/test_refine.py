@@ -28,7 +28,7 @@ def composite(alpha, noise=4.0):
     """A warm subject on a blue ground that changes, with the noise of a camera."""
     down = np.linspace(0, 60, alpha.height)[:, None, None]
     share = np.asarray(alpha, float)[..., None] / 255
-    pixels = share * ([210, 120, 60] - down / 2) + (1 - share) * (down + [40, 70, 120])
+    pixels = share * ([210, 120, 60] - down / 2) + (1 - share) * np.add(down, [40, 70, 120])
     pixels += np.random.default_rng(0).normal(0, noise, (*pixels.shape[:2], 1))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
