@@ -212,6 +212,8 @@ WEB_KEEPALIVE_SECONDS = at_least("WEB_KEEPALIVE_SECONDS", default=5, minimum=1)
 # --- Imaging --------------------------------------------------------------------------------------
 
 IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
+# Redraw the edges of a small matte at the picture's own resolution.
+IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # Pictures worked on at once, and threads each inference may use.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)

@@ -13,6 +13,9 @@ from imaging.core.memory import is_large, trim
 
 Floats = npt.NDArray[np.float32]
 
+# Shrink by averaging to three times the size first, where there is more: of 12 megapixels that takes 30 instead of 100
+# ms, and moves the matte by 0.0002 of its range.
+_REDUCING_GAP = 3.0
 # The training input of U2-Net and the statistics of ImageNet, as in rembg's u2net session.
 _INPUT_SIZE = (320, 320)
 _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
@@ -25,7 +28,10 @@ class MatteModel(Protocol):
     name: str
 
     def predict(self, image: Image.Image) -> Image.Image:
-        """The matte of `image` (RGB or RGBA, any size): mode L, the same size, 255 = subject. `image` is unchanged."""
+        """The matte of `image` (RGB or RGBA, any size): mode L, 255 = subject. `image` is unchanged.
+
+        It covers the whole picture, at the picture's size or at the model's own (see imaging.core.refine).
+        """
         ...
 
 
@@ -50,9 +56,9 @@ class OnnxU2Net:
         trim()
 
     def predict(self, image: Image.Image) -> Image.Image:
-        """See MatteModel."""
+        """See MatteModel; 320 x 320."""
         response = self._run(_normalised(_shrunk(image)), give_memory_back=is_large(image.size))
-        return _matte(response).resize(image.size, Image.Resampling.LANCZOS)
+        return _matte(response)
 
     def _run(self, batch: Floats, *, give_memory_back: bool) -> Floats:
         """The network's answer (320, 320) to one picture (1, 3, 320, 320).
@@ -81,10 +87,14 @@ def _session_options(threads: int) -> ort.SessionOptions:
 def _shrunk(image: Image.Image) -> Image.Image:
     """`image` without its alpha at the size of the network's input."""
     if image.mode == "RGB":
-        return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS)
+        return _resized(image)
     # The same as converting to RGB first, band by band: that would be another copy of the whole picture.
-    bands = [image.getchannel(band).resize(_INPUT_SIZE, Image.Resampling.LANCZOS) for band in "RGB"]
+    bands = [_resized(image.getchannel(band)) for band in "RGB"]
     return Image.merge("RGB", bands)
+
+
+def _resized(image: Image.Image) -> Image.Image:
+    return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
 
 
 def _normalised(image: Image.Image) -> Floats:

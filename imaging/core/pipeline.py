@@ -13,6 +13,7 @@ from imaging.core.headers import ImageHeader
 from imaging.core.matte import MatteModel
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
+from imaging.core.refine import enlarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,12 @@ class Cutout:
     timings: Mapping[str, float]
 
 
-def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel) -> Cutout:
+def cut_out(
+    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, *, refine: bool = True
+) -> Cutout:
     """Remove the background of the picture in `file`, whose checked header is `header`.
+
+    `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine).
 
     Raises ImageRefused if it does not decode. Upright, cut out, rotated, resized, on its background, encoded: in this
     order, as the contract has it.
@@ -40,6 +45,7 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
     with _timed(timings, "inference"):
         matte = model.predict(decoded.pixels)
     with _timed(timings, "compose"):
+        matte = enlarge(matte, decoded.pixels, refine=refine)
         compose = compose_mask if options.mask else compose_cutout
         picture = compose(decoded.pixels, matte, options)
         if is_large(picture.size):

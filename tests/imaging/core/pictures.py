@@ -78,11 +78,11 @@ def decoded(data):
     return result
 
 
-def cutout_of(data, model=None, **options):
+def cutout_of(data, model=None, *, refine=True, **options):
     header, problems = check(data)
     assert problems == []
     assert header is not None
-    return cut_out(io.BytesIO(data), header, CutoutOptions(**options), model or EllipseModel())
+    return cut_out(io.BytesIO(data), header, CutoutOptions(**options), model or EllipseModel(), refine=refine)
 
 
 def opened(cutout):

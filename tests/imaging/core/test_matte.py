@@ -13,6 +13,7 @@ from PIL import Image
 from skimage import data
 
 from imaging.core.matte import OnnxU2Net, RembgMatte, _matte, _normalised, warm_up
+from imaging.core.refine import enlarge
 from tests.imaging.core.pictures import WEIGHTS, cutout_of, file_bytes, needs_weights, opened, photo
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -46,7 +47,15 @@ def mean_difference(first, second):
 @pytest.mark.parametrize("name", PHOTOS)
 def test_the_matte_is_rembgs_own(model, rembg_model, name):
     image = photograph(name)
-    assert mean_difference(model.predict(image), rembg_model.predict(image)) <= 0.002
+    matte = enlarge(model.predict(image), image, refine=False)
+    assert mean_difference(matte, rembg_model.predict(image)) <= 0.002
+
+
+@needs_weights
+def test_a_large_picture_is_shrunk_in_two_steps_with_the_same_matte(model):
+    image = photograph("coffee").resize((2400, 1600), Image.Resampling.BICUBIC)
+    whole = image.resize((320, 320), Image.Resampling.LANCZOS)
+    assert mean_difference(model.predict(image), model.predict(whole)) <= 0.002
 
 
 @needs_weights
@@ -63,7 +72,7 @@ def test_transparency_of_the_input_makes_no_difference_to_the_model(model):
 @pytest.mark.parametrize("color", ["black", "white"])
 def test_pictures_with_nothing_in_them(model, size, color):
     matte = model.predict(Image.new("RGB", size, color))
-    assert (matte.mode, matte.size) == ("L", size)
+    assert enlarge(matte, Image.new("RGB", size, color), refine=True).size == size
 
 
 @needs_weights
