@@ -38,10 +38,10 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
     with _timed(timings, "decode"):
         decoded = decode(file, header)
     with _timed(timings, "inference"):
-        matte = model.predict(decoded.pixels)
+        prediction = model.predict(decoded.pixels)
     with _timed(timings, "compose"):
         compose = compose_mask if options.mask else compose_cutout
-        picture = compose(decoded.pixels, matte, options)
+        picture = compose(decoded.pixels, prediction.matte, options)
         if is_large(picture.size):
             # Encoding is the peak: let it not come on top of what composing has left.
             trim()
@@ -49,7 +49,7 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
         # A matte has no colours that a profile could describe.
         data = encode(picture, options.format, None if options.mask else decoded.icc_profile)
     width, height = picture.size
-    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, model.name, timings)
+    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
 
 
 @contextmanager
