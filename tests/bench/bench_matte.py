@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
 from imaging.core.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
 from imaging.core.int8_gate import agreement
@@ -60,6 +59,8 @@ def make(name: str, threads: int) -> Engine:
 
 def photographs() -> dict[str, np.ndarray]:
     """The inputs of the model."""
+    from skimage import data  # not in the processes whose memory is measured
+
     images = {name: Image.fromarray(getattr(data, name)()).convert("RGB") for name in PHOTOGRAPHS}
     return {name: normalised(shrunk(image)) for name, image in images.items()}
 
