@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ ROUNDS = 7
 STREAMS = 2
 STREAM_PICTURES = 8
 PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "gravel", "rocket")
-ENGINES = {
+ENGINES: dict[str, tuple[Callable[..., Engine], Callable[[str], Path]]] = {
     "onnxruntime fp32": (OnnxRuntimeEngine, serving_path),
     "onnxruntime int8": (OnnxRuntimeEngine, int8_path),
     "openvino fp32": (OpenVinoEngine, serving_path),

@@ -1,7 +1,7 @@
 """`manage.py prepare_model` and the INT8 version: made once, judged, and never in the way of fp32."""
 
 import io
-from collections import namedtuple
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -113,8 +113,8 @@ def test_is_made_where_it_will_be_served(settings, monkeypatch, builder, precisi
 
 def test_too_little_space_is_told_before_the_work(monkeypatch, builder):
     prepare_fp32(monkeypatch)
-    free = namedtuple("free", "free")(len(MODEL) // 4)
-    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda folder: free)
+    usage = SimpleNamespace(free=len(MODEL) // 4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(CommandError, match="Not enough disk space"):
         prepare_model()
     assert builder.runs == 0
