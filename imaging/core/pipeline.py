@@ -43,9 +43,9 @@ def cut_out(
     with _timed(timings, "decode"):
         decoded = decode(file, header)
     with _timed(timings, "inference"):
-        matte = model.predict(decoded.pixels)
+        prediction = model.predict(decoded.pixels)
     with _timed(timings, "compose"):
-        matte = enlarge(matte, decoded.pixels, refine=refine)
+        matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
         compose = compose_mask if options.mask else compose_cutout
         picture = compose(decoded.pixels, matte, options)
         if is_large(picture.size):
@@ -55,7 +55,7 @@ def cut_out(
         # A matte has no colours that a profile could describe.
         data = encode(picture, options.format, None if options.mask else decoded.icc_profile)
     width, height = picture.size
-    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, model.name, timings)
+    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
 
 
 @contextmanager

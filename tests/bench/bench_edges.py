@@ -14,14 +14,15 @@ import argparse
 import math
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
-from imaging.core.matte import OnnxU2Net
+from imaging.core.engines import OnnxRuntimeEngine
+from imaging.core.matte import U2Net
 from imaging.core.refine import enlarge
+from imaging.core.weights import serving_path
 
 PICTURES = 16
 GRADIENT_SIGMA = 1.4
@@ -36,17 +37,16 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=4)
     parser.add_argument("--all", action="store_true")
     arguments = parser.parse_args()
-    home = Path(os.environ.get("U2NET_HOME") or Path.home() / ".u2net")
-    model = OnnxU2Net(home / "u2net.onnx", name="u2net", threads=os.cpu_count() or 1)
+    model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     side = round((arguments.megapixels * 1e6) ** 0.5)
     ratios = [compare(model, index, side) for index in range(PICTURES) if arguments.all or index % 2]
     sad, gradient, seconds = np.exp(np.mean(np.log(ratios), axis=0))
     print(f"{arguments.megapixels:g} MP, ours / rembg: SAD {sad:.2f}, gradient {gradient:.2f}; processor time {seconds:.2f}")
 
 
-def compare(model: OnnxU2Net, index: int, side: int) -> tuple[float, float, float]:
+def compare(model: U2Net, index: int, side: int) -> tuple[float, float, float]:
     name, picture, truth = scene(index, side)
-    matte = model.predict(picture)
+    matte = model.predict(picture).matte
     band = unknown_band(truth)
     errors, times = [], []
     for refine in (False, True):

@@ -12,7 +12,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops
@@ -21,9 +20,11 @@ from skimage import data
 from imaging.core import webp
 from imaging.core.compose import compose_cutout
 from imaging.core.encode import encode
-from imaging.core.matte import OnnxU2Net
+from imaging.core.engines import OnnxRuntimeEngine
+from imaging.core.matte import U2Net
 from imaging.core.options import CutoutOptions, OutputFormat
 from imaging.core.refine import enlarge
+from imaging.core.weights import serving_path
 
 # zlib's strategies, as Pillow numbers them.
 STRATEGIES = {"default": 0, "filtered": 1, "huffman": 2, "rle": 3}
@@ -37,11 +38,10 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 12])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    home = Path(os.environ.get("U2NET_HOME") or Path.home() / ".u2net")
-    model = OnnxU2Net(home / "u2net.onnx", name="u2net", threads=os.cpu_count() or 1)
+    model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     for megapixels in arguments.megapixels:
         picture = photograph(round((megapixels * 1e6) ** 0.5))
-        matte = enlarge(model.predict(picture), picture, refine=True)
+        matte = enlarge(model.predict(picture).matte, picture, refine=True)
         print(f"\n{megapixels:g} MP")
         for format in ("webp", "png", "jpeg", "bmp"):
             cutout = compose_cutout(picture.copy(), matte.copy(), CutoutOptions(format=format))

@@ -12,12 +12,11 @@ from PIL import Image, ImageDraw
 
 from config.wsgi import application as product
 from imaging import runtime
+from imaging.core.matte import Prediction
 
 
 class SlowEllipse:
     """A model of one fixed answer that takes its time."""
-
-    name = "ellipse"
 
     def __init__(self) -> None:
         self.seconds = float(os.environ.get("FAKE_MODEL_SECONDS", "0"))
@@ -25,13 +24,13 @@ class SlowEllipse:
         self.log = os.open(os.environ["FAKE_MODEL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.note("=")
 
-    def predict(self, image: Image.Image) -> Image.Image:
+    def predict(self, image: Image.Image) -> Prediction:
         self.note("+")
         time.sleep(self.seconds)
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         self.note("-")
-        return matte
+        return Prediction(matte, "ellipse")
 
     def note(self, event: str) -> None:
         os.write(self.log, f"{event} {os.getpid()} {time.monotonic()}\n".encode())

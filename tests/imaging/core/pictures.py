@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from imaging.core.checks import check_image
 from imaging.core.decode import decode
+from imaging.core.matte import Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 
@@ -24,24 +25,20 @@ FORMATS = ("webp", "png", "jpeg", "bmp")
 class EllipseModel:
     """Takes the largest ellipse for the subject."""
 
-    name = "ellipse"
-
     def predict(self, image):
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return matte
+        return Prediction(matte, "ellipse")
 
 
 class UniformModel:
     """Takes everything for the subject, to one degree."""
 
-    name = "uniform"
-
     def __init__(self, alpha=255):
         self.alpha = alpha
 
     def predict(self, image):
-        return Image.new("L", image.size, self.alpha)
+        return Prediction(Image.new("L", image.size, self.alpha), "uniform")
 
 
 def photo(size=(64, 48), mode="RGB", seed=0):
