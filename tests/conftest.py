@@ -48,10 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class EllipseMatte:
     """A model of one fixed answer: an ellipse in the middle is the subject."""
 
+    name = "ellipse"
+
     def predict(self, image: Image.Image) -> Prediction:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return Prediction(matte, "ellipse")
+        return Prediction(matte, self.name)
 
 
 @pytest.fixture(autouse=True)

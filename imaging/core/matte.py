@@ -35,7 +35,9 @@ class Prediction:
 
 
 class MatteModel(Protocol):
-    """Makes alpha mattes. Safe to use from several threads at once."""
+    """Makes alpha mattes. Safe to use from several threads at once. `name` is what makes nearly all of them."""
+
+    name: str
 
     def predict(self, image: Image.Image) -> Prediction:
         """The matte of `image` (RGB or RGBA, any size). `image` is unchanged.
@@ -56,12 +58,12 @@ class U2Net:
     def __init__(self, engine: Engine, *, name: str) -> None:
         """`engine` runs the network; `name` is what its predictions are marked with."""
         self._engine = engine
-        self._name = name
+        self.name = name
 
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
         response = self._engine.run(normalised(shrunk(image)), give_memory_back=is_large(image.size))
-        return Prediction(as_matte(response), self._name)
+        return Prediction(as_matte(response), self.name)
 
 
 class CautiousU2Net:
@@ -81,7 +83,8 @@ class CautiousU2Net:
         self._make_exact = make_exact
         self._exact: Engine | None = None
         self._making = threading.Lock()
-        self._name = name
+        self.name = f"{name}-int8"
+        self._exact_name = name
         self._trusted_peak = trusted_peak
 
     def predict(self, image: Image.Image) -> Prediction:
@@ -89,8 +92,8 @@ class CautiousU2Net:
         batch, large = normalised(shrunk(image)), is_large(image.size)
         response = self._fast.run(batch, give_memory_back=large)
         if response.max() >= self._trusted_peak:
-            return Prediction(as_matte(response), f"{self._name}-int8")
-        return Prediction(as_matte(self._exact_engine().run(batch, give_memory_back=large)), self._name)
+            return Prediction(as_matte(response), self.name)
+        return Prediction(as_matte(self._exact_engine().run(batch, give_memory_back=large)), self._exact_name)
 
     def _exact_engine(self) -> Engine:
         with self._making:
@@ -145,10 +148,10 @@ class RembgMatte:
         # Costs 1.4 s and 175 MB of imports, which the default model must not pay.
         import rembg
 
-        self._name = name
+        self.name = name
         self._session: Any = rembg.new_session(name)
 
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
         masks: list[Image.Image] = self._session.predict(image)
-        return Prediction(masks[0].convert("L"), self._name)
+        return Prediction(masks[0].convert("L"), self.name)

@@ -5,6 +5,7 @@ and ISA-L's deflate make a cutout of 12 megapixels in a fifth of the time, at ab
 """
 
 import zlib
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from imaging.core.strips import CACHED_PIXELS, strips
 
+deflate: ModuleType
 try:
     from isal import isal_zlib as deflate
 except ImportError:  # It has no wheel for some platforms. The same files, but four times as slow.

@@ -18,6 +18,8 @@ from imaging.core.matte import Prediction
 class SlowEllipse:
     """A model of one fixed answer that takes its time."""
 
+    name = "ellipse"
+
     def __init__(self) -> None:
         self.seconds = float(os.environ.get("FAKE_MODEL_SECONDS", "0"))
         # Appending is atomic for lines this short, whichever process writes.
@@ -30,7 +32,7 @@ class SlowEllipse:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         self.note("-")
-        return Prediction(matte, "ellipse")
+        return Prediction(matte, self.name)
 
     def note(self, event: str) -> None:
         os.write(self.log, f"{event} {os.getpid()} {time.monotonic()}\n".encode())

@@ -25,20 +25,24 @@ FORMATS = ("webp", "png", "jpeg", "bmp")
 class EllipseModel:
     """Takes the largest ellipse for the subject."""
 
+    name = "ellipse"
+
     def predict(self, image):
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return Prediction(matte, "ellipse")
+        return Prediction(matte, self.name)
 
 
 class UniformModel:
     """Takes everything for the subject, to one degree."""
 
+    name = "uniform"
+
     def __init__(self, alpha=255):
         self.alpha = alpha
 
     def predict(self, image):
-        return Prediction(Image.new("L", image.size, self.alpha), "uniform")
+        return Prediction(Image.new("L", image.size, self.alpha), self.name)
 
 
 def photo(size=(64, 48), mode="RGB", seed=0):

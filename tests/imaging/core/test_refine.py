@@ -5,6 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from imaging.core import refine
+from imaging.core.matte import Prediction
 from imaging.core.refine import enlarge
 from tests.imaging.core.pictures import cutout_of, file_bytes, opened
 
@@ -110,7 +111,7 @@ class SmallModel:
     name = "small"
 
     def predict(self, image):
-        return network_matte(known_alpha())
+        return Prediction(network_matte(known_alpha()), self.name)
 
 
 def test_cutouts_and_masks_have_the_refined_edge_unless_it_is_off():
