@@ -22,14 +22,14 @@ export PORT
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
-run: .venv/.stamp-runtime ## serve on http://127.0.0.1:$PORT (8000) with a demo account
+run: .venv/.stamp-runtime .venv/.stamp-fast ## serve on http://127.0.0.1:$PORT (8000) with a demo account
 	@$(MANAGE) prepare_model
 	@$(MANAGE) migrate --noinput --verbosity 0
 	@# The server's own hook tells the demo key, once it can answer: see config/gunicorn.py.
 	@DEMO=1 exec $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
 
 SANDBOX_PORT ?= 12111
-run-stripe-sandbox: .venv/.stamp-dev ## the same with payments, against a fake Stripe that a browser can click through
+run-stripe-sandbox: .venv/.stamp-dev .venv/.stamp-fast ## the same with payments, against a fake Stripe that a browser can click through
 	@$(BIN)/python -m tests.fakes.stripe_server --port $(SANDBOX_PORT) --secret whsec_sandbox \
 	    --webhook http://127.0.0.1:$(PORT)/api/stripe/webhook & fake=$$!; \
 	trap 'kill $$fake 2>/dev/null' EXIT; sleep 1; \
@@ -39,7 +39,7 @@ run-stripe-sandbox: .venv/.stamp-dev ## the same with payments, against a fake S
 	$(MANAGE) migrate --noinput --verbosity 0 && $(MANAGE) sync_stripe && \
 	DEMO=1 $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
 
-test: .venv/.stamp-dev ## run the tests; ARGS="-k key" are passed to pytest
+test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are passed to pytest
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
@@ -58,7 +58,7 @@ lint: .venv/.stamp-dev ## style, types, import layers, migrations, deployment ch
 
 RANDOM_SECRET := $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'
 
-bench: .venv/.stamp-dev ## run the side-by-side benchmarks, one after another
+bench: .venv/.stamp-dev .venv/.stamp-fast ## run the side-by-side benchmarks, one after another
 	@$(MANAGE) prepare_model
 	@for bench in tests/bench/bench_*.py; do \
 	  if [ ! -e "$$bench" ]; then echo "There are no benchmarks in tests/bench."; exit 1; fi; \
@@ -91,6 +91,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes; ARGS=--upgrade for newer versions
 	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
 
 clean: ## remove the virtual environment, caches and collected files; keeps var/ (your data) and the model
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
@@ -116,4 +117,12 @@ clean: ## remove the virtual environment, caches and collected files; keeps var/
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@# The suite starts many processes; where Python may not write bytecode by itself, each would compile it all again.
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+	@touch $@
+
+# Where the processor profits. Everything works without it, only slower: there are platforms without a wheel.
+.venv/.stamp-fast: requirements-fast.txt imaging/core/cpu.py .venv/.stamp-runtime
+	@if $(BIN)/python -c 'import sys; from imaging.core.cpu import int8_profits; sys.exit(not int8_profits())'; then \
+	  echo "Installing OpenVINO, for faster cutouts on this processor"; \
+	  $(PIP_INSTALL) --only-binary=:all: -r requirements-fast.txt || echo "OpenVINO is not to be had here: going on without it"; \
+	fi
 	@touch $@

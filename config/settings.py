@@ -49,6 +49,14 @@ def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         raise ImproperlyConfigured(f"{name} must be networks, separated by commas: {error}") from error
 
 
+def one_of(name: str, *choices: str) -> str:
+    """One of `choices` from the environment, the first by default; anything else is refused at start-up."""
+    value: str = env.str(name, default=choices[0])
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
 SECRET_KEY = secret("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # API keys are hashed with their own secret, so that rotating SECRET_KEY does not end every customer's key.
@@ -212,7 +220,14 @@ WEB_KEEPALIVE_SECONDS = at_least("WEB_KEEPALIVE_SECONDS", default=5, minimum=1)
 # --- Imaging --------------------------------------------------------------------------------------
 
 IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
+# Redraw the edges of a small matte at the picture's own resolution.
+IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# u2net only. auto: INT8 where the processor has instructions for it, through OpenVINO if that is installed; else fp32.
+IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
+IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
+if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
+    raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
 # Pictures worked on at once, and threads each inference may use.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)

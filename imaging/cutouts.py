@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from django.conf import settings
+
 from config.errors import ApiError, validation_error
 from imaging import runtime
 from imaging.core.checks import check_image
@@ -62,7 +64,8 @@ def run(job: Job) -> Delivery:
     """Wait for a place and cut out. Raises ApiError 503 without a place, 400 for a picture that does not decode."""
     with runtime.get_gate().admit(peak_megapixels(job.header, job.options)) as queued:
         try:
-            return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model()), queued)
+            refine = settings.IMAGING_REFINE
+            return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model(), refine=refine), queued)
         except ImageRefused as refused:
             raise refusal(list(refused.problems)) from refused
 

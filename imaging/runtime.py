@@ -7,8 +7,8 @@ from functools import cache
 from django.conf import settings
 
 from imaging.core import matte
-from imaging.core.matte import MatteModel, OnnxU2Net, RembgMatte
-from imaging.core.weights import serving_path
+from imaging.core.matte import MatteModel, RembgMatte
+from imaging.core.serving import load_u2net
 from imaging.gate import Gate
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,12 @@ def get_gate() -> Gate:
 
 def _load() -> MatteModel:
     name = settings.IMAGING_MODEL
-    model: MatteModel
     if name == "u2net":
-        model = OnnxU2Net(serving_path(name), name=name, threads=settings.IMAGING_THREADS)
-    else:
-        model = RembgMatte(name)
+        return load_u2net(
+            precision=settings.IMAGING_PRECISION,
+            runtime=settings.IMAGING_RUNTIME,
+            threads=settings.IMAGING_THREADS,
+        )
+    model = RembgMatte(name)
     matte.warm_up(model)
     return model

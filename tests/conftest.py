@@ -19,6 +19,7 @@ from billing.models import Plan
 from billing.request_log import RequestLog
 from config import public_addresses, rate_limits
 from imaging import runtime
+from imaging.core.matte import Prediction
 from tests.hosts import Host, Names
 from tests.server import ProductServer
 from tests.stores import scratch_postgres, scratch_redis
@@ -49,10 +50,10 @@ class EllipseMatte:
 
     name = "ellipse"
 
-    def predict(self, image: Image.Image) -> Image.Image:
+    def predict(self, image: Image.Image) -> Prediction:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return matte
+        return Prediction(matte, self.name)
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,12 @@ reason the steps that need a copy in another mode work in horizontal strips.
 
 import math
 
+import numpy as np
 from PIL import Image, ImageChops
 
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
@@ -89,8 +90,13 @@ def clear_transparent(image: Image.Image) -> None:
 
     Else the file would hold the removed background, invisible but there, and bigger for it.
     """
-    transparent = image.getchannel("A").point([_OPAQUE] + [0] * 255)
-    image.paste((0, 0, 0, 0), mask=transparent)
+    for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
+        strip = image.crop((0, top, image.width, bottom))
+        # RGBA as one number, the lowest byte first.
+        pixels = np.frombuffer(bytearray(strip.tobytes()), "<u4")
+        pixels *= pixels >= 1 << 24
+        strip.frombytes(pixels)
+        image.paste(strip, (0, top))
 
 
 def rotate(image: Image.Image, angle: float, expand: bool) -> Image.Image:

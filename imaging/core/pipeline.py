@@ -13,6 +13,7 @@ from imaging.core.headers import ImageHeader
 from imaging.core.matte import MatteModel
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
+from imaging.core.refine import enlarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,12 @@ class Cutout:
     timings: Mapping[str, float]
 
 
-def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel) -> Cutout:
+def cut_out(
+    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, *, refine: bool = True
+) -> Cutout:
     """Remove the background of the picture in `file`, whose checked header is `header`.
+
+    `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine).
 
     Raises ImageRefused if it does not decode. Upright, cut out, rotated, resized, on its background, encoded: in this
     order, as the contract has it.
@@ -38,8 +43,9 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
     with _timed(timings, "decode"):
         decoded = decode(file, header)
     with _timed(timings, "inference"):
-        matte = model.predict(decoded.pixels)
+        prediction = model.predict(decoded.pixels)
     with _timed(timings, "compose"):
+        matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
         compose = compose_mask if options.mask else compose_cutout
         picture = compose(decoded.pixels, matte, options)
         if is_large(picture.size):
@@ -49,7 +55,7 @@ def cut_out(file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: 
         # A matte has no colours that a profile could describe.
         data = encode(picture, options.format, None if options.mask else decoded.icc_profile)
     width, height = picture.size
-    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, model.name, timings)
+    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
 
 
 @contextmanager

@@ -14,9 +14,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from imaging.core import weight_sources
+from imaging.core import int8_preparation, weight_sources
 from imaging.core.weight_sources import Source, SourceFailed
-from imaging.core.weights import OWN_WEIGHTS, Weights, model_home, serving_path, weights_path, weights_ready
+from imaging.core.weights import (
+    OWN_WEIGHTS,
+    Weights,
+    has_int8_recipe,
+    int8_path,
+    int8_ready,
+    int8_refusal_path,
+    int8_refused,
+    model_home,
+    serving_path,
+    weights_path,
+    weights_ready,
+)
 
 LOCK_NAME = ".prepare.lock"
 SCRATCH_PREFIX = ".prepare-"
@@ -28,9 +40,10 @@ class WeightsError(Exception):
     """One line for the operator: what went wrong, and what to do about it."""
 
 
-def prepare(name: str, say: Say) -> None:
+def prepare(name: str, say: Say, *, int8: bool = False) -> None:
     """Make model `name` ready, so that `weights_ready(name)` holds. `say` gets a line for each step.
 
+    With `int8` its INT8 version too, where there is a recipe: then `int8_ready(name)` or `int8_refused(name)` holds.
     Raises `WeightsError`.
     """
     weights = OWN_WEIGHTS.get(name)
@@ -38,19 +51,22 @@ def prepare(name: str, say: Say) -> None:
         if weights is None:
             _prepare_with_rembg(name, say)
         else:
-            _prepare_own(weights, say)
+            _prepare_own(weights, say, int8=int8 and has_int8_recipe(name))
     except OSError as error:
         raise _explained(error, name) from error
 
 
-def _prepare_own(weights: Weights, say: Say) -> None:
+def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
     # Before the lock, so that weights baked into a read-only image are fine.
-    if weights_ready(weights.name) and _is_genuine(weights_path(weights.name), weights):
+    settled = not int8 or int8_ready(weights.name) or int8_refused(weights.name)
+    if settled and weights_ready(weights.name) and _is_genuine(weights_path(weights.name), weights):
         say(f"{weights.name} is ready, nothing to do: {serving_path(weights.name)}")
         return
     with _sole_writer(weights_path(weights.name).parent, say):
         _ensure_weights(weights, say)
         _ensure_serving_graph(weights, say)
+        if int8:
+            _ensure_int8(weights.name, say)
     say(f"{weights.name} is ready: {serving_path(weights.name)}")
 
 
@@ -127,6 +143,27 @@ def _ensure_serving_graph(weights: Weights, say: Say) -> None:
         pruned = scratch / target.name
         keep_first_output(weights_path(weights.name), pruned)
         _publish(pruned, target)
+
+
+def _ensure_int8(name: str, say: Say) -> None:
+    """Make the INT8 version of model `name`, and let it serve only if it is good enough."""
+    target = int8_path(name)
+    int8_preparation.remove_stale(name)
+    if int8_ready(name) or int8_refused(name):
+        return
+    say(f"Quantising {name} to INT8 and comparing it with fp32 (half a minute)")
+    # A quarter of fp32's bytes each: the file and what is written beside it.
+    _require_space(target.parent, OWN_WEIGHTS[name].size // 2)
+    with _scratch_folder(target.parent) as scratch:
+        built = scratch / target.name
+        refusal = int8_preparation.build(name, built)
+        if refusal is None:
+            _publish(built, target)
+            return
+        say(f"{name} stays in fp32: in INT8 it is not near enough: {refusal}")
+        note = scratch / int8_refusal_path(name).name
+        note.write_text(f"{refusal}\n")
+        _publish(note, int8_refusal_path(name))
 
 
 def keep_first_output(source: Path, target: Path) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.memory import is_large
+
 Ints: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 # Symbols of the green alphabet, the value of the bits that follow each, and their number.
-Tokens: TypeAlias = tuple[Ints, Ints, Ints]
+Tokens: TypeAlias = tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], Bytes]
 
 _SIGNATURE = 0x2F
 _SUBTRACT_GREEN, _PREDICTOR = 2, 0
@@ -33,7 +35,8 @@ _MAX_RUN = 4096
 # A shorter run is cheaper as literals.
 _MIN_RUN = 4
 
-_STRIP_PIXELS = 1024 * 1024
+_WORD = 0xFFFF_FFFF
+_STRIP_PIXELS = 256 * 1024
 
 
 def encode_image(plane: Image.Image) -> bytes:
@@ -67,31 +70,35 @@ class _BitWriter:
 
     def __init__(self) -> None:
         self._bytes = bytearray()
-        self._rest: Bytes = np.zeros(0, np.uint8)
+        # The bits, fewer than 32, that do not fill a word yet.
+        self._rest, self._rest_bits = 0, 0
 
     def write(self, value: int, count: int) -> None:
         """Append the `count` lowest bits of `value`."""
         self.write_all(np.array([value]), np.array([count]))
 
     def write_all(self, values: Ints, counts: Ints) -> None:
-        """Append the `counts[i]` lowest bits of each `values[i]`."""
-        ends = np.cumsum(counts)
-        bits = np.zeros(int(ends[-1]), np.uint8)
+        """Append the `counts[i]` lowest bits, at most 32, of each `values[i]`, which has no higher ones."""
+        ends = np.cumsum(counts) + self._rest_bits
         starts = ends - counts
-        for index in range(int(counts.max())):
-            longer = counts > index
-            bits[starts[longer] + index] = values[longer] >> index & 1
-        self._append(bits)
+        words = starts >> 5
+        shifted = values.astype(np.uint64) << (starts & 31).astype(np.uint64)
+        # All the values that start in one word, added up: their bits do not meet.
+        first = np.flatnonzero(np.diff(words, prepend=-1))
+        sums = np.zeros(int(ends[-1] >> 5) + 2, np.uint64)
+        sums[words[first]] = np.add.reduceat(shifted, first)
+        sums[0] += np.uint64(self._rest)
+        whole = sums & np.uint64(_WORD)
+        whole[1:] += sums[:-1] >> np.uint64(32)
+        self._append(whole.astype("<u4"), int(ends[-1]))
 
-    def _append(self, bits: Bytes) -> None:
-        bits = np.concatenate((self._rest, bits))
-        whole = len(bits) // 8 * 8
-        self._bytes += np.packbits(bits[:whole], bitorder="little").tobytes()
-        self._rest = bits[whole:]
+    def _append(self, words: npt.NDArray[np.uint32], bits: int) -> None:
+        self._bytes += words[: bits >> 5].tobytes()
+        self._rest, self._rest_bits = int(words[bits >> 5]), bits & 31
 
     def finish(self) -> bytes:
         """All that was written, the last byte filled up with zeros."""
-        return bytes(self._bytes + np.packbits(self._rest, bitorder="little").tobytes())
+        return bytes(self._bytes + self._rest.to_bytes(4, "little")[: -(-self._rest_bits // 8)])
 
 
 def _write_predictors(bits: _BitWriter) -> None:
@@ -107,11 +114,15 @@ def _write_one_symbol_code(bits: _BitWriter, symbol: int) -> None:
 
 
 def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
-    """The five codes and the pixels. Tokens are made twice, for counting and for writing: all of them would not fit."""
+    """The five codes and the pixels. Of a large plane the tokens are made twice, for counting and for writing.
+
+    All at once, 5 bytes each, they would not fit where every pixel is one.
+    """
+    kept = None if is_large(plane.size) else list(_tokens(plane))
     counts = np.zeros(_ALPHABET, np.int64)
     # Two symbols at least, so that there is always a tree.
     counts[:2] = 1
-    for symbols, _, _ in _tokens(plane):
+    for symbols, _, _ in kept or _tokens(plane):
         counts += np.bincount(symbols, minlength=_ALPHABET)
     lengths = _code_lengths(counts)
     _write_code(bits, lengths)
@@ -119,8 +130,8 @@ def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
         _write_one_symbol_code(bits, 0)
     _write_one_symbol_code(bits, 1)  # the distance to the pixel on the left (code 2 of the table of short distances)
     codes = _reversed_codes(lengths)
-    for symbols, extra, extra_bits in _tokens(plane):
-        bits.write_all(codes[symbols] | extra << lengths[symbols], lengths[symbols] + extra_bits)
+    for symbols, extra, extra_bits in kept or _tokens(plane):
+        bits.write_all(codes[symbols] | extra.astype(np.int64) << lengths[symbols], lengths[symbols] + extra_bits)
 
 
 def _tokens(plane: Image.Image) -> Iterator[Tokens]:
@@ -157,10 +168,11 @@ def _runs(values: Bytes) -> Tokens:
     is_copy = (copies[run] > 0) & (place > 0)
     copied = np.minimum(_MAX_RUN, lengths[run] - 1 - _MAX_RUN * (place - 1))
     prefix, extra, extra_bits = (table[np.where(is_copy, copied, 1)] for table in _LENGTH_TABLES)
-    return np.where(is_copy, _LITERALS + prefix, values[starts][run]), extra, extra_bits
+    symbols = np.where(is_copy, _LITERALS + prefix, values[starts][run])
+    return symbols.astype(np.uint16), extra.astype(np.uint16), extra_bits.astype(np.uint8)
 
 
-def _length_tables() -> Tokens:
+def _length_tables() -> tuple[Ints, Ints, Ints]:
     """Prefix symbol, value and number of the extra bits for each length of a copy (RFC 9649, section 3.6.2.2)."""
     rest = np.arange(-1, _MAX_RUN)
     rest[0] = 0
@@ -215,5 +227,5 @@ def _write_code(bits: _BitWriter, lengths: Ints) -> None:
     for length_symbol in (17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15):
         bits.write(4 if length_symbol < 16 else 0, 3)
     bits.write(0, 1)  # lengths of all symbols follow
-    for length in lengths:
-        bits.write(int(f"{length:04b}"[::-1], 2), 4)
+    reversed_lengths = np.array([int(f"{length:04b}"[::-1], 2) for length in range(16)])[lengths]
+    bits.write_all(reversed_lengths, np.full(len(lengths), 4))

@@ -7,12 +7,17 @@ flat shape with a hard edge: 33 dB and 5.4 kB against 48 dB and 3.2 kB.
 """
 
 import io
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from imaging.core import vp8l
 from imaging.core.memory import is_large, trim
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
+
+Pixels: TypeAlias = npt.NDArray[np.uint32]
 
 # (quality, method). Seconds and megabytes for the colours of 12 megapixels at quality 85: method 0 0.4 and 1.7 (but
 # smooth pictures a third larger than at 1), 1 0.5 and 1.6, 2 0.6 and 1.6, 4 1.1 and 1.6.
@@ -25,6 +30,8 @@ _OVERFLOW = "encoding error 6"
 
 _ALPHA_FLAG, _PROFILE_FLAG = 0x10, 0x20
 _OPAQUE = 255
+# The least visible RGBA, read as one number.
+_ONE_ALPHA = 1 << 24
 # Of VP8, in pixels.
 _MACROBLOCK = 16
 
@@ -60,15 +67,38 @@ def spread_colours(image: Image.Image) -> None:
 
     Blocks are coded as a whole, and chroma at half the resolution: black behind the edge would bleed into it.
     """
-    for top, bottom in strips(image.size, multiple=_MACROBLOCK):
-        strip = image.crop((0, top, image.width, bottom))
-        transparent = strip.getchannel("A").point([_OPAQUE] + [0] * 255)
-        # Premultiplied, so that the mean is weighted by alpha.
-        means = strip.convert("RGBa").reduce(_MACROBLOCK).convert("RGBA").convert("RGB")
-        blocks = means.resize((means.width * _MACROBLOCK, means.height * _MACROBLOCK), Image.Resampling.NEAREST)
-        colours = strip.convert("RGB")
-        colours.paste(blocks.crop((0, 0, *strip.size)), mask=transparent)
-        image.paste(colours, (0, top))
+    width = -(-image.width // _MACROBLOCK) * _MACROBLOCK
+    for top, bottom in strips(image.size, multiple=_MACROBLOCK, pixels=CACHED_PIXELS):
+        height = -(-(bottom - top) // _MACROBLOCK) * _MACROBLOCK
+        # What is beyond the picture comes transparent.
+        strip = image.crop((0, top, width, top + height))
+        pixels = np.frombuffer(bytearray(strip.tobytes()), "<u4").reshape(height, width)
+        _spread_in_blocks(pixels)
+        strip.frombytes(pixels)
+        image.paste(strip.crop((0, 0, image.width, bottom - top)), (0, top))
+
+
+def _spread_in_blocks(pixels: Pixels) -> None:
+    """The same for `pixels` (RGBA, the lowest byte first) of whole macroblocks; wholly transparent ones become black."""
+    visible = pixels >= _ONE_ALPHA
+    pixels *= visible
+    blocks = pixels.reshape(len(pixels) // _MACROBLOCK, _MACROBLOCK, -1, _MACROBLOCK)
+    some, all_ = (_by_block(visible, reduce) for reduce in (np.logical_or, np.logical_and))
+    rows, columns = np.nonzero(some & ~all_)
+    mixed = blocks[rows, :, columns].reshape(len(rows), _MACROBLOCK**2)
+    samples = mixed.view(np.uint8).reshape(*mixed.shape, 4).astype(np.float32)
+    alpha = samples[:, np.newaxis, :, 3]
+    # Weighted by alpha.
+    means = (alpha @ samples)[:, 0] / alpha.sum(axis=2)
+    fill = (means + 0.5).astype(np.uint8).view("<u4")
+    blocks[rows, :, columns] = np.where(mixed < _ONE_ALPHA, fill, mixed).reshape(-1, _MACROBLOCK, _MACROBLOCK)
+    pixels |= _OPAQUE * _ONE_ALPHA
+
+
+def _by_block(pixels: npt.NDArray[np.bool_], reduce: np.ufunc) -> npt.NDArray[np.bool_]:
+    lines = reduce.reduce(pixels.reshape(-1, _MACROBLOCK, pixels.shape[1]), axis=1)
+    result: npt.NDArray[np.bool_] = reduce.reduce(lines.reshape(len(lines), -1, _MACROBLOCK), axis=2)
+    return result
 
 
 def _lossy(image: Image.Image, icc_profile: bytes | None) -> bytes:

@@ -7,9 +7,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from imaging.core.recipe import load_recipe, recipe_digest, recipe_path
+
 # Part of the serving file's name. Raise it when `preparation` cuts the graph differently, and every
 # installation makes the new file at its next `prepare_model`, while an older release keeps its own.
 SERVING_RECIPE = 1
+# The same for the INT8 file, when `quantisation` works differently. Of the recipe's own changes a digest tells.
+INT8_BUILD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,38 @@ def weights_ready(name: str) -> bool:
     That is enough: the serving file gets its name, which holds the source's checksum, only when it is whole.
     """
     return _is_file(serving_path(name))
+
+
+def has_int8_recipe(name: str) -> bool:
+    """Whether there is a recipe for quantising the very weights of model `name`."""
+    weights = OWN_WEIGHTS.get(name)
+    return weights is not None and _is_file(recipe_path(name)) and load_recipe(name).weights_sha256 == weights.sha256
+
+
+def int8_path(name: str) -> Path:
+    """Where the INT8 version of model `name` is made, beside its weights. Only for a model with a recipe."""
+    digest = f"{OWN_WEIGHTS[name].sha256[:12]}-{recipe_digest(name)}-r{INT8_BUILD}"
+    return weights_path(name).with_name(f"{int8_prefix(name)}{digest}.onnx")
+
+
+def int8_prefix(name: str) -> str:
+    """What the names of all files about the INT8 version of model `name` begin with, those of earlier releases too."""
+    return f"{name}-int8-"
+
+
+def int8_refusal_path(name: str) -> Path:
+    """A note in place of `int8_path`, where the INT8 version was made and not found good enough: why."""
+    return int8_path(name).with_suffix(".refused.txt")
+
+
+def int8_ready(name: str) -> bool:
+    """Whether the INT8 version of model `name` was made and found good enough. A look at the folder."""
+    return has_int8_recipe(name) and _is_file(int8_path(name))
+
+
+def int8_refused(name: str) -> bool:
+    """Whether the INT8 version of model `name` was made and not found good enough."""
+    return has_int8_recipe(name) and _is_file(int8_refusal_path(name))
 
 
 def _is_file(path: Path) -> bool:

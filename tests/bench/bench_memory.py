@@ -91,13 +91,14 @@ picture.save(sys.argv[3], sys.argv[2], **settings[sys.argv[2]])
 
 
 def run_case(name: str, path: Path) -> None:
+    from imaging.core.engines import OnnxRuntimeEngine
     from imaging.core.headers import read_header
-    from imaging.core.matte import OnnxU2Net
+    from imaging.core.matte import U2Net
     from imaging.core.options import parse_options
     from imaging.core.pipeline import cut_out
 
     home = Path(os.environ.get("U2NET_HOME") or Path.home() / ".u2net")
-    model = OnnxU2Net(home / "u2net.onnx", name="u2net", threads=os.cpu_count() or 1)
+    model = U2Net(OnnxRuntimeEngine(home / "u2net.onnx", threads=os.cpu_count() or 1), name="u2net")
     options, _ = parse_options(CASES[name][2])
     file = io.BytesIO(path.read_bytes())
     cutout = cut_out(file, read_header(file), options, model)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Error, Page
 
 from imaging.core.headers import read_header
+from imaging.core.matte import Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 from tests.browser.chromium import DESKTOP
@@ -62,11 +63,11 @@ class SoftMatte:
 
     name = "soft"
 
-    def predict(self, image: Image.Image) -> Image.Image:
+    def predict(self, image: Image.Image) -> Prediction:
         matte = Image.new("L", image.size)
         width, height = image.size
         ImageDraw.Draw(matte).ellipse((width * 0.2, height * 0.1, width * 0.7, height * 0.9), fill=255)
-        return matte.filter(ImageFilter.GaussianBlur(3))
+        return Prediction(matte.filter(ImageFilter.GaussianBlur(3)), self.name)
 
 
 def by_the_api(image: bytes, **options: Any) -> Image.Image:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from config.wsgi import application as product
 from imaging import runtime
+from imaging.core.matte import Prediction
 
 
 class SlowEllipse:
@@ -25,13 +26,13 @@ class SlowEllipse:
         self.log = os.open(os.environ["FAKE_MODEL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.note("=")
 
-    def predict(self, image: Image.Image) -> Image.Image:
+    def predict(self, image: Image.Image) -> Prediction:
         self.note("+")
         time.sleep(self.seconds)
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         self.note("-")
-        return matte
+        return Prediction(matte, self.name)
 
     def note(self, event: str) -> None:
         os.write(self.log, f"{event} {os.getpid()} {time.monotonic()}\n".encode())

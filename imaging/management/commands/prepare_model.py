@@ -4,6 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from imaging.core.cpu import int8_profits
 from imaging.core.preparation import WeightsError, prepare
 
 
@@ -19,8 +20,9 @@ class Command(BaseCommand):
         # rembg's import has numba compile all of pymatting, 50 s and 530 MB the first time. Nothing here computes.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
         model = name or str(getattr(settings, "IMAGING_MODEL", "u2net"))
+        precision = settings.IMAGING_PRECISION
         try:
-            prepare(model, self._say)
+            prepare(model, self._say, int8=precision == "int8" or (precision == "auto" and int8_profits()))
         except WeightsError as error:
             raise CommandError(str(error)) from error
 

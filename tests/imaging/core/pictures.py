@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from imaging.core.checks import check_image
 from imaging.core.decode import decode
+from imaging.core.matte import Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 
@@ -29,7 +30,7 @@ class EllipseModel:
     def predict(self, image):
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return matte
+        return Prediction(matte, self.name)
 
 
 class UniformModel:
@@ -41,7 +42,7 @@ class UniformModel:
         self.alpha = alpha
 
     def predict(self, image):
-        return Image.new("L", image.size, self.alpha)
+        return Prediction(Image.new("L", image.size, self.alpha), self.name)
 
 
 def photo(size=(64, 48), mode="RGB", seed=0):
@@ -78,11 +79,11 @@ def decoded(data):
     return result
 
 
-def cutout_of(data, model=None, **options):
+def cutout_of(data, model=None, *, refine=True, **options):
     header, problems = check(data)
     assert problems == []
     assert header is not None
-    return cut_out(io.BytesIO(data), header, CutoutOptions(**options), model or EllipseModel())
+    return cut_out(io.BytesIO(data), header, CutoutOptions(**options), model or EllipseModel(), refine=refine)
 
 
 def opened(cutout):

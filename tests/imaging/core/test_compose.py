@@ -4,6 +4,7 @@ from PIL import Image
 
 from imaging.core import compose, strips
 from imaging.core.compose import apply_matte, fill_background, resize, rotate
+from imaging.core.matte import Prediction
 from imaging.core.options import CutoutOptions
 from tests.imaging.core.pictures import EllipseModel, UniformModel, cutout_of, file_bytes, opened, photo
 
@@ -20,7 +21,7 @@ def thin_strips(monkeypatch):
 
 def test_the_matte_becomes_the_alpha_and_colours_stay_as_they_are():
     image = photo()
-    matte = EllipseModel().predict(image).resize(image.size)
+    matte = EllipseModel().predict(image).matte.resize(image.size)
     result = array(apply_matte(image.copy(), matte.copy()))
     visible = array(matte) > 0
     assert (result[..., 3] == array(matte)).all()
@@ -39,12 +40,10 @@ def test_the_removed_background_is_not_in_a_webp():
     white_on_red.paste("white", (32, 32, 96, 96))
 
     class Square:
-        name = "square"
-
         def predict(self, image):
             matte = Image.new("L", image.size)
             matte.paste(255, (32, 32, 96, 96))
-            return matte
+            return Prediction(matte, "square")
 
     result = array(opened(cutout_of(file_bytes(white_on_red), Square())).convert("RGBA"))
     red, green, blue, alpha = np.moveaxis(result, -1, 0)

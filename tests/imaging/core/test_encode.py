@@ -63,7 +63,7 @@ def test_the_profile_is_kept_byte_for_byte(source, format):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_mask_comes_back_grey(format):
-    mask = EllipseModel().predict(photo((90, 70))).resize((45, 35), Image.Resampling.BILINEAR)
+    mask = EllipseModel().predict(photo((90, 70))).matte.resize((45, 35), Image.Resampling.BILINEAR)
     result = Image.open(io.BytesIO(encode(mask.copy(), format, None)))
     assert result.mode == ("RGB" if format == "webp" else "L")
     channels = array(result.convert("RGB"))

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from imaging.core.matte import OnnxU2Net, RembgMatte, _matte, _normalised, warm_up
+from imaging.core.engines import OnnxRuntimeEngine
+from imaging.core.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
+from imaging.core.refine import enlarge
 from tests.imaging.core.pictures import WEIGHTS, cutout_of, file_bytes, needs_weights, opened, photo
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -25,7 +27,7 @@ def photograph(name):
 
 @pytest.fixture(scope="module")
 def model():
-    return OnnxU2Net(WEIGHTS, name="u2net", threads=2)
+    return U2Net(OnnxRuntimeEngine(WEIGHTS, threads=2), name="u2net")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,15 @@ def mean_difference(first, second):
 @pytest.mark.parametrize("name", PHOTOS)
 def test_the_matte_is_rembgs_own(model, rembg_model, name):
     image = photograph(name)
-    assert mean_difference(model.predict(image), rembg_model.predict(image)) <= 0.002
+    matte = enlarge(model.predict(image).matte, image, refine=False)
+    assert mean_difference(matte, rembg_model.predict(image).matte) <= 0.002
+
+
+@needs_weights
+def test_a_large_picture_is_shrunk_in_two_steps_with_the_same_matte(model):
+    image = photograph("coffee").resize((2400, 1600), Image.Resampling.BICUBIC)
+    whole = image.resize((320, 320), Image.Resampling.LANCZOS)
+    assert mean_difference(model.predict(image).matte, model.predict(whole).matte) <= 0.002
 
 
 @needs_weights
@@ -54,7 +64,7 @@ def test_transparency_of_the_input_makes_no_difference_to_the_model(model):
     image = photograph("coffee")
     transparent = image.copy()
     transparent.putalpha(Image.linear_gradient("L").resize(image.size))
-    assert mean_difference(model.predict(image), model.predict(transparent)) == 0
+    assert mean_difference(model.predict(image).matte, model.predict(transparent).matte) == 0
     assert transparent.mode == "RGBA"
 
 
@@ -62,15 +72,15 @@ def test_transparency_of_the_input_makes_no_difference_to_the_model(model):
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1)])
 @pytest.mark.parametrize("color", ["black", "white"])
 def test_pictures_with_nothing_in_them(model, size, color):
-    matte = model.predict(Image.new("RGB", size, color))
-    assert (matte.mode, matte.size) == ("L", size)
+    matte = model.predict(Image.new("RGB", size, color)).matte
+    assert enlarge(matte, Image.new("RGB", size, color), refine=True).size == size
 
 
 @needs_weights
 def test_one_session_serves_several_threads(model):
     warm_up(model)
     image, mattes = photograph("astronaut"), []
-    threads = [threading.Thread(target=lambda: mattes.append(model.predict(image).tobytes())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: mattes.append(model.predict(image).matte.tobytes())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -80,24 +90,24 @@ def test_one_session_serves_several_threads(model):
 
 
 @needs_weights
-def test_giving_memory_back_changes_nothing(model):
-    batch = _normalised(photo((320, 320)))
-    assert (model._run(batch, give_memory_back=True) == model._run(batch, give_memory_back=False)).all()
+def test_giving_memory_back_changes_nothing():
+    engine, batch = OnnxRuntimeEngine(WEIGHTS, threads=2), normalised(photo((320, 320)))
+    assert (engine.run(batch, give_memory_back=True) == engine.run(batch, give_memory_back=False)).all()
 
 
 @pytest.mark.parametrize(("value", "grey"), [(0.0, 0), (0.25, 63), (1.0, 255)])
 def test_a_response_without_contrast_is_taken_as_it_is(value, grey):
-    assert _matte(np.full((320, 320), value, np.float32)).getextrema() == (grey, grey)
+    assert as_matte(np.full((320, 320), value, np.float32)).getextrema() == (grey, grey)
 
 
 def test_a_response_is_stretched_to_its_full_range():
     response = np.full((320, 320), 0.4, np.float32)
     response[0, 0], response[0, 1] = 0.3, 0.5
-    assert _matte(response).getextrema() == (0, 255)
+    assert as_matte(response).getextrema() == (0, 255)
 
 
 def test_a_black_picture_is_no_division_by_zero():
-    assert np.isfinite(_normalised(Image.new("RGB", (320, 320)))).all()
+    assert np.isfinite(normalised(Image.new("RGB", (320, 320)))).all()
 
 
 def test_serving_imports_none_of_rembgs_dependencies():

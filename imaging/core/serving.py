@@ -1,0 +1,73 @@
+"""Which engine serves u2net, in which precision."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from imaging.core.cpu import int8_profits
+from imaging.core.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
+from imaging.core.matte import CautiousU2Net, MatteModel, U2Net
+from imaging.core.recipe import load_recipe
+from imaging.core.weights import int8_path, int8_ready, int8_refusal_path, int8_refused, serving_path
+
+PRECISIONS = ("auto", "fp32", "int8")
+RUNTIMES = ("auto", "onnxruntime", "openvino")
+
+logger = logging.getLogger(__name__)
+
+
+class CannotServe(Exception):
+    """One line for the operator: what was asked for and is not to be had here."""
+
+
+def load_u2net(*, precision: str = "auto", runtime: str = "auto", threads: int) -> MatteModel:
+    """u2net, loaded and warm: of `PRECISIONS` and `RUNTIMES` what was asked for, "auto" being the fastest that is here.
+
+    Raises CannotServe.
+    """
+    int8 = uses_int8(precision)
+    make: dict[str, Callable[..., Engine]] = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
+    chosen = choose_runtime(runtime, int8=int8)
+    logger.info("serving u2net in %s with %s", "INT8" if int8 else "fp32", chosen)
+    # In fp32 OpenVINO is no faster, so that "auto" falls back to the engine whose results are rembg's own.
+    exact = make[choose_runtime(runtime, int8=False)]
+    if not int8:
+        return U2Net(_warm(exact, serving_path("u2net"), threads), name="u2net")
+    make_exact: Callable[[], Engine] = partial(exact, serving_path("u2net"), threads=threads)
+    fast = _warm(make[chosen], int8_path("u2net"), threads)
+    return CautiousU2Net(fast, make_exact, name="u2net", trusted_peak=load_recipe("u2net").trusted_peak)
+
+
+def uses_int8(precision: str) -> bool:
+    """Whether u2net is served in INT8 here when `precision` is asked for. Raises CannotServe."""
+    if precision == "fp32" or (precision == "auto" and not int8_profits()):
+        return False
+    if int8_ready("u2net"):
+        return True
+    if int8_refused("u2net"):
+        problem = f"u2net's INT8 version was not near enough to fp32: {int8_refusal_path('u2net').read_text().strip()}"
+    else:
+        problem = "u2net's INT8 version was not made yet; run `manage.py prepare_model`"
+    if precision == "int8":
+        raise CannotServe(f"IMAGING_PRECISION=int8, but {problem}")
+    logger.warning("serving u2net in fp32: %s", problem)
+    return False
+
+
+def choose_runtime(runtime: str, *, int8: bool) -> str:
+    """The runtime to load when `runtime` is asked for. Raises CannotServe."""
+    if runtime == "openvino" and not openvino_installed():
+        raise CannotServe("IMAGING_RUNTIME=openvino, but it is not installed: pip install -r requirements-fast.txt")
+    if runtime == "auto":
+        return "openvino" if int8 and openvino_installed() else "onnxruntime"
+    return runtime
+
+
+def _warm(engine_class: Callable[..., Engine], path: Path, threads: int) -> Engine:
+    """An engine that has run once, so that the first caller does not wait for the allocations of a first run."""
+    engine = engine_class(path, threads=threads)
+    engine.run(np.zeros((1, 3, 320, 320), np.float32))
+    return engine

@@ -1,0 +1,118 @@
+"""u2net in fp32 and INT8, with onnxruntime and OpenVINO: speed, quality and memory.
+
+    PYTHONPATH=. python tests/bench/bench_matte.py
+
+Every engine takes its turn in every round (A B C D A B C D), and medians are printed: milliseconds of one picture with one
+and with two threads, and pictures per second of two processes with one thread each. Quality is against fp32 on
+scikit-image's photographs, on none of which the recipe was calibrated; each engine's memory is of a process with it alone.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imaging.core.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
+from imaging.core.int8_gate import agreement
+from imaging.core.matte import normalised, shrunk, stretched
+from imaging.core.recipe import load_recipe
+from imaging.core.weights import int8_path, int8_ready, serving_path
+
+ROUNDS = 7
+STREAMS = 2
+STREAM_PICTURES = 8
+PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "gravel", "rocket")
+ENGINES: dict[str, tuple[Callable[..., Engine], Callable[[str], Path]]] = {
+    "onnxruntime fp32": (OnnxRuntimeEngine, serving_path),
+    "onnxruntime int8": (OnnxRuntimeEngine, int8_path),
+    "openvino fp32": (OpenVinoEngine, serving_path),
+    "openvino int8": (OpenVinoEngine, int8_path),
+}
+
+
+def main() -> None:
+    if len(sys.argv) > 2:
+        one_stream(sys.argv[2], int(sys.argv[1]))
+        return
+    names = [name for name in ENGINES if "openvino" not in name or openvino_installed()]
+    if not int8_ready("u2net"):
+        sys.exit("The INT8 version is not there: IMAGING_PRECISION=int8 python manage.py prepare_model")
+    speeds = {threads: latencies(names, threads) for threads in (1, 2)}
+    print(f"{'':18} {'1 thread':>9} {'2 threads':>10} {'2 streams':>11} {'memory':>8}")
+    for name in names:
+        rate, megabytes = streams(name)
+        one, two = speeds[1][name], speeds[2][name]
+        print(f"{name:18} {one:6.0f} ms {two:7.0f} ms {rate:9.2f}/s {megabytes:5.0f} MB", flush=True)
+    for name in names[1:]:
+        print(f"{name:18} {quality(name)}", flush=True)
+
+
+def make(name: str, threads: int) -> Engine:
+    engine_class, path = ENGINES[name]
+    return engine_class(path("u2net"), threads=threads)
+
+
+def photographs() -> dict[str, np.ndarray]:
+    """The inputs of the model."""
+    from skimage import data  # not in the processes whose memory is measured
+
+    images = {name: Image.fromarray(getattr(data, name)()).convert("RGB") for name in PHOTOGRAPHS}
+    return {name: normalised(shrunk(image)) for name, image in images.items()}
+
+
+def latencies(names: list[str], threads: int) -> dict[str, float]:
+    """Median milliseconds of one picture, by engine."""
+    engines = {name: make(name, threads) for name in names}
+    batch = photographs()["astronaut"]
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for engine in engines.values():
+        engine.run(batch)
+    for _ in range(ROUNDS):
+        for name, engine in engines.items():
+            time.sleep(0.1)  # a runtime's threads go on spinning for a while, on the cores that the next one needs
+            started = time.perf_counter()
+            engine.run(batch)
+            taken[name].append(time.perf_counter() - started)
+    return {name: statistics.median(seconds) * 1000 for name, seconds in taken.items()}
+
+
+def streams(name: str) -> tuple[float, float]:
+    """Pictures per second of `STREAMS` processes at once, and the peak megabytes of the largest."""
+    command = [sys.executable, str(Path(__file__)), str(STREAM_PICTURES), name]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(STREAMS)]
+    answers = [[float(number) for number in process.communicate()[0].split()] for process in processes]
+    return sum(STREAM_PICTURES / seconds for seconds, _ in answers), max(megabytes for _, megabytes in answers)
+
+
+def one_stream(name: str, count: int) -> None:
+    """Print the seconds of `count` pictures after a first one, and this process's peak megabytes."""
+    engine, batch = make(name, 1), np.zeros((1, 3, 320, 320), np.float32)
+    engine.run(batch)
+    started = time.perf_counter()
+    for _ in range(count):
+        engine.run(batch)
+    print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def quality(name: str) -> str:
+    """How near `name` is to fp32, with the pictures that INT8 leaves to fp32 counted as such."""
+    exact, engine = make("onnxruntime fp32", 2), make(name, 2)
+    trusted_peak = load_recipe("u2net").trusted_peak if "int8" in name else 0
+    figures, left = [], 0
+    for batch in photographs().values():
+        truth, response = exact.run(batch), engine.run(batch)
+        if response.max() < trusted_peak:
+            left, response = left + 1, truth
+        figures.append(agreement(stretched(response), stretched(truth)))
+    error, overlap = np.mean(figures, axis=0)
+    return f"MAE {error:.5f}  IoU {overlap:.4f}  {left} of {len(figures)} left to fp32"
+
+
+if __name__ == "__main__":
+    main()

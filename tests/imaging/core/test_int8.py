@@ -1,0 +1,246 @@
+"""u2net in INT8: built from the recipe, near fp32, and replaced by it where it is not to be trusted."""
+
+import hashlib
+import os
+import threading
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from imaging.core import engines, int8_gate, serving, weights
+from imaging.core.engines import OnnxRuntimeEngine, OpenVinoEngine
+from imaging.core.int8_gate import agreement
+from imaging.core.matte import CautiousU2Net, U2Net, stretched
+from imaging.core.preparation import keep_first_output
+from imaging.core.quantisation import quantise
+from imaging.core.recipe import load_recipe, packed, unpacked
+from imaging.core.serving import CannotServe, choose_runtime, load_u2net, uses_int8
+from imaging.core.weights import int8_path, int8_refusal_path
+from tests.conftest import skip_or_fail
+from tests.imaging.core.pictures import WEIGHTS, needs_weights
+
+THREADS = os.cpu_count() or 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("int8")
+
+
+@pytest.fixture(scope="module")
+def int8_file(folder):
+    """The INT8 version, made from the genuine weights."""
+    if not WEIGHTS.exists():
+        pytest.skip(f"the weights of u2net are not at {WEIGHTS}")
+    keep_first_output(WEIGHTS, folder / "fp32.onnx")
+    quantise(folder / "fp32.onnx", folder / "int8.onnx", load_recipe("u2net"))
+    return folder / "int8.onnx"
+
+
+@pytest.fixture(scope="module")
+def exact(int8_file):
+    return OnnxRuntimeEngine(int8_file.with_name("fp32.onnx"), threads=THREADS)
+
+
+@pytest.fixture(scope="module")
+def fast(int8_file):
+    return OnnxRuntimeEngine(int8_file, threads=THREADS)
+
+
+class FixedEngine:
+    """Answers every picture alike, and counts them."""
+
+    def __init__(self, peak):
+        self.response = np.linspace(0, peak, 320 * 320, dtype=np.float32).reshape(320, 320)
+        self.runs = 0
+
+    def run(self, batch, *, give_memory_back=False):
+        self.runs += 1
+        return self.response
+
+
+class TestTheFile:
+    def test_the_same_bytes_every_time(self, int8_file, folder):
+        quantise(folder / "fp32.onnx", folder / "again.onnx", load_recipe("u2net"))
+        digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (int8_file, folder / "again.onnx")}
+        assert len(digests) == 1
+
+    def test_weights_are_bytes(self, int8_file, folder):
+        assert int8_file.stat().st_size < (folder / "fp32.onnx").stat().st_size / 3.8
+
+    def test_every_size_is_a_constant(self, int8_file):
+        operators = {node.op_type for node in onnx.load(int8_file).graph.node}
+        assert operators == {"Conv", "Relu", "MaxPool", "Concat", "Add", "Resize", "Sigmoid"} | {
+            "QuantizeLinear",
+            "DequantizeLinear",
+        }
+
+    def test_a_tensor_without_a_range_is_an_error(self, int8_file, folder):
+        recipe = load_recipe("u2net")
+        with pytest.raises(KeyError):
+            quantise(folder / "fp32.onnx", folder / "broken.onnx", replace(recipe, ranges={}))
+        assert not (folder / "broken.onnx").exists()
+
+    def test_the_recipe_is_of_the_weights_that_are_served(self):
+        assert weights.has_int8_recipe("u2net")
+        assert not weights.has_int8_recipe("isnet-general-use")
+
+    def test_corrections_survive_their_packing(self):
+        values = np.array([-1.5, 0, 0.01, 0.7], np.float32)
+        assert np.abs(unpacked(packed(values)) - values).max() <= 1.5 / 127 / 2 * 1.01
+
+
+class TestTheGate:
+    def test_lets_the_recipe_pass(self, fast, exact):
+        assert int8_gate.refusal(fast, exact) is None
+
+    def test_refuses_a_model_that_is_somewhat_off(self, exact):
+        class Off:
+            def run(self, batch, *, give_memory_back=False):
+                return np.roll(exact.run(batch), 4, axis=1)
+
+        assert "error" in int8_gate.refusal(Off(), exact)
+
+    def test_refuses_what_is_no_number(self, exact):
+        assert int8_gate.refusal(FixedEngine(np.nan), exact)
+
+    def test_two_empty_subjects_agree(self):
+        assert agreement(np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)) == (0, 1)
+
+    def test_half_of_a_subject(self):
+        truth = np.ones((4, 4), np.float32)
+        matte = truth.copy()
+        matte[:2] = 0
+        assert agreement(matte, truth) == (0.5, 0.5)
+
+
+class TestPredictions:
+    @needs_weights
+    @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+    def test_near_fp32_and_marked(self, fast, exact, name):
+        image = Image.open(int8_gate.PICTURES / f"{name}.jpg").convert("RGB")
+        model = CautiousU2Net(fast, lambda: pytest.fail("needs no fp32"), name="u2net", trusted_peak=0.9)
+        prediction = model.predict(image)
+        truth = U2Net(exact, name="u2net").predict(image)
+        assert (prediction.model, truth.model) == ("u2net-int8", "u2net")
+        mattes = (np.asarray(matte, np.float32) / np.float32(255) for matte in (prediction.matte, truth.matte))
+        error, overlap = agreement(*mattes)
+        assert error <= 0.006
+        assert overlap >= 0.97
+
+    def test_a_picture_without_a_subject_is_run_in_fp32(self, fast, exact):
+        noise = Image.effect_noise((320, 320), 60).convert("RGB")
+        model = CautiousU2Net(fast, lambda: exact, name="u2net", trusted_peak=load_recipe("u2net").trusted_peak)
+        prediction = model.predict(noise)
+        assert prediction.model == "u2net"
+        assert prediction.matte.tobytes() == U2Net(exact, name="u2net").predict(noise).matte.tobytes()
+
+    @pytest.mark.parametrize(("peak", "name"), [(0.95, "u2net-int8"), (0.91, "u2net-int8"), (0.89, "u2net"), (0.0, "u2net")])
+    def test_the_peak_decides(self, peak, name):
+        fast, exact = FixedEngine(np.float32(peak)), FixedEngine(1.0)
+        model = CautiousU2Net(fast, lambda: exact, name="u2net", trusted_peak=0.9)
+        assert model.predict(Image.new("RGB", (20, 10))).model == name
+        assert exact.runs == (name == "u2net")
+
+    def test_fp32_is_loaded_once_however_many_ask(self):
+        made = []
+
+        def make():
+            made.append(1)
+            return FixedEngine(1.0)
+
+        model = CautiousU2Net(FixedEngine(0.1), make, name="u2net", trusted_peak=0.9)
+        assert not made
+        threads = [threading.Thread(target=model.predict, args=[Image.new("RGB", (9, 9))]) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 1
+
+
+class TestOpenVino:
+    @pytest.fixture(scope="class")
+    def engine(self, int8_file):
+        if not engines.openvino_installed():
+            skip_or_fail("OpenVINO is not installed (requirements-fast.txt)")
+        return OpenVinoEngine(int8_file, threads=THREADS)
+
+    @pytest.mark.filterwarnings("ignore")  # its imports are not ours to answer for
+    def test_passes_the_gate(self, engine, exact):
+        assert int8_gate.refusal(engine, exact) is None
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_serves_several_threads(self, engine):
+        batches = list(int8_gate._batches())
+        expected = [engine.run(batch) for batch in batches]
+        found = {}
+        threads = [
+            threading.Thread(target=lambda n=n, batch=batch: found.update({n: engine.run(batch)}))
+            for n, batch in enumerate(batches)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for n, response in enumerate(expected):
+            assert np.abs(stretched(found[n]) - stretched(response)).max() < 0.01
+
+
+class TestChoosing:
+    """With files that only have the right names: nothing is loaded here."""
+
+    @pytest.fixture(autouse=True)
+    def home(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+        int8_path("u2net").parent.mkdir(parents=True)
+        return tmp_path
+
+    @pytest.fixture(params=[True, False])
+    def profits(self, request, monkeypatch):
+        monkeypatch.setattr(serving, "int8_profits", lambda: request.param)
+        return request.param
+
+    def test_auto_follows_the_processor(self, profits):
+        int8_path("u2net").touch()
+        assert uses_int8("auto") == profits
+
+    def test_what_is_named_is_served(self, profits):
+        int8_path("u2net").touch()
+        assert uses_int8("int8")
+        assert not uses_int8("fp32")
+
+    def test_auto_without_the_file_is_fp32_and_says_so(self, monkeypatch, caplog):
+        monkeypatch.setattr(serving, "int8_profits", lambda: True)
+        assert not uses_int8("auto")
+        assert "prepare_model" in caplog.text
+
+    def test_auto_after_a_refusal_is_fp32_and_says_why(self, monkeypatch, caplog):
+        monkeypatch.setattr(serving, "int8_profits", lambda: True)
+        int8_refusal_path("u2net").write_text("error 0.1\n")
+        assert not uses_int8("auto")
+        assert "error 0.1" in caplog.text
+
+    def test_int8_that_is_not_there_is_an_error(self):
+        with pytest.raises(CannotServe, match="prepare_model"):
+            load_u2net(precision="int8", threads=1)
+
+    def test_int8_that_was_refused_is_an_error(self):
+        int8_refusal_path("u2net").write_text("error 0.1\n")
+        with pytest.raises(CannotServe, match=r"error 0\.1"):
+            load_u2net(precision="int8", threads=1)
+
+    @pytest.mark.parametrize("installed", [True, False])
+    def test_openvino_where_it_is_installed_and_only_for_int8(self, monkeypatch, installed):
+        monkeypatch.setattr(serving, "openvino_installed", lambda: installed)
+        assert choose_runtime("auto", int8=True) == ("openvino" if installed else "onnxruntime")
+        assert choose_runtime("auto", int8=False) == "onnxruntime"
+        assert choose_runtime("onnxruntime", int8=True) == "onnxruntime"
+
+    def test_openvino_by_name_where_it_is_not_installed(self, monkeypatch):
+        monkeypatch.setattr(serving, "openvino_installed", lambda: False)
+        with pytest.raises(CannotServe, match=r"requirements-fast\.txt"):
+            choose_runtime("openvino", int8=True)
