@@ -48,6 +48,10 @@ def mailed_link(server: ProductServer, address: str) -> str:
 def sign_up(page: Page, server: ProductServer, address: str) -> None:
     """From the front page to the dashboard, by the link in the mail, and on to the keys."""
     page.goto("/api/docs")
+    # On a phone the links stand behind a button.
+    menu = page.locator("details.menu > summary")
+    if menu.is_visible():
+        menu.click()
     page.get_by_role("link", name="Sign up").click()
     page.get_by_label("Email").fill(address)
     page.get_by_label("Password").fill(PASSWORD)
