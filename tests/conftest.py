@@ -39,10 +39,11 @@ def skip_or_fail(reason: str) -> NoReturn:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of the running product go to one worker: two servers with a model each would fight for the cores."""
+    """Tests of the running product, and of the browser, stay together by file: what a file sets up is set up once."""
     for item in items:
-        if "server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("server"))
+        together = "server" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
+        if together and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class EllipseMatte:

@@ -19,7 +19,8 @@ KEPT = {
 CODE = {
     "GET", "POST", "rmbg", "api", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx", "multipart", "form",
     "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
-    "http", "https", "url", "listBillingCycles", "periodStartUnix", "queue", "decode", "inference", "compose", "encode", "total",
+    "http", "https", "url",
+    "listBillingCycles", "periodStartUnix", "queue", "decode", "inference", "compose", "encode", "total",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import skip_or_fail
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
 # A database of Redis of our own.

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.billing.payment_server import PaymentServer, payment_server
 from tests.browser.test_accounts_journey import make_key, sign_up
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from tests.conftest import encoded
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("server"),
     # Pixels do not depend on the window.
     pytest.mark.parametrize("page", [DESKTOP], indirect=True, ids=["desktop"]),
 ]

@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 EMAIL = "dashboard@example.com"
 # Ten days of a cycle by two keys and the app, a past cycle, and requests of every kind; prints a session.

@@ -18,7 +18,7 @@ from tests.browser.test_compositing import difference
 from tests.conftest import encoded
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 SAMPLES = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples"
 # The machine may be busy with other tests.

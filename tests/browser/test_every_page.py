@@ -12,7 +12,7 @@ from tests.browser.sound import english, is_too_wide, violations
 from tests.browser.tour import DOCS, STOPS, Stop, choose_language, seed, visitor
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 MAX_BYTES = 150_000
 # Swagger UI's own script alone is larger; it comes after the page is there.

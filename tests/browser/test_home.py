@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Response, expect
 
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 # The machine may be busy with other tests.
 SLOW = 60_000

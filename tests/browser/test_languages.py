@@ -11,7 +11,7 @@ from tests.browser.sound import assert_sound, english
 from tests.browser.test_accounts_journey import PASSWORD, mailed_link
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

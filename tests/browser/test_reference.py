@@ -11,7 +11,7 @@ from tests.browser.sound import violations
 
 PHOTO = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 
 def authorize(page: Page, key: str) -> None:

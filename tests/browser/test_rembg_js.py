@@ -18,7 +18,7 @@ LARGE_BYTES = 3_000_000
 # Slow enough that several events are due, at one every 50 ms.
 UPLOAD_BYTES_PER_SECOND = 5_000_000
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 # Available to every script: the client, the photograph, the same at the end of a long file, and calls that fail.
 PRELUDE = """

@@ -10,7 +10,7 @@ from tests.browser.chromium import DESKTOP
 from tests.browser.test_accounts_journey import PASSWORD, assert_fits
 from tests.server import ProductServer
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.browser
 
 CUSTOMER = "desk-customer@example.com"
 MAKE = """

@@ -15,7 +15,7 @@ from tests.clients.npm import require_official_client
 HERE = Path(__file__).parent
 PHOTO = HERE.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"
 
-pytestmark = [pytest.mark.node, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.node
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,6 @@ from tests.conftest import skip_or_fail
 ROOT = Path(__file__).parent.parent.parent
 CLIENT = ROOT / "clients/rembg.js"
 
-pytestmark = pytest.mark.xdist_group("server")
-
 
 class Samples(HTMLParser):
     """Collects the text of each sample by its panel's id, `task-language`."""
