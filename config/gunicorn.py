@@ -13,7 +13,7 @@ from config import metrics_files
 bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
-worker_class = "gthread"
+worker_class = "config.web_worker.DrainingWorker"
 keepalive = settings.WEB_KEEPALIVE_SECONDS
 # A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
