@@ -8,6 +8,7 @@ from accounts.caller import Caller
 from accounts.models import User
 from billing import anonymous, idempotency, ledger
 from billing.idempotency import Retry
+from billing.metrics import CREDITS
 from billing.models import Account, Hold
 from config import rate_limits
 from config.rate_limits import Policy
@@ -56,12 +57,15 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
     if held is None:
         yield 0
         return
+    CREDITS.labels("held").inc()
     try:
         yield 1
     except BaseException:
         ledger.void(held)
+        CREDITS.labels("voided").inc()
         raise
     ledger.post(held)
+    CREDITS.labels("posted").inc()
 
 
 def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:

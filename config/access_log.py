@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from config import metrics
+
 logger = logging.getLogger("access")
 
 
@@ -16,7 +18,7 @@ def note(request: HttpRequest, **facts: Any) -> None:
 
 
 class AccessLogMiddleware:
-    """Writes method, path, status and duration, with whatever the views noted."""
+    """Writes method, path, status and duration, with whatever the views noted; counts the same for `/metrics`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -24,13 +26,16 @@ class AccessLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
         response = self.get_response(request)
+        seconds = time.perf_counter() - started
+        noted = request.__dict__.get("access_log_facts", {})
+        metrics.count_request(request, status=response.status_code, code=noted.get("error_code", ""), seconds=seconds)
         facts = {
             "method": request.method,
             "path": _public_path(request),
             "status": response.status_code,
-            "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+            "duration_ms": round(seconds * 1000, 1),
         }
-        logger.info("request", extra=facts | request.__dict__.get("access_log_facts", {}))
+        logger.info("request", extra=facts | noted)
         return response
 
 

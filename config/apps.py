@@ -7,4 +7,6 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401  (registers itself)
+        from config import checks, health, metrics, task_logs  # noqa: F401  (some register themselves)
+
+        metrics.register("parts", health.read_metrics)

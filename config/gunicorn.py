@@ -8,10 +8,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
+from config import metrics_files
+
 bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
-worker_class = "gthread"
+worker_class = "config.web_worker.DrainingWorker"
 keepalive = settings.WEB_KEEPALIVE_SECONDS
 # A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
@@ -22,6 +24,22 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+# The figures of `/metrics` are kept apart from those of another server that shares the folder.
+metrics_folder = settings.VAR_DIR / "metrics" / str(os.getpid())
+if workers > 1:
+    metrics_files.share(metrics_folder)
+
+
+def on_starting(server: Any) -> None:
+    """No figure of an earlier server is counted on."""
+    if workers > 1:
+        metrics_files.clear(metrics_folder)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """However a worker ended, it holds no place any more."""
+    metrics_files.forget_worker(worker.pid)
 
 
 def post_worker_init(worker: Any) -> None:

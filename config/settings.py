@@ -41,10 +41,10 @@ def at_least(name: str, *, default: int, minimum: int) -> int:
     return value
 
 
-def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+def networks(name: str, *, default: list[str] | None = None) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
     """Comma-separated networks from the environment, such as `10.1.0.0/16`; an address alone is a network of one."""
     try:
-        return [ipaddress.ip_network(network.strip()) for network in env.list(name, default=[])]
+        return [ipaddress.ip_network(network.strip()) for network in env.list(name, default=default or [])]
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} must be networks, separated by commas: {error}") from error
 
@@ -323,7 +323,7 @@ OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
 # Probes come over plain HTTP from inside the cluster.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=PRODUCTION)
@@ -369,6 +369,8 @@ CONTENT_SECURITY_POLICY = {
 
 # Without a broker a task runs where it is asked for, in the web process.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+# Two deployments on one broker need queues of their own.
+CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="celery")
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "billing.tasks.sweep", "schedule": 60.0}}
@@ -378,6 +380,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that is away must not keep a customer waiting.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- Metrics --------------------------------------------------------------------------------------
+
+# Who may read /metrics: bearers of the token, and peers in these networks as long as no proxy stands between.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_NETWORKS = networks("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 
 # --- Logs -----------------------------------------------------------------------------------------
 

@@ -7,11 +7,13 @@ from config import pages
 from config.documentation import docs_page
 from config.health import healthz, readyz
 from config.language import set_language, texts
+from config.metrics_page import metrics_page
 from config.reference import OpenApiView, ReferenceView
 
 urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics_page),
     path("language", set_language, name="set-language"),
     path("language/<str:language>.js", texts, name="texts"),
     path("docs", docs_page, name="docs"),

@@ -5,7 +5,9 @@ class ImagingConfig(AppConfig):
     name = "imaging"
 
     def ready(self) -> None:
-        from config import readiness
+        from config import metrics, readiness
+        from imaging import metrics as imaging_metrics
         from imaging import runtime
 
         readiness.register("model", runtime.is_ready)
+        metrics.register("imaging", imaging_metrics.read)

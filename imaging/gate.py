@@ -7,10 +7,24 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client import Gauge
+
+from config import metrics
 from config.errors import ApiError
 
 # Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
 RETRY_AFTER_SECONDS = 5
+
+
+def _gauge(name: str, text: str) -> Gauge:
+    """Over all web processes that live."""
+    return Gauge(name, text, multiprocess_mode="livesum", registry=metrics.registry)
+
+
+SLOTS = _gauge("rembg_slots", "Pictures that may be worked on at once.")
+BUSY = _gauge("rembg_slots_busy", "Pictures worked on now.")
+QUEUE_SIZE = _gauge("rembg_queue_size", "Requests that may wait for a slot.")
+WAITING = _gauge("rembg_queue_waiting", "Requests that wait for a slot now.")
 
 
 class Gate:
@@ -58,10 +72,12 @@ class Gate:
             if len(self._queue) >= self.queue_size:
                 raise server_busy()
             self._queue.append(ticket)
+            WAITING.inc()
             try:
                 self._wait_for_turn(ticket, weight, deadline)
             finally:
                 self._queue.remove(ticket)
+                WAITING.dec()
                 # Whoever is next may fit now, be it because this one went in or because it gave up.
                 self._changed.notify_all()
             self._occupy(weight)
@@ -79,11 +95,13 @@ class Gate:
 
     def _occupy(self, weight: float) -> None:
         self.running += 1
+        BUSY.inc()
         self.weight += weight
 
     def _leave(self, weight: float) -> None:
         with self._changed:
             self.running -= 1
+            BUSY.dec()
             self.weight = math.fsum((self.weight, -weight)) if self.running else 0.0
             self._changed.notify_all()
 

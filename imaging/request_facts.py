@@ -9,6 +9,7 @@ from accounts.caller import Channel, claimed_channel
 from billing import request_log
 from billing.admission import Customer
 from config.api import get_request_id
+from imaging import metrics
 from imaging.cutouts import Delivery
 
 CRASHED = {"status": 500, "code": "internal_error"}
@@ -21,7 +22,9 @@ def note(
     delivery: Delivery | None,
     seconds: float,
 ) -> None:
-    """Record one call. `response` is None after a crash, `customer` for a caller who could not be identified."""
+    """Record and count one call. `response` is None after a crash, `customer` for a caller who could not be identified."""
+    if delivery is not None:
+        metrics.note_delivery(delivery.queued, delivery.cutout.timings)
     request_log.log.add(
         **_who(request, customer),
         **_outcome(response),

@@ -9,7 +9,7 @@ from django.conf import settings
 from imaging.core import matte
 from imaging.core.matte import MatteModel, RembgMatte
 from imaging.core.serving import load_u2net
-from imaging.gate import Gate
+from imaging.gate import QUEUE_SIZE, SLOTS, Gate
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,14 @@ def is_ready() -> bool:
     return _model is not None
 
 
+def model_name() -> str:
+    """The name of the model that is loaded, or of the one to be loaded."""
+    return _model.name if _model else str(settings.IMAGING_MODEL)
+
+
 def warm_up() -> None:
-    """Load the model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
+    """Make gate and model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
+    get_gate()
     try:
         get_model()
     except Exception:
@@ -43,6 +49,8 @@ def warm_up() -> None:
 @cache
 def get_gate() -> Gate:
     """The gate that every picture of this process goes through."""
+    SLOTS.set(settings.IMAGING_SLOTS)
+    QUEUE_SIZE.set(settings.IMAGING_QUEUE_SIZE)
     return Gate(
         slots=settings.IMAGING_SLOTS,
         megapixels=settings.IMAGING_MEGAPIXELS,

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-import redis
-from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -25,7 +23,6 @@ from django.views.decorators.http import require_safe
 
 from billing.models import RequestRecord
 from config import health
-from config.redis_client import get_redis
 from imaging import runtime
 from imaging.core.weights import OWN_WEIGHTS
 
@@ -108,8 +105,8 @@ def percentile(ascending: Sequence[int], share: float) -> int | None:
 def read() -> Status:
     """The state of this process and of what it depends on, and the latest figures."""
     gate = runtime.get_gate()
-    parts = health.parts() | _cache_part()
-    name = runtime.get_model().name if runtime.is_ready() else settings.IMAGING_MODEL
+    parts = health.parts() | health.cache_part()
+    name = runtime.model_name()
     periods = _figures() if parts["database"] else NOTHING
     return Status(
         health=_health(parts, periods.last_hour, is_full=gate.waiting >= gate.queue_size > 0),
@@ -163,17 +160,6 @@ def as_json(request: HttpRequest) -> JsonResponse:
             "time": status.at.isoformat(timespec="seconds"),
         }
     )
-
-
-def _cache_part() -> dict[str, bool]:
-    """The shared cache, where there is one. Without it limits and counters are a process's own, and pictures still come."""
-    client = get_redis()
-    if client is None:
-        return {}
-    try:
-        return {"cache": bool(client.ping())}
-    except redis.RedisError:
-        return {"cache": False}
 
 
 def _health(parts: dict[str, bool], recent: Figures, *, is_full: bool) -> Health:

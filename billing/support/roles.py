@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps as registry
 from django.apps.registry import Apps
 from django.db.models import Model, Q
 
@@ -15,8 +16,11 @@ MAY_ACT = "billing.change_account"
 _SEEN_APPS = ("accounts", "billing")
 
 
-def seed_groups(apps: Apps, using: str, **kwargs: Any) -> None:
-    """Make both groups after a migration, and give them the right to see models that are new. Nothing is taken away."""
+def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:
+    """Make both groups after a migration, and give them the right to see models that are new. Nothing is taken away.
+
+    `flush` sends the signal as well, without the state of any migration.
+    """
     try:
         group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:

@@ -140,7 +140,7 @@ def test_a_cache_that_is_away_is_a_degradation(quick_model, monkeypatch):
         def ping(self):
             raise redis.ConnectionError
 
-    monkeypatch.setattr(status, "get_redis", Away)
+    monkeypatch.setattr(health, "get_redis", Away)
     facts = told()
     assert (facts["status"], facts["parts"]["cache"]) == ("degraded", False)
     assert "Shared cache" in page()

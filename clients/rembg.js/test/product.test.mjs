@@ -68,7 +68,8 @@ for (const [kind, [inputImage, options, expected]] of Object.entries(calls)) {
     const told = { width: result.width, height: result.height, ...describe(data) };
     assert.deepEqual({ ...told, ...(corner && { channels: undefined }) }, { ...looks, ...(corner && { channels: undefined }) });
     if (corner) assert.deepEqual(bmpPixel(data, 2, 2), corner);
-    assert.deepEqual([result.creditsCharged, result.model], [1, "u2net"]);
+    assert.equal(result.creditsCharged, 1);
+    assert.match(result.model, /^u2net(-int8)?$/);
     assert.match(result.requestId, /^[\w-]{8,}$/);
     upload.assertComplete();
     download.assertComplete();

@@ -1,0 +1,51 @@
+"""What `/metrics` tells of credits and payments."""
+
+from collections.abc import Iterator
+
+from django.db import DatabaseError
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client import Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from billing.models import Hold, StripeEvent
+from config import metrics
+
+# What support or an operator has to look at; finished events are many and nobody's concern.
+UNFINISHED = (StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED, StripeEvent.Status.FLAGGED)
+
+CREDITS = Counter(
+    "rembg_credits_total",
+    "Credits held, posted and voided by requests. What the sweeper voids is in its log and in the ledger.",
+    ["movement"],
+    registry=metrics.registry,
+)
+
+
+def read() -> Iterator[Metric]:
+    """Credits on hold and Stripe events that are not done. Nothing while the database is away: `rembg_part_up` tells."""
+    try:
+        held, events = _held(), _events()
+    except DatabaseError:
+        return
+    yield from held
+    yield events
+
+
+def _held() -> list[Metric]:
+    open_holds = Hold.objects.filter(state="held").aggregate(count=Count("pk"), oldest=Min("created_at"))
+    oldest = open_holds["oldest"]
+    age = max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
+    return [
+        GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["count"]),
+        GaugeMetricFamily("rembg_oldest_hold_seconds", "Age of the oldest hold; 0 without any.", age),
+    ]
+
+
+def _events() -> Metric:
+    found = StripeEvent.objects.filter(status__in=UNFINISHED).order_by().values_list("status").annotate(Count("pk"))
+    counts = dict(found)
+    family = GaugeMetricFamily("rembg_stripe_events", "Stripe events that are not done, by state.", labels=["state"])
+    for status in UNFINISHED:
+        family.add_metric([status.value], counts.get(status.value, 0))
+    return family

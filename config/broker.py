@@ -1,0 +1,62 @@
+"""The broker of background tasks, asked quickly: does it answer, and how much waits there?"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from kombu.exceptions import ChannelError, OperationalError
+
+from config.celery import app
+
+TIMEOUT_SECONDS = 1.0
+# A probe comes every few seconds from several places; each question opens a connection.
+KEPT_SECONDS = 5.0
+
+Answer = TypeVar("Answer")
+
+_asking = threading.Lock()
+_kept: list[tuple[float, bool]] = [(0.0, False)]
+
+
+def answers() -> bool:
+    """Whether the broker answered, at most KEPT_SECONDS ago."""
+    with _asking:
+        until, found = _kept[0]
+        if time.monotonic() >= until:
+            found = _ask(lambda connection: True) is not None
+            _kept[0] = (time.monotonic() + KEPT_SECONDS, found)
+        return found
+
+
+def forget() -> None:
+    """Ask anew next time."""
+    _kept[0] = (0.0, False)
+
+
+def find_waiting_tasks() -> int | None:
+    """Tasks in the default queue that no worker has taken yet; None without a broker, or while it is away."""
+    return _ask(_count) if settings.CELERY_BROKER_URL else None
+
+
+def _count(connection: Any) -> int:
+    name = app.conf.task_default_queue
+    try:
+        return int(connection.channel().queue_declare(queue=name, passive=True).message_count)
+    except ChannelError:  # nobody has made it yet
+        return 0
+
+
+def _ask(question: Callable[[Any], Answer]) -> Answer | None:
+    url = settings.CELERY_BROKER_URL
+    # RabbitMQ's client and Redis's each have their own names for it.
+    timeouts = ("socket_connect_timeout", "socket_timeout") if "redis" in url else ("read_timeout", "write_timeout")
+    options = dict.fromkeys(timeouts, TIMEOUT_SECONDS)
+    connection = app.connection_for_write(url, connect_timeout=TIMEOUT_SECONDS, transport_options=options)
+    try:
+        with connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+            return question(connection)
+    except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors):
+        return None

@@ -1,0 +1,57 @@
+"""What `/metrics` tells of pictures: how long each step takes, the queue, the model, memory."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from prometheus_client import Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from config import metrics
+from imaging import runtime
+from imaging.core.weights import OWN_WEIGHTS
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+STATM = Path("/proc/self/statm")
+
+STAGE_SECONDS = Histogram(
+    "rembg_stage_seconds",
+    "Time of each step of a delivered picture; `queue` is the wait for a place.",
+    ["stage"],
+    buckets=metrics.BUCKETS,
+    registry=metrics.registry,
+)
+MEMORY = Gauge(
+    "rembg_memory_bytes",
+    "Resident memory of the web processes, as of each one's last picture.",
+    multiprocess_mode="livesum",
+    registry=metrics.registry,
+)
+
+
+def note_delivery(queued: float, timings: Mapping[str, float]) -> None:
+    """Count a delivered picture: the seconds that it waited, and those of its steps."""
+    STAGE_SECONDS.labels("queue").observe(queued)
+    for stage, seconds in timings.items():
+        STAGE_SECONDS.labels(stage).observe(seconds)
+    note_memory()
+
+
+def note_memory() -> None:
+    """Where the system tells it."""
+    try:
+        MEMORY.set(int(STATM.read_text().split()[1]) * PAGE_BYTES)
+    except OSError:
+        return
+
+
+def read() -> Iterator[Metric]:
+    """The model of the process that is asked: all have the same."""
+    note_memory()
+    name = runtime.model_name()
+    version = OWN_WEIGHTS[name].sha256[:12] if name in OWN_WEIGHTS else ""
+    family = GaugeMetricFamily(
+        "rembg_model_info", "The model that is served; 0 until it is loaded.", labels=["name", "version"]
+    )
+    family.add_metric([name, version], runtime.is_ready())
+    yield family

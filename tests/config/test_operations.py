@@ -1,0 +1,83 @@
+"""What operators copy: alert rules, the dashboard, the compose file. They name figures and settings that exist."""
+
+import json
+import re
+
+import pytest
+import yaml
+from django.test import Client
+
+from tests.server import ROOT
+
+# Figures that only tell something where a broker is configured, or that Prometheus itself makes.
+ELSEWHERE = {"rembg_tasks_waiting"}
+NAME = re.compile(r"\brembg_[a-z_]+")
+
+
+@pytest.fixture
+def told(quick_model, db) -> set[str]:
+    """The names of all samples that `/metrics` tells or will tell."""
+    text = Client().get("/metrics").content.decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE))
+    histograms = {name for name, kind in kinds.items() if kind == "histogram"}
+    return {*kinds, *ELSEWHERE, *(f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count"))}
+
+
+def rules() -> list[dict]:
+    return [rule for group in yaml.safe_load((ROOT / "docs/alerts.yml").read_text())["groups"] for rule in group["rules"]]
+
+
+def compose() -> dict:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_figures_that_exist_and_says_what_to_do(rule, told):
+    assert set(NAME.findall(rule["expr"])) <= told
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert rule["annotations"]["summary"]
+    assert len(rule["annotations"]["action"]) > 40
+
+
+def test_the_dashboard_shows_figures_that_exist(told):
+    board = json.loads((ROOT / "docs/grafana/dashboard.json").read_text())
+    asked = {name for panel in board["panels"] for target in panel["targets"] for name in NAME.findall(target["expr"])}
+    assert len(asked) > 10
+    assert asked <= told
+
+
+def test_the_same_processes_in_the_procfile_and_in_the_compose_file():
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    services = compose()["services"]
+    assert lines.keys() - {"release"} <= services.keys()
+    for name in ("worker", "beat"):
+        assert services[name]["command"].startswith(" ".join(lines[name].removeprefix("exec ").split()[:5]))
+
+
+def test_no_secret_stands_in_the_compose_file_and_none_is_published_but_the_proxy():
+    for name, service in compose()["services"].items():
+        assert ("ports" in service) == (name == "proxy")
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASS|SECRET|TOKEN|PEPPER", variable):
+                assert re.fullmatch(r"\$\{\w+(:\?[^}]*)?\}", value), variable
+
+
+def test_every_setting_of_the_example_is_described():
+    named = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy/env.example").read_text(), re.MULTILINE))
+    in_compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "compose.yaml").read_text()))
+    assert in_compose <= named
+    readme = (ROOT / "README.md").read_text()
+    assert {name for name in named - in_compose if f"`{name}`" not in readme} == set()
+
+
+def test_a_proxy_keeps_its_connections_for_less_long_than_the_server():
+    kept = re.search(r"keepalive (\d+)s", (ROOT / "deploy/Caddyfile").read_text())
+    assert kept is not None
+    assert int(kept.group(1)) < int(compose()["x-app"]["environment"]["WEB_KEEPALIVE_SECONDS"])
+
+
+def test_a_container_is_given_the_time_that_its_last_requests_may_take():
+    source = (ROOT / "config/gunicorn.py").read_text()
+    graceful = re.search(r"^graceful_timeout = (\d+)", source, re.MULTILINE)
+    assert graceful is not None
+    assert int(compose()["services"]["web"]["stop_grace_period"].removesuffix("s")) > int(graceful.group(1))

@@ -1,0 +1,56 @@
+"""`/metrics` of several web processes: whichever is asked tells of all of them, also after one was killed."""
+
+import os
+import signal
+import time
+
+import pytest
+import requests
+
+from tests.config.test_metrics import samples
+from tests.services.deployment import Deployment
+
+pytestmark = pytest.mark.services
+
+DELIVERED = ("rembg_requests_total", (("code", ""), ("endpoint", "rmbg"), ("status", "200")))
+PICTURES = 8
+WEB_PROCESSES = 2
+
+
+def read(deployment: Deployment) -> dict:
+    return samples(requests.get(f"{deployment.url}/metrics", timeout=30).text)
+
+
+def test_every_process_tells_the_figures_of_all(on_postgres, small_png):
+    key = on_postgres.ask("open_account", included=PICTURES)["key"]
+    before = read(on_postgres).get(DELIVERED, 0)
+    seen = len(on_postgres.events("-"))
+    for _ in range(PICTURES):
+        assert on_postgres.cut_out(key, small_png).ok
+    readings = [read(on_postgres) for _ in range(6)]
+    assert {told[DELIVERED] - before for told in readings} == {PICTURES}
+    assert {told["rembg_slots", ()] for told in readings} == {64 * WEB_PROCESSES}
+    assert {told["rembg_slots_busy", ()] for told in readings} == {0}
+    assert len(on_postgres.events("-")) - seen == PICTURES
+
+
+def test_a_killed_process_leaves_its_counts_and_no_places(on_postgres, small_png):
+    key = on_postgres.ask("open_account", included=2)["key"]
+    assert on_postgres.cut_out(key, small_png).ok
+    before = read(on_postgres)[DELIVERED]
+    os.kill(on_postgres.workers()[0], signal.SIGKILL)
+    on_postgres.wait_until_ready()
+    assert on_postgres.cut_out(key, small_png).ok
+    deadline = time.monotonic() + 20
+    while (told := read(on_postgres))["rembg_slots", ()] != 64 * WEB_PROCESSES:
+        assert time.monotonic() < deadline, "the killed process still counts, or the new one does not"
+        time.sleep(0.1)
+    assert told[DELIVERED] == before + 1
+    assert told["rembg_memory_bytes", ()] > 1e7
+
+
+def test_the_figures_are_kept_apart_from_everything_else(on_postgres):
+    assert on_postgres.process is not None
+    folder = on_postgres.folder / "metrics" / str(on_postgres.process.pid)
+    assert list(folder.glob("counter_*.db"))
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -1,0 +1,162 @@
+"""What an operator starts from the `Procfile`, on PostgreSQL, Redis and RabbitMQ: pictures and mails go through."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from tests.conftest import skip_or_fail
+from tests.imaging.forms import form
+from tests.server import ROOT, free_port
+from tests.stores import BROKER_URL
+
+pytestmark = pytest.mark.services
+
+START_SECONDS, MAIL_SECONDS, STOP_SECONDS = 60, 20, 30
+LAST_WORDS = "worker: Warm shutdown (MainProcess)"
+ALARMS = ("ERROR", "CRITICAL")
+PROCESSES = ("web", "worker", "beat")
+
+
+def commands() -> dict[str, str]:
+    """The lines of the Procfile by name."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return dict(re.fullmatch(r"([a-z-]+): (.+)", line).groups() for line in lines)  # type: ignore[union-attr]
+
+
+class Formation:
+    """All processes of the Procfile, as foreman or honcho start them: each by a shell, in its own process group."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.environment = {**kept, "PATH": path, "PORT": str(self.port), "VAR_DIR": str(folder), **environment}
+
+    def start(self) -> None:
+        subprocess.run(["sh", "-c", commands()["release"]], cwd=ROOT, env=self.environment, check=True, timeout=120)
+        for name in PROCESSES:
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    ["sh", "-c", commands()[name]], cwd=ROOT, env=self.environment, stdout=log, stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+        self.wait_for(self.is_ready, START_SECONDS)
+
+    def is_ready(self) -> bool:
+        try:
+            told = requests.get(f"{self.url}/readyz", timeout=5).json()
+        except requests.RequestException:
+            return False
+        return told["status"] == "ready" and told["parts"]["broker"] and told["parts"]["cache"]
+
+    def wait_for(self, happened, seconds: float) -> None:
+        """Until it did; every process has to live meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            ended = [name for name, process in self.running.items() if process.poll() is not None]
+            assert not ended, self.logs()
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.1)
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
+
+    def log_lines(self, name: str) -> list[dict]:
+        """The log of a process as far as it is written; every line of it is JSON, but for Celery's last words."""
+        whole, _, _ = (self.folder / f"{name}.log").read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line and line != LAST_WORDS]
+
+    def manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
+
+    def stop(self) -> dict[str, int]:
+        """End all as a supervisor would; their exit statuses."""
+        for process in self.running.values():
+            os.kill(process.pid, signal.SIGTERM)
+        return {name: process.wait(STOP_SECONDS) for name, process in self.running.items()}
+
+    def kill(self) -> None:
+        """Whatever is left of them."""
+        for process in self.running.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="module")
+def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Formation]:
+    folder = tmp_path_factory.mktemp("procfile")
+    queue = f"test-{secrets.token_hex(6)}"
+    broker = Connection(BROKER_URL, connect_timeout=3)
+    try:
+        broker.ensure_connection(max_retries=1)
+    except OperationalError as error:
+        skip_or_fail(f"RabbitMQ does not answer: {error}")
+    running = Formation(
+        folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
+        EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
+        PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
+    )  # fmt: skip
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+        with broker:
+            broker.channel().queue_delete(queue=queue)
+
+
+def test_a_picture_goes_through(formation, photo):
+    key = formation.manage("issue_key", "procfile@example.com")
+    body = form(photo)
+    headers = {"x-api-key": key, "Content-Type": body["content_type"]}
+    answer = requests.post(f"{formation.url}/rmbg", body["data"], headers=headers, timeout=60)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
+    assert answer.headers["X-Credits-Charged"] == "1"
+
+
+def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(formation):
+    session = requests.Session()
+    page = session.get(f"{formation.url}/accounts/signup/", timeout=10).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page).group(1)  # type: ignore[union-attr]
+    fields = {"email": "new@example.com", "password1": "correct horse battery", "csrfmiddlewaretoken": token}
+    answer = session.post(
+        f"{formation.url}/accounts/signup/", fields, headers={"X-Request-Id": "sign-up-of-the-test"}, timeout=10
+    )
+    assert answer.ok
+
+    def sent() -> bool:
+        return any("new@example.com" in mail.read_text() for mail in (formation.folder / "mails").glob("*"))
+
+    formation.wait_for(sent, MAIL_SECONDS)
+
+    def logged() -> bool:
+        lines = formation.log_lines("worker")
+        return any("succeeded" in line["message"] and line["request_id"] == "sign-up-of-the-test" for line in lines)
+
+    formation.wait_for(logged, MAIL_SECONDS)
+
+
+def test_all_processes_end_cleanly_when_told_to_and_have_logged_json_alone(formation):
+    assert formation.stop() == dict.fromkeys(PROCESSES, 0)
+    for name in PROCESSES:
+        formation.log_lines(name)
+    assert not [line for name in ("worker", "beat") for line in formation.log_lines(name) if line["level"] in ALARMS]
