@@ -32,7 +32,7 @@ from imaging.core.weights import OWN_WEIGHTS, serving_path
 # The first convolution reads the picture, which has negative values, the last seven make one channel each: little work.
 FLOAT_NODES = frozenset({"Conv_0", "Conv_945", "Conv_946", "Conv_966", "Conv_986", "Conv_1006", "Conv_1026", "Conv_1047"})
 # Below it the model itself sees no clear subject, and stretching magnifies every rounding.
-TRUSTED_PEAK = 0.9
+TRUSTED_PEAK = 0.8
 SAMPLES_PER_TENSOR = 6000
 # A mean needs fewer pictures than a range.
 CORRECT_EVERY = 4

@@ -11,10 +11,14 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 def int8_profits(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether this processor computes INT8 a good deal faster than fp32. False where it cannot be told."""
+    return not _INT8_FEATURES.isdisjoint(_features(cpuinfo))
+
+
+def _features(cpuinfo: Path) -> list[str]:
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
-        return False
+        return []
     # One line per core: "flags" on x86, "Features" on Arm.
     features = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
-    return not _INT8_FEATURES.isdisjoint(next(features, []))
+    return next(features, [])

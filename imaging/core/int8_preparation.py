@@ -15,11 +15,12 @@ def build(name: str, target: Path) -> str | None:
     Returns None if it is good enough to serve, else why it is not.
     """
     # Takes 0.2 s, and `preparation` is imported where there is often nothing to make.
-    from imaging.core.engines import OnnxRuntimeEngine
+    from imaging.core.engines import OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
 
     quantise(serving_path(name), target, load_recipe(name))
     threads = os.cpu_count() or 1
-    fast, exact = (OnnxRuntimeEngine(path, threads=threads) for path in (target, serving_path(name)))
+    exact = OnnxRuntimeEngine(serving_path(name), threads=threads)
+    fast = (OpenVinoEngine if openvino_installed() else OnnxRuntimeEngine)(target, threads=threads)
     return int8_gate.refusal(fast, exact)
 
 

@@ -375,7 +375,7 @@ def test_seeding_again_adds_what_is_missing_and_takes_nothing_away():
     own.permissions.clear()
     extra = Group.objects.get(name="Support").permissions.get(codename="change_account")
     own.permissions.add(extra)
-    roles.seed_groups(apps, "default")
+    roles.seed_groups("default", apps)
     names = set(own.permissions.values_list("codename", flat=True))
     assert {"view_account", "change_account"} <= names
 

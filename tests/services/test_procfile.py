@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from tests.conftest import skip_or_fail

@@ -202,11 +202,18 @@ class TestChoosing:
     @pytest.fixture(params=[True, False])
     def profits(self, request, monkeypatch):
         monkeypatch.setattr(serving, "int8_profits", lambda: request.param)
+        monkeypatch.setattr(serving, "openvino_installed", lambda: True)
         return request.param
 
     def test_auto_follows_the_processor(self, profits):
         int8_path("u2net").touch()
         assert uses_int8("auto") == profits
+
+    def test_auto_is_fp32_in_onnxruntime_which_is_slower_in_int8(self, monkeypatch, profits):
+        int8_path("u2net").touch()
+        assert not uses_int8("auto", "onnxruntime")
+        monkeypatch.setattr(serving, "openvino_installed", lambda: False)
+        assert not uses_int8("auto")
 
     def test_what_is_named_is_served(self, profits):
         int8_path("u2net").touch()
@@ -214,12 +221,12 @@ class TestChoosing:
         assert not uses_int8("fp32")
 
     def test_auto_without_the_file_is_fp32_and_says_so(self, monkeypatch, caplog):
-        monkeypatch.setattr(serving, "int8_profits", lambda: True)
+        monkeypatch.setattr(serving, "_int8_pays", lambda runtime: True)
         assert not uses_int8("auto")
         assert "prepare_model" in caplog.text
 
     def test_auto_after_a_refusal_is_fp32_and_says_why(self, monkeypatch, caplog):
-        monkeypatch.setattr(serving, "int8_profits", lambda: True)
+        monkeypatch.setattr(serving, "_int8_pays", lambda runtime: True)
         int8_refusal_path("u2net").write_text("error 0.1\n")
         assert not uses_int8("auto")
         assert "error 0.1" in caplog.text
