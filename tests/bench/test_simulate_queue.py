@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.simulate_queue import Load, machines_needed, simulate, slots_needed
 
-ENDLESS = {"queue": 10**9, "deadline": 1e9}
+ENDLESS = {"queue": 10**9, "deadline": 10**9}
 
 
 def mean_wait(slots: int, rate: float, seconds: float) -> float:
