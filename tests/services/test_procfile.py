@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
+from config.celery import app
 from tests.conftest import skip_or_fail
 from tests.imaging.forms import form
 from tests.server import ROOT, free_port
@@ -105,7 +105,7 @@ class Formation:
 def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Formation]:
     folder = tmp_path_factory.mktemp("procfile")
     queue = f"test-{secrets.token_hex(6)}"
-    broker = Connection(BROKER_URL, connect_timeout=3)
+    broker = app.connection_for_write(BROKER_URL, connect_timeout=3)
     try:
         broker.ensure_connection(max_retries=1)
     except OperationalError as error:
