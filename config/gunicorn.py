@@ -44,6 +44,9 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
+    from imaging.core.memory import bound_heaps
+
+    bound_heaps()
     _request_log().start()
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
