@@ -1,4 +1,5 @@
-"""Finds the INT8 recipe of u2net and measures it: what made imaging/core/recipes/u2net-int8.json. Not needed to serve.
+"""Finds an INT8 recipe of u2net and measures it, by the method that made imaging/core/recipes/u2net-int8.json.
+Not needed to serve.
 
     PYTHONPATH=. python scripts/calibrate_int8.py --calibrate FOLDER --hold-back FOLDER [--output FILE]
 
