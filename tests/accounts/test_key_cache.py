@@ -67,7 +67,7 @@ def django_capture_queries():
 
 def test_what_is_remembered_holds_no_secret(in_redis, user, key):
     call(key)
-    # Another process of the suite may have keys of its own in there.
+    # Only of this key: whatever else lies in there is not this test's.
     (name,) = in_redis.keys(f"*api_key:{user.api_keys.get().lookup}")
     facts = pickle.loads(in_redis.get(name))  # noqa: S301  (our own)
     assert key not in name.decode()
