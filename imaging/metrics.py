@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from config import metrics
 from imaging import runtime
-from imaging.core.weights import OWN_WEIGHTS
+from imaging.core.weights import weights_version
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATM = Path("/proc/self/statm")
@@ -49,9 +49,8 @@ def read() -> Iterator[Metric]:
     """The model of the process that is asked: all have the same."""
     note_memory()
     name = runtime.model_name()
-    version = OWN_WEIGHTS[name].sha256[:12] if name in OWN_WEIGHTS else ""
     family = GaugeMetricFamily(
         "rembg_model_info", "The model that is served; 0 until it is loaded.", labels=["name", "version"]
     )
-    family.add_metric([name, version], runtime.is_ready())
+    family.add_metric([name, weights_version(name)], runtime.is_ready())
     yield family

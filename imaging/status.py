@@ -24,7 +24,7 @@ from django.views.decorators.http import require_safe
 from billing.models import RequestRecord
 from config import health
 from imaging import runtime
-from imaging.core.weights import OWN_WEIGHTS
+from imaging.core.weights import weights_version
 
 CACHE_SECONDS = 30
 # The newest calls that the figures are drawn from. More would make them no better and the query slower.
@@ -112,7 +112,7 @@ def read() -> Status:
         health=_health(parts, periods.last_hour, is_full=gate.waiting >= gate.queue_size > 0),
         parts=parts,
         model=name,
-        version=OWN_WEIGHTS[name].sha256[:12] if name in OWN_WEIGHTS else "",
+        version=weights_version(name),
         busy=gate.running,
         slots=gate.slots,
         waiting=gate.waiting,

@@ -1,6 +1,7 @@
 """What staff fill in to act: always a reason, and what the act itself needs."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -65,15 +66,13 @@ class TargetForm(ReasonForm):
 
     target = forms.ModelChoiceField(ApiKey.objects.none(), widget=forms.HiddenInput)
     by = "pk"
+    # The rows that may be acted upon.
+    targets: Callable[[], QuerySet[Any]]
 
     def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
         super().__init__(account, *args, **kwargs)
         self.fields["target"].queryset = self.targets()  # type: ignore[attr-defined]
         self.fields["target"].to_field_name = self.by  # type: ignore[attr-defined]
-
-    def targets(self) -> QuerySet[Any]:
-        """The rows that may be acted upon."""
-        raise NotImplementedError
 
 
 class KeyForm(TargetForm):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imaging.core.engines import Engine
 from imaging.core.memory import is_large
+from imaging.core.weights import INT8_SUFFIX
 
 Floats = npt.NDArray[np.float32]
 
@@ -83,7 +84,7 @@ class CautiousU2Net:
         self._make_exact = make_exact
         self._exact: Engine | None = None
         self._making = threading.Lock()
-        self.name = f"{name}-int8"
+        self.name = f"{name}{INT8_SUFFIX}"
         self._exact_name = name
         self._trusted_peak = trusted_peak
 

@@ -42,6 +42,16 @@ U2NET = Weights(
 OWN_WEIGHTS = {U2NET.name: U2NET}
 
 
+# What the name of a model gets when it is served in INT8, from the same weights.
+INT8_SUFFIX = "-int8"
+
+
+def weights_version(model: str) -> str:
+    """The version of the weights behind the served model `model`; empty for one whose weights are not ours to verify."""
+    weights = OWN_WEIGHTS.get(model.removesuffix(INT8_SUFFIX))
+    return weights.sha256[:12] if weights else ""
+
+
 def model_home() -> Path:
     """rembg's folder for everything it keeps: `BaseSession.rembg_home`, without importing rembg (1.4 s, 175 MB)."""
     if os.getenv("U2NET_HOME"):
@@ -102,7 +112,7 @@ def int8_path(name: str) -> Path:
 
 def int8_prefix(name: str) -> str:
     """What the names of all files about the INT8 version of model `name` begin with, those of earlier releases too."""
-    return f"{name}-int8-"
+    return f"{name}{INT8_SUFFIX}-"
 
 
 def int8_refusal_path(name: str) -> Path:

@@ -156,8 +156,9 @@ def test_the_queue_of_this_process(quick_model, monkeypatch):
 
 def test_the_model_by_name_and_version(quick_model, monkeypatch):
     assert told()["model"] == {"name": "ellipse", "version": "", "loaded": True}
-    monkeypatch.setattr(quick_model, "name", "u2net")
-    assert told()["model"]["version"] == "8d10d2f3bb75"
+    for name in ("u2net", "u2net-int8"):
+        monkeypatch.setattr(quick_model, "name", name)
+        assert told()["model"] == {"name": name, "version": "8d10d2f3bb75", "loaded": True}
 
 
 def test_visitors_share_one_look_at_the_database(quick_model, django_assert_num_queries):
