@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import User
 from billing import ledger, stripe_client
 from billing.models import Account, CreditPack, Plan, StripeCustomer, StripePrice, UsageWindow
+from tests.billing.desk import browser_of, make_staff
 from tests.billing.stripe_stub import CUSTOMER, SECRET, StripeStub, event, sign
 
 
@@ -76,3 +77,15 @@ def tell(client: Client) -> Callable[..., Any]:
         )
 
     return send
+
+
+@pytest.fixture
+def support(db: None) -> Client:
+    """The browser of somebody of the group Support."""
+    return browser_of(make_staff("Support"))
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    """The browser of somebody of the group Readers."""
+    return browser_of(make_staff("Readers"))

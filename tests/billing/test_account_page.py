@@ -29,16 +29,6 @@ pytestmark = pytest.mark.django_db
 MAX_QUERIES = 12
 
 
-@pytest.fixture
-def support() -> Client:
-    return browser_of(make_staff("Support"))
-
-
-@pytest.fixture
-def reader() -> Client:
-    return browser_of(make_staff("Readers"))
-
-
 def buy_everything(account) -> None:
     """A customer of Stripe with a subscription, a pack and events."""
     StripeCustomer.objects.create(account=account, stripe_id="cus_1")

@@ -27,16 +27,6 @@ pytestmark = pytest.mark.django_db
 REASON = "Ticket 12: outage on Monday"
 
 
-@pytest.fixture
-def support() -> Client:
-    return browser_of(make_staff("Support"))
-
-
-@pytest.fixture
-def reader() -> Client:
-    return browser_of(make_staff("Readers"))
-
-
 def token() -> str:
     return str(uuid.uuid4())
 

@@ -22,11 +22,6 @@ SEARCH = "/admin/billing/account/search/"
 
 
 @pytest.fixture
-def support() -> Client:
-    return browser_of(make_staff("Support"))
-
-
-@pytest.fixture
 def shop(user, account) -> ApiKey:
     """A key of the customer, and an account of somebody else."""
     ledger.get_account(User.objects.create_user("customs@example.com"))
