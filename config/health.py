@@ -61,8 +61,11 @@ def read_metrics() -> Iterator[Metric]:
         family.add_metric([name], is_up)
     yield family
     waiting = broker.find_waiting_tasks()
-    if waiting is not None:
-        yield GaugeMetricFamily("rembg_tasks_waiting", "Tasks that no worker has taken yet.", waiting)
+    if waiting:
+        family = GaugeMetricFamily("rembg_tasks_waiting", "Tasks that no worker has taken yet.", labels=["queue"])
+        for queue, count in waiting.items():
+            family.add_metric([queue], count)
+        yield family
 
 
 def _database_answers() -> bool:
