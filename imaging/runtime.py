@@ -13,6 +13,7 @@ from django.conf import settings
 from imaging.core import matte
 from imaging.core.matte import MatteModel, RembgMatte
 from imaging.core.serving import load_u2net
+from imaging.executor import presence
 from imaging.gate import QUEUE_SIZE, SLOTS, Gate
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ def get_model() -> MatteModel:
 
 
 def is_ready() -> bool:
-    """Whether the model is loaded and warm."""
-    return _model is not None
+    """Whether the model is loaded and warm: here, or by some worker."""
+    return bool(presence.find_models()) if is_remote() else _model is not None
 
 
 def model_name() -> str:
-    """The name of the model that is loaded, or of the one to be loaded."""
+    """The name of the model that is loaded, here or by a worker, or of the one to be loaded."""
+    if is_remote():
+        return next(iter(presence.find_models()), str(settings.IMAGING_MODEL))
     return _model.name if _model else str(settings.IMAGING_MODEL)
 
 

@@ -2,7 +2,7 @@
 
 from celery import Task, shared_task
 
-from imaging.executor import worker
+from imaging.executor import process, worker  # noqa: F401 - `process` connects itself to the worker's signals
 
 
 @shared_task(bind=True)  # type: ignore[untyped-decorator]
