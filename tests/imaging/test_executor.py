@@ -1,7 +1,9 @@
 """`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one answer, one charge, and nothing left."""
 
 import io
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,11 +13,11 @@ from django.test import Client
 from PIL import Image
 
 from billing.models import Hold
-from config import redis_client
+from config import broker, redis_client
 from imaging import runtime, tasks
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
-from imaging.executor import orders, parcels, remote, store, worker
+from imaging.executor import orders, parcels, presence, remote, store, worker
 from imaging.executor.orders import Order
 from tests.conftest import EllipseMatte, encoded
 from tests.imaging.executor_post import Post
@@ -84,6 +86,22 @@ def left() -> list[bytes]:
 def lose_everything() -> None:
     for key in left():
         store.get_redis().delete(key)
+
+
+def forget(settings: Any, name: str, value: str) -> None:
+    """Change a setting, and forget what was known of the one before."""
+    setattr(settings, name, value)
+    broker.forget()
+    redis_client.reset()
+
+
+def ready() -> tuple[int, dict[str, bool]]:
+    response = Client().get("/readyz")
+    return response.status_code, response.json()["parts"]
+
+
+def status() -> dict:
+    return Client().get("/status.json").json()
 
 
 def send(key: str, picture: bytes, **fields: str) -> Any:
@@ -304,3 +322,43 @@ def test_the_web_process_holds_no_model(settings, monkeypatch):
     monkeypatch.setattr(runtime, "_model", None)
     runtime.warm_up()
     assert runtime._model is None
+
+
+def test_status_readiness_and_metrics_tell_of_the_workers(settings):
+    forget(settings, "CELERY_BROKER_URL", settings.REDIS_URL)
+    assert ready() == (200, {"database": True, "cache": True, "broker": True, "model": False})
+    assert status()["status"] == "down"
+    presence.announce("worker-1", "u2net-int8")
+    presence.announce("worker-2", "u2net-int8")
+    assert ready()[1]["model"] is True
+    told = status()
+    assert (told["status"], told["model"]["name"], told["parts"]["model"]) == ("works", "u2net-int8", True)
+    figures = Client().get("/metrics").content.decode()
+    assert "rembg_inference_workers 2.0" in figures
+    assert 'rembg_model_info{name="u2net-int8"' in figures
+    store.get_redis().delete(presence.KEY)
+    forget(settings, "CELERY_BROKER_URL", "")
+
+
+@pytest.mark.parametrize("away", ["CELERY_BROKER_URL", "REDIS_URL"])
+def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
+    settings.CELERY_BROKER_URL = settings.REDIS_URL
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        found, address = getattr(settings, away), f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
+        forget(settings, away, address)
+        code, parts = ready()
+        forget(settings, away, found)
+    part = {"CELERY_BROKER_URL": "broker", "REDIS_URL": "cache"}[away]
+    assert (code, parts[part]) == (503, False)
+
+
+def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
+    monkeypatch.setattr(presence, "ALIVE_SECONDS", 1)
+    presence.announce("worker", "u2net")
+    assert presence.find_models() == ["u2net"]
+    assert store.get_redis().ttl(presence.KEY) <= 1
+    deadline = time.monotonic() + WAIT
+    while presence.find_models():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from kombu import Connection
+from kombu.connection import Connection
 
 from tests.server import READY_SECONDS, ROOT, STOP_SECONDS
 from tests.services.broker_proxy import BrokerProxy
