@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from kombu.connection import Connection
 
-from tests.server import READY_SECONDS, ROOT, STOP_SECONDS
+from tests.server import READY_SECONDS, ROOT, STOP_SECONDS, ProductServer
 from tests.services.broker_proxy import BrokerProxy
 from tests.services.deployment import Deployment, code_of
 
@@ -31,6 +31,16 @@ class Worker:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    seen: int = 0
+
+    def wait_for_log(self, text: str) -> None:
+        """Until it logs `text`, after what was seen before."""
+        deadline = time.monotonic() + READY_SECONDS
+        while text not in (told := self.log.read_text()[self.seen :]):
+            assert self.process.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.02)
+        self.seen += len(told)
 
     def children(self) -> list[int]:
         """The processes of its pool."""
@@ -51,7 +61,18 @@ class Worker:
 class Workshop(Deployment):
     """One web process, a broker behind a wire that can be cut, and workers."""
 
-    def __init__(self, folder: Path, *, broker: str, model_seconds: float = 0.1, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker: str,
+        model_seconds: float = 0.1,
+        workers: str = "tests.services.fake_model_worker",
+        application: str = "",
+        **environment: str,
+    ) -> None:
+        """`workers` and `application` name Celery's and the web server's application: by default those that sleep."""
+        self.workers_application = workers
         self.wire = BrokerProxy(broker)
         self.broker = broker
         self.queue = f"test-{secrets.token_hex(6)}"
@@ -61,26 +82,31 @@ class Workshop(Deployment):
             "IMAGING_SLOTS": "1", "IMAGING_QUEUE_SIZE": str(WEB_SLOTS), "WEB_THREADS": "32", "RATE_LIMIT_ENABLED": "0",
         }  # fmt: skip
         super().__init__(folder, model_seconds=model_seconds, **{**own, **environment})
+        self.application = application or self.application
+
+    def wait_until_ready(self) -> None:
+        """As a Deployment, or without a stand-in for the model, which tells of itself, as any server."""
+        if self.application == "config.wsgi:application":
+            ProductServer.wait_until_ready(self)
+        else:
+            super().wait_until_ready()
 
     def hire(self, name: str, *, concurrency: int = 1, pool: str = "prefork", wait: bool = True) -> Worker:
         """Start a worker; with `wait` until it is ready for pictures."""
         log = self.folder / f"{name}.log"
-        begin = log.stat().st_size if log.exists() else 0
+        seen = log.stat().st_size if log.exists() else 0
         command = [
-            sys.executable, "-m", "celery", "--quiet", "-A", "tests.services.fake_model_worker", "worker",
+            sys.executable, "-m", "celery", "--quiet", "-A", self.workers_application, "worker",
             "--loglevel", "INFO", "--queues", f"{self.queue}-inference", "--hostname", f"{name}@%h", "--pool", pool,
             "--concurrency", str(concurrency), "--without-gossip", "--without-mingle",
         ]  # fmt: skip
         with log.open("ab") as out:
             environment = {**self._env(), "LOG_LEVEL": "INFO", "PYTHONWARNINGS": "ignore"}
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        self.staff[name] = Worker(name, process, log)
-        deadline = time.monotonic() + READY_SECONDS
-        while wait and " ready." not in log.read_text()[begin:]:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        return self.staff[name]
+        self.staff[name] = worker = Worker(name, process, log, seen)
+        if wait:
+            worker.wait_for_log(" ready.")
+        return worker
 
     def replace(self, name: str) -> Worker:
         """What a supervisor does for a worker that is gone."""
@@ -176,3 +202,33 @@ class Harm:
     def cut_broker(self) -> None:
         """Every connection to the broker ends."""
         self.workshop.wire.cut()
+
+
+HARMS = ("kill_child", "kill_worker", "cut_broker")
+
+
+def harm_under_load(
+    workshop: Workshop, picture: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
+) -> Load:
+    """`times` of each of HARMS, in random order at random moments, while customers send; then everybody recovers."""
+    harm = Harm(workshop, seed)
+    harms = [*HARMS] * times
+    harm.random.shuffle(harms)
+    with Load(workshop, picture) as load:
+        load.wait_for(2)
+        for name in harms:
+            harm.pause(*pauses)
+            getattr(harm, name)()
+        load.wait_for(10)
+    return load
+
+
+def assert_answered_and_charged(load: Load, seconds: float) -> None:
+    """Everybody was answered within the deadline, and paid for pictures alone."""
+    assert set(load.outcomes) <= {"ok", "server_busy"}, f"{load.outcomes}\n{load.workshop.logs()}"
+    assert max(load.seconds) < seconds, load.workshop.logs()
+    books = load.books()
+    assert books["states"].get("posted", 0) == load.outcomes["ok"]
+    assert books["states"].get("voided", 0) == load.outcomes["server_busy"]
+    assert books["states"].get("held", 0) == 0
+    assert books["differences"] == books["reconciled"] == []
