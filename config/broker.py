@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -35,14 +36,25 @@ def forget() -> None:
     _kept[0] = (0.0, False)
 
 
-def find_waiting_tasks() -> int | None:
-    """Tasks in the default queue that no worker has taken yet; None without a broker, or while it is away."""
-    return _ask(_count) if settings.CELERY_BROKER_URL else None
+@cache
+def errors() -> tuple[type[Exception], ...]:
+    """What a broker that is away makes publishing raise."""
+    connection = app.connection_for_write()
+    return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
 
 
-def _count(connection: Any) -> int:
-    name = app.conf.task_default_queue
+def find_waiting_tasks() -> dict[str, int]:
+    """Tasks that no worker has taken yet, for each of QUEUES; nothing without a broker, or while it is away."""
+    return _ask(_count) or {} if settings.CELERY_BROKER_URL else {}
+
+
+def _count(connection: Any) -> dict[str, int]:
+    return {role: _length(connection, name) for role, name in settings.QUEUES.items()}
+
+
+def _length(connection: Any, name: str) -> int:
     try:
+        # A queue that is not there closes the channel.
         return int(connection.channel().queue_declare(queue=name, passive=True).message_count)
     except ChannelError:  # nobody has made it yet
         return 0

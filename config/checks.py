@@ -59,3 +59,13 @@ def check_outbound(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         message = f"OUTBOUND_ALLOWED_NETWORKS lets every customer make this server connect to {allowed}."
         return [Warning(message, id="config.W003")]
     return []
+
+
+@register()
+def check_executor(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Pictures reach workers through the broker and Redis."""
+    if settings.IMAGING_EXECUTOR != "celery":
+        return []
+    missing = [name for name in ("CELERY_BROKER_URL", "REDIS_URL") if not getattr(settings, name)]
+    message = f"IMAGING_EXECUTOR=celery needs {' and '.join(missing)}: pictures reach the workers through both."
+    return [Error(message, id="config.E006")] if missing else []

@@ -24,8 +24,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 once every registered part is ready and the database answers, else 503 with what is missing.
 
-    Cache and broker are told too, but pictures come without them: all web processes share them, and taking every one out
-    of service would turn a small loss into a large one.
+    Cache and broker are told too. While pictures come without them they make nothing unready: all web processes share them,
+    and taking every one out of service would turn a small loss into a large one.
     """
     found = parts()
     ready = all(found.values())
@@ -34,12 +34,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def parts() -> dict[str, bool]:
-    """What a process cannot do without, and whether each is ready."""
-    return {"database": _database_answers()} | readiness.states()
+    """What a process cannot do without, and whether each is ready. Pictures go to workers through broker and cache."""
+    return {"database": _database_answers()} | readiness.states() | (_between() if _has_workers() else {})
 
 
 def helpers() -> dict[str, bool]:
     """What it can do without for a while, where it is configured."""
+    return readiness.states(shared=True) | ({} if _has_workers() else _between())
+
+
+def _has_workers() -> bool:
+    return bool(settings.IMAGING_EXECUTOR == "celery")
+
+
+def _between() -> dict[str, bool]:
     return cache_part() | ({"broker": broker.answers()} if settings.CELERY_BROKER_URL else {})
 
 
@@ -61,8 +69,11 @@ def read_metrics() -> Iterator[Metric]:
         family.add_metric([name], is_up)
     yield family
     waiting = broker.find_waiting_tasks()
-    if waiting is not None:
-        yield GaugeMetricFamily("rembg_tasks_waiting", "Tasks that no worker has taken yet.", waiting)
+    if waiting:
+        family = GaugeMetricFamily("rembg_tasks_waiting", "Tasks that no worker has taken yet.", labels=["queue"])
+        for queue, count in waiting.items():
+            family.add_metric([queue], count)
+        yield family
 
 
 def _database_answers() -> bool:

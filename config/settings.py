@@ -259,6 +259,9 @@ IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
+# local: pictures are cut out in the web process. celery: on workers of the queue `inference`.
+IMAGING_EXECUTOR = one_of("IMAGING_EXECUTOR", "local", "celery")
+
 # --- Requests to servers that customers name -------------------------------------------------------
 
 # Whether /rmbg fetches a picture by `image_url`; how long that may take, from where, and how many at once in a process.
@@ -392,14 +395,30 @@ CONTENT_SECURITY_POLICY = {
 
 # Without a broker a task runs where it is asked for, in the web process.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
-# Two deployments on one broker need queues of their own.
-CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="celery")
+# Two deployments on one broker need queues of their own: CELERY_QUEUE=foo makes foo, foo-inference and foo-batch.
+_QUEUE = env.str("CELERY_QUEUE", default="")
+QUEUES = {"default": _QUEUE or "celery"} | {role: f"{_QUEUE}-{role}" if _QUEUE else role for role in ("inference", "batch")}
+CELERY_TASK_DEFAULT_QUEUE = QUEUES["default"]
+CELERY_TASK_ROUTES = {
+    # Not written to the broker's disk: whoever waits for the picture publishes again what was lost.
+    "imaging.tasks.cut_out": {"queue": QUEUES["inference"], "delivery_mode": "transient"},
+}
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "billing.tasks.sweep", "schedule": 60.0}}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker never gives a broker up. Tries are at most 30 s apart.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Seconds. RabbitMQ and worker notice within twice as long that a connection is dead which nobody has closed.
+CELERY_BROKER_HEARTBEAT = 20
+# A worker takes no more tasks than it has processes: what waits in it, no other can take.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Seconds that a worker's process has for its start. Loading the model is part of it.
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
+# When the broker is lost a task goes on: its answer takes another way, and the second delivery finds it answered.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # A broker that is away must not keep a customer waiting.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -9,5 +9,5 @@ class ImagingConfig(AppConfig):
         from imaging import metrics as imaging_metrics
         from imaging import runtime
 
-        readiness.register("model", runtime.is_ready)
+        readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
         metrics.register("imaging", imaging_metrics.read)

@@ -9,11 +9,12 @@ from django.conf import settings
 from config.errors import ApiError, validation_error
 from imaging import runtime
 from imaging.core.checks import check_image
-from imaging.core.geometry import check_delivered_size, peak_megapixels
+from imaging.core.geometry import check_delivered_size
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions, parse_options
-from imaging.core.pipeline import Cutout, cut_out
 from imaging.core.problems import ImageRefused, Problem
+from imaging.executor import local, remote
+from imaging.executor.orders import Delivery, Order
 from imaging.upload import CHUNK_BYTES, FIELD, Form, Picture
 
 NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
@@ -28,14 +29,6 @@ class Job:
     name: str
     header: ImageHeader
     options: CutoutOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A finished cutout and the seconds it waited for a place."""
-
-    cutout: Cutout
-    queued: float
 
 
 def check_form(form: Form) -> Job:
@@ -61,13 +54,16 @@ def fingerprint(job: Job) -> str:
 
 
 def run(job: Job) -> Delivery:
-    """Wait for a place and cut out. Raises ApiError 503 without a place, 400 for a picture that does not decode."""
-    with runtime.get_gate().admit(peak_megapixels(job.header, job.options)) as queued:
-        try:
-            refine = settings.IMAGING_REFINE
-            return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model(), refine=refine), queued)
-        except ImageRefused as refused:
-            raise refusal(list(refused.problems)) from refused
+    """Wait for a place and cut out, here or on a worker: see IMAGING_EXECUTOR.
+
+    Raises ApiError 503 without a place or an answer in time, 400 for a picture that does not decode.
+    """
+    order = Order(job.header, job.options, settings.IMAGING_REFINE)
+    execute = remote.execute if runtime.is_remote() else local.execute
+    try:
+        return execute(job.file, order)
+    except ImageRefused as refused:
+        raise refusal(list(refused.problems)) from refused
 
 
 def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:

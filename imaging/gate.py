@@ -49,6 +49,11 @@ class Gate:
         """Callers in the queue."""
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next caller may be turned away, where callers wait; else whether every place is taken."""
+        return self.waiting >= self.queue_size if self.queue_size else self.running >= self.slots
+
     @contextmanager
     def admit(self, megapixels: float) -> Iterator[float]:
         """Wait for a place and keep it for the block. Yields the seconds waited.

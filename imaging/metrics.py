@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from config import metrics
 from imaging import runtime
 from imaging.core.weights import weights_version
+from imaging.executor import presence
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATM = Path("/proc/self/statm")
@@ -54,3 +55,6 @@ def read() -> Iterator[Metric]:
     )
     family.add_metric([name, weights_version(name)], runtime.is_ready())
     yield family
+    if runtime.is_remote():
+        count = len(presence.find_models())
+        yield GaugeMetricFamily("rembg_inference_workers", "Processes of workers that have their model loaded.", count)

@@ -10,7 +10,7 @@ from billing import request_log
 from billing.admission import Customer
 from config.api import get_request_id
 from imaging import metrics
-from imaging.cutouts import Delivery
+from imaging.executor.orders import Delivery
 
 CRASHED = {"status": 500, "code": "internal_error"}
 

@@ -1,6 +1,10 @@
-"""The process's one model and one gate, made on first use: after any fork, which onnxruntime's threads do not survive."""
+"""The process's one model and one gate, made on first use: after any fork, which onnxruntime's threads do not survive.
+
+A web process whose pictures are cut out by workers has no model, and a gate that bounds what it hands out.
+"""
 
 import logging
+import math
 import threading
 from functools import cache
 
@@ -9,12 +13,25 @@ from django.conf import settings
 from imaging.core import matte
 from imaging.core.matte import MatteModel, RembgMatte
 from imaging.core.serving import load_u2net
+from imaging.executor import presence
 from imaging.gate import QUEUE_SIZE, SLOTS, Gate
 
 logger = logging.getLogger(__name__)
 
 _loading = threading.Lock()
 _model: MatteModel | None = None
+_is_worker = False
+
+
+def become_worker() -> None:
+    """This process works for others: it hands nothing on."""
+    global _is_worker
+    _is_worker = True
+
+
+def is_remote() -> bool:
+    """Whether this process has its pictures cut out by workers."""
+    return settings.IMAGING_EXECUTOR == "celery" and not _is_worker
 
 
 def get_model() -> MatteModel:
@@ -28,18 +45,22 @@ def get_model() -> MatteModel:
 
 
 def is_ready() -> bool:
-    """Whether the model is loaded and warm."""
-    return _model is not None
+    """Whether the model is loaded and warm: here, or by some worker."""
+    return bool(presence.find_models()) if is_remote() else _model is not None
 
 
 def model_name() -> str:
-    """The name of the model that is loaded, or of the one to be loaded."""
+    """The name of the model that is loaded, here or by a worker, or of the one to be loaded."""
+    if is_remote():
+        return next(iter(presence.find_models()), str(settings.IMAGING_MODEL))
     return _model.name if _model else str(settings.IMAGING_MODEL)
 
 
 def warm_up() -> None:
     """Make gate and model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
     get_gate()
+    if is_remote():
+        return
     try:
         get_model()
     except Exception:
@@ -49,12 +70,15 @@ def warm_up() -> None:
 @cache
 def get_gate() -> Gate:
     """The gate that every picture of this process goes through."""
-    SLOTS.set(settings.IMAGING_SLOTS)
-    QUEUE_SIZE.set(settings.IMAGING_QUEUE_SIZE)
+    # The workers' queue is where pictures wait then, and their gates bound the memory.
+    slots = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE if is_remote() else settings.IMAGING_SLOTS
+    queue_size = 0 if is_remote() else settings.IMAGING_QUEUE_SIZE
+    SLOTS.set(slots)
+    QUEUE_SIZE.set(queue_size)
     return Gate(
-        slots=settings.IMAGING_SLOTS,
-        megapixels=settings.IMAGING_MEGAPIXELS,
-        queue_size=settings.IMAGING_QUEUE_SIZE,
+        slots=slots,
+        megapixels=math.inf if is_remote() else settings.IMAGING_MEGAPIXELS,
+        queue_size=queue_size,
         seconds=settings.IMAGING_QUEUE_SECONDS,
     )
 

@@ -22,7 +22,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from billing.models import RequestRecord
-from config import health
+from config import health, readiness
 from imaging import runtime
 from imaging.core.weights import weights_version
 
@@ -105,11 +105,11 @@ def percentile(ascending: Sequence[int], share: float) -> int | None:
 def read() -> Status:
     """The state of this process and of what it depends on, and the latest figures."""
     gate = runtime.get_gate()
-    parts = health.parts() | health.cache_part()
+    parts = _parts()
     name = runtime.model_name()
     periods = _figures() if parts["database"] else NOTHING
     return Status(
-        health=_health(parts, periods.last_hour, is_full=gate.waiting >= gate.queue_size > 0),
+        health=_health(parts, periods.last_hour, is_full=gate.is_full),
         parts=parts,
         model=name,
         version=weights_version(name),
@@ -120,6 +120,13 @@ def read() -> Status:
         periods=periods,
         at=timezone.now(),
     )
+
+
+def _parts() -> dict[str, bool]:
+    """As visitors know them. A model that no picture can be sent to is away."""
+    parts = health.parts() | readiness.states(shared=True) | health.cache_part()
+    parts["model"] = parts["model"] and parts.pop("broker", True)
+    return parts
 
 
 @require_safe

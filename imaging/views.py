@@ -22,7 +22,7 @@ from config import rate_limits
 from config.api import ApiView, get_request_id
 from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
-from imaging.cutouts import Delivery
+from imaging.executor.orders import Delivery
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 

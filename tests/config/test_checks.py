@@ -52,3 +52,17 @@ def test_production_that_lets_customers_reach_private_networks_is_warned(setting
     assert ids(deploy=False) == set()
     settings.PRODUCTION = True
     assert ids(deploy=False) == {"config.W003"}
+
+
+@pytest.mark.parametrize(("broker", "redis"), [("", ""), ("amqp://broker//", ""), ("", "redis://redis/0")])
+def test_workers_for_pictures_need_broker_and_redis(settings, broker, redis):
+    settings.CELERY_BROKER_URL, settings.REDIS_URL = broker, redis
+    assert ids(deploy=False) == set()
+    settings.IMAGING_EXECUTOR = "celery"
+    assert ids(deploy=False) == {"config.E006"}
+
+
+def test_workers_for_pictures_with_both(settings):
+    settings.CELERY_BROKER_URL, settings.REDIS_URL = "amqp://broker//", "redis://redis/0"
+    settings.IMAGING_EXECUTOR = "celery"
+    assert ids(deploy=False) == set()

@@ -9,8 +9,8 @@ from django.test import Client
 
 from tests.server import ROOT
 
-# Figures that only tell something where a broker is configured, or that Prometheus itself makes.
-ELSEWHERE = {"rembg_tasks_waiting"}
+# Figures that only tell something where a broker, or workers for pictures, are configured.
+ELSEWHERE = {"rembg_tasks_waiting", "rembg_inference_workers"}
 NAME = re.compile(r"\brembg_[a-z_]+")
 
 
@@ -50,8 +50,19 @@ def test_the_same_processes_in_the_procfile_and_in_the_compose_file():
     lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
     services = compose()["services"]
     assert lines.keys() - {"release"} <= services.keys()
-    for name in ("worker", "beat"):
+    for name in ("worker", "inference", "batch", "beat"):
         assert services[name]["command"].startswith(" ".join(lines[name].removeprefix("exec ").split()[:5]))
+
+
+@pytest.mark.parametrize("name", ["inference", "batch"])
+def test_a_worker_consumes_from_the_queue_of_its_name(name):
+    assert f" --queues {name} " in compose()["services"][name]["command"]
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    assert f' --queues "${{CELERY_QUEUE:+$CELERY_QUEUE-}}{name}" ' in lines[name]
+
+
+def test_redis_never_drops_a_picture_that_somebody_waits_for():
+    assert compose()["services"]["redis"]["command"].endswith("--maxmemory-policy noeviction")
 
 
 def test_no_secret_stands_in_the_compose_file_and_none_is_published_but_the_proxy():

@@ -1,4 +1,4 @@
-"""What an operator starts from the `Procfile`, on PostgreSQL, Redis and RabbitMQ: pictures and mails go through."""
+"""What an operator starts from the `Procfile`, on PostgreSQL, Redis and RabbitMQ: pictures and mails go through workers."""
 
 import json
 import os
@@ -26,7 +26,8 @@ pytestmark = pytest.mark.services
 START_SECONDS, MAIL_SECONDS, STOP_SECONDS = 60, 20, 30
 LAST_WORDS = "worker: Warm shutdown (MainProcess)"
 ALARMS = ("ERROR", "CRITICAL")
-PROCESSES = ("web", "worker", "beat")
+PROCESSES = ("web", "worker", "inference", "batch", "beat")
+WORKERS = ("worker", "inference", "batch")
 
 
 def commands() -> dict[str, str]:
@@ -62,7 +63,7 @@ class Formation:
             told = requests.get(f"{self.url}/readyz", timeout=5).json()
         except requests.RequestException:
             return False
-        return told["status"] == "ready" and told["parts"]["broker"] and told["parts"]["cache"]
+        return told["status"] == "ready" and all(told["parts"].values())
 
     def wait_for(self, happened, seconds: float) -> None:
         """Until it did; every process has to live meanwhile."""
@@ -113,6 +114,7 @@ def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis
     running = Formation(
         folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
         EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
+        IMAGING_EXECUTOR="celery",
         PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
     )  # fmt: skip
     try:
@@ -121,16 +123,32 @@ def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis
     finally:
         running.kill()
         with broker:
-            broker.channel().queue_delete(queue=queue)
+            channel = broker.channel()
+            for name in (queue, f"{queue}-inference", f"{queue}-batch"):
+                channel.queue_delete(queue=name)
 
 
 def test_a_picture_goes_through(formation, photo):
     key = formation.manage("issue_key", "procfile@example.com")
     body = form(photo)
-    headers = {"x-api-key": key, "Content-Type": body["content_type"]}
+    headers = {"x-api-key": key, "Content-Type": body["content_type"], "X-Request-Id": "picture-of-the-test"}
     answer = requests.post(f"{formation.url}/rmbg", body["data"], headers=headers, timeout=60)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
     assert answer.headers["X-Credits-Charged"] == "1"
+
+    def logged() -> bool:
+        lines = formation.log_lines("inference")
+        return any("succeeded" in line["message"] and line["request_id"] == "picture-of-the-test" for line in lines)
+
+    formation.wait_for(logged, MAIL_SECONDS)
+
+
+def test_only_the_workers_for_pictures_load_the_model(formation):
+    """The one for `inference` before its first picture; the one for batches with its first."""
+    with_model = [
+        name for name in PROCESSES if any("serving u2net" in line["message"] for line in formation.log_lines(name))
+    ]
+    assert with_model == ["inference"]
 
 
 def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(formation):
@@ -159,4 +177,4 @@ def test_all_processes_end_cleanly_when_told_to_and_have_logged_json_alone(forma
     assert formation.stop() == dict.fromkeys(PROCESSES, 0)
     for name in PROCESSES:
         formation.log_lines(name)
-    assert not [line for name in ("worker", "beat") for line in formation.log_lines(name) if line["level"] in ALARMS]
+    assert not [line for name in (*WORKERS, "beat") for line in formation.log_lines(name) if line["level"] in ALARMS]

@@ -1,0 +1,62 @@
+"""Makes a Celery worker's process one that cuts pictures out: its memory, its model, its presence.
+
+Only where it consumes from `inference` or `batch`: a worker for mails loads no model. For `inference` the model is loaded
+before the first picture comes, in each process after the fork, which no session of onnxruntime survives; for `batch` with
+the first picture.
+"""
+
+import logging
+from typing import Any
+
+from celery.concurrency.prefork import TaskPool as Prefork
+from celery.signals import celeryd_after_setup, worker_process_init
+from django.conf import settings
+
+from config.celery import app
+from imaging import runtime
+from imaging.core.memory import bound_heaps
+from imaging.core.weights import weights_ready
+from imaging.executor import presence
+
+logger = logging.getLogger(__name__)
+
+
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def check_worker(instance: Any, **kwargs: Any) -> None:
+    """In the worker's first process. One that could not work does not begin to take pictures: SystemExit."""
+    unknown = _queues() - set(settings.QUEUES.values())
+    if unknown:
+        logger.warning("nothing is sent to these queues; see CELERY_QUEUE", extra={"queues": sorted(unknown)})
+    if not _makes_pictures():
+        return
+    if not weights_ready(settings.IMAGING_MODEL):
+        raise SystemExit(f"The weights of {settings.IMAGING_MODEL} are not there. Run `manage.py prepare_model`.")
+    # Other pools work in threads of this process, or in the process itself.
+    if not issubclass(instance.pool_cls, Prefork):
+        prepare()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def prepare_process(**kwargs: Any) -> None:
+    """In each process of the pool, after the fork."""
+    if _makes_pictures():
+        prepare()
+
+
+def prepare() -> None:
+    """Get ready to work on pictures in this process."""
+    bound_heaps()
+    runtime.become_worker()
+    if settings.IMAGING_EXECUTOR == "celery" and settings.QUEUES["inference"] in _queues():
+        runtime.warm_up()
+        if runtime.is_ready():
+            presence.keep_announcing(runtime.model_name())
+
+
+def _makes_pictures() -> bool:
+    return not _queues().isdisjoint({settings.QUEUES["inference"], settings.QUEUES["batch"]})
+
+
+def _queues() -> set[str]:
+    """What this worker consumes from."""
+    return set(app.amqp.queues.consume_from)

@@ -1,0 +1,134 @@
+"""The web process's side: hand a picture to a worker, wait for the answer, and see to it that a worker is at it.
+
+Nothing here relies on the broker keeping a message: a job that a worker has lost, or that no worker has begun for a while,
+is published again. See `store` for why that never gives two answers.
+"""
+
+import logging
+import time
+import uuid
+from typing import Any, BinaryIO
+
+import redis
+from django.conf import settings
+
+from config import broker
+from imaging import runtime, tasks
+from imaging.executor import orders, parcels, store
+from imaging.executor.orders import Delivery, Order
+from imaging.gate import server_busy
+
+logger = logging.getLogger(__name__)
+
+# A job that no worker has begun for so long may have been lost by the broker. A second message costs a worker 2 ms.
+RESEND_SECONDS = 5.0
+# Between tries while Redis is away.
+PAUSE_SECONDS = 0.2
+
+
+def execute(file: BinaryIO, order: Order) -> Delivery:
+    """Have a worker cut out the picture in `file`.
+
+    Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
+    ImageRefused for a picture that does not decode; WorkFailed when the worker crashed over it.
+    """
+    with runtime.get_gate().admit(0):
+        return _Job(file, order).wait()
+
+
+class _Job:
+    """One picture that a caller waits for."""
+
+    def __init__(self, file: BinaryIO, order: Order) -> None:
+        self.id = uuid.uuid4().hex
+        self.file = file
+        self.order = order
+        self.started = time.monotonic()
+        self.deadline = self.started + settings.IMAGING_QUEUE_SECONDS
+        self.is_handed_over = False
+        self.published: float | None = None
+        self.was_claimed = False
+
+    def wait(self) -> Delivery:
+        """The answer; whatever happens, nothing of the job is left."""
+        result = None
+        try:
+            facts = self._facts()
+            if not orders.is_delivered(facts):
+                raise orders.failure_from(facts)
+            result = facts["parcel"]
+            return self._delivery(facts, self._fetch(result))
+        finally:
+            self._forget(result)
+
+    def _facts(self) -> dict[str, Any]:
+        """Wait for an answer until the deadline, through outages. Raises ApiError 503."""
+        while (remaining := self.deadline - time.monotonic()) > 0:
+            try:
+                if not self.is_handed_over:
+                    self._hand_over()
+                view = store.wait(self.id, remaining)
+                if view.facts is not None:
+                    return view.facts
+                self._look_after(view)
+            except redis.RedisError as error:
+                logger.warning("Redis is away, trying again", extra={"job": self.id, "error": str(error)})
+                time.sleep(min(PAUSE_SECONDS, remaining))
+        logger.warning("no worker has answered in time", extra={"job": self.id})
+        raise server_busy()
+
+    def _look_after(self, view: store.View) -> None:
+        if not (view.exists and parcels.renew_picture(self.id)):
+            # Redis was restarted, or had to evict it.
+            self._hand_over()
+        elif view.is_claimed:
+            self.was_claimed = True
+        elif self.was_claimed or self._is_overdue():
+            self._publish()
+
+    def _is_overdue(self) -> bool:
+        return self.published is None or time.monotonic() - self.published >= RESEND_SECONDS
+
+    def _hand_over(self) -> None:
+        self.file.seek(0)
+        parcels.put_picture(self.id, self.file.read())
+        store.put(self.id, self.order.to_json())
+        self.is_handed_over = True
+        self._publish()
+
+    def _publish(self) -> None:
+        self.was_claimed = False
+        try:
+            tasks.cut_out.apply_async((self.id,), expiration=settings.IMAGING_QUEUE_SECONDS)
+            self.published = time.monotonic()
+        except broker.errors() as error:
+            logger.warning("the broker is away, trying again", extra={"job": self.id, "error": str(error)})
+            self.published = None
+
+    def _fetch(self, name: str) -> bytes:
+        while True:
+            try:
+                data = parcels.find_result(self.id, name)
+            except redis.RedisError:
+                if time.monotonic() >= self.deadline:
+                    raise server_busy() from None
+                time.sleep(PAUSE_SECONDS)
+                continue
+            if data is None:
+                # Lost between the answer and now. The caller tries again; nothing was charged.
+                raise server_busy()
+            return data
+
+    def _delivery(self, facts: dict[str, Any], data: bytes) -> Delivery:
+        cutout = orders.cutout_from(facts, data)
+        elapsed = time.monotonic() - self.started
+        # Clocks of two machines differ: what was not work was waiting, and the way to and fro.
+        return Delivery(cutout, max(0.0, elapsed - sum(cutout.timings.values())))
+
+    def _forget(self, result: str | None) -> None:
+        try:
+            store.forget(self.id)
+            parcels.remove(self.id, parcels.PICTURE, *([result] if result else []))
+        except redis.RedisError as error:
+            # It ends by itself: JOB_SECONDS, ANSWER_SECONDS.
+            logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

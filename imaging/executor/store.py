@@ -1,0 +1,156 @@
+"""What web process and workers tell each other of a job, in Redis.
+
+| key | holds | lives |
+|---|---|---|
+| `imaging:{ID}:job` | a hash: `order`, and `attempts`, how often one began | while renewed by the web process that waits |
+| `imaging:{ID}:claim` | the worker that is at it | while renewed by that worker |
+| `imaging:{ID}:answer` | the outcome's facts | ANSWER_SECONDS |
+| `imaging:{ID}:bell` | a list that gets one element once there is an answer | ANSWER_SECONDS |
+
+The job's key is the one sign that somebody waits. The first answer takes it away in the same step, so that there is one
+answer however often the job ran, and none once nobody waits. The pictures' bytes are in `parcels`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from threading import Event, Thread
+from typing import Any, cast
+
+import redis
+from django.conf import settings
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+# A web process renews the job about once a second. Is it killed, no worker begins the job after this long.
+JOB_SECONDS = 15
+# A worker renews its claim three times as often. Is it killed, another one takes over after this long at most.
+CLAIM_SECONDS = 5.0
+# Whoever waits for the answer reads it within a second.
+ANSWER_SECONDS = 60
+# The longest wait for the bell in one command, and how much longer the socket lets it take.
+BELL_SECONDS = 1.0
+SOCKET_SECONDS = 10.0
+
+# KEYS job, claim; ARGV worker, milliseconds, 1 to take over a claim. Gives {order, attempts}, or nothing.
+_CLAIM = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return false end
+if ARGV[3] == '1' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+elseif not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+return {redis.call('HGET', KEYS[1], 'order'), redis.call('HINCRBY', KEYS[1], 'attempts', 1)}
+"""
+# KEYS claim; ARGV worker, milliseconds (0: let go of it).
+_RENEW = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+# KEYS job, answer, bell; ARGV facts, seconds.
+_ANSWER = """
+if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+redis.call('RPUSH', KEYS[3], '1')
+return redis.call('EXPIRE', KEYS[3], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a job stands: its answer, if there is one; whether it is still known; whether a worker is at it."""
+
+    facts: dict[str, Any] | None
+    exists: bool
+    is_claimed: bool
+
+
+@cache
+def get_redis() -> redis.Redis:
+    """A client of its own: waiting takes longer than `config.redis_client` allows, and an outage is waited out."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=SOCKET_SECONDS,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+    )
+
+
+def put(job_id: str, order: str) -> None:
+    """Make the job known to workers."""
+    with get_redis().pipeline() as pipe:
+        pipe.hset(_key(job_id, "job"), "order", order)
+        pipe.expire(_key(job_id, "job"), JOB_SECONDS)
+        pipe.execute()
+
+
+def wait(job_id: str, seconds: float) -> View:
+    """Wait for the bell, at most `seconds` and BELL_SECONDS; then look, and keep the job known for JOB_SECONDS."""
+    client = get_redis()
+    client.blpop([_key(job_id, "bell")], timeout=max(0.01, min(seconds, BELL_SECONDS)))
+    with client.pipeline(transaction=False) as pipe:
+        # The order matters: an answer takes the job away, so it must be asked for last.
+        pipe.expire(_key(job_id, "job"), JOB_SECONDS)
+        pipe.exists(_key(job_id, "claim"))
+        pipe.get(_key(job_id, "answer"))
+        exists, is_claimed, answer = pipe.execute()
+    return View(json.loads(answer) if answer else None, bool(exists), bool(is_claimed))
+
+
+def forget(job_id: str) -> None:
+    """Nobody waits any more."""
+    get_redis().delete(*(_key(job_id, part) for part in ("job", "claim", "answer", "bell")))
+
+
+def claim(job_id: str, worker: str, *, take_over: bool = False) -> tuple[bytes, int] | None:
+    """Begin the job: its order, and how many times a worker has begun it. None if nobody waits or another is at it."""
+    keys = [_key(job_id, "job"), _key(job_id, "claim")]
+    found = _run(_CLAIM, keys, worker, round(CLAIM_SECONDS * 1000), int(take_over))
+    return (found[0], int(found[1])) if found else None
+
+
+def is_wanted(job_id: str) -> bool:
+    """Whether somebody waits for an answer."""
+    return bool(get_redis().exists(_key(job_id, "job")))
+
+
+@contextmanager
+def kept(job_id: str, worker: str) -> Iterator[None]:
+    """Renew the worker's claim for the block, and let go of it at its end, whatever happened."""
+    done = Event()
+    renewer = Thread(target=_renew_until, args=[done, job_id, worker], name="claim", daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewer.join()
+        _renew(job_id, worker, 0)
+
+
+def answer(job_id: str, facts: str) -> bool:
+    """Tell the outcome; False if nobody waits for it any more."""
+    keys = [_key(job_id, part) for part in ("job", "answer", "bell")]
+    return bool(_run(_ANSWER, keys, facts, ANSWER_SECONDS))
+
+
+def _renew_until(done: Event, job_id: str, worker: str) -> None:
+    while not done.wait(CLAIM_SECONDS / 3):
+        _renew(job_id, worker, CLAIM_SECONDS)
+
+
+def _renew(job_id: str, worker: str, seconds: float) -> None:
+    try:
+        _run(_RENEW, [_key(job_id, "claim")], worker, round(seconds * 1000))
+    except redis.RedisError:
+        # The claim may lapse then, and another worker begins as well: work for nothing, no harm.
+        return
+
+
+def _run(script: str, keys: list[str], *arguments: str | float) -> Any:
+    return cast("Any", get_redis().eval(script, len(keys), *keys, *arguments))
+
+
+def _key(job_id: str, part: str) -> str:
+    # In braces: what a cluster shares keys out by.
+    return f"imaging:{{{job_id}}}:{part}"

@@ -1,0 +1,11 @@
+"""Work on Celery's queues `inference` and `batch`."""
+
+from celery import Task, shared_task
+
+from imaging.executor import process, worker  # noqa: F401 - `process` connects itself to the worker's signals
+
+
+@shared_task(bind=True)  # type: ignore[untyped-decorator]
+def cut_out(self: Task, job_id: str) -> None:
+    """Cut out the picture of a job that a web process waits for. Any number of deliveries do no harm."""
+    worker.work(job_id, redelivered=bool((self.request.delivery_info or {}).get("redelivered")))

@@ -1,0 +1,128 @@
+"""What the way to a Celery worker costs one picture of 1 megapixel, and what a second worker adds.
+
+Needs PostgreSQL, Redis and RabbitMQ. The overhead is measured with the real model, in the web process and on a worker by
+turns; throughput with a model that sleeps, since two workers share the cores that one has.
+"""
+
+import argparse
+import functools
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tests.bench.bench_server import photographs
+from tests.bench.load import run_round
+from tests.services.inference import Workshop
+from tests.stores import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
+
+PICTURES = 30
+# About what a small picture takes on one core.
+MODEL_SECONDS = 0.5
+# Both deployments know the same keys.
+PEPPER = "bench"
+CLIENTS, SECONDS = 8, 12.0
+GOAL_OVERHEAD_MS, GOAL_SHARE = 25, 0.9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--broker", default=BROKER_URL)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        scratch_postgres() as database,
+        scratch_redis(REDIS_BENCH_DATABASE) as redis,
+    ):
+        settings = {"DATABASE_URL": database, "REDIS_URL": redis, "LOG_LEVEL": "WARNING", "API_KEY_PEPPER": PEPPER}
+        overhead(Path(folder) / "overhead", options.broker, settings, options.pictures)
+        throughput(Path(folder) / "throughput", options.broker, settings)
+
+
+def overhead(folder: Path, broker: str, settings: dict[str, Any], count: int) -> None:
+    """Two deployments, the same but for the executor; one caller, pictures by turns."""
+    sides: dict[str, Workshop] = {}
+    for name in ("local", "celery"):
+        (folder / name).mkdir(parents=True)
+        sides[name] = Workshop(
+            folder / name,
+            broker=broker,
+            application="config.wsgi:application",
+            workers="config",
+            IMAGING_EXECUTOR=name,
+            **settings,
+        )
+    try:
+        for side in sides.values():
+            side.start()
+        sides["celery"].hire("one")
+        key = sides["local"].issue_key("bench@example.com", prepaid=1_000_000)
+        picture = photographs(1)[0]
+        seconds: dict[str, list[float]] = {"local": [], "celery": []}
+        for number in range(count + 2):
+            for name, side in sides.items():
+                elapsed = timed(functools.partial(send, side, key, picture))
+                if number >= 2:  # the first ones make connections
+                    seconds[name].append(elapsed)
+    finally:
+        for side in sides.values():
+            side.stop()
+    medians = {name: statistics.median(taken) * 1000 for name, taken in seconds.items()}
+    pairs = [there - here for here, there in zip(seconds["local"], seconds["celery"], strict=True)]
+    print(f"1 MP, one caller, {count} pictures, median ms: {medians['local']:.0f} local, {medians['celery']:.0f} celery")
+    print(f"overhead: {medians['celery'] - medians['local']:.1f} ms between the medians,", end=" ")
+    print(f"{statistics.median(pairs) * 1000:.1f} ms in the median of pairs (goal < {GOAL_OVERHEAD_MS})")
+
+
+def throughput(folder: Path, broker: str, settings: dict[str, Any]) -> None:
+    """One web process; one worker, then two, of one process each, whose model sleeps."""
+    folder.mkdir()
+    shop = Workshop(folder, broker=broker, model_seconds=MODEL_SECONDS, **settings)
+    try:
+        shop.start()
+        key = shop.issue_key("throughput@example.com", prepaid=1_000_000)
+        rates = []
+        for name in ("one", "two"):
+            shop.hire(name)
+            rates.append(rate(functools.partial(send, shop, key), small_picture()))
+    finally:
+        shop.stop()
+    first, both = rates
+    print(
+        f"a model that sleeps {MODEL_SECONDS} s, {CLIENTS} callers: one worker {first:.2f} pictures/s, two {both:.2f};",
+        end=" ",
+    )
+    print(f"the second adds {(both - first) / first:.0%} of the first (goal >= {GOAL_SHARE:.0%})")
+
+
+def rate(send_one: Callable[[bytes], int], picture: bytes) -> float:
+    run_round(send_one, [picture] * CLIENTS, CLIENTS)
+    return run_round(send_one, [picture] * round(SECONDS / MODEL_SECONDS), CLIENTS).per_second
+
+
+def send(side: Workshop, key: str, picture: bytes) -> int:
+    answer = side.rmbg(key, files={"image": ("a.jpg", picture)}, data={"format": "webp"})
+    answer.raise_for_status()
+    return len(answer.content)
+
+
+def timed(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def small_picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "orange").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()

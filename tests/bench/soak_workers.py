@@ -1,0 +1,91 @@
+"""Kills workers and cuts the broker off, again and again, in a stream of pictures; then compares answers with charges.
+
+    PYTHONPATH=. python tests/bench/soak_workers.py [--times 20] [--seed 1]
+
+Needs PostgreSQL, Redis and RabbitMQ. Ends with an error if a caller was not answered in time, or paid for no picture.
+"""
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from tests.services.inference import HARMS, Load, Workshop, assert_answered_and_charged, harm_under_load
+from tests.stores import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
+
+DEADLINE = 30
+REDIS_BROKER_DATABASE = 12
+# Longer than a worker takes to start: each harm finds workers at work.
+PAUSES = (0.3, 2.5)
+OUTAGES = (1, 5, 15)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--broker", choices=["rabbitmq", "redis", "both"], default="both")
+    options = parser.parse_args()
+    with scratch_redis(REDIS_BROKER_DATABASE) as on_redis:
+        brokers = {"rabbitmq": BROKER_URL, "redis": on_redis}
+        for name, url in brokers.items():
+            if options.broker in (name, "both"):
+                soak(name, url, options.times, options.seed)
+
+
+def soak(name: str, broker: str, times: int, seed: int) -> None:
+    """One broker, two workers, `times` of each harm."""
+    temporary, cache = tempfile.TemporaryDirectory(), scratch_redis(REDIS_BENCH_DATABASE)
+    with temporary as folder, scratch_postgres() as database, cache as redis:
+        shop = Workshop(
+            Path(folder), broker=broker, DATABASE_URL=database, REDIS_URL=redis, IMAGING_QUEUE_SECONDS=str(DEADLINE)
+        )
+        try:
+            shop.start()
+            shop.hire("one")
+            shop.hire("two")
+            load = harm_under_load(shop, picture(), times=times, seed=seed, pauses=PAUSES)
+            assert_answered_and_charged(load, DEADLINE + 2)
+            print(f"{name}: {times} x {', '.join(HARMS)}: {told(load)}", flush=True)
+            for seconds in OUTAGES:
+                outage(name, shop, seconds)
+        finally:
+            shop.stop()
+
+
+def outage(name: str, shop: Workshop, seconds: float) -> None:
+    """The broker is away for a while: how long until pictures come again."""
+    with Load(shop, picture()) as load:
+        load.wait_for(2)
+        shop.wire.go_down()
+        time.sleep(seconds)
+        shop.wire.come_back()
+        back = time.monotonic()
+        load.wait_for(11)
+        recovered = time.monotonic() - back
+    assert_answered_and_charged(load, DEADLINE + 2)
+    print(f"{name}: away for {seconds} s: 11 pictures {recovered:.1f} s after it was back; books agree", flush=True)
+
+
+def told(load: Load) -> str:
+    """What became of the requests."""
+    ordered = sorted(load.seconds)
+    slow = ordered[max(0, round(0.99 * len(ordered)) - 1)]
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in load.outcomes.items())
+    return (
+        f"{outcomes}; seconds p50 {statistics.median(ordered):.2f}, p99 {slow:.2f}, longest {ordered[-1]:.2f}; books agree"
+    )
+
+
+def picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "orange").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,364 @@
+"""`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one answer, one charge, and nothing left."""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.test import Client
+from PIL import Image
+
+from billing.models import Hold
+from config import broker, redis_client
+from imaging import runtime, tasks
+from imaging.core.headers import ImageHeader
+from imaging.core.options import CutoutOptions
+from imaging.executor import orders, parcels, presence, remote, store, worker
+from imaging.executor.orders import Order
+from tests.conftest import EllipseMatte, encoded
+from tests.imaging.executor_post import Post
+from tests.imaging.forms import form
+
+# One Redis database for all tests that need one: they take turns.
+pytestmark = [pytest.mark.services, pytest.mark.django_db, pytest.mark.xdist_group("services")]
+
+WAIT = 10
+
+
+@pytest.fixture(autouse=True)
+def _redis(settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.IMAGING_EXECUTOR = "celery"
+    settings.REDIS_URL = redis_url
+    settings.IMAGING_QUEUE_SECONDS = WAIT
+    monkeypatch.setattr(store, "BELL_SECONDS", 0.05)
+    for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
+        forget()
+    lose_everything()
+    yield
+    assert left() == [], "a job has left something behind"
+    store.get_redis().close()
+    for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
+        forget()
+
+
+@pytest.fixture
+def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    post = Post()
+    monkeypatch.setattr(tasks.cut_out, "apply_async", post)
+    yield post
+    post.join()
+
+
+class HeldModel(EllipseMatte):
+    """A model that waits for the test."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self.times = 0
+
+    def predict(self, image: Image.Image) -> Any:
+        self.times += 1
+        self.begun.release()
+        assert self.go_on.acquire(timeout=WAIT)
+        return super().predict(image)
+
+
+@pytest.fixture
+def held_model(monkeypatch: pytest.MonkeyPatch) -> HeldModel:
+    model = HeldModel()
+    monkeypatch.setattr(runtime, "_model", model)
+    return model
+
+
+@pytest.fixture
+def order(small_png: bytes) -> Order:
+    return Order(ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)
+
+
+def left() -> list[bytes]:
+    return [key for key in store.get_redis().keys("imaging:*") if b"}" in key]  # type: ignore[union-attr]
+
+
+def lose_everything() -> None:
+    for key in left():
+        store.get_redis().delete(key)
+
+
+def forget(settings: Any, name: str, value: str) -> None:
+    """Change a setting, and forget what was known of the one before."""
+    setattr(settings, name, value)
+    broker.forget()
+    redis_client.reset()
+
+
+def ready() -> tuple[int, dict[str, bool]]:
+    response = Client().get("/readyz")
+    return response.status_code, response.json()["parts"]
+
+
+def status() -> dict:
+    return Client().get("/status.json").json()
+
+
+def send(key: str, picture: bytes, **fields: str) -> Any:
+    return Client(raise_request_exception=False).post("/rmbg", **form(picture, **fields), headers={"x-api-key": key})
+
+
+def states() -> list[str]:
+    return list(Hold.objects.values_list("state", flat=True))
+
+
+def in_thread(pool: ThreadPoolExecutor, order: Order, picture: bytes) -> Any:
+    return pool.submit(remote.execute, io.BytesIO(picture), order)
+
+
+def test_a_picture_is_cut_out_by_a_worker_and_charged(key, small_png, quick_model, post):
+    answer = send(key, small_png, format="png", bg_color="#ff000080", w="16")
+    assert (answer.status_code, answer["X-Model"], answer["X-Credits-Charged"]) == (200, "ellipse", "1")
+    assert Image.open(io.BytesIO(answer.content)).size == (16, 12)
+    assert [step.split(";")[0] for step in answer["Server-Timing"].split(", ")] == [
+        "queue", "decode", "inference", "compose", "encode", "total",
+    ]  # fmt: skip
+    assert states() == ["posted"]
+
+
+def test_the_same_bytes_as_from_this_process(key, small_png, quick_model, post, settings):
+    fields = {"format": "png", "angle": "30", "bg_color": "#8af8", "w": "40"}
+    there = send(key, small_png, **fields).content
+    settings.IMAGING_EXECUTOR = "local"
+    runtime.get_gate.cache_clear()
+    assert send(key, small_png, **fields).content == there
+    assert len(post.jobs) == 1
+
+
+def test_a_picture_that_does_not_decode_is_refused_and_costs_nothing(key, quick_model, post):
+    picture = encoded(Image.effect_noise((64, 64), 50).convert("RGB"))
+    answer = send(key, picture[:2000] + bytes(500))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_image")
+    assert states() == ["voided"]
+
+
+def test_a_worker_that_crashes_is_a_500_and_costs_nothing(key, small_png, quick_model, post, monkeypatch):
+    monkeypatch.setattr(quick_model, "predict", lambda image: 1 / 0)
+    answer = send(key, small_png)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert states() == ["voided"]
+
+
+def test_no_answer_until_the_deadline_is_a_503_and_costs_nothing(key, small_png, post, settings):
+    settings.IMAGING_QUEUE_SECONDS = 0.3
+    post.deliver = post.lose
+    answer = send(key, small_png)
+    assert (answer.status_code, answer.json()["code"]) == (503, "server_busy")
+    assert answer["Retry-After"]
+    assert states() == ["voided"]
+
+
+def test_an_answer_after_the_deadline_is_thrown_away(key, small_png, held_model, post, settings):
+    settings.IMAGING_QUEUE_SECONDS = 0.3
+    assert send(key, small_png).status_code == 503
+    held_model.go_on.release()
+    post.join()
+    assert post.wanted == [False]
+    assert left() == []
+
+
+def test_a_message_that_comes_after_the_deadline_starts_no_work(order, small_png, held_model, post, settings):
+    settings.IMAGING_QUEUE_SECONDS = 0.2
+    post.deliver = post.lose
+    with pytest.raises(Exception, match="places are taken"):
+        remote.execute(io.BytesIO(small_png), order)
+    post.to_worker(post.jobs[0])
+    post.join()
+    assert (post.wanted, held_model.times) == ([False], 0)
+
+
+def test_a_second_message_of_the_same_job_is_dropped(order, small_png, held_model, post):
+    with ThreadPoolExecutor(1) as pool:
+        answer = in_thread(pool, order, small_png)
+        assert held_model.begun.acquire(timeout=WAIT)
+        assert worker.work(post.jobs[0]) is False
+        held_model.go_on.release()
+        assert answer.result().cutout.model == "ellipse"
+    assert worker.work(post.jobs[0]) is False, "it was answered"
+    assert held_model.times == 1
+
+
+def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(order, small_png, held_model, post):
+    """The first worker still holds its claim, and may even live: the first answer counts."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = in_thread(pool, order, small_png)
+        assert held_model.begun.acquire(timeout=WAIT)
+        post.to_worker(post.jobs[0], redelivered=True)
+        assert held_model.begun.acquire(timeout=WAIT)
+        held_model.go_on.release(2)
+        assert answer.result().cutout.model == "ellipse"
+        post.join()
+    assert sorted(post.wanted) == [False, True]
+
+
+def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick_model, post, monkeypatch):
+    monkeypatch.setattr(store, "CLAIM_SECONDS", 0.3)
+
+    def to_one_that_dies(job_id: str) -> None:
+        assert store.claim(job_id, "killed")
+        post.deliver = post.to_worker
+
+    post.deliver = to_one_that_dies
+    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert len(post.jobs) == 2
+
+
+def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, post, monkeypatch):
+    monkeypatch.setattr(store, "CLAIM_SECONDS", 0.3)
+    with ThreadPoolExecutor(1) as pool:
+        answer = in_thread(pool, order, small_png)
+        assert held_model.begun.acquire(timeout=WAIT)
+        assert not held_model.begun.acquire(timeout=0.7), "a second worker has begun"
+        held_model.go_on.release()
+        answer.result()
+    assert len(post.jobs) == 1
+
+
+def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, quick_model, post, monkeypatch):
+    stops = iter([SystemExit])
+    predict = quick_model.predict
+
+    def stop_once(image: Image.Image) -> Any:
+        for stop in stops:
+            raise stop
+        return predict(image)
+
+    monkeypatch.setattr(quick_model, "predict", stop_once)
+    monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
+    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert len(post.jobs) == 2
+
+
+def test_a_message_that_the_broker_lost_is_sent_again(order, small_png, quick_model, post, monkeypatch):
+    monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
+
+    def lose_once(job_id: str) -> None:
+        post.deliver = post.to_worker
+
+    post.deliver = lose_once
+    assert remote.execute(io.BytesIO(small_png), order).queued >= 0.2
+    assert len(post.jobs) == 2
+
+
+def test_a_broker_that_is_away_is_waited_for(order, small_png, quick_model, post):
+    def refuse_once(job_id: str) -> None:
+        post.deliver = post.to_worker
+        raise ConnectionRefusedError
+
+    post.deliver = refuse_once
+    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+
+
+def test_a_job_that_redis_has_lost_is_handed_over_again(order, small_png, quick_model, post):
+    def flush_once(job_id: str) -> None:
+        lose_everything()
+        post.deliver = post.to_worker
+
+    post.deliver = flush_once
+    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+
+
+def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(order, small_png, quick_model, post):
+    def to_some_that_die(job_id: str) -> None:
+        for number in range(worker.MAX_ATTEMPTS):
+            assert store.claim(job_id, f"killed {number}", take_over=True)
+        post.to_worker(job_id, redelivered=True)
+
+    post.deliver = to_some_that_die
+    with pytest.raises(orders.WorkFailed):
+        remote.execute(io.BytesIO(small_png), order)
+
+
+def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_png, post):
+    """What is written before anybody waits: every key with an end."""
+    store.put("job", order.to_json())
+    parcels.put_picture("job", small_png)
+    assert store.claim("job", "worker")
+    store.wait("job", 0.01)
+    parcels.put_result("job", "worker", small_png)
+    ends = {key: store.get_redis().ttl(key) for key in left()}
+    assert len(ends) == 4
+    assert all(0 < end <= store.ANSWER_SECONDS for end in ends.values())
+    assert store.answer("job", "{}")
+    assert all(0 < store.get_redis().ttl(key) <= store.ANSWER_SECONDS for key in left())
+    lose_everything()
+
+
+def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, post, settings):
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 1, 0
+    gate = runtime.get_gate()
+    assert (gate.slots, gate.queue_size) == (1, 0)
+    with gate.admit(0), pytest.raises(Exception, match="places are taken"):
+        remote.execute(io.BytesIO(small_png), order)
+    assert post.jobs == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CutoutOptions(),
+        CutoutOptions(
+            format="jpeg", width=1, height=2, exact_resize=True, background=(1, 2, 3, 4), angle=-12.5, expand=False
+        ),
+        CutoutOptions(mask=True),
+    ],
+)
+def test_an_order_arrives_as_it_was_sent(options):
+    order = Order(ImageHeader("WEBP", 10_000, 1, 8), options, refine=True)
+    assert Order.from_json(order.to_json()) == order
+
+
+def test_the_web_process_holds_no_model(settings, monkeypatch):
+    monkeypatch.setattr(runtime, "_model", None)
+    runtime.warm_up()
+    assert runtime._model is None
+
+
+def test_status_readiness_and_metrics_tell_of_the_workers(settings):
+    forget(settings, "CELERY_BROKER_URL", settings.REDIS_URL)
+    assert ready() == (200, {"database": True, "cache": True, "broker": True, "model": False})
+    assert status()["status"] == "down"
+    presence.announce("worker-1", "u2net-int8")
+    presence.announce("worker-2", "u2net-int8")
+    assert ready()[1]["model"] is True
+    told = status()
+    assert (told["status"], told["model"]["name"], told["parts"]["model"]) == ("works", "u2net-int8", True)
+    figures = Client().get("/metrics").content.decode()
+    assert "rembg_inference_workers 2.0" in figures
+    assert 'rembg_model_info{name="u2net-int8"' in figures
+    store.get_redis().delete(presence.KEY)
+    forget(settings, "CELERY_BROKER_URL", "")
+
+
+@pytest.mark.parametrize("away", ["CELERY_BROKER_URL", "REDIS_URL"])
+def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
+    settings.CELERY_BROKER_URL = settings.REDIS_URL
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        found, address = getattr(settings, away), f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
+        forget(settings, away, address)
+        code, parts = ready()
+        forget(settings, away, found)
+    part = {"CELERY_BROKER_URL": "broker", "REDIS_URL": "cache"}[away]
+    assert (code, parts[part]) == (503, False)
+
+
+def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
+    monkeypatch.setattr(presence, "ALIVE_SECONDS", 1)
+    presence.announce("worker", "u2net")
+    assert presence.find_models() == ["u2net"]
+    assert store.get_redis().ttl(presence.KEY) <= 1
+    deadline = time.monotonic() + WAIT
+    while presence.find_models():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

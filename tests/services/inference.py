@@ -1,0 +1,234 @@
+"""A deployment whose pictures are cut out by Celery workers with a sleeping model, and the harm that tests do to it."""
+
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from kombu.connection import Connection
+
+from tests.server import READY_SECONDS, ROOT, STOP_SECONDS, ProductServer
+from tests.services.broker_proxy import BrokerProxy
+from tests.services.deployment import Deployment, code_of
+
+WEB_SLOTS = 64
+
+
+@dataclass
+class Worker:
+    """`celery worker` on the queue `inference`, as the Procfile starts it."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    seen: int = 0
+
+    def wait_for_log(self, text: str) -> None:
+        """Until it logs `text`, after what was seen before."""
+        deadline = time.monotonic() + READY_SECONDS
+        while text not in (told := self.log.read_text()[self.seen :]):
+            assert self.process.poll() is None, told
+            assert time.monotonic() < deadline, told
+            time.sleep(0.02)
+        self.seen += len(told)
+
+    def children(self) -> list[int]:
+        """The processes of its pool."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, timeout=10)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def kill(self) -> None:
+        """`kill -9`; the kernel takes its children with it."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, as a supervisor does; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+
+class Workshop(Deployment):
+    """One web process, a broker behind a wire that can be cut, and workers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        broker: str,
+        model_seconds: float = 0.1,
+        workers: str = "tests.services.fake_model_worker",
+        application: str = "",
+        **environment: str,
+    ) -> None:
+        """`workers` and `application` name Celery's and the web server's application: by default those that sleep."""
+        self.workers_application = workers
+        self.wire = BrokerProxy(broker)
+        self.broker = broker
+        self.queue = f"test-{secrets.token_hex(6)}"
+        self.staff: dict[str, Worker] = {}
+        own = {
+            "IMAGING_EXECUTOR": "celery", "CELERY_BROKER_URL": self.wire.url, "CELERY_QUEUE": self.queue,
+            "IMAGING_SLOTS": "1", "IMAGING_QUEUE_SIZE": str(WEB_SLOTS), "WEB_THREADS": "32", "RATE_LIMIT_ENABLED": "0",
+        }  # fmt: skip
+        super().__init__(folder, model_seconds=model_seconds, **{**own, **environment})
+        self.application = application or self.application
+
+    def wait_until_ready(self) -> None:
+        """As a Deployment, or without a stand-in for the model, which tells of itself, as any server."""
+        if self.application == "config.wsgi:application":
+            ProductServer.wait_until_ready(self)
+        else:
+            super().wait_until_ready()
+
+    def hire(self, name: str, *, concurrency: int = 1, pool: str = "prefork", wait: bool = True) -> Worker:
+        """Start a worker; with `wait` until it is ready for pictures."""
+        log = self.folder / f"{name}.log"
+        seen = log.stat().st_size if log.exists() else 0
+        command = [
+            sys.executable, "-m", "celery", "--quiet", "-A", self.workers_application, "worker",
+            "--loglevel", "INFO", "--queues", f"{self.queue}-inference", "--hostname", f"{name}@%h", "--pool", pool,
+            "--concurrency", str(concurrency), "--without-gossip", "--without-mingle",
+        ]  # fmt: skip
+        with log.open("ab") as out:
+            environment = {**self._env(), "LOG_LEVEL": "INFO", "PYTHONWARNINGS": "ignore"}
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        self.staff[name] = worker = Worker(name, process, log, seen)
+        if wait:
+            worker.wait_for_log(" ready.")
+        return worker
+
+    def replace(self, name: str) -> Worker:
+        """What a supervisor does for a worker that is gone."""
+        return self.hire(name, wait=False)
+
+    def stop(self) -> None:
+        """End everything, and leave no queue behind."""
+        for worker in self.staff.values():
+            if worker.process.poll() is None:
+                worker.kill()
+        super().stop()
+        self.wire.close()
+        with Connection(self.broker) as connection:
+            channel = connection.channel()
+            for queue in (self.queue, f"{self.queue}-inference", f"{self.queue}-batch"):
+                channel.queue_delete(queue=queue)
+
+    def logs(self) -> str:
+        """The end of all."""
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
+
+
+@dataclass
+class Load:
+    """Customers who send one picture after another, and what became of each."""
+
+    workshop: Workshop
+    picture: bytes
+    senders: int = 6
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+
+    def __enter__(self) -> "Load":
+        self.account = self.workshop.ask("open_account", included=100_000)
+        self.ended = threading.Event()
+        self.pool = ThreadPoolExecutor(self.senders)
+        self.streams = [self.pool.submit(self._send) for _ in range(self.senders)]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+        self.pool.shutdown()
+        for stream in self.streams:
+            stream.result()
+
+    def _send(self) -> None:
+        while not self.ended.is_set():
+            started = time.monotonic()
+            try:
+                outcome = code_of(self.workshop.cut_out(self.account["key"], self.picture))
+            except requests.RequestException as error:
+                outcome = type(error).__name__
+            self.seconds.append(time.monotonic() - started)
+            self.outcomes[outcome] += 1
+            if outcome != "ok":
+                time.sleep(0.05)
+
+    def wait_for(self, more: int, seconds: float = READY_SECONDS) -> float:
+        """Until `more` pictures have come back from now on; how long that took."""
+        started, goal = time.monotonic(), self.outcomes["ok"] + more
+        while self.outcomes["ok"] < goal:
+            assert time.monotonic() - started < seconds, f"{self.outcomes}\n{self.workshop.logs()}"
+            time.sleep(0.01)
+        return time.monotonic() - started
+
+    def books(self) -> dict[str, Any]:
+        """The account's books."""
+        return self.workshop.ask("read", email=self.account["email"])
+
+
+class Harm:
+    """What goes wrong in a day, at random moments that a seed decides."""
+
+    def __init__(self, workshop: Workshop, seed: int) -> None:
+        self.workshop = workshop
+        self.random = random.Random(seed)  # noqa: S311 - no secret
+
+    def pause(self, least: float, most: float) -> None:
+        time.sleep(self.random.uniform(least, most))
+
+    def kill_child(self) -> None:
+        """`kill -9` of the process that works on a picture."""
+        children = [pid for worker in self.workshop.staff.values() for pid in worker.children()]
+        if children:
+            os.kill(self.random.choice(children), signal.SIGKILL)
+
+    def kill_worker(self) -> None:
+        """`kill -9` of a whole worker; a supervisor starts another one."""
+        name = self.random.choice(sorted(self.workshop.staff))
+        self.workshop.staff[name].kill()
+        self.workshop.replace(name)
+
+    def cut_broker(self) -> None:
+        """Every connection to the broker ends."""
+        self.workshop.wire.cut()
+
+
+HARMS = ("kill_child", "kill_worker", "cut_broker")
+
+
+def harm_under_load(
+    workshop: Workshop, picture: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
+) -> Load:
+    """`times` of each of HARMS, in random order at random moments, while customers send; then everybody recovers."""
+    harm = Harm(workshop, seed)
+    harms = [*HARMS] * times
+    harm.random.shuffle(harms)
+    with Load(workshop, picture) as load:
+        load.wait_for(2)
+        for name in harms:
+            harm.pause(*pauses)
+            getattr(harm, name)()
+        load.wait_for(10)
+    return load
+
+
+def assert_answered_and_charged(load: Load, seconds: float) -> None:
+    """Everybody was answered within the deadline, and paid for pictures alone."""
+    assert set(load.outcomes) <= {"ok", "server_busy"}, f"{load.outcomes}\n{load.workshop.logs()}"
+    assert max(load.seconds) < seconds, load.workshop.logs()
+    books = load.books()
+    assert books["states"].get("posted", 0) == load.outcomes["ok"]
+    assert books["states"].get("voided", 0) == load.outcomes["server_busy"]
+    assert books["states"].get("held", 0) == 0
+    assert books["differences"] == books["reconciled"] == []

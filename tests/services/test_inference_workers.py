@@ -1,0 +1,96 @@
+"""Workers and the broker lost in a stream of pictures: every caller is answered in time, and pays for pictures alone.
+
+A longer run of the same: `tests/bench/soak_workers.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from kombu.exceptions import OperationalError
+
+from config.celery import app
+from tests.conftest import skip_or_fail
+from tests.services.inference import Load, Workshop, assert_answered_and_charged, harm_under_load
+from tests.stores import BROKER_URL, scratch_redis
+
+pytestmark = pytest.mark.services
+
+DEADLINE = 20
+# A broker that was away is found again within 30 s at most; the first tries come sooner.
+RECOVERY_SECONDS = 60
+REDIS_BROKER_DATABASE = 11
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> str:
+    try:
+        with app.connection_for_write(BROKER_URL, connect_timeout=3) as connection:
+            connection.ensure_connection(max_retries=1)
+    except OperationalError as error:
+        skip_or_fail(f"RabbitMQ does not answer: {error}")
+    return BROKER_URL
+
+
+@pytest.fixture(scope="module")
+def redis_broker(redis_url: str) -> Iterator[str]:
+    try:
+        with scratch_redis(REDIS_BROKER_DATABASE) as url:
+            yield url
+    except redis.RedisError as error:
+        skip_or_fail(f"Redis does not answer: {error}")
+
+
+def open_shop(folder: Path, broker: str, postgres_url: str, redis_url: str) -> Iterator[Workshop]:
+    """One web process and two workers."""
+    shop = Workshop(
+        folder, broker=broker, DATABASE_URL=postgres_url, REDIS_URL=redis_url, IMAGING_QUEUE_SECONDS=str(DEADLINE)
+    )
+    try:
+        shop.start()
+        shop.hire("one")
+        shop.hire("two")
+        yield shop
+    finally:
+        shop.stop()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, rabbitmq: str, postgres_url: str, redis_url: str) -> Iterator[Workshop]:
+    yield from open_shop(tmp_path_factory.mktemp("workers"), rabbitmq, postgres_url, redis_url)
+
+
+def test_killed_workers_and_cut_connections_lose_nothing(shop, small_png):
+    load = harm_under_load(shop, small_png, times=2, seed=1)
+    assert_answered_and_charged(load, DEADLINE + 2)
+
+
+def test_workers_come_back_after_a_broker_that_was_away(shop, small_png):
+    with Load(shop, small_png) as load:
+        load.wait_for(2)
+        shop.wire.go_down()
+        for worker in shop.staff.values():
+            worker.wait_for_log("Cannot connect to")
+        shop.wire.come_back()
+        load.wait_for(10, RECOVERY_SECONDS)
+    assert_answered_and_charged(load, DEADLINE + 2)
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_picture_and_loses_none(shop, small_png):
+    with Load(shop, small_png) as load:
+        load.wait_for(4)
+        assert shop.staff["one"].stop() == 0
+        load.wait_for(8)
+        shop.hire("one")
+        assert shop.staff["two"].stop() == 0
+        load.wait_for(8)
+    shop.hire("two")
+    assert set(load.outcomes) == {"ok"}, load.outcomes
+    assert_answered_and_charged(load, DEADLINE)
+
+
+def test_a_broker_on_redis_does_as_well(tmp_path, redis_broker, postgres_url, redis_url, small_png):
+    for shop in open_shop(tmp_path, redis_broker, postgres_url, redis_url):
+        load = harm_under_load(shop, small_png, times=1, seed=2)
+        assert_answered_and_charged(load, DEADLINE + 2)
