@@ -33,6 +33,7 @@ UNREACHABLE = gettext_noop("The server could not be reached, or its answer broke
 TOO_SLOW = gettext_noop("The server did not answer in time.")
 NOT_AN_ADDRESS = gettext_noop("The address cannot be called.")
 NOT_PUBLIC = gettext_noop("The address leads to where no callback may go.")
+OUR_FAULT = gettext_noop("It was not sent, for a reason of our own.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +86,30 @@ def _lease(pk: UUID) -> Callback | None:
 
 
 def _post(callback: Callback) -> Outcome:
-    batch, body = callback.batch, body_of(callback.batch)
     at, started = timezone.now(), time.perf_counter()
-    signature = sign(get_secret(batch.account), str(callback.pk), at, body)
-    headers = {"Content-Type": "application/json", **signature}
-    limits = {"ports": settings.CALLBACK_PORTS, "seconds": settings.CALLBACK_SECONDS}
     status, error = None, ""
     try:
-        # The status says it all: no redirect is followed, and no body is read.
-        with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), **limits) as answer:
-            status = answer.status
+        status = _send(callback, at)
     except outbound.OutboundError as failure:
         error = _reason(failure)
         # The host alone: the rest of an address may hold a secret.
-        facts = {"host": urlsplit(batch.callback_url).hostname, "cause": repr(failure.__cause__ or failure)}
+        facts = {"host": urlsplit(callback.batch.callback_url).hostname, "cause": repr(failure.__cause__ or failure)}
         logger.info("callback not delivered", extra=facts)
+    except Exception:
+        # Whatever it is, the next try waits its time, and the last one is the last.
+        error = OUR_FAULT
+        logger.exception("callback not sent")
     return Outcome(at, status, error, round((time.perf_counter() - started) * 1000))
+
+
+def _send(callback: Callback, now: datetime) -> int:
+    """The status of the answer, which says it all: no redirect is followed, and no body is read."""
+    batch, body = callback.batch, body_of(callback.batch)
+    signature = sign(get_secret(batch.account), str(callback.pk), now, body)
+    headers = {"Content-Type": "application/json", **signature}
+    limits = {"ports": settings.CALLBACK_PORTS, "seconds": settings.CALLBACK_SECONDS}
+    with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), **limits) as answer:
+        return answer.status
 
 
 def _reason(failure: outbound.OutboundError) -> str:

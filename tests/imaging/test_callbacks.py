@@ -163,6 +163,16 @@ def test_nobody_listens(user, receiver, hosts):
     assert attempts() == [(1, None, delivery.UNREACHABLE)]
 
 
+def test_a_fault_of_ours_is_a_try_that_failed(user, receiver, caplog):
+    host = receiver(lambda path: [OK])
+    ended_batch(user, url_of(host))
+    get_secret(user.account)
+    CallbackSecret.objects.update(secret="whsec_")  # which nothing can be signed with
+    assert (try_now(), delivery.try_due(1)) == (1, 0)
+    assert attempts() == [(1, None, delivery.OUR_FAULT)]
+    assert "callback not sent" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "private.test", "metadata.test", "mixed.test", "unknown.test"])
 def test_what_is_not_public_is_not_connected_to(user, receiver, settings, names, name):
     names.answers = {
