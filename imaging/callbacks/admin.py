@@ -22,6 +22,9 @@ from config.errors import ApiError
 from imaging.callbacks.announcing import send_again
 from imaging.models import Callback, CallbackTry
 
+COLUMNS = ["id", "batch", "of_account", "address", "state", "tries", "next_try_at", "created_at", "ended_at"]
+TRY_COLUMNS = ["number", "at", "status", "error", "duration_ms"]
+
 
 class ReasonActionForm(ActionForm):
     """Beside the list of actions: why, for the audit trail."""
@@ -33,7 +36,8 @@ class TryInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for m
     """What became of each try."""
 
     model = CallbackTry
-    fields = readonly_fields = ["number", "at", "status", "error", "duration_ms"]
+    fields = [*TRY_COLUMNS]
+    readonly_fields = TRY_COLUMNS
     extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
