@@ -58,17 +58,8 @@ class CallbackAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     # Without an entry there would be no search box; what it searches is below.
     search_fields = ["batch_id"]
-    fields = readonly_fields = [
-        "id",
-        "batch",
-        "of_account",
-        "address",
-        "state",
-        "tries",
-        "next_try_at",
-        "created_at",
-        "ended_at",
-    ]
+    fields = [*COLUMNS]
+    readonly_fields = COLUMNS
     inlines = [TryInline]
     action_form = ReasonActionForm
     actions = ["try_again"]
