@@ -228,6 +228,11 @@ IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
 IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
 if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
     raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
+# cuda: an NVIDIA GPU, with requirements-gpu.txt; so many pictures at most go through the network together.
+IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
+IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
+if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
+    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves u2net in fp32 with onnxruntime, and nothing else")
 # Pictures worked on at once, and threads each inference may use.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)
