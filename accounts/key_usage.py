@@ -11,19 +11,20 @@ from config.sql import execute
 # Above what the columns can hold.
 NO_CAP = 2**40
 
-_TAKE = "UPDATE accounts_apikeymonth SET held = held + 1 WHERE key_id = %s AND month = %s AND held + used < %s"
+_TAKE = "UPDATE accounts_apikeymonth SET held = held + %s WHERE key_id = %s AND month = %s AND held + used + %s <= %s"
 _POST = "UPDATE accounts_apikeymonth SET held = held - 1, used = used + 1 WHERE key_id = %s AND month = %s"
 _GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - 1 WHERE key_id = %s AND month = %s"
 
 
-def take(key: ApiKey, month: date) -> bool:
-    """Count one request of `key` as held in the month that starts on `month`. False when its cap is reached."""
+def take(key: ApiKey, month: date, count: int = 1) -> bool:
+    """Count `count` requests of `key` as held in the month that starts on `month`. False when its cap leaves fewer."""
     cap = NO_CAP if key.monthly_credit_cap is None else key.monthly_credit_cap
-    if execute(_TAKE, key.pk, month.isoformat(), cap):
+    taking = (_TAKE, count, key.pk, month.isoformat(), count, cap)
+    if execute(*taking):
         return True
     # The cap is reached, or this is the key's first request of the month. Then of several one makes the row.
     ApiKeyMonth.objects.get_or_create(key_id=key.pk, month=month)
-    return bool(execute(_TAKE, key.pk, month.isoformat(), cap))
+    return bool(execute(*taking))
 
 
 def post(key_id: int, month: date) -> None:

@@ -6,10 +6,11 @@ so that a hold and a post that meet wait for each other and never deadlock.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts import key_usage
@@ -68,7 +69,39 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
     made = Hold.objects.create(
         account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
     )
-    _record(made, LedgerEntry.Kind.HOLD, available=-1, held=1, reference=f"hold:{made.pk}")
+    _hold_entry(made).save(force_insert=True)
+    return made
+
+
+@transaction.atomic
+def hold_many(
+    account: Account, request_ids: Sequence[str], *, channel: str, key: ApiKey | None, until: datetime
+) -> list[Hold]:
+    """Set one credit aside for each of `request_ids`, in their order: included ones as far as they go, then prepaid ones.
+
+    All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
+    Raises ApiError 429: `key_limit_reached` when the key's own cap leaves fewer, `not_enough_credits` when the account does.
+    """
+    now = timezone.now()
+    month, count = month_of(now), len(request_ids)
+    window = get_window(account, now)
+    if key is not None and not key_usage.take(key, month, count):
+        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
+    included = _take_included(window, count)
+    if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(
+        prepaid_balance=F("prepaid_balance") - (count - included)
+    ):
+        left = included + Account.objects.values_list("prepaid_balance", flat=True).get(pk=account.pk)
+        raise not_enough_credits(count, left, window.seconds_left(now))
+    buckets = [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
+    made = Hold.objects.bulk_create(
+        Hold(
+            account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month,
+            held_until=until,
+        )
+        for request_id, bucket in zip(request_ids, buckets, strict=True)
+    )  # fmt: skip
+    LedgerEntry.objects.bulk_create(_hold_entry(each) for each in made)
     return made
 
 
@@ -107,8 +140,14 @@ def void(held: Hold) -> bool:
 
 def void_stale(older_than: timedelta = STALE_HOLD) -> int:
     """Void the holds that a killed process left behind. Returns how many."""
-    stale = Hold.objects.filter(state=Hold.State.HELD, created_at__lt=timezone.now() - older_than)
-    return sum(void(left) for left in stale)
+    return sum(void(left) for left in Hold.objects.filter(stale(older_than)))
+
+
+def stale(older_than: timedelta = STALE_HOLD) -> Q:
+    """Which holds nobody will settle any more: those of a request after `older_than`, those of a batch past their time."""
+    now = timezone.now()
+    overdue = Q(held_until=None, created_at__lt=now - older_than) | Q(held_until__lt=now)
+    return Q(state=Hold.State.HELD) & overdue
 
 
 @transaction.atomic
@@ -205,6 +244,12 @@ def monthly_limit_reached(retry_after: int) -> ApiError:
     )
 
 
+def not_enough_credits(wanted: int, left: int, retry_after: int) -> ApiError:
+    """The answer to a batch for which the account has too few credits. None of them is held then."""
+    message = f"This batch needs {wanted} credits, and {left} are left. Send fewer images or purchase more credits."
+    return ApiError(429, "not_enough_credits", message, headers={"Retry-After": str(retry_after)})
+
+
 def key_limit_reached(retry_after: int) -> ApiError:
     """The answer to a key that has used up the monthly cap which its owner gave it."""
     return ApiError(
@@ -221,6 +266,14 @@ def _take(account: Account, window: UsageWindow) -> Bucket | None:
     if execute(_TAKE_PREPAID, account.pk):
         return Bucket.PREPAID
     return None
+
+
+def _take_included(window: UsageWindow, count: int) -> int:
+    """Hold up to `count` included credits and return how many. The window is locked until the transaction ends."""
+    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
+    taken = max(0, min(count, locked.allowance - locked.used - locked.held))
+    UsageWindow.objects.filter(pk=window.pk).update(held=F("held") + taken)
+    return taken
 
 
 def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
@@ -254,8 +307,16 @@ def _settle(held: Hold, state: Hold.State) -> bool:
     return bool(execute(_SETTLE, state.value, now, pk))
 
 
+def _hold_entry(made: Hold) -> LedgerEntry:
+    return _entry(made, LedgerEntry.Kind.HOLD, available=-1, held=1, reference=f"hold:{made.pk}")
+
+
 def _record(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> None:
-    LedgerEntry.objects.create(
+    _entry(of, kind, available=available, held=held, reference=reference).save(force_insert=True)
+
+
+def _entry(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> LedgerEntry:
+    return LedgerEntry(
         account_id=of.account_id,
         kind=kind,
         bucket=of.bucket,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from django.db import DatabaseError
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -33,12 +33,15 @@ def read() -> Iterator[Metric]:
 
 
 def _held() -> list[Metric]:
-    open_holds = Hold.objects.filter(state="held").aggregate(count=Count("pk"), oldest=Min("created_at"))
+    # A batch's hold may be hours old by right.
+    of_requests = Q(held_until=None)
+    found = Hold.objects.filter(state="held")
+    open_holds = found.aggregate(count=Count("pk"), oldest=Min("created_at", filter=of_requests))
     oldest = open_holds["oldest"]
     age = max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
     return [
         GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["count"]),
-        GaugeMetricFamily("rembg_oldest_hold_seconds", "Age of the oldest hold; 0 without any.", age),
+        GaugeMetricFamily("rembg_oldest_hold_seconds", "Age of the oldest hold of a request; 0 without any.", age),
     ]
 
 

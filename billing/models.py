@@ -139,7 +139,8 @@ class Hold(models.Model):
     """One credit set aside for one picture, until it is posted (delivered) or voided (anything else).
 
     `window` and `month` (its first day, UTC) are fixed when the hold is made: a picture that is finished after midnight, or
-    after a renewal, counts where it began.
+    after a renewal, counts where it began. `held_until` is when an open hold of a batch counts as forgotten; a request's
+    own, which has none, does so after minutes (see `ledger.stale`).
     """
 
     class State(models.TextChoices):
@@ -159,6 +160,7 @@ class Hold(models.Model):
     state = models.CharField(max_length=6, choices=State.choices, default=State.HELD)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     settled_at = models.DateTimeField(null=True)
+    held_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         indexes = [

@@ -158,6 +158,28 @@ CACHES = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
+# Pictures that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
+S3_BUCKET = env.str("S3_BUCKET", default="")
+PICTURE_STORAGE = (
+    {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
+            "region_name": env.str("S3_REGION", default="") or None,
+            "access_key": env.str("S3_ACCESS_KEY_ID", default="") or None,
+            "secret_key": env.str("S3_SECRET_ACCESS_KEY", default="") or None,
+            "default_acl": None,
+            "file_overwrite": True,
+        },
+    }
+    if S3_BUCKET
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR_DIR / "pictures", "allow_overwrite": True},
+    }
+)
+
 # --- Who is calling -------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -312,6 +334,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "pictures": PICTURE_STORAGE,
     "staticfiles": {
         "BACKEND": "config.storage.HashedStaticFilesStorage"
         if PRODUCTION

@@ -28,6 +28,8 @@ from tests.stores import scratch_postgres, scratch_redis
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
+# `make test-all`: every combination and more examples, where the default takes those that find different things.
+EXHAUSTIVE = os.environ.get("EXHAUSTIVE") == "1"
 
 
 def skip_or_fail(reason: str) -> NoReturn:

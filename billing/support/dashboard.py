@@ -1,7 +1,7 @@
 """The figures of the day, for the admin's first page: four queries, and those once in LIFETIME_SECONDS."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -36,7 +36,7 @@ class Figure:
     label: str
     model: type[Model]
     since: str
-    conditions: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str | bool] = field(default_factory=dict)
     cents: str = ""
 
 
@@ -83,7 +83,7 @@ def read(now: datetime) -> Facts:
     }
 
 
-def changelist(model: type[Model], conditions: dict[str, str]) -> str:
+def changelist(model: type[Model], conditions: Mapping[str, str | bool]) -> str:
     """The admin's list of the rows that meet the conditions."""
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{page}?{urlencode(conditions)}" if conditions else page
@@ -126,9 +126,16 @@ def _latency(today: datetime) -> Facts:
 def _count(now: datetime, today: datetime) -> Facts:
     """All of HAPPENED and WAITING, in one query."""
     week = today - timedelta(days=6)
-    old = {"state": Hold.State.HELD.value, "created_at__lt": (now - ledger.STALE_HOLD).isoformat()}
-    asked = [(figure, {**figure.conditions, f"{figure.since}__gte": start.isoformat()})
-             for figure in HAPPENED for start in (today, week)]  # fmt: skip
+    old: dict[str, str | bool] = {
+        "state": Hold.State.HELD.value,
+        "created_at__lt": (now - ledger.STALE_HOLD).isoformat(),
+        "held_until__isnull": True,
+    }
+    asked: list[tuple[Figure, dict[str, str | bool]]] = [
+        (figure, {**figure.conditions, f"{figure.since}__gte": start.isoformat()})
+        for figure in HAPPENED
+        for start in (today, week)
+    ]
     asked += [(figure, figure.conditions) for figure in WAITING]
     asked.append((Figure("Credits held for more than 15 minutes", Hold, ""), old))
     counted = _counts(asked)
@@ -138,7 +145,7 @@ def _count(now: datetime, today: datetime) -> Facts:
     return {"happened": happened, "waiting": counted[split:]}
 
 
-def _counts(asked: list[tuple[Figure, dict[str, str]]]) -> list[Facts]:
+def _counts(asked: Sequence[tuple[Figure, Mapping[str, str | bool]]]) -> list[Facts]:
     queries = [
         figure.model._default_manager.filter(**conditions).order_by().values(number=Value(number))
         .annotate(count=Count("pk"), cents=Coalesce(Sum(figure.cents), 0) if figure.cents else Value(0))

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing import ledger
@@ -88,8 +87,7 @@ class HoldForm(TargetForm):
     """A hold that nobody will settle any more."""
 
     def targets(self) -> QuerySet[Hold]:
-        old = timezone.now() - ledger.STALE_HOLD
-        return Hold.objects.filter(account=self.account, state=Hold.State.HELD, created_at__lt=old)
+        return Hold.objects.filter(ledger.stale(), account=self.account)
 
 
 class EventForm(TargetForm):

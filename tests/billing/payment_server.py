@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.fakes.stripe_server import StripeFake
 from tests.server import ProductServer
+from tests.services.deployment import Deployment
 
 SECRET = "whsec_test"
 
@@ -44,9 +45,10 @@ class PaymentServer:
 @contextmanager
 def payment_server(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[PaymentServer]:
     """Both running, with everything on sale."""
-    product = ProductServer(folder)
+    product = Deployment(folder, EMAIL_URL="consolemail://")
     with StripeFake(f"{product.url}/api/stripe/webhook", SECRET) as stripe:
         product.environment = {
+            **product.environment,
             "STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": SECRET, "STRIPE_API_BASE": stripe.url,
             **(environment or {}),
         }  # fmt: skip

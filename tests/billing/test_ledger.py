@@ -1,10 +1,12 @@
 """Credits: hold, post, void, grant."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
 from config.errors import ApiError
@@ -113,3 +115,54 @@ def test_the_window_is_the_utc_calendar_month(account):
     assert held.window.start.day == 1
     assert held.window.start <= timezone.now() < held.window.end
     assert held.month == held.window.start.date()
+
+
+def hold_many(account: Account, count: int, key: ApiKey | None = None) -> list[Hold]:
+    until = timezone.now() + timedelta(hours=24)
+    return ledger.hold_many(account, [f"batch-{n}" for n in range(count)], channel="api", key=key, until=until)
+
+
+def test_many_are_held_at_once_included_ones_first_and_each_is_settled_alone(account):
+    ledger.grant_prepaid(account, 10, reference="pack")
+    held = hold_many(account, 55)
+    assert [each.bucket for each in held] == ["included"] * 50 + ["prepaid"] * 5
+    assert [each.request_id for each in held][:2] == ["batch-0", "batch-1"]
+    assert (window().held, prepaid(account)) == (50, 5)
+    assert_ledger_proves(account)
+    assert ledger.post(held[0])
+    assert ledger.post(held[-1])
+    assert all(ledger.void(each) for each in held[1:-1])
+    assert (window().held, window().api_used, prepaid(account)) == (0, 1, 9)
+    assert_ledger_proves(account)
+
+
+def test_of_many_all_or_none_are_held(account):
+    ledger.grant_prepaid(account, 2, reference="pack")
+    with pytest.raises(ApiError) as refusal:
+        hold_many(account, 53)
+    assert (refusal.value.status, refusal.value.code) == (429, "not_enough_credits")
+    assert "needs 53 credits, and 52 are left" in refusal.value.message
+    assert int(refusal.value.headers["Retry-After"]) > 0
+    assert (Hold.objects.count(), prepaid(account)) == (0, 2)
+    assert len(hold_many(account, 52)) == 52
+
+
+def test_many_need_room_under_the_cap_of_their_key(account):
+    key, _ = ApiKey.objects.issue(account.user, name="capped", monthly_credit_cap=3)
+    with pytest.raises(ApiError) as refusal:
+        hold_many(account, 4, key)
+    assert refusal.value.code == "key_limit_reached"
+    held = hold_many(account, 3, key)
+    with pytest.raises(ApiError):
+        hold_many(account, 1, key)
+    ledger.void(held[0])
+    assert len(hold_many(account, 1, key)) == 1
+
+
+def test_the_holds_of_a_batch_last_as_long_as_it_does(account):
+    held = hold_many(account, 2)
+    Hold.objects.update(created_at=timezone.now() - timedelta(hours=23))
+    assert ledger.void_stale() == 0
+    Hold.objects.filter(pk=held[0].pk).update(held_until=timezone.now() - timedelta(seconds=1))
+    assert ledger.void_stale() == 1
+    assert_ledger_proves(account)

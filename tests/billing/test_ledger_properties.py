@@ -95,6 +95,26 @@ class Credits(RuleBasedStateMachine):
         else:
             self.prepaid, self.prepaid_held = self.prepaid - 1, self.prepaid_held + 1
 
+    @rule(channel=CHANNELS, count=CREDITS)
+    def hold_many(self, channel: str, count: int) -> None:
+        known = self.current in self.windows
+        window, account = self.window(), self.reload()
+        key = self.key if channel == "api" else None
+        until = datetime.now(UTC) + timedelta(days=1)
+        included = min(count, max(0, window.free))
+        if count - included > self.prepaid:
+            with pytest.raises(ApiError) as refusal:
+                ledger.hold_many(account, ["test"] * count, channel=channel, key=key, until=until)
+            assert refusal.value.code == "not_enough_credits"
+            if not known:
+                del self.windows[self.current]
+            return
+        held = ledger.hold_many(account, ["test"] * count, channel=channel, key=key, until=until)
+        assert [each.bucket for each in held] == [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
+        self.holds += [(each, self.current, Bucket(each.bucket)) for each in held]
+        window.held += included
+        self.prepaid, self.prepaid_held = self.prepaid - (count - included), self.prepaid_held + count - included
+
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
     def post(self, data: st.DataObject) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import skip_or_fail
 from tests.server import ProductServer
+from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +28,9 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProductServ
     except redis.RedisError:
         skip_or_fail("there is no Redis at 127.0.0.1:6379")
     folder = tmp_path_factory.mktemp("pair")
-    first = ProductServer(folder, {"REDIS_URL": REDIS_URL}).start()
-    second = ProductServer(folder, {"REDIS_URL": REDIS_URL}).serve()
+    first, second = (Deployment(folder, REDIS_URL=REDIS_URL, EMAIL_URL="consolemail://", LOG_LEVEL="INFO") for _ in range(2))
+    first.start()
+    second.serve()
     yield first, second
     first.stop()
     second.stop()

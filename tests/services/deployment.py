@@ -24,7 +24,7 @@ class Deployment(ProductServer):
     """The product on a database and a Redis of the test's choice; every request counts, none is limited by the gate."""
 
     def __init__(self, folder: Path, *, model_seconds: float = 0.05, **environment: str) -> None:
-        self.clerk: subprocess.Popen[str] | None = None
+        self.accountant: subprocess.Popen[str] | None = None
         self.model_log = folder / "model.log"
         self.model_log.touch()
         own = {
@@ -43,21 +43,21 @@ class Deployment(ProductServer):
 
     def ask(self, name: str, **arguments: object) -> Any:
         """Call a function of `tests.services.books` in a second process of the deployment, which waits for more."""
-        if self.clerk is None:
+        if self.accountant is None:
             command = [sys.executable, "-m", "tests.services.books"]
-            self.clerk = subprocess.Popen(
+            self.accountant = subprocess.Popen(
                 command, cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
-        assert self.clerk.stdin is not None
-        assert self.clerk.stdout is not None
-        self.clerk.stdin.write(json.dumps([name, arguments]) + "\n")
-        self.clerk.stdin.flush()
-        return json.loads(self.clerk.stdout.readline())
+        assert self.accountant.stdin is not None
+        assert self.accountant.stdout is not None
+        self.accountant.stdin.write(json.dumps([name, arguments]) + "\n")
+        self.accountant.stdin.flush()
+        return json.loads(self.accountant.stdout.readline())
 
     def stop(self) -> None:
-        """End both."""
-        if self.clerk is not None:
-            self.clerk.communicate(timeout=STOP_SECONDS)
+        """End all of it."""
+        if self.accountant is not None:
+            self.accountant.communicate(timeout=STOP_SECONDS)
         super().stop()
 
     def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:

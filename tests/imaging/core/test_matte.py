@@ -15,7 +15,19 @@ from skimage import data
 from imaging.core.engines import OnnxRuntimeEngine
 from imaging.core.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
 from imaging.core.refine import enlarge
-from tests.imaging.core.pictures import WEIGHTS, cutout_of, file_bytes, needs_weights, opened, photo
+from tests.imaging.core.pictures import (
+    THREADS,
+    WEIGHTS,
+    RememberingEngine,
+    cutout_of,
+    file_bytes,
+    needs_weights,
+    opened,
+    photo,
+)
+
+# One worker loads the model, once.
+pytestmark = pytest.mark.xdist_group("matte")
 
 GOLDEN = Path(__file__).with_name("golden.json")
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -26,8 +38,13 @@ def photograph(name):
 
 
 @pytest.fixture(scope="module")
-def model():
-    return U2Net(OnnxRuntimeEngine(WEIGHTS, threads=2), name="u2net")
+def engine():
+    return OnnxRuntimeEngine(WEIGHTS, threads=THREADS)
+
+
+@pytest.fixture(scope="module")
+def model(engine):
+    return U2Net(RememberingEngine(engine), name="u2net")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +94,8 @@ def test_pictures_with_nothing_in_them(model, size, color):
 
 
 @needs_weights
-def test_one_session_serves_several_threads(model):
+def test_one_session_serves_several_threads(engine):
+    model = U2Net(engine, name="u2net")
     warm_up(model)
     image, mattes = photograph("astronaut"), []
     threads = [threading.Thread(target=lambda: mattes.append(model.predict(image).matte.tobytes())) for _ in range(3)]
@@ -90,8 +108,8 @@ def test_one_session_serves_several_threads(model):
 
 
 @needs_weights
-def test_giving_memory_back_changes_nothing():
-    engine, batch = OnnxRuntimeEngine(WEIGHTS, threads=2), normalised(photo((320, 320)))
+def test_giving_memory_back_changes_nothing(engine):
+    batch = normalised(photo((320, 320)))
     assert (engine.run(batch, give_memory_back=True) == engine.run(batch, give_memory_back=False)).all()
 
 

@@ -1,0 +1,167 @@
+"""Batches: many pictures sent at once, worked on one by one, and told of by a callback. The pictures are in storage."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from billing.models import Account, Hold
+
+
+class Batch(models.Model):
+    """Pictures that were sent together, with one set of options.
+
+    `options` are the text fields as they were sent, found good. `request_id` is the one that asked for it; each picture's
+    hold has it with the picture's position behind. `idempotency_key` and `fingerprint` make a retry find this batch instead
+    of making another. Pictures are kept in storage under the batch's id until `expires_at`; `erased_at` tells that they
+    are gone.
+    """
+
+    class State(models.TextChoices):
+        PROCESSING = "processing", "processing"
+        FINISHED = "finished", "finished"
+        CANCELLED = "cancelled", "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="batches")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, related_name="+")
+    channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
+    request_id = models.CharField(max_length=128, db_index=True)
+    options = models.JSONField(default=dict)
+    callback_url = models.CharField(max_length=2048, blank=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is set
+    fingerprint = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PROCESSING)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint("account", "idempotency_key", name="batch_idempotency_key_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-created_at"], name="batch_of_account"),
+            models.Index(fields=["expires_at"], condition=Q(erased_at=None), name="batch_to_erase"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class BatchItem(models.Model):
+    """One picture of a batch.
+
+    `position` counts from 0, in the order that they were sent. `name` is the file name as sent, folders of a zip included;
+    `source_url` is set where the picture is fetched instead. Whoever works on it holds a lease until `leased_until`: after
+    that, another may take it. `code` and `error` say why there is no result. Its credit, `hold`, is posted together with
+    the change to DONE, in one transaction, and voided with any other end.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "queued"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    OPEN = (State.QUEUED, State.RUNNING)
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="items")
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=255)
+    source_url = models.CharField(max_length=2048, blank=True)
+    size = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, related_name="batch_item")
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    code = models.CharField(max_length=64, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    media_type = models.CharField(max_length=20, blank=True)
+    result_size = models.PositiveIntegerField(default=0)
+    width = models.PositiveIntegerField(default=0)
+    height = models.PositiveIntegerField(default=0)
+    model = models.CharField(max_length=64, blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["batch", "position"]
+        constraints = [models.UniqueConstraint("batch", "position", name="batch_item_unique")]
+        indexes = [
+            # Whoever looks for work looks for few among many that are done.
+            models.Index(
+                fields=["state", "leased_until", "id"], condition=Q(state__in=("queued", "running")), name="batch_item_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.batch_id}/{self.position}"
+
+
+class CallbackSecret(models.Model):
+    """What an account's callbacks are signed with: `whsec_` and base64 of 32 random bytes, as standardwebhooks.com has it.
+
+    Kept as it is, since signing needs it. `previous` signs beside it until `previous_until`, after a rotation.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="callback_secret")
+    secret = models.CharField(max_length=64)
+    previous = models.CharField(max_length=64, blank=True)
+    previous_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"of {self.account}"
+
+
+class Callback(models.Model):
+    """The news that a batch has ended, on its way to the customer's server.
+
+    Its id is the message's id, the same at every try. Whoever tries a pending one moves `next_try_at` on first, so that
+    nobody else tries it meanwhile.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "pending"
+        DELIVERED = "delivered", "delivered"
+        FAILED = "failed", "given up"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    batch = models.OneToOneField(Batch, on_delete=models.CASCADE, related_name="callback")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.PENDING)
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["next_try_at"], condition=Q(state="pending"), name="callback_pending")]
+
+    def __str__(self) -> str:
+        return f"{self.get_state_display()} for {self.batch_id}"
+
+
+class CallbackTry(models.Model):
+    """One try to deliver a callback. `status` is the HTTP status of an answer, None where `error` tells why none came."""
+
+    callback = models.ForeignKey(Callback, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveSmallIntegerField()
+    status = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=255, blank=True)
+    duration_ms = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "callback tries"
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint("callback", "number", name="callback_try_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.number} of {self.callback_id}"
