@@ -266,6 +266,8 @@ IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
 # local: pictures are cut out in the web process. celery: on workers of the queue `inference`.
 IMAGING_EXECUTOR = one_of("IMAGING_EXECUTOR", "local", "celery")
+# Where the pictures' bytes lie on the way to a worker and back: in Redis, or where those of batches are.
+IMAGING_HANDOVER = one_of("IMAGING_HANDOVER", "redis", "storage")
 
 # --- Requests to servers that customers name -------------------------------------------------------
 
@@ -410,7 +412,10 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "billing.tasks.sweep", "schedule": 60.0}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "billing.tasks.sweep", "schedule": 60.0},
+    "sweep-handover": {"task": "imaging.tasks.sweep_handover", "schedule": 3600.0},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
