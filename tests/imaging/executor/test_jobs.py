@@ -16,7 +16,7 @@ from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.executor import orders, parcels, presence, remote, store, worker
 from imaging.executor.orders import Order
-from tests.imaging.executor.post import WAIT, left, lose_everything, send, states
+from tests.imaging.executor.post import WAIT, broken_png, left, lose_everything, send, states
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
