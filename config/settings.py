@@ -429,6 +429,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
 # When the broker is lost a task goes on: its answer takes another way, and the second delivery finds it answered.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# After a loss of the broker Celery would raise the number of tasks taken from 1 again, step by step. With the pool `threads`
+# on RabbitMQ that got stuck, until the broker ended the connection a minute later.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 # A broker that is away must not keep a customer waiting.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
