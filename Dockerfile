@@ -2,6 +2,7 @@
 #
 #   docker build -t background-removal .
 #   docker build -t background-removal --build-arg IMAGING_MODEL=isnet-general-use .
+#   docker build -t background-removal-gpu --build-arg DEVICE=cuda .       # x86-64; run it with IMAGING_DEVICE=cuda
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -10,8 +11,15 @@ FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-COPY requirements.txt /tmp/
+COPY requirements.txt requirements-gpu.txt /tmp/
 RUN pip install --require-hashes -r /tmp/requirements.txt
+# For an NVIDIA GPU: the same module from another package, so that the one must go before the other comes.
+ARG DEVICE=cpu
+RUN case "$DEVICE" in \
+      cpu) ;; \
+      cuda) pip uninstall --yes onnxruntime && pip install --require-hashes -r /tmp/requirements-gpu.txt ;; \
+      *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 1 ;; \
+    esac
 
 # --- Model weights: fetched and verified once, a layer of their own -------------------------------
 FROM dependencies AS weights

@@ -93,6 +93,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
 	$(UV_COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt
+	$(UV_COMPILE) $(ARGS) requirements-gpu.in -o requirements-gpu.txt
 
 clean: ## remove the virtual environment, caches and collected files; keeps var/ (your data) and the model
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -68,4 +68,9 @@ def check_executor(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         return []
     missing = [name for name in ("CELERY_BROKER_URL", "REDIS_URL") if not getattr(settings, name)]
     message = f"IMAGING_EXECUTOR=celery needs {' and '.join(missing)}: pictures reach the workers through both."
-    return [Error(message, id="config.E006")] if missing else []
+    if missing:
+        return [Error(message, id="config.E006")]
+    if settings.IMAGING_HANDOVER == "storage" and settings.PRODUCTION and not settings.S3_BUCKET:
+        message = "IMAGING_HANDOVER=storage without S3_BUCKET: web processes and workers have to share the folder VAR_DIR."
+        return [Warning(message, id="config.W004")]
+    return []

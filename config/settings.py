@@ -253,6 +253,11 @@ IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
 IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
 if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
     raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
+# cuda: an NVIDIA GPU, with requirements-gpu.txt; so many pictures at most go through the network together.
+IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
+IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
+if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
+    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves u2net in fp32 with onnxruntime, and nothing else")
 # Pictures worked on at once, and threads each inference may use.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)
@@ -264,6 +269,8 @@ IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
 # local: pictures are cut out in the web process. celery: on workers of the queue `inference`.
 IMAGING_EXECUTOR = one_of("IMAGING_EXECUTOR", "local", "celery")
+# Where the pictures' bytes lie on the way to a worker and back: in Redis, or where those of batches are.
+IMAGING_HANDOVER = one_of("IMAGING_HANDOVER", "redis", "storage")
 
 # --- Requests to servers that customers name -------------------------------------------------------
 
@@ -419,6 +426,7 @@ CELERY_BEAT_SCHEDULE = {
         # Workers that come back after an hour need one sweep, not all of those that they missed.
         "options": {"expires": 10.0},
     },
+    "sweep-handover": {"task": "imaging.tasks.sweep_handover", "schedule": 3600.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -433,6 +441,9 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
 # When the broker is lost a task goes on: its answer takes another way, and the second delivery finds it answered.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# After a loss of the broker Celery would raise the number of tasks taken from 1 again, step by step. With the pool `threads`
+# on RabbitMQ that got stuck, until the broker ended the connection a minute later.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 # A broker that is away must not keep a customer waiting.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -90,6 +90,8 @@ def _load() -> MatteModel:
             precision=settings.IMAGING_PRECISION,
             runtime=settings.IMAGING_RUNTIME,
             threads=settings.IMAGING_THREADS,
+            device=settings.IMAGING_DEVICE,
+            batch_size=settings.IMAGING_BATCH_SIZE,
         )
     model = RembgMatte(name)
     matte.warm_up(model)

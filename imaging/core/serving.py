@@ -7,8 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from imaging.core.batching import BatchingEngine
 from imaging.core.cpu import int8_profits
-from imaging.core.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
+from imaging.core.engines import (
+    BatchSession,
+    DeviceMissing,
+    Engine,
+    OnnxRuntimeEngine,
+    OpenVinoEngine,
+    openvino_installed,
+)
 from imaging.core.matte import CautiousU2Net, MatteModel, U2Net
 from imaging.core.recipe import load_recipe
 from imaging.core.weights import int8_path, int8_ready, int8_refusal_path, int8_refused, serving_path
@@ -23,11 +31,15 @@ class CannotServe(Exception):
     """One line for the operator: what was asked for and is not to be had here."""
 
 
-def load_u2net(*, precision: str = "auto", runtime: str = "auto", threads: int) -> MatteModel:
+def load_u2net(
+    *, precision: str = "auto", runtime: str = "auto", threads: int, device: str = "cpu", batch_size: int = 8
+) -> MatteModel:
     """u2net, loaded and warm: of `PRECISIONS` and `RUNTIMES` what was asked for, "auto" being the fastest that is here.
 
-    Raises CannotServe.
+    On the `device` "cuda" it is fp32 with onnxruntime, up to `batch_size` pictures at a time. Raises CannotServe.
     """
+    if device == "cuda":
+        return U2Net(_on_gpu(serving_path("u2net"), threads, batch_size), name="u2net")
     int8 = uses_int8(precision, runtime)
     make: dict[str, Callable[..., Engine]] = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
     chosen = choose_runtime(runtime, int8=int8)
@@ -39,6 +51,19 @@ def load_u2net(*, precision: str = "auto", runtime: str = "auto", threads: int) 
     make_exact: Callable[[], Engine] = partial(exact, serving_path("u2net"), threads=threads)
     fast = _warm(make[chosen], int8_path("u2net"), threads)
     return CautiousU2Net(fast, make_exact, name="u2net", trusted_peak=load_recipe("u2net").trusted_peak)
+
+
+def _on_gpu(path: Path, threads: int, batch_size: int) -> Engine:
+    try:
+        session = BatchSession(path, device="cuda", threads=threads)
+    except DeviceMissing as missing:
+        advice = "install requirements-gpu.txt in place of onnxruntime, and see that nvidia-smi finds the GPU"
+        raise CannotServe(f"IMAGING_DEVICE=cuda, but {missing}: {advice}") from missing
+    logger.info("serving u2net in fp32 on a GPU, up to %d pictures at a time", batch_size)
+    # cuDNN chooses its algorithms for each size of a batch when it first comes.
+    for count in (batch_size, 1):
+        session.run_batch(np.zeros((count, 3, 320, 320), np.float32))
+    return BatchingEngine(session.run_batch, size=batch_size)
 
 
 def uses_int8(precision: str, runtime: str = "auto") -> bool:

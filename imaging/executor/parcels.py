@@ -1,44 +1,151 @@
-"""The bytes of pictures on their way between web process and workers: in Redis, until they are used."""
+"""The bytes of pictures on their way between web process and workers, until they are used.
+
+In Redis (IMAGING_HANDOVER=redis), where each ends by itself, or in the storage `pictures` (storage), an S3-compatible one as
+a rule, for pictures that would fill Redis. There, what a killed process has left is removed by `sweep`.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Protocol
+
+import redis
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.utils import timezone
 
 from imaging.executor import store
 
+logger = logging.getLogger(__name__)
+
 # Renewed with the job. A result waits as long as its answer.
 PICTURE, RESULT = "picture", "result"
+FOLDER = "handover"
+# Longer than any caller waits for an answer, and any worker for a place to leave it.
+LEFT_OVER = timedelta(hours=1)
+
+
+class StorageAway(Exception):
+    """The storage did not do what it was asked for. A try later may succeed."""
+
+
+AWAY = (redis.RedisError, StorageAway)
 
 
 def put_picture(job_id: str, data: bytes) -> None:
-    """Hand over an uploaded picture."""
-    store.get_redis().set(_key(job_id, PICTURE), data, ex=store.JOB_SECONDS)
+    """Hand over an uploaded picture. This and all others raise one of AWAY."""
+    _place().put(job_id, PICTURE, data, store.JOB_SECONDS)
 
 
 def renew_picture(job_id: str) -> bool:
     """Keep it; False if it is gone."""
-    return bool(store.get_redis().expire(_key(job_id, PICTURE), store.JOB_SECONDS))
+    return _place().renew(job_id, PICTURE, store.JOB_SECONDS)
 
 
 def find_picture(job_id: str) -> bytes | None:
     """The uploaded picture, None once nobody waits."""
-    found = store.get_redis().get(_key(job_id, PICTURE))
-    return found if isinstance(found, bytes) else None
+    return _place().find(job_id, PICTURE)
 
 
 def put_result(job_id: str, worker: str, data: bytes) -> str:
     """Hand over what this worker made; the name by which it is found. Two workers at one job do not disturb each other."""
-    name = f"{RESULT}:{worker}"
-    store.get_redis().set(_key(job_id, name), data, ex=store.ANSWER_SECONDS)
+    name = f"{RESULT}-{worker}"
+    _place().put(job_id, name, data, store.ANSWER_SECONDS)
     return name
 
 
 def find_result(job_id: str, name: str) -> bytes | None:
     """What a worker made."""
-    found = store.get_redis().get(_key(job_id, name))
-    return found if isinstance(found, bytes) else None
+    return _place().find(job_id, name)
 
 
 def remove(job_id: str, *names: str) -> None:
     """Used, or wanted by nobody."""
-    store.get_redis().delete(*(_key(job_id, name) for name in names))
+    for name in names:
+        _place().remove(job_id, name)
+
+
+def sweep() -> int:
+    """Remove from the storage what killed processes have left there; how many files. Raises StorageAway."""
+    storage, limit, removed = storages["pictures"], timezone.now() - LEFT_OVER, 0
+    with _explained():
+        for name in _files(storage):
+            if storage.get_modified_time(name) < limit:
+                storage.delete(name)
+                removed += 1
+    return removed
+
+
+class _Place(Protocol):
+    def put(self, job_id: str, name: str, data: bytes, seconds: int) -> None: ...
+    def renew(self, job_id: str, name: str, seconds: int) -> bool: ...
+    def find(self, job_id: str, name: str) -> bytes | None: ...
+    def remove(self, job_id: str, name: str) -> None: ...
+
+
+class _InRedis:
+    def put(self, job_id: str, name: str, data: bytes, seconds: int) -> None:
+        store.get_redis().set(_key(job_id, name), data, ex=seconds)
+
+    def renew(self, job_id: str, name: str, seconds: int) -> bool:
+        return bool(store.get_redis().expire(_key(job_id, name), seconds))
+
+    def find(self, job_id: str, name: str) -> bytes | None:
+        found = store.get_redis().get(_key(job_id, name))
+        return found if isinstance(found, bytes) else None
+
+    def remove(self, job_id: str, name: str) -> None:
+        store.get_redis().delete(_key(job_id, name))
+
+
+class _InStorage:
+    def put(self, job_id: str, name: str, data: bytes, seconds: int) -> None:
+        with _explained():
+            storages["pictures"].save(_path(job_id, name), ContentFile(data))
+
+    def renew(self, job_id: str, name: str, seconds: int) -> bool:
+        return True  # it does not end by itself; whether it is there, the worker sees
+
+    def find(self, job_id: str, name: str) -> bytes | None:
+        try:
+            with _explained(), storages["pictures"].open(_path(job_id, name)) as file:
+                return bytes(file.read())
+        except FileNotFoundError:
+            return None
+
+    def remove(self, job_id: str, name: str) -> None:
+        with _explained():
+            storages["pictures"].delete(_path(job_id, name))
+
+
+def _place() -> _Place:
+    return _InStorage() if settings.IMAGING_HANDOVER == "storage" else _InRedis()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        # Each storage raises exceptions of its own library, some of them of no common class.
+        raise StorageAway(f"{type(error).__name__}: {error}") from error
+
+
+def _files(storage: Storage) -> list[str]:
+    try:
+        return [f"{FOLDER}/{name}" for name in storage.listdir(FOLDER)[1]]
+    except FileNotFoundError:
+        return []
 
 
 def _key(job_id: str, name: str) -> str:
+    # In braces: what a cluster of Redis shares keys out by.
     return f"imaging:{{{job_id}}}:{name}"
+
+
+def _path(job_id: str, name: str) -> str:
+    return f"{FOLDER}/{job_id}-{name}"

@@ -6,6 +6,7 @@ the first picture.
 """
 
 import logging
+import time
 from typing import Any
 
 from celery.concurrency.prefork import TaskPool as Prefork
@@ -19,6 +20,9 @@ from imaging.core.weights import weights_ready
 from imaging.executor import presence
 
 logger = logging.getLogger(__name__)
+
+# Before a process without a model ends: it would be started again at once.
+PAUSE_SECONDS = 5.0
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]
@@ -44,13 +48,16 @@ def prepare_process(**kwargs: Any) -> None:
 
 
 def prepare() -> None:
-    """Get ready to work on pictures in this process."""
+    """Get ready to work on pictures in this process. SystemExit when the model cannot be loaded."""
     bound_heaps()
     runtime.become_worker()
     if settings.IMAGING_EXECUTOR == "celery" and settings.QUEUES["inference"] in _queues():
         runtime.warm_up()
-        if runtime.is_ready():
-            presence.keep_announcing(runtime.model_name())
+        if not runtime.is_ready():
+            # Celery starts another process in place of this one. Better none that takes pictures than one that fails them.
+            time.sleep(PAUSE_SECONDS)
+            raise SystemExit(1)
+        presence.keep_announcing(runtime.model_name())
 
 
 def _makes_pictures() -> bool:

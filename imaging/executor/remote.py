@@ -9,7 +9,6 @@ import time
 import uuid
 from typing import Any, BinaryIO
 
-import redis
 from django.conf import settings
 
 from config import broker
@@ -71,8 +70,8 @@ class _Job:
                 if view.facts is not None:
                     return view.facts
                 self._look_after(view)
-            except redis.RedisError as error:
-                logger.warning("Redis is away, trying again", extra={"job": self.id, "error": str(error)})
+            except parcels.AWAY as error:
+                logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))
         logger.warning("no worker has answered in time", extra={"job": self.id})
         raise server_busy()
@@ -109,7 +108,7 @@ class _Job:
         while True:
             try:
                 data = parcels.find_result(self.id, name)
-            except redis.RedisError:
+            except parcels.AWAY:
                 if time.monotonic() >= self.deadline:
                     raise server_busy() from None
                 time.sleep(PAUSE_SECONDS)
@@ -129,6 +128,6 @@ class _Job:
         try:
             store.forget(self.id)
             parcels.remove(self.id, parcels.PICTURE, *([result] if result else []))
-        except redis.RedisError as error:
-            # It ends by itself: JOB_SECONDS, ANSWER_SECONDS.
+        except parcels.AWAY as error:
+            # In Redis it ends by itself, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

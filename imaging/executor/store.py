@@ -13,7 +13,7 @@ answer however often the job ran, and none once nobody waits. The pictures' byte
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from threading import Event, Thread
@@ -41,10 +41,16 @@ if ARGV[3] == '1' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 elseif not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
 return {redis.call('HGET', KEYS[1], 'order'), redis.call('HINCRBY', KEYS[1], 'attempts', 1)}
 """
-# KEYS claim; ARGV worker, milliseconds (0: let go of it).
+# KEYS claim; ARGV worker, milliseconds.
 _RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+# KEYS claim, job; ARGV worker. The attempt has cost no worker, so that it does not count.
+_LET_GO = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HINCRBY', KEYS[2], 'attempts', -1) end
+return 1
 """
 # KEYS job, answer, bell; ARGV facts, seconds.
 _ANSWER = """
@@ -125,7 +131,7 @@ def kept(job_id: str, worker: str) -> Iterator[None]:
     finally:
         done.set()
         renewer.join()
-        _renew(job_id, worker, 0)
+        _try(_LET_GO, [_key(job_id, "claim"), _key(job_id, "job")], worker)
 
 
 def answer(job_id: str, facts: str) -> bool:
@@ -136,15 +142,13 @@ def answer(job_id: str, facts: str) -> bool:
 
 def _renew_until(done: Event, job_id: str, worker: str) -> None:
     while not done.wait(CLAIM_SECONDS / 3):
-        _renew(job_id, worker, CLAIM_SECONDS)
+        _try(_RENEW, [_key(job_id, "claim")], worker, round(CLAIM_SECONDS * 1000))
 
 
-def _renew(job_id: str, worker: str, seconds: float) -> None:
-    try:
-        _run(_RENEW, [_key(job_id, "claim")], worker, round(seconds * 1000))
-    except redis.RedisError:
-        # The claim may lapse then, and another worker begins as well: work for nothing, no harm.
-        return
+def _try(script: str, keys: list[str], *arguments: str | float) -> None:
+    # Without it the claim lapses, and another worker begins as well: work for nothing, no harm.
+    with suppress(redis.RedisError):
+        _run(script, keys, *arguments)
 
 
 def _run(script: str, keys: list[str], *arguments: str | float) -> Any:

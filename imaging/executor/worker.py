@@ -4,8 +4,6 @@ import io
 import logging
 import uuid
 
-import redis
-
 from config.errors import ApiError
 from imaging.core.problems import ImageRefused
 from imaging.executor import local, orders, parcels, store
@@ -66,5 +64,5 @@ def _tell(job_id: str, worker: str, outcome: Outcome) -> bool:
 def _remove(job_id: str, name: str) -> None:
     try:
         parcels.remove(job_id, name)
-    except redis.RedisError:
-        return  # ends by itself
+    except parcels.AWAY:
+        return  # in Redis it ends by itself, in a storage it is swept

@@ -66,3 +66,11 @@ def test_workers_for_pictures_with_both(settings):
     settings.CELERY_BROKER_URL, settings.REDIS_URL = "amqp://broker//", "redis://redis/0"
     settings.IMAGING_EXECUTOR = "celery"
     assert ids(deploy=False) == set()
+
+
+def test_pictures_in_a_folder_on_the_way_to_workers_are_warned_of(settings):
+    settings.CELERY_BROKER_URL, settings.REDIS_URL = "amqp://broker//", "redis://redis/0"
+    settings.IMAGING_EXECUTOR, settings.IMAGING_HANDOVER, settings.PRODUCTION = "celery", "storage", True
+    assert ids(deploy=False) == {"config.W004"}
+    settings.S3_BUCKET = "pictures"
+    assert ids(deploy=False) == set()

@@ -90,6 +90,19 @@ def test_a_worker_that_is_told_to_stop_ends_its_picture_and_loses_none(shop, sma
     assert_answered_and_charged(load, DEADLINE)
 
 
+def test_a_worker_of_threads_as_for_a_gpu_comes_back_as_well(shop, small_png):
+    for worker in shop.staff.values():
+        worker.stop()
+    shop.staff.clear()
+    shop.hire("threads", pool="threads", concurrency=4)
+    with Load(shop, small_png) as load:
+        load.wait_for(6)
+        shop.wire.cut()
+        load.wait_for(10, DEADLINE)
+    assert_answered_and_charged(load, DEADLINE + 2)
+    assert "different Context" not in shop.staff["threads"].log.read_text()
+
+
 def test_a_broker_on_redis_does_as_well(tmp_path, redis_broker, postgres_url, redis_url, small_png):
     for shop in open_shop(tmp_path, redis_broker, postgres_url, redis_url):
         load = harm_under_load(shop, small_png, times=1, seed=2)

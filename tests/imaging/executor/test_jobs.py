@@ -2,9 +2,7 @@
 
 import io
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,80 +10,15 @@ import pytest
 from django.test import Client
 from PIL import Image
 
-from billing.models import Hold
 from config import broker, redis_client
-from imaging import runtime, tasks
+from imaging import runtime
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.executor import orders, parcels, presence, remote, store, worker
 from imaging.executor.orders import Order
-from tests.conftest import EllipseMatte, encoded
-from tests.imaging.executor_post import Post
-from tests.imaging.forms import form
+from tests.imaging.executor.post import WAIT, broken_png, left, lose_everything, send, states
 
-# One Redis database for all tests that need one: they take turns.
-pytestmark = [pytest.mark.services, pytest.mark.django_db, pytest.mark.xdist_group("services")]
-
-WAIT = 10
-
-
-@pytest.fixture(autouse=True)
-def _redis(settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    settings.IMAGING_EXECUTOR = "celery"
-    settings.REDIS_URL = redis_url
-    settings.IMAGING_QUEUE_SECONDS = WAIT
-    monkeypatch.setattr(store, "BELL_SECONDS", 0.05)
-    for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
-        forget()
-    lose_everything()
-    yield
-    assert left() == [], "a job has left something behind"
-    store.get_redis().close()
-    for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
-        forget()
-
-
-@pytest.fixture
-def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
-    post = Post()
-    monkeypatch.setattr(tasks.cut_out, "apply_async", post)
-    yield post
-    post.join()
-
-
-class HeldModel(EllipseMatte):
-    """A model that waits for the test."""
-
-    def __init__(self) -> None:
-        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
-        self.times = 0
-
-    def predict(self, image: Image.Image) -> Any:
-        self.times += 1
-        self.begun.release()
-        assert self.go_on.acquire(timeout=WAIT)
-        return super().predict(image)
-
-
-@pytest.fixture
-def held_model(monkeypatch: pytest.MonkeyPatch) -> HeldModel:
-    model = HeldModel()
-    monkeypatch.setattr(runtime, "_model", model)
-    return model
-
-
-@pytest.fixture
-def order(small_png: bytes) -> Order:
-    return Order(ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)
-
-
-def left() -> list[bytes]:
-    return [key for key in store.get_redis().keys("imaging:*") if b"}" in key]  # type: ignore[union-attr]
-
-
-def lose_everything() -> None:
-    for key in left():
-        store.get_redis().delete(key)
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
 
 def forget(settings: Any, name: str, value: str) -> None:
@@ -102,14 +35,6 @@ def ready() -> tuple[int, dict[str, bool]]:
 
 def status() -> dict:
     return Client().get("/status.json").json()
-
-
-def send(key: str, picture: bytes, **fields: str) -> Any:
-    return Client(raise_request_exception=False).post("/rmbg", **form(picture, **fields), headers={"x-api-key": key})
-
-
-def states() -> list[str]:
-    return list(Hold.objects.values_list("state", flat=True))
 
 
 def in_thread(pool: ThreadPoolExecutor, order: Order, picture: bytes) -> Any:
@@ -136,8 +61,7 @@ def test_the_same_bytes_as_from_this_process(key, small_png, quick_model, post, 
 
 
 def test_a_picture_that_does_not_decode_is_refused_and_costs_nothing(key, quick_model, post):
-    picture = encoded(Image.effect_noise((64, 64), 50).convert("RGB"))
-    answer = send(key, picture[:2000] + bytes(500))
+    answer = send(key, broken_png())
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_image")
     assert states() == ["voided"]
 

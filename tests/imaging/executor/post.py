@@ -5,7 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from imaging.executor import worker
+from django.test import Client
+from PIL import Image
+
+from billing.models import Hold
+from imaging.executor import store, worker
+from tests.conftest import EllipseMatte, encoded
+from tests.imaging.forms import form
+
+WAIT = 10
 
 
 class Post:
@@ -40,3 +48,40 @@ class Post:
         for thread in self._threads:
             thread.join(10)
             assert not thread.is_alive()
+
+
+class HeldModel(EllipseMatte):
+    """A model that waits for the test."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+        self.times = 0
+
+    def predict(self, image: Image.Image) -> Any:
+        self.times += 1
+        self.begun.release()
+        assert self.go_on.acquire(timeout=WAIT)
+        return super().predict(image)
+
+
+def left() -> list[bytes]:
+    return [key for key in store.get_redis().keys("imaging:*") if b"}" in key]  # type: ignore[union-attr]
+
+
+def lose_everything() -> None:
+    for key in left():
+        store.get_redis().delete(key)
+
+
+def send(key: str, picture: bytes, **fields: str) -> Any:
+    return Client(raise_request_exception=False).post("/rmbg", **form(picture, **fields), headers={"x-api-key": key})
+
+
+def broken_png() -> bytes:
+    """A header in order, and pixels that end early."""
+    picture = encoded(Image.effect_noise((64, 64), 50).convert("RGB"))
+    return picture[:2000] + bytes(500)
+
+
+def states() -> list[str]:
+    return list(Hold.objects.values_list("state", flat=True))
