@@ -269,6 +269,12 @@ IMAGE_URL_DOWNLOADS = at_least("IMAGE_URL_DOWNLOADS", default=16, minimum=1)
 # Networks that customers may make us connect to although they are not public.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
+# --- Batches ---------------------------------------------------------------------------------------
+
+# Unfinished batches that an account may have; hours after which a batch's pictures are erased.
+BATCHES_AT_ONCE = at_least("BATCHES_AT_ONCE", default=10, minimum=1)
+BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
+
 # --- Request records -----------------------------------------------------------------------------
 
 # Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
@@ -291,6 +297,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Batches", "description": "Many pictures at once."},
         {"name": "Usage", "description": "What was used and what is left."},
         {"name": "Accounts", "description": "For pages of this site."},
     ],
@@ -308,7 +315,7 @@ CORS_URLS_REGEX = r"^/(rmbg|api/)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
-    "content-disposition", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
+    "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
     "x-height", "x-model", "x-request-id", "x-width",
 ]  # fmt: skip
 
@@ -394,9 +401,14 @@ CONTENT_SECURITY_POLICY = {
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 # Two deployments on one broker need queues of their own.
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="celery")
+BATCH_QUEUE = f"{CELERY_TASK_DEFAULT_QUEUE}-batch" if "CELERY_QUEUE" in env else "batch"
+CELERY_TASK_ROUTES = {"imaging.tasks.work_on_batch_item": {"queue": BATCH_QUEUE}}
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "billing.tasks.sweep", "schedule": 60.0}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "billing.tasks.sweep", "schedule": 60.0},
+    "erase-orphans": {"task": "imaging.tasks.erase_orphans", "schedule": 3600.0},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
