@@ -275,6 +275,12 @@ CALLBACK_PORTS = env.list("CALLBACK_PORTS", cast=int, default=[80, 443])
 # Networks that customers may make us connect to although they are not public.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
+# --- Batches ---------------------------------------------------------------------------------------
+
+# Unfinished batches that an account may have; hours after which a batch's pictures are erased.
+BATCHES_AT_ONCE = at_least("BATCHES_AT_ONCE", default=10, minimum=1)
+BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
+
 # --- Request records -----------------------------------------------------------------------------
 
 # Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
@@ -297,6 +303,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Batches", "description": "Many pictures at once."},
         {"name": "Usage", "description": "What was used and what is left."},
         {"name": "Accounts", "description": "For pages of this site."},
     ],
@@ -314,7 +321,7 @@ CORS_URLS_REGEX = r"^/(rmbg|api/)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
-    "content-disposition", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
+    "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
     "x-height", "x-model", "x-request-id", "x-width",
 ]  # fmt: skip
 
@@ -400,6 +407,8 @@ CONTENT_SECURITY_POLICY = {
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 # Two deployments on one broker need queues of their own.
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="celery")
+BATCH_QUEUE = f"{CELERY_TASK_DEFAULT_QUEUE}-batch" if "CELERY_QUEUE" in env else "batch"
+CELERY_TASK_ROUTES = {"imaging.tasks.work_on_batch_item": {"queue": BATCH_QUEUE}}
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
@@ -410,6 +419,7 @@ CELERY_BEAT_SCHEDULE = {
         # Workers that come back after an hour need one sweep, not all of those that they missed.
         "options": {"expires": 10.0},
     },
+    "erase-orphans": {"task": "imaging.tasks.erase_orphans", "schedule": 3600.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -60,9 +60,12 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def run(job: Job) -> Delivery:
-    """Wait for a place and cut out. Raises ApiError 503 without a place, 400 for a picture that does not decode."""
-    with runtime.get_gate().admit(peak_megapixels(job.header, job.options)) as queued:
+def run(job: Job, *, patient: bool = False) -> Delivery:
+    """Wait for a place and cut out. Raises ApiError 503 without a place, 400 for a picture that does not decode.
+
+    `patient` is for pictures that nobody waits for: those of requests go first.
+    """
+    with runtime.get_gate().admit(peak_megapixels(job.header, job.options), patient=patient) as queued:
         try:
             refine = settings.IMAGING_REFINE
             return Delivery(cut_out(job.file, job.header, job.options, runtime.get_model(), refine=refine), queued)

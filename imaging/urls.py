@@ -1,12 +1,13 @@
 """Addresses of imaging: the front page, the editor, and the one call that all is about."""
 
-from django.urls import path
+from django.urls import include, path
 
 from imaging import pages, status
 from imaging.callbacks.pages import SecretView
 from imaging.views import RemoveBackgroundView
 
 urlpatterns = [
+    path("", include("imaging.batches.urls")),
     path("", pages.home, name="home"),
     path("editor", pages.editor, name="editor"),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
