@@ -1,13 +1,16 @@
 """Where batches meet callbacks: the address that a customer gives, and the moment to call it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from imaging import callbacks
-from imaging.callbacks.addresses import FIELD, MAX_URL, find_problem, invalid
-from imaging.callbacks.describe import describe as describe_callback
-from imaging.models import Batch, Callback
+from django.db.models import prefetch_related_objects
 
-__all__ = ["FIELD", "MAX_URL", "batch_ended", "describe", "find_problem", "invalid"]
+from imaging import callbacks
+from imaging.callbacks.addresses import FIELD, MAX_URL, find_problem, forbidden, invalid
+from imaging.callbacks.describe import describe as describe_callback
+from imaging.models import Batch
+
+__all__ = ["FIELD", "MAX_URL", "batch_ended", "describe", "find_problem", "forbidden", "invalid", "look_up"]
 
 
 def batch_ended(batch: Batch) -> None:
@@ -15,7 +18,13 @@ def batch_ended(batch: Batch) -> None:
     callbacks.announce(batch)
 
 
+def look_up(batches: Sequence[Batch]) -> None:
+    """Fetch the callbacks of all of these at once, for `describe`."""
+    prefetch_related_objects(batches, "callback__attempts")
+
+
 def describe(batch: Batch) -> dict[str, Any] | None:
     """What the API tells of the callback; None where there is none (yet)."""
-    callback = Callback.objects.filter(batch=batch).first()
+    # Django raises for a missing one an error that is also an AttributeError.
+    callback = getattr(batch, "callback", None)
     return describe_callback(callback) if callback else None

@@ -27,6 +27,7 @@ def describe(batch: Batch, base_url: str, *, with_items: bool = True) -> dict[st
 def describe_many(batches: Sequence[Batch], base_url: str) -> list[dict[str, Any]]:
     """Batches without their pictures."""
     counts = _counts(batches)
+    callback.look_up(batches)
     return [_summary(batch, counts[batch.pk], base_url) for batch in batches]
 
 

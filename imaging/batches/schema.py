@@ -14,6 +14,7 @@ from config.errors import ApiError, from_status, validation_error
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
 from imaging.batches import callback, creation, results, upload, zips
+from imaging.callbacks import announcing
 from imaging.core.encode import MEDIA_TYPES
 from imaging.core.problems import Problem
 from imaging.cutouts import NO_FILE_CHOSEN, refusal
@@ -81,8 +82,8 @@ class BatchCreditsSerializer(serializers.Serializer[object]):
 class BatchCallbackTrySerializer(serializers.Serializer[object]):
     """One try to deliver the callback."""
 
-    number = serializers.IntegerField()
-    at = serializers.DateTimeField()
+    number = serializers.IntegerField(help_text="From 1. One that is missing was cut off on our side.")
+    at = serializers.DateTimeField(help_text="When it began.")
     status = serializers.IntegerField(allow_null=True, help_text="HTTP status of the answer; null if none came.")
     error = serializers.CharField(allow_null=True, help_text="Why none came.")
     duration_ms = serializers.IntegerField()
@@ -91,8 +92,9 @@ class BatchCallbackTrySerializer(serializers.Serializer[object]):
 class BatchCallbackSerializer(serializers.Serializer[object]):
     """What became of the callback."""
 
-    state = serializers.ChoiceField(["pending", "delivered", "failed"])
-    tries = serializers.IntegerField()
+    id = serializers.UUIDField(help_text="The `webhook-id` of every try.")
+    state = serializers.ChoiceField(["pending", "delivered", "failed"], help_text="`failed`: given up.")
+    tries = serializers.IntegerField(help_text="How often it was tried, a try that is under way included.")
     next_try_at = serializers.DateTimeField(allow_null=True)
     attempts = BatchCallbackTrySerializer(many=True)
 
@@ -326,5 +328,26 @@ read_zip = extend_schema(
     responses={
         (200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The zip."),
         **_errors("GET", _404=errors("No such batch, or no result.", from_status(404), results.no_results()), _410=GONE),
+    },
+)
+retry_callback = extend_schema(
+    operation_id="retryCallback",
+    summary="Send a batch's callback again",
+    description="One more try, at once, also of a callback that was delivered or given up. A callback that is being tried "
+    "right now is left alone.",
+    tags=TAGS,
+    parameters=[
+        *_headers(202, 404, 409, 429),
+        response_header("Retry-After", "Seconds after which to try again.", [429], int),
+    ],
+    request=None,
+    responses={
+        202: OpenApiResponse(BatchCallbackSerializer, "It is on its way. Ask for the batch to learn what became of it."),
+        **_errors(
+            "POST",
+            _404=errors("No such batch, or it has no callback (yet).", from_status(404), announcing.no_callback()),
+            _409=errors("It cannot be sent again.", announcing.gone(), announcing.tries_used_up()),
+            _429=errors("A limit is reached.", too_many_requests(30)),
+        ),
     },
 )
