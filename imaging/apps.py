@@ -1,13 +1,25 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ImagingConfig(AppConfig):
     name = "imaging"
 
     def ready(self) -> None:
+        from accounts.deletion import register_eraser
+        from billing.support.roles import seed_groups
+        from billing.support.search import register_reading
+        from billing.tasks import register_sweeper
         from config import metrics, readiness
         from imaging import metrics as imaging_metrics
         from imaging import runtime
+        from imaging.batches import expiry
+        from imaging.batches.support import find_batch
 
+        # Once more than billing does it: these models' rights are made after its own.
+        post_migrate.connect(seed_groups, sender=self)
+        register_eraser(expiry.forget_customer)
+        register_reading(find_batch)
+        register_sweeper(expiry.tend)
         readiness.register("model", runtime.is_ready)
         metrics.register("imaging", imaging_metrics.read)

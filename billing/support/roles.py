@@ -27,6 +27,7 @@ def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:
         # A migration backwards, to before there were groups.
         return
     seen = Q(content_type__app_label__in=_SEEN_APPS, codename__startswith="view_")
+    seen |= Q(content_type__app_label="imaging", codename__in=("view_batch", "view_batchitem", "view_callback"))
     seen |= Q(content_type__app_label="admin", codename="view_logentry")
     act = Q(content_type__app_label="billing", codename="change_account")
     _give(group, READERS, permission, seen, using)
