@@ -307,6 +307,11 @@ SPECTACULAR_SETTINGS = {
         {"name": "Usage", "description": "What was used and what is left."},
         {"name": "Accounts", "description": "For pages of this site."},
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "BatchStatus": "imaging.models.Batch.State",
+        "BatchImageStatus": "imaging.models.BatchItem.State",
+        "BatchCallbackState": "imaging.models.Callback.State",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

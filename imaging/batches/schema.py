@@ -19,7 +19,7 @@ from imaging.core.encode import MEDIA_TYPES
 from imaging.core.problems import Problem
 from imaging.cutouts import NO_FILE_CHOSEN, refusal
 from imaging.image_url import SWITCHED_OFF
-from imaging.models import Batch, BatchItem
+from imaging.models import Batch, BatchItem, Callback
 from imaging.schema import FORM, PROBLEMS
 from imaging.upload import malformed_form
 
@@ -93,7 +93,7 @@ class BatchCallbackSerializer(serializers.Serializer[object]):
     """What became of the callback."""
 
     id = serializers.UUIDField(help_text="The `webhook-id` of every try.")
-    state = serializers.ChoiceField(["pending", "delivered", "failed"], help_text="`failed`: given up.")
+    state = serializers.ChoiceField(Callback.State.choices, help_text="`failed`: given up.")
     tries = serializers.IntegerField(help_text="How often it was tried, a try that is under way included.")
     next_try_at = serializers.DateTimeField(allow_null=True)
     attempts = BatchCallbackTrySerializer(many=True)
@@ -105,7 +105,7 @@ class BatchItemSerializer(serializers.Serializer[object]):
     index = serializers.IntegerField(help_text="Its position, from 0, in the order that they were sent.")
     name = serializers.CharField(help_text="File name as sent, folders of a zip included.")
     image_url = serializers.CharField(allow_null=True, help_text="The address that it is fetched from.")
-    status = serializers.ChoiceField(BatchItem.State.values)
+    status = serializers.ChoiceField(BatchItem.State.choices)
     code = serializers.CharField(allow_null=True, help_text="Why there is no result, for machines: a code of `/rmbg`.")
     error = serializers.CharField(allow_null=True, help_text="The same for people.")
     width = serializers.IntegerField(allow_null=True, help_text="Of the result, in pixels.")
@@ -119,7 +119,7 @@ class BatchSummarySerializer(serializers.Serializer[object]):
     """A batch without its pictures."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(Batch.State.values)
+    status = serializers.ChoiceField(Batch.State.choices)
     url = serializers.CharField(help_text="Where to ask for this again.")
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -147,7 +147,7 @@ def test_the_list_of_batches_costs_no_query_more_for_their_callbacks(tried, user
 
 def test_threads_of_the_web_process_try_what_is_due(monkeypatch):
     tried = threading.Semaphore(0)
-    outcomes = [0, RuntimeError("the database is away"), 1, 0]
+    outcomes: list[int | Exception] = [0, RuntimeError("the database is away"), 1, 0]
 
     def try_due(limit: int) -> int:
         outcome = outcomes.pop(0) if outcomes else 0

@@ -2,16 +2,18 @@
 
 `FAKE_MODEL_SECONDS` is how long a prediction takes; `FAKE_MODEL_LOG` a file that gets a line for each event: `=` a process
 is up, `>` a request came in, `+` a prediction starts, `-` it ends. Each with the process and the machine's monotonic clock,
-which all processes share.
+which all processes share. `BATCH_LEASE_SECONDS` is how long the work on a batch's picture waits for who has it in hand.
 """
 
 import os
 import time
+from datetime import timedelta
 
 from PIL import Image, ImageDraw
 
 from config.wsgi import application as product
 from imaging import runtime
+from imaging.batches import leases
 from imaging.core.matte import Prediction
 
 
@@ -38,6 +40,9 @@ class SlowEllipse:
         os.write(self.log, f"{event} {os.getpid()} {time.monotonic()}\n".encode())
 
 
+if "BATCH_LEASE_SECONDS" in os.environ:
+    leases.LEASE = timedelta(seconds=float(os.environ["BATCH_LEASE_SECONDS"]))
+    leases.RENEW_SECONDS = leases.LEASE.total_seconds() / 3
 model = runtime._model = SlowEllipse()
 
 
