@@ -177,6 +177,7 @@ ERRORS = [
     *LIST_BAD_REQUESTS,
     key_reused(),
     NO_RESULT,
+    results.no_results(),
     results.no_such_item(500),
     results.batch_expired(),
     upload.too_large(),
