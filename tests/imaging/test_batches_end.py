@@ -138,6 +138,14 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
     assert reconcile(ledger.get_account(user)) == []
 
 
+def test_addresses_are_forgotten_with_the_pictures(key):
+    told = post(key, urls=("https://example.com/a.png?token=secret",)).json()
+    its_time_is_over(told)
+    expiry.tend()
+    item = caller(key).get(told["url"]).json()["items"][0]
+    assert (item["name"], item["image_url"]) == ("a.png", None)
+
+
 def test_a_finished_batch_stays_finished_when_it_expires(key, small_png, ended):
     told = post(key, ("a.png", small_png)).json()
     work_through()

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from billing import ledger
 from billing.models import Hold, UsageWindow
 from billing.reconciliation import reconcile
-from imaging import runtime
+from imaging import cutouts, runtime
 from imaging.batches import dispatch, leases, runner, work
 from imaging.batches.tasks import work_on_batch_item
 from imaging.gate import Gate, server_busy
@@ -197,7 +197,7 @@ def test_no_place_is_no_try(key, small_png, monkeypatch):
         raise server_busy()
 
     with monkeypatch.context() as full:
-        full.setattr(work.cutouts, "run", busy)
+        full.setattr(cutouts, "run", busy)
         for _ in range(5):
             assert work_through() == 1
             retry_is_due()
