@@ -41,6 +41,5 @@ class BatchAdmin(AccountRowsAdmin):
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         batch_id = support.find_id(search_term.strip())
-        if batch_id is None:
-            return super().get_search_results(request, queryset, search_term)
-        return queryset.filter(pk=batch_id), False
+        own = queryset.filter(pk=batch_id) if batch_id else queryset.none()
+        return (own, False) if own.exists() else super().get_search_results(request, queryset, search_term)

@@ -69,7 +69,7 @@ def is_public(term: str) -> bool:
 
 def find(term: str) -> list[Hit]:
     """What a cleaned term stands for: the first reading of it that finds anything, at most LIMIT hits."""
-    readings = (_by_key, _by_public_id, _by_stripe_id, *_registered, _by_request, _by_email)
+    readings = (_by_key, _by_public_id, _by_stripe_id, _by_request, *_registered, _by_email)
     return next((hits for reading in readings if (hits := reading(term))), []) if term else []
 
 

@@ -39,7 +39,7 @@ def expire() -> int:
 def erase(batch: Batch) -> None:
     """Erase a batch's pictures, and say so. Who is interrupted does it again."""
     files.erase(batch.pk)
-    Batch.objects.filter(pk=batch.pk).update(erased_at=timezone.now())
+    _note_erasure(batch)
 
 
 def erase_inputs_later(batch: Batch) -> None:
@@ -51,7 +51,7 @@ def discard(batch: Batch) -> None:
     """The customer wants nothing of it any more: cancel it and erase everything."""
     with transaction.atomic():
         ends.cancel(batch.pk)
-        Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())
+        _note_erasure(batch)
         _erase_later(batch, list(files.FOLDERS))
 
 
@@ -83,6 +83,12 @@ def erase_orphans() -> int:
             files.erase(batch_id)
             erased += 1
     return erased
+
+
+def _note_erasure(batch: Batch) -> None:
+    # An address of a picture may hold a secret, and lets its picture be had again.
+    batch.items.exclude(source_url="").update(source_url="")
+    Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())
 
 
 def _erase_later(batch: Batch, folders: list[str]) -> None:

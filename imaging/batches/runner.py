@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 # How often the database is asked for work that another process has got, or that a killed one has left.
 LOOK_SECONDS = 2.0
+# Pictures at once in one process: each has a connection to the database, and PostgreSQL allows a hundred. For more there are
+# workers.
+MOST = 16
 TEND_SECONDS = 60.0
 # Orphans are an hour old before they are erased.
 ORPHANS_SECONDS = 3600.0
@@ -40,7 +43,7 @@ class Runner:
         if self._threads:
             return
         # One place stays free for requests.
-        workers = max(1, settings.IMAGING_SLOTS - 1)
+        workers = max(1, min(settings.IMAGING_SLOTS - 1, MOST))
         self._threads = [threading.Thread(target=self._run, name="batches", daemon=True) for _ in range(workers)]
         self._threads.append(threading.Thread(target=self._tend, name="batches-tend", daemon=True))
         for thread in self._threads:

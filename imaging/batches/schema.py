@@ -179,9 +179,13 @@ ERRORS = [
     *LIST_BAD_REQUESTS,
     key_reused(),
     NO_RESULT,
+    results.no_results(),
     results.no_such_item(500),
     results.batch_expired(),
     upload.too_large(),
+    announcing.no_callback(),
+    announcing.gone(),
+    announcing.tries_used_up(),
     *LIMITS,
 ]
 

@@ -3,6 +3,7 @@
 One file for all of them: a process may have 500 pictures in each of several uploads at once, but not as many open files.
 """
 
+import errno
 import io
 import os
 from tempfile import TemporaryFile
@@ -60,7 +61,7 @@ class Segment(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         if base + offset < 0:
-            raise ValueError("a seek to before the beginning")
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self._at = base + offset
         return self._at
 

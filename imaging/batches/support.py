@@ -2,18 +2,19 @@
 
 import uuid
 
+from django.db.models import Q
 from django.urls import reverse
 
-from billing.support.search import Hit
+from billing.support.search import LIMIT, Hit
 from imaging.models import Batch
 
 
 def find_batch(term: str) -> list[Hit]:
-    """The batch of this id."""
-    batch_id = find_id(term)
-    if batch_id is None:
-        return []
-    return [_hit(batch) for batch in Batch.objects.filter(pk=batch_id).select_related("account__user")]
+    """The batch of this id, or those that a request of this id has made: the caller may have chosen it."""
+    asked = Q(request_id=term)
+    if batch_id := find_id(term):
+        asked |= Q(pk=batch_id)
+    return [_hit(batch) for batch in Batch.objects.filter(asked).select_related("account__user")[:LIMIT]]
 
 
 def find_id(term: str) -> uuid.UUID | None:

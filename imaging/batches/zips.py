@@ -16,7 +16,9 @@ _ENCRYPTED = 0x1
 # zipfile decompresses these piece by piece; a few bytes of others may ask for gigabytes at once.
 _BOUNDED_METHODS = (ZIP_STORED, ZIP_DEFLATED)
 # What zipfile raises for bytes that are no zip, or no longer one.
-_BROKEN = (BadZipFile, EOFError, NotImplementedError, OverflowError, RuntimeError, ValueError, struct.error, zlib.error)
+_BROKEN = (
+    BadZipFile, EOFError, NotImplementedError, OSError, OverflowError, RuntimeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
 
 UNREADABLE = Problem("zip", "zip_entry_unreadable", "This file could not be unpacked: the zip is damaged at this place.")
 ENCRYPTED = Problem("zip", "zip_entry_unreadable", "This file could not be unpacked: it is protected by a password.")

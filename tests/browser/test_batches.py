@@ -154,7 +154,12 @@ def test_an_upload_is_stopped_and_a_refusal_is_explained(editor: Page, many: lis
     dialog.get_by_role("button", name="Stop the upload").click()
     expect(send).to_be_enabled()
     editor.unroute_all()
-    editor.route("**/api/batches", lambda route: [hold(route), refuse(route, 429, "too_many_batches")])
+
+    def refuse_it(route: Route) -> None:
+        hold(route)
+        refuse(route, 429, "too_many_batches")
+
+    editor.route("**/api/batches", refuse_it)
     send.click()
     expect(dialog.get_by_role("alert")).to_contain_text("You have as many batches in progress as an account may.")
     assert dialog.get_by_role("alert").get_by_role("link").get_attribute("href") == "/batches"

@@ -21,7 +21,7 @@ class Stop:
     status: int = 200
 
 
-DOCS = ("rmbg", "callbacks", "samples", "errors", "limits", "credits", "membership-usage")
+DOCS = ("rmbg", "batches", "callbacks", "samples", "errors", "limits", "credits", "membership-usage")
 STOPS = [
     Stop("home", "/"),
     Stop("pricing", "/pricing"),

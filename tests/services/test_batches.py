@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.imaging.batches import batch_form
-from tests.services.deployment import Deployment
+from tests.services.deployment import Deployment, at_once, code_of
 
 pytestmark = pytest.mark.services
 
@@ -73,3 +73,34 @@ def test_killed_in_the_middle_it_goes_on_and_charges_each_result_once(deployment
     assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - (PICTURES - BAD)
     assert books["differences"] == books["reconciled"] == []
     assert len(customer.get(told["items"][1]["result_url"]).content) == told["items"][1]["bytes"]
+
+
+def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):
+    customer = Customer(deployment)
+    customer.headers["Idempotency-Key"] = "order-1"
+    told = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
+    assert len({one["id"] for one in told}) == 1
+    customer.wait_for(told[0]["url"], lambda told: told["status"] == "finished")
+    books = deployment.ask("read", email=customer.account["email"])
+    assert (books["states"], books["differences"]) == ({"posted": 2}, [])
+
+
+def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deployment, small_png):
+    """Credits are posted or held: whatever is done meanwhile, none becomes free for a sixth batch."""
+    customer = Customer(deployment)
+    fifth = [(f"{n}.png", small_png) for n in range((INCLUDED + PREPAID) // 5)]
+
+    def send() -> str:
+        body = batch_form(*fifth)
+        headers = {**customer.headers, "Content-Type": body["content_type"]}
+        return code_of(requests.post(f"{deployment.url}/api/batches", body["data"], headers=headers, timeout=60))
+
+    assert Counter(at_once(8, send)) == {"ok": 5, "not_enough_credits": 3}
+    batches = customer.get(f"{deployment.url}/api/batches").json()["batches"]
+    for batch in batches:
+        requests.post(f"{batch['url']}/cancel", headers=customer.headers, timeout=60)
+    books = deployment.ask("read", email=customer.account["email"])
+    assert books["differences"] == books["reconciled"] == []
+    assert books["states"].get("held", 0) == 0
+    assert sum(books["states"].values()) == INCLUDED + PREPAID
+    assert books["included"] + books["prepaid"] == books["states"].get("voided", 0)
