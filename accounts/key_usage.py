@@ -13,7 +13,7 @@ NO_CAP = 2**40
 
 _TAKE = "UPDATE accounts_apikeymonth SET held = held + %s WHERE key_id = %s AND month = %s AND held + used + %s <= %s"
 _POST = "UPDATE accounts_apikeymonth SET held = held - 1, used = used + 1 WHERE key_id = %s AND month = %s"
-_GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - 1 WHERE key_id = %s AND month = %s"
+_GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - %s WHERE key_id = %s AND month = %s"
 
 
 def take(key: ApiKey, month: date, count: int = 1) -> bool:
@@ -32,6 +32,6 @@ def post(key_id: int, month: date) -> None:
     execute(_POST, key_id, month.isoformat())
 
 
-def give_back(key_id: int, month: date) -> None:
-    """The held request came to nothing."""
-    execute(_GIVE_BACK, key_id, month.isoformat())
+def give_back(key_id: int, month: date, count: int = 1) -> None:
+    """`count` held requests came to nothing."""
+    execute(_GIVE_BACK, count, key_id, month.isoformat())

@@ -1,6 +1,7 @@
 """Work on a clock (Celery beat). Each may run twice or late without harm."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -21,6 +22,14 @@ EVENT_RETRIES = 8
 FIRST_RETRY_SECONDS = 10
 
 
+_sweepers: list[Callable[[], object]] = []
+
+
+def register_sweeper(sweeper: Callable[[], object]) -> None:
+    """Let an app do its own tidying together with billing's."""
+    _sweepers.append(sweeper)
+
+
 @shared_task  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Void holds that a killed process left behind, and forget what no retry or limit can refer to any more."""
@@ -30,6 +39,8 @@ def sweep() -> None:
     AnonymousUsage.objects.filter(day__lt=timezone.now().date() - timedelta(days=ANONYMOUS_DAYS)).delete()
     if voided:
         logger.warning("voided stale holds", extra={"count": voided})
+    for sweeper in _sweepers:
+        sweeper()
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -68,6 +68,20 @@ PAGES = (
         },
     ),
     Page(
+        "batches",
+        _("Batches"),
+        _("Many pictures in one request: send them, see what becomes of them, fetch the results."),
+        {
+            "send": _("Send many pictures"),
+            "fields": _("Fields"),
+            "status": _("What became of them"),
+            "results": _("Fetch the results"),
+            "cost": _("What it costs"),
+            "stop": _("Cancel and erase"),
+            "again": _("Send it again"),
+        },
+    ),
+    Page(
         "callbacks",
         _("Callbacks"),
         _("How we tell your server that a batch has ended, and how it knows that it was us."),
@@ -98,6 +112,7 @@ PAGES = (
         {
             "shape": _("One shape"),
             "all": _("All errors of /rmbg"),
+            "batches": _("Errors of /api/batches"),
             "membership": _("Errors of /api/membership-usage"),
             "request-id": _("The request id"),
         },
@@ -173,7 +188,13 @@ def _frame(request: HttpRequest, page: Page) -> dict[str, Any]:
 def _facts(page: Page) -> dict[str, Any]:
     """What a page tells that the code or the database knows better than a text."""
     if page.slug == "errors":
-        return {"rmbg_errors": error_guide.rmbg_errors(), "membership_errors": error_guide.membership_errors()}
+        return {
+            "rmbg_errors": error_guide.rmbg_errors(),
+            "batch_errors": error_guide.batch_errors(),
+            "membership_errors": error_guide.membership_errors(),
+        }
+    if page.slug == "batches":
+        return {"batches": {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}}
     if page.slug in ("limits", "credits"):
         return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits()}
     if page.slug == "callbacks":

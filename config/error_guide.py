@@ -1,7 +1,7 @@
 """Every error of the API and what a caller does about it: the errors come from the code, the advice is written here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from billing import schema as billing_schema
 from config.errors import ApiError, from_status
 from imaging import schema as imaging_schema
+from imaging.batches import schema as batch_schema
 
 ADVICE: dict[str, Promise] = {
     "missing_image": _("Send the picture as a file part named “image”, or its address as “image_url”."),
@@ -50,6 +51,21 @@ ADVICE: dict[str, Promise] = {
     "idempotency_in_progress": _("Wait for the seconds in Retry-After and send the same request again."),
     "payload_too_large": _("The form is far larger than any picture may be. Send one picture in each request."),
     "unsupported_media_type": _("Send multipart/form-data."),
+    "too_many_images": _("Divide the pictures among several batches."),
+    "invalid_zip": _("Make the zip again, and check that it was sent whole."),
+    "zip_entry_unreadable": _("Pack the pictures again without a password, stored or deflated."),
+    "callback_url_invalid": _("Send a full http or https address, encoded as in a browser’s address bar."),
+    "callback_url_forbidden": _("Use an address that can be reached from the internet."),
+    "no_callback": _("Send “callback_url” with the batch, and wait for it to end."),
+    "callback_gone": _("The batch was of an account that is deleted: there is nobody left to tell."),
+    "callback_tries_used_up": _("Ask for the batch instead: it tells all that the callback would."),
+    "invalid_batch_id": _("Use an id that the list of batches has told."),
+    "no_result": _("Wait until the picture is done. One that has failed never gets a result: its “error” says why."),
+    "no_such_image": _("Count from 0, as “index” does."),
+    "batch_expired": _("Send the pictures again, and fetch the results in time."),
+    "batch_too_large": _("Divide the pictures among several batches."),
+    "not_enough_credits": _("Send fewer pictures, or buy credits. Nothing of this batch was held."),
+    "too_many_batches": _("Wait until one of your batches has ended, or cancel one."),
     "rate_limited": _("Wait for the seconds in Retry-After and try again. This is the one 429 to retry by itself."),
     "daily_limit_reached": _("Sign up and send a key, or come back tomorrow (UTC)."),
     "monthly_limit_reached": _("Buy credits or choose a larger plan. Retrying does not help before the next window."),
@@ -77,6 +93,14 @@ def rmbg_errors() -> list[Row]:
     """Every error that `/rmbg` can answer."""
     listed = (error for _, examples in imaging_schema.ERRORS.values() for error in examples)
     return _rows([*listed, from_status(404)])
+
+
+def batch_errors() -> list[Row]:
+    """The errors of `/api/batches`, and of its pictures, that `/rmbg` does not have."""
+    rmbg = rmbg_errors()
+    texts, anchors = {row.text for row in rmbg}, {row.anchor for row in rmbg}
+    rows = _rows(error for error in [*batch_schema.ERRORS, *batch_schema.OF_AN_ITEM] if error.message not in texts)
+    return [replace(row, anchor="") if row.anchor in anchors else row for row in rows]
 
 
 def membership_errors() -> list[Row]:

@@ -48,11 +48,16 @@ def post_worker_init(worker: Any) -> None:
 
     bound_heaps()
     _request_log().start()
+    if not settings.CELERY_BROKER_URL:
+        _batch_runner().start()
+        _callback_runner().start()
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """A worker that stops writes what it still has to write."""
+    """A worker that stops ends the batches' pictures that it has in hand, and writes what it still has to write."""
+    _batch_runner().stop()
+    _callback_runner().stop()
     _request_log().stop()
 
 
@@ -61,6 +66,18 @@ def _request_log() -> Any:
     from billing.request_log import log
 
     return log
+
+
+def _batch_runner() -> Any:
+    from imaging.batches.runner import runner
+
+    return runner
+
+
+def _callback_runner() -> Any:
+    from imaging.callbacks.runner import runner
+
+    return runner
 
 
 def _warm_up() -> None:

@@ -285,6 +285,12 @@ CALLBACK_PORTS = env.list("CALLBACK_PORTS", cast=int, default=[80, 443])
 # Networks that customers may make us connect to although they are not public.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
+# --- Batches ---------------------------------------------------------------------------------------
+
+# Unfinished batches that an account may have; hours after which a batch's pictures are erased.
+BATCHES_AT_ONCE = at_least("BATCHES_AT_ONCE", default=10, minimum=1)
+BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
+
 # --- Request records -----------------------------------------------------------------------------
 
 # Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
@@ -307,9 +313,15 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
+        {"name": "Batches", "description": "Many pictures at once."},
         {"name": "Usage", "description": "What was used and what is left."},
         {"name": "Accounts", "description": "For pages of this site."},
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "BatchStatus": "imaging.models.Batch.State",
+        "BatchImageStatus": "imaging.models.BatchItem.State",
+        "BatchCallbackState": "imaging.models.Callback.State",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -324,7 +336,7 @@ CORS_URLS_REGEX = r"^/(rmbg|api/)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
-    "content-disposition", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
+    "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
     "x-height", "x-model", "x-request-id", "x-width",
 ]  # fmt: skip
 
@@ -415,6 +427,7 @@ CELERY_TASK_DEFAULT_QUEUE = QUEUES["default"]
 CELERY_TASK_ROUTES = {
     # Not written to the broker's disk: whoever waits for the picture publishes again what was lost.
     "imaging.tasks.cut_out": {"queue": QUEUES["inference"], "delivery_mode": "transient"},
+    "imaging.tasks.work_on_batch_item": {"queue": QUEUES["batch"]},
 }
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
@@ -427,6 +440,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 10.0},
     },
     "sweep-handover": {"task": "imaging.tasks.sweep_handover", "schedule": 3600.0},
+    "erase-orphans": {"task": "imaging.tasks.erase_orphans", "schedule": 3600.0},
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

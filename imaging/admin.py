@@ -1,5 +1,45 @@
-"""Imaging in the admin."""
+"""Batches in the admin: to look at. Their callbacks, too."""
 
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from billing.admin import AccountRowsAdmin
+from imaging.batches import support
 from imaging.callbacks.admin import CallbackAdmin
+from imaging.models import Batch, BatchItem
 
-__all__ = ["CallbackAdmin"]
+__all__ = ["BatchAdmin", "CallbackAdmin"]
+
+
+class BatchItemInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for mypy only
+    """Its pictures, in a table."""
+
+    model = BatchItem
+    fields = ("position", "name", "state", "attempts", "code", "error", "size", "result_size", "model", "hold")
+    show_change_link = False
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Batch)
+class BatchAdmin(AccountRowsAdmin):
+    list_display = ["created_at", "id", "of_account", "state", "channel", "key", "request_id", "finished_at", "erased_at"]
+    list_filter = ["state", "channel"]
+    list_select_related = ["account__user", "key"]
+    date_hierarchy = "created_at"
+    found_by = ("request_id",)
+    inlines = [BatchItemInline]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        batch_id = support.find_id(search_term.strip())
+        own = queryset.filter(pk=batch_id) if batch_id else queryset.none()
+        return (own, False) if own.exists() else super().get_search_results(request, queryset, search_term)

@@ -8,15 +8,23 @@ class ImagingConfig(AppConfig):
     def ready(self) -> None:
         from accounts.deletion import register_eraser
         from billing.support.roles import seed_groups
+        from billing.support.search import register_reading
+        from billing.tasks import register_sweeper
         from config import metrics, readiness
         from imaging import metrics as imaging_metrics
         from imaging import runtime
+        from imaging.batches import expiry
+        from imaging.batches.support import find_batch
         from imaging.callbacks import metrics as callback_metrics
         from imaging.callbacks.erasure import erase_callbacks
 
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
+        # Once more than billing does it: these models' rights are made after its own.
+        post_migrate.connect(seed_groups, sender=self)
+        register_eraser(expiry.forget_customer)
+        # After it: a batch that the deletion cancels is not told of any more.
+        register_eraser(erase_callbacks)
+        register_reading(find_batch)
+        register_sweeper(expiry.tend)
         metrics.register("imaging", imaging_metrics.read)
         metrics.register("callbacks", callback_metrics.read)
-        register_eraser(erase_callbacks)
-        # Billing has given what its own migrations made; the rights to see our models are made after ours.
-        post_migrate.connect(seed_groups, sender=self)

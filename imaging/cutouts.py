@@ -53,15 +53,17 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def run(job: Job) -> Delivery:
+def run(job: Job, *, patient: bool = False) -> Delivery:
     """Wait for a place and cut out, here or on a worker: see IMAGING_EXECUTOR.
 
+    `patient` is for pictures that nobody waits for: those of requests go first.
     Raises ApiError 503 without a place or an answer in time, 400 for a picture that does not decode.
     """
     order = Order(job.header, job.options, settings.IMAGING_REFINE)
-    execute = remote.execute if runtime.is_remote() else local.execute
     try:
-        return execute(job.file, order)
+        if runtime.is_remote():
+            return remote.execute(job.file, order)
+        return local.execute(job.file, order, patient=patient)
     except ImageRefused as refused:
         raise refusal(list(refused.problems)) from refused
 

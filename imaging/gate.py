@@ -55,14 +55,16 @@ class Gate:
         return self.waiting >= self.queue_size if self.queue_size else self.running >= self.slots
 
     @contextmanager
-    def admit(self, megapixels: float) -> Iterator[float]:
+    def admit(self, megapixels: float, *, patient: bool = False) -> Iterator[float]:
         """Wait for a place and keep it for the block. Yields the seconds waited.
 
+        Whoever is `patient` takes no place in the queue and lets everybody in it go first.
         Raises ApiError 503 `server_busy`, with Retry-After, when the queue is full or the deadline has passed.
         """
         weight = min(megapixels, self.megapixels)
         started = time.monotonic()
-        self._enter(weight, started + self.seconds)
+        enter = self._enter_last if patient else self._enter
+        enter(weight, started + self.seconds)
         try:
             yield time.monotonic() - started
         finally:
@@ -85,6 +87,15 @@ class Gate:
                 WAITING.dec()
                 # Whoever is next may fit now, be it because this one went in or because it gave up.
                 self._changed.notify_all()
+            self._occupy(weight)
+
+    def _enter_last(self, weight: float, deadline: float) -> None:
+        with self._changed:
+            while self._queue or not self._fits(weight):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise server_busy()
+                self._changed.wait(remaining)
             self._occupy(weight)
 
     def _wait_for_turn(self, ticket: object, weight: float, deadline: float) -> None:

@@ -31,6 +31,15 @@ TWO_PICTURES = Problem(FIELD, "two_pictures", "Send the picture either as 'image
 SWITCHED_OFF = Problem(FIELD, "image_url_disabled", "'image_url' is switched off here. Send the picture itself as 'image'.")
 
 
+def find_problem(url: str) -> Problem | None:
+    """What can be told of an address without a connection."""
+    try:
+        outbound.parse(url, settings.IMAGE_URL_PORTS)
+    except outbound.OutboundError as error:
+        return _problem(error)
+    return None
+
+
 def fetch_picture(form: Form) -> None:
     """Put the picture that `image_url` names into the form; without that field, or with an empty one, do nothing.
 
@@ -44,7 +53,7 @@ def fetch_picture(form: Form) -> None:
         raise refusal(problems)
     if form.picture:
         form.picture.file.close()
-    form.picture = Picture(_file_name(url), new_file(), fetched=True)
+    form.picture = Picture(file_name(url), new_file(), fetched=True)
     with _place(), _told(url):
         _download(url, form.picture)
 
@@ -106,11 +115,8 @@ def _address_problems(form: Form, url: str) -> list[Problem]:
     # A browser's form has a nameless, empty part where no file was chosen.
     if form.picture and (form.picture.name or form.picture.size):
         return [TWO_PICTURES]
-    try:
-        outbound.parse(url, settings.IMAGE_URL_PORTS)
-    except outbound.OutboundError as error:
-        return [_problem(error)]
-    return []
+    problem = find_problem(url)
+    return [problem] if problem else []
 
 
 def _problem(error: outbound.OutboundError) -> Problem:
@@ -127,7 +133,7 @@ def _problem(error: outbound.OutboundError) -> Problem:
             return unreachable()
 
 
-def _file_name(url: str) -> str:
+def file_name(url: str) -> str:
     """The last part of the address's path, for the name of the answer."""
     return unquote(urlsplit(url).path, errors="replace").rpartition("/")[2] or "image"
 

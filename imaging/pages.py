@@ -23,6 +23,7 @@ HOME_MODULES = modules(*_BOTH)
 EDITOR_MODULES = modules(
     *_BOTH,
     "balance",
+    "batch",
     "compositor",
     "downloads",
     "encoders",

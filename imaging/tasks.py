@@ -1,19 +1,7 @@
-"""Work on Celery's queues `inference` and `batch`."""
+"""Where Celery looks for the app's tasks: those for requests, and those of batches."""
 
-from celery import Task, shared_task
-from django.conf import settings
+from imaging.batches.tasks import erase_orphans, erase_pictures, work_on_batch_item
+from imaging.executor import process  # noqa: F401 - connects itself to the worker's signals
+from imaging.executor.tasks import cut_out, sweep_handover
 
-from imaging.executor import parcels, process, worker  # noqa: F401 - `process` connects itself to the worker's signals
-
-
-@shared_task(bind=True)  # type: ignore[untyped-decorator]
-def cut_out(self: Task, job_id: str) -> None:
-    """Cut out the picture of a job that a web process waits for. Any number of deliveries do no harm."""
-    worker.work(job_id, redelivered=bool((self.request.delivery_info or {}).get("redelivered")))
-
-
-@shared_task  # type: ignore[untyped-decorator]
-def sweep_handover() -> None:
-    """Remove pictures that killed processes have left in the storage on the way to or from a worker."""
-    if settings.IMAGING_HANDOVER == "storage":
-        parcels.sweep()
+__all__ = ["cut_out", "erase_orphans", "erase_pictures", "sweep_handover", "work_on_batch_item"]

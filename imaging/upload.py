@@ -76,16 +76,27 @@ def read_form(request: HttpRequest) -> Iterator[Form]:
 
 
 def _read(request: HttpRequest, form: Form) -> None:
+    if not read_body(request, _FormReader(form), max_parts=MAX_PARTS, max_bytes=DRAIN_BYTES):
+        _give_up(form, _known_length(request))
+
+
+def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max_bytes: int) -> bool:
+    """Hand the parts of a form to `reader` while they arrive. False once `max_bytes` were read, the rest being left there.
+
+    Raises ApiError 415 for other content types, 400 for a body that is not what it says or has more than `max_parts`.
+    """
     media_type, parameters = parse_options_header(request.headers.get("Content-Type", ""))
     if media_type == "multipart/form-data":
         try:
-            _read_multipart(request, parameters.get("boundary", ""), form)
+            return _read_multipart(request, parameters.get("boundary", ""), reader, max_parts, max_bytes)
         except (MultipartError, UnreadablePostError) as error:
             raise malformed_form(str(error)) from error
-    elif media_type in ("", "application/x-www-form-urlencoded"):
-        form.fields = {name: value[:MAX_FIELD_BYTES] for name, value in request.POST.items() if isinstance(value, str)}
-    else:
+    if media_type not in ("", "application/x-www-form-urlencoded"):
         raise from_status(415)
+    for name, values in request.POST.lists():
+        for value in values:
+            reader.take_text(name, str(value)[:MAX_FIELD_BYTES])
+    return True
 
 
 def malformed_form(reason: str) -> ApiError:
@@ -93,11 +104,14 @@ def malformed_form(reason: str) -> ApiError:
     return ApiError(400, "malformed_form", f"The form data could not be read: {reason}")
 
 
-def _read_multipart(request: HttpRequest, boundary: str, form: Form) -> None:
+def _known_length(request: HttpRequest) -> int:
+    """Bytes of the body, or -1 where it ends by itself."""
     length = int(request.META.get("CONTENT_LENGTH") or 0)
-    known_length = -1 if length == UNKNOWN_LENGTH else length
-    parser = PushMultipartParser(boundary, content_length=known_length, max_segment_count=MAX_PARTS)
-    reader = _FormReader(form)
+    return -1 if length == UNKNOWN_LENGTH else length
+
+
+def _read_multipart(request: HttpRequest, boundary: str, reader: "PartReader", max_parts: int, max_bytes: int) -> bool:
+    parser = PushMultipartParser(boundary, content_length=_known_length(request), max_segment_count=max_parts)
     for event in parser.parse_blocking(request.read, CHUNK_BYTES):
         if isinstance(event, MultipartSegment):
             reader.begin(event)
@@ -105,10 +119,10 @@ def _read_multipart(request: HttpRequest, boundary: str, form: Form) -> None:
             reader.end()
         else:
             reader.take(event)
-        if reader.received > DRAIN_BYTES:
-            _give_up(form, known_length)
-            return
+        if reader.received > max_bytes:
+            return False
     parser.close()
+    return True
 
 
 def _give_up(form: Form, known_length: int) -> None:
@@ -118,38 +132,72 @@ def _give_up(form: Form, known_length: int) -> None:
     form.picture.size = max(form.picture.size, known_length)
 
 
-class _FormReader:
-    """Puts the parts of a form where they belong: the first `image` file, text fields, or nowhere."""
+class PartReader:
+    """Takes the parts of a form one after the other. What becomes of a file or of a text, a subclass says."""
 
-    def __init__(self, form: Form) -> None:
-        self.form = form
+    def __init__(self) -> None:
         self.received = 0
         self.name = ""
-        self.sink: Picture | bytearray | None = None
+        self._text: bytearray | None = None
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part begins."""
         self.name = segment.name or ""
         filename = _filename(segment)
-        if filename is None:
-            self.sink = bytearray()
-        elif self.name == FIELD and self.form.picture is None:
-            self.sink = self.form.picture = Picture(filename, new_file())
-        else:
-            self.sink = None
+        self._text = bytearray() if filename is None else None
+        if filename is not None:
+            self.begin_file(filename)
 
     def take(self, data: bytes) -> None:
         """Some bytes of the part."""
         self.received += len(data)
-        if isinstance(self.sink, Picture):
-            self.sink.write(data)
-        elif self.sink is not None:
-            self.sink += data[: MAX_FIELD_BYTES - len(self.sink)]
+        if self._text is None:
+            self.take_bytes(data)
+        else:
+            self._text += data[: MAX_FIELD_BYTES - len(self._text)]
 
     def end(self) -> None:
         """The part is complete."""
-        if isinstance(self.sink, bytearray):
-            self.form.fields[self.name] = self.sink.decode("utf-8", "replace")
+        if self._text is None:
+            self.end_file()
+        else:
+            self.take_text(self.name, self._text.decode("utf-8", "replace"))
+
+    def begin_file(self, filename: str) -> None:
+        """A file of the field `name` begins."""
+        raise NotImplementedError
+
+    def take_bytes(self, data: bytes) -> None:
+        """Some bytes of the file."""
+        raise NotImplementedError
+
+    def end_file(self) -> None:
+        """The file is complete."""
+
+    def take_text(self, name: str, text: str) -> None:
+        """A text field, at most MAX_FIELD_BYTES long."""
+        raise NotImplementedError
+
+
+class _FormReader(PartReader):
+    """Puts the parts of a form where they belong: the first `image` file, text fields, or nowhere."""
+
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        self.form = form
+        self.sink: Picture | None = None
+
+    def begin_file(self, filename: str) -> None:
+        self.sink = None
+        if self.name == FIELD and self.form.picture is None:
+            self.sink = self.form.picture = Picture(filename, new_file())
+
+    def take_bytes(self, data: bytes) -> None:
+        if self.sink:
+            self.sink.write(data)
+
+    def take_text(self, name: str, text: str) -> None:
+        self.form.fields[name] = text
 
 
 def new_file() -> BinaryIO:

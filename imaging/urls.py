@@ -1,15 +1,25 @@
 """Addresses of imaging: the front page, the editor, and the one call that all is about."""
 
-from django.urls import path
+from django.urls import include, path
 
-from imaging import pages, status
+from imaging import batch_pages, pages, status
+from imaging.callbacks.api import CallbackRetryView
 from imaging.callbacks.pages import SecretView
 from imaging.views import RemoveBackgroundView
 
 urlpatterns = [
+    path("", include("imaging.batches.urls")),
     path("", pages.home, name="home"),
     path("editor", pages.editor, name="editor"),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
+    path("api/batches/<uuid:batch_id>/callback/retry", CallbackRetryView.as_view(), name="callback-retry"),
+    path("batches", batch_pages.batch_list, name="batches"),
+    path("batches/<uuid:pk>", batch_pages.batch_page, name="batch-page"),
+    path("batches/<uuid:pk>/zip", batch_pages.batch_zip, name="batch-page-zip"),
+    path("batches/<uuid:pk>/items/<int:index>", batch_pages.batch_item, name="batch-page-item"),
+    path("batches/<uuid:pk>/cancel", batch_pages.cancel_batch, name="batch-page-cancel"),
+    path("batches/<uuid:pk>/erase", batch_pages.erase_batch, name="batch-page-delete"),
+    path("batches/<uuid:pk>/callback", batch_pages.retry_callback, name="batch-page-callback"),
     path("profile/callbacks", SecretView.as_view(), name="callbacks"),
     path("status", status.page, name="status"),
     path("status.json", status.as_json, name="status-json"),

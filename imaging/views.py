@@ -11,17 +11,15 @@ from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.response import Response
 
-from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
 from accounts.caller import identify
 from billing import admission
-from billing.admission import Customer
-from billing.idempotency import Retry, check_key
+from billing.idempotency import Retry
 from config import rate_limits
-from config.api import ApiView, get_request_id
+from config.api import get_request_id
 from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
+from imaging.customer_view import CustomerView, find_retry_key
 from imaging.executor.orders import Delivery
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
@@ -30,12 +28,10 @@ UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100
 
 
-class RemoveBackgroundView(ApiView):
+class RemoveBackgroundView(CustomerView):
     """Removes the background of one picture. The answer is the picture itself."""
 
-    authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]
     permission_classes = [AllowAny]
-    customer: Customer | None = None
     delivery: Delivery | None = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -64,20 +60,6 @@ class RemoveBackgroundView(ApiView):
                 self.delivery = delivery = cutouts.run(job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
                 return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Tell every caller whom we know, on success and on error, how the limits stand."""
-        final = super().finalize_response(request, response, *args, **kwargs)
-        if self.customer is not None:
-            for name, value in self.customer.rate_limit_headers().items():
-                final.headers[name] = value
-        return final
-
-
-def find_retry_key(request: Request) -> str | None:
-    """The caller's `Idempotency-Key`, if there is one. Raises ApiError 400 for an unusable one."""
-    key = request.headers.get("Idempotency-Key")
-    return None if key is None else check_key(key)
 
 
 def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:

@@ -13,7 +13,9 @@ READERS = "Readers"
 # The one right to act upon an account, whatever the act.
 MAY_ACT = "billing.change_account"
 
-_SEEN_APPS = ("accounts", "billing", "imaging")
+_SEEN_APPS = ("accounts", "billing")
+# Not what callbacks are signed with.
+_SEEN_OF_IMAGING = ("view_batch", "view_batchitem", "view_callback", "view_callbacktry")
 
 
 def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:
@@ -27,6 +29,7 @@ def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:
         # A migration backwards, to before there were groups.
         return
     seen = Q(content_type__app_label__in=_SEEN_APPS, codename__startswith="view_")
+    seen |= Q(content_type__app_label="imaging", codename__in=_SEEN_OF_IMAGING)
     seen |= Q(content_type__app_label="admin", codename="view_logentry")
     act = Q(content_type__app_label="billing", codename="change_account")
     _give(group, READERS, permission, seen, using)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from config.errors import ApiError
 from imaging.callbacks import tasks
+from imaging.callbacks.runner import runner
 from imaging.models import Batch, Callback, CallbackTry
 
 # Whoever asks again and again has a receiver to mend first.
@@ -43,6 +44,11 @@ def send_again(callback: Callback) -> None:
     callback.refresh_from_db()
 
 
+def no_callback() -> ApiError:
+    """The batch has none, or none yet."""
+    return ApiError(404, "no_callback", "This batch has no callback, or has not ended yet.")
+
+
 def gone() -> ApiError:
     """The batch's address was erased."""
     return ApiError(409, "callback_gone", "The address of this callback was erased: it cannot be sent again.")
@@ -54,6 +60,6 @@ def tries_used_up() -> ApiError:
 
 
 def _queue(pk: UUID) -> None:
-    # Without a broker a task would keep the caller waiting for the receiver. The web process's own thread sees to it then.
-    if settings.CELERY_BROKER_URL:
-        transaction.on_commit(partial(tasks.try_callback.delay, str(pk)), robust=True)
+    # Without a broker a task would keep the caller waiting for the receiver.
+    tell = partial(tasks.try_callback.delay, str(pk)) if settings.CELERY_BROKER_URL else runner.wake
+    transaction.on_commit(tell, robust=True)

@@ -52,8 +52,8 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Whether the receiver wants no more of it."""
-        return self.status == HTTPStatus.GONE
+        """Whether another try would be no better: the receiver wants no more of it, or there is no address (any more)."""
+        return self.status == HTTPStatus.GONE or self.error == NOT_AN_ADDRESS
 
 
 def due(now: datetime) -> QuerySet[Callback]:

@@ -21,7 +21,7 @@ def check_image(file: BinaryIO, *, name: str, size: int) -> tuple[ImageHeader | 
     without an extension (browsers call a Blob `blob`) is fine. `size` is the upload's real size in bytes, which may be
     more than `file` holds where the rest was thrown away. The header is None if there are problems.
     """
-    if problem := _extension_problem(name) or _size_problem(size):
+    if problem := _extension_problem(name) or find_size_problem(size):
         return None, [problem]
     try:
         header = read_header(file)
@@ -41,7 +41,8 @@ def _extension_problem(name: str) -> Problem | None:
     return Problem("image", "unsupported_file_type", message)
 
 
-def _size_problem(size: int) -> Problem | None:
+def find_size_problem(size: int) -> Problem | None:
+    """What is wrong with an upload of `size` bytes, if anything is."""
     if size <= 0:
         return Problem("image", "empty_file", "Uploaded file is empty (0 bytes).")
     if size > MAX_BYTES:

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from django.conf import settings
 
 from config import broker
-from imaging import runtime, tasks
-from imaging.executor import orders, parcels, store
+from imaging import runtime
+from imaging.executor import orders, parcels, store, tasks
 from imaging.executor.orders import Delivery, Order
 from imaging.gate import server_busy
 

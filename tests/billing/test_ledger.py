@@ -6,7 +6,7 @@ import pytest
 from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
 from config.errors import ApiError
@@ -166,3 +166,29 @@ def test_the_holds_of_a_batch_last_as_long_as_it_does(account):
     Hold.objects.filter(pk=held[0].pk).update(held_until=timezone.now() - timedelta(seconds=1))
     assert ledger.void_stale() == 1
     assert_ledger_proves(account)
+
+
+def test_many_voids_are_as_many_single_ones(account, user):
+    key = ApiKey.objects.issue(user, name="shop")[0]
+    ledger.grant_prepaid(account, 5, reference="gift")
+    ledger.post(hold(account))
+    UsageWindow.objects.update(allowance=3)
+    LedgerEntry.objects.filter(kind="grant", bucket=Bucket.INCLUDED).update(available=3)
+    until = timezone.now() + timedelta(hours=1)
+    made = ledger.hold_many(account, [f"batch/{n}" for n in range(5)], channel="api", key=key, until=until)
+    ledger.post(made[0])
+    assert ledger.void_many([one.pk for one in made]) == 4, "one was spent already"
+    assert ledger.void_many([one.pk for one in made]) == 0
+    assert (window().held, window().used, prepaid(account)) == (0, 2, 5)
+    assert (ApiKeyMonth.objects.get().used, ApiKeyMonth.objects.get().held) == (1, 0)
+    assert ledger.void(made[1]) is False
+    assert LedgerEntry.objects.filter(kind="void").count() == 4
+
+
+def test_a_look_at_the_credits_beforehand_holds_none(account):
+    ledger.check_credits(account, 50)
+    with pytest.raises(ApiError) as refusal:
+        ledger.check_credits(account, 51)
+    assert refusal.value.code == "not_enough_credits"
+    assert "needs 51 credits, and 50 are left" in refusal.value.message
+    assert not Hold.objects.exists()

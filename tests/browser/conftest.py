@@ -37,7 +37,9 @@ def page(request: pytest.FixtureRequest, browser: Browser, server) -> Iterator[P
 
 def _is_fault(message: ConsoleMessage) -> bool:
     """Chromium calls every refusal an error. That a picture is refused is nothing wrong with the page."""
-    is_refusal = message.text.startswith("Failed to load resource") and message.location["url"].endswith("/rmbg")
+    is_refusal = message.text.startswith("Failed to load resource") and message.location["url"].endswith(
+        ("/rmbg", "/api/batches")
+    )
     return message.type == "error" and not is_refusal
 
 

@@ -5,7 +5,7 @@
 
 import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Group
@@ -17,11 +17,19 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Account, Hold, MonthlyUsage, Plan, RequestRecord, UsageWindow
 from billing.windows import month_of
+from imaging.callbacks.delivery import UNREACHABLE
+from imaging.models import Batch, BatchItem, Callback, CallbackTry
 
 PASSWORD = "correct horse battery staple"
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 PICTURES = 300
 DAYS = 19
+FAULTS = [
+    ("invalid_image", "File does not appear to be a valid image (invalid file signature)"),
+    ("file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
+    ("image_too_wide", "Image width (12000px) exceeds the maximum allowed width of 10000px."),
+    ("empty_file", "Uploaded file is empty (0 bytes)."),
+]
 REFUSALS = [(400, "file_too_large"), (429, "rate_limited"), (503, "server_busy")]
 
 
@@ -30,6 +38,7 @@ def main() -> None:
     customer, keys = make_customer()
     account = ledger.get_account(customer)
     use(account, keys)
+    batches = make_batches(account)
     support = make_staff("support@tour.example", "Support")
     admin = User.objects.create_superuser("admin@tour.example", PASSWORD)
     newcomer = User.objects.create_user("newcomer@tour.example", PASSWORD)
@@ -42,7 +51,7 @@ def main() -> None:
         "key": keys[0].lookup,
         "request_id": RequestRecord.objects.filter(account=account).latest("pk").request_id,
     }
-    print(json.dumps(facts))
+    print(json.dumps(facts | batches))
 
 
 def make_customer() -> tuple[User, list[ApiKey]]:
@@ -88,6 +97,40 @@ def past(account: Account) -> None:
         )
         month, _ = MonthlyUsage.objects.get_or_create(account=account, month=month_of(start))
         MonthlyUsage.objects.filter(pk=month.pk).update(app_used=F("app_used") + 40, api_used=F("api_used") + 700)
+
+
+def make_batches(account: Account) -> dict[str, str]:
+    """One that has ended, with failures and a callback that took three tries; one at work; one whose time is over.
+
+    What is at work is leased for long, so that the product leaves it alone. None has files.
+    """
+    now = timezone.now()
+    ended = batch(account, now - timedelta(minutes=40), Batch.State.FINISHED, ["done"] * 58 + ["failed"] * 4)
+    items = list(ended.items.filter(state="failed"))
+    for item, (code, error) in zip(items, FAULTS, strict=True):
+        BatchItem.objects.filter(pk=item.pk).update(code=code, error=error)
+    callback = Callback.objects.create(batch=ended, state="delivered", tries=3, ended_at=now)
+    for number, (status, error) in enumerate([(None, UNREACHABLE), (503, ""), (204, "")], 1):
+        CallbackTry.objects.create(callback=callback, number=number, status=status, error=error, duration_ms=81 * number)
+    running = batch(account, now, Batch.State.PROCESSING, ["done"] * 14 + ["failed"] + ["running"] * 9)
+    erased = batch(account, now - timedelta(days=3), Batch.State.CANCELLED, ["done"] * 5 + ["cancelled"] * 3)
+    Batch.objects.filter(pk=erased.pk).update(erased_at=now - timedelta(days=2))
+    return {"batch": str(ended.pk), "open_batch": str(running.pk), "erased_batch": str(erased.pk)}
+
+
+def batch(account: Account, at: datetime, state: str, states: list[str]) -> Batch:
+    made = Batch.objects.create(
+        account=account, channel="api", request_id=f"tour-{state}", state=state, created_at=at,
+        finished_at=None if state == Batch.State.PROCESSING else at + timedelta(minutes=3),
+        expires_at=at + timedelta(hours=24), options={"format": "png", "w": "1200"},
+        callback_url="https://shop.example.com/hooks/cutouts",
+    )  # fmt: skip
+    result = {"width": 1200, "height": 800, "result_size": 412_345, "media_type": "image/png"}
+    for number, item_state in enumerate(states):
+        facts = result if item_state == "done" else {"leased_until": at + timedelta(days=1)}
+        name = f"spring/chair-{number:03d}.jpg"
+        BatchItem.objects.create(batch=made, position=number, name=name, state=item_state, size=900_000, **facts)
+    return made
 
 
 def make_staff(email: str, group: str) -> User:

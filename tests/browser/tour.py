@@ -21,7 +21,7 @@ class Stop:
     status: int = 200
 
 
-DOCS = ("rmbg", "samples", "errors", "limits", "credits", "membership-usage")
+DOCS = ("rmbg", "batches", "callbacks", "samples", "errors", "limits", "credits", "membership-usage")
 STOPS = [
     Stop("home", "/"),
     Stop("pricing", "/pricing"),
@@ -39,6 +39,13 @@ STOPS = [
     Stop("editor", "/editor", "customer"),
     Stop("dashboard", "/dashboard", "customer"),
     Stop("dashboard-empty", "/dashboard", "newcomer"),
+    Stop("batches", "/batches", "customer"),
+    Stop("batches-empty", "/batches", "newcomer"),
+    Stop("batch", "/batches/{batch}", "customer"),
+    Stop("batch-open", "/batches/{open_batch}", "customer"),
+    Stop("batch-failed", "/batches/{batch}?show=failed", "customer"),
+    Stop("batch-erased", "/batches/{erased_batch}", "customer"),
+    Stop("callbacks", "/profile/callbacks", "customer"),
     Stop("pricing-customer", "/pricing", "customer"),
     Stop("billing", "/billing", "customer"),
     Stop("keys", "/profile/keys", "customer"),
@@ -59,6 +66,7 @@ STOPS = [
     Stop("admin-search", "/admin/billing/account/search/", "support"),
     Stop("admin-requests", "/admin/billing/requestrecord/", "support"),
     Stop("admin-ledger", "/admin/billing/ledgerentry/", "support"),
+    Stop("admin-callbacks", "/admin/imaging/callback/", "support"),
     Stop("admin-user", "/admin/accounts/user/{user}/change/", "support"),
 ]
 

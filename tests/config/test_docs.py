@@ -24,6 +24,8 @@ PATHS = [page.url for page in PAGES]
 RAISING = [
     *sorted(ROOT.glob("imaging/*.py")),
     *sorted(ROOT.glob("imaging/core/*.py")),
+    *sorted(ROOT.glob("imaging/batches/*.py")),
+    *sorted(ROOT.glob("imaging/callbacks/*.py")),
     *(ROOT / name for name in ("accounts/authentication.py", "config/rate_limits.py", "billing/anonymous.py")),
     *(ROOT / name for name in ("billing/idempotency.py", "billing/ledger.py", "billing/membership.py")),
 ]
@@ -120,6 +122,14 @@ def test_the_fields_are_those_of_the_schema(client, document):
             assert told[name] == str(field["default"]).lower()
 
 
+def test_the_fields_of_batches_are_those_of_the_schema(client, document):
+    form = document["paths"]["/api/batches"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    options = document["paths"]["/rmbg"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    own = {name for name in form["properties"] if name not in options or name.startswith("image")}
+    assert names_in(client.get("/docs/batches").content.decode(), "data-fields") == own
+    assert set(form["properties"]) - own == set(options) - {"image", "image_url", "return_base64"}
+
+
 def test_the_response_headers_are_those_of_the_schema(client, document):
     responses = document["paths"]["/rmbg"]["post"]["responses"].values()
     described = {name for response in responses for name in response.get("headers", {})}
@@ -139,7 +149,10 @@ def test_the_parameters_and_fields_of_usage_are_those_of_the_schema(client, docu
 
 def test_every_error_of_the_document_is_told_with_its_status_code_and_text(client, document):
     html = text_of(client.get("/docs/errors"))
-    operations = (document["paths"]["/rmbg"]["post"], document["paths"]["/api/membership-usage"]["get"])
+    batches = [
+        operation for path in document["paths"] if "/batches" in path for operation in document["paths"][path].values()
+    ]
+    operations = [document["paths"]["/rmbg"]["post"], document["paths"]["/api/membership-usage"]["get"], *batches]
     for operation in operations:
         for status, response in operation["responses"].items():
             for example in response.get("content", {}).get("application/json", {}).get("examples", {}).values():
@@ -154,7 +167,7 @@ def test_every_error_of_the_document_is_told_with_its_status_code_and_text(clien
 
 def test_every_error_that_the_code_raises_is_told():
     raised = {code for path in RAISING for code in codes_raised(path)} - FOR_STAFF
-    rows = [*error_guide.rmbg_errors(), *error_guide.membership_errors()]
+    rows = [*error_guide.rmbg_errors(), *error_guide.batch_errors(), *error_guide.membership_errors()]
     assert raised <= {row.code for row in rows}
     assert {row.code for row in rows} == set(error_guide.ADVICE)
 

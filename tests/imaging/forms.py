@@ -7,12 +7,13 @@ BOUNDARY = "test-boundary"
 
 def form(picture: bytes | None = None, *, name: str = "a.png", **fields: str) -> dict[str, Any]:
     """Arguments of `Client.post` for a form with one picture and text fields."""
-    parts = [_part(f'name="{field}"', value.encode()) for field, value in fields.items()]
+    parts = [part(f'name="{field}"', value.encode()) for field, value in fields.items()]
     if picture is not None:
-        parts.append(_part(f'name="image"; filename="{name}"', picture))
+        parts.append(part(f'name="image"; filename="{name}"', picture))
     body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
     return {"data": body, "content_type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
-def _part(disposition: str, content: bytes) -> bytes:
+def part(disposition: str, content: bytes) -> bytes:
+    """One part, of a text field or a file."""
     return f"--{BOUNDARY}\r\nContent-Disposition: form-data; {disposition}\r\n\r\n".encode() + content + b"\r\n"

@@ -123,6 +123,13 @@ def test_gone_ends_it_at_once(user, receiver):
     assert (Callback.objects.get().state, attempts()) == ("failed", [(1, 410, "")])
 
 
+def test_an_address_that_was_erased_ends_it_at_once(user, receiver):
+    batch = ended_batch(user, url_of(receiver(lambda path: [OK])))
+    Batch.objects.filter(pk=batch.pk).update(callback_url="")
+    assert (try_now(), try_now()) == (1, 0)
+    assert (Callback.objects.get().state, attempts()) == ("failed", [(1, None, delivery.NOT_AN_ADDRESS)])
+
+
 def test_a_redirect_is_not_followed(user, receiver):
     host = receiver(lambda path: [redirect("/elsewhere")])
     ended_batch(user, url_of(host))

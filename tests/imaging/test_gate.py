@@ -108,3 +108,34 @@ def test_a_crash_inside_gives_the_place_back():
     with pytest.raises(RuntimeError), gate.admit(1):
         raise RuntimeError
     assert (gate.running, gate.weight) == (0, 0.0)
+
+
+def test_the_patient_one_enters_last_and_fills_no_queue():
+    """It came first; everybody who came after it went in before it."""
+    gate = Gate(slots=1, megapixels=100, queue_size=1, seconds=10)
+    order: list[str] = []
+
+    def enter(name: str, patient: bool) -> None:
+        with gate.admit(1, patient=patient):
+            order.append(name)
+
+    with gate.admit(1):
+        patient = threading.Thread(target=enter, args=("patient", True))
+        patient.start()
+        other = threading.Thread(target=enter, args=("other", False))
+        other.start()
+        while gate.waiting != 1:
+            time.sleep(0.001)
+        assert order == []
+    other.join(10)
+    patient.join(10)
+    assert order == ["other", "patient"]
+
+
+def test_the_patient_one_gives_up_too():
+    gate = Gate(slots=1, megapixels=100, queue_size=0, seconds=0.01)
+    with gate.admit(1), pytest.raises(ApiError) as refusal, gate.admit(1, patient=True):
+        pass
+    assert refusal.value.code == "server_busy"
+    with gate.admit(1, patient=True):
+        pass

@@ -30,6 +30,7 @@ class Deployment(ProductServer):
         own = {
             "FAKE_MODEL_SECONDS": str(model_seconds), "FAKE_MODEL_LOG": str(self.model_log), "IMAGING_SLOTS": "64",
             "IMAGING_QUEUE_SIZE": "64", "WEB_THREADS": "16", "EMAIL_URL": "dummymail://", "LOG_LEVEL": "WARNING",
+            "BATCH_LEASE_SECONDS": "2",
         }  # fmt: skip
         super().__init__(folder, {**own, **environment}, application="tests.services.fake_model_wsgi:application")
 

@@ -1,9 +1,19 @@
-"""The product's own WSGI application with a stand-in for the model: see `slow_model`."""
+"""The product's own WSGI application with a stand-in for the model: see `slow_model`.
+
+`BATCH_LEASE_SECONDS` is how long the work on a batch's picture waits for who has it in hand.
+"""
+
+import os
+from datetime import timedelta
 
 from config.wsgi import application as product
 from imaging import runtime
+from imaging.batches import leases
 from tests.services.slow_model import SlowEllipse
 
+if "BATCH_LEASE_SECONDS" in os.environ:
+    leases.LEASE = timedelta(seconds=float(os.environ["BATCH_LEASE_SECONDS"]))
+    leases.RENEW_SECONDS = leases.LEASE.total_seconds() / 3
 model = runtime._model = SlowEllipse()
 
 

@@ -50,13 +50,13 @@ export async function request(url, options = {}) {
 }
 
 /**
- * POST a form to `/rmbg` and return the picture as a Blob.
+ * POST a form, its fields as pairs of name and value, and return the answer's body as a Blob: of `/rmbg` the picture.
  *
  * `token` is a Token or null for an anonymous call; `key` makes a retry cost nothing if the first try was delivered.
  * `onProgress` hears the part of the upload that is done, 0-1; at 1 the server is at work. Throws ApiFailure, and the
  * signal's AbortError.
  */
-export async function removeBackground(url, fields, { token = null, key = "", signal, onProgress = () => {} }) {
+export async function upload(url, fields, { token = null, key = "", signal, onProgress = () => {} }) {
   const send = (bearer) => post(url, fields, headersFor(bearer, key), signal, onProgress);
   if (token === null) return send(null);
   const bearer = await token.get();
@@ -93,13 +93,13 @@ function post(url, fields, headers, signal, onProgress) {
 }
 
 async function settle(call, done, fail) {
-  if (call.status === 200) return done(call.response);
+  if (call.status >= 200 && call.status < 300) return done(call.response);
   fail(failure(call.status, await call.response.text(), (name) => call.getResponseHeader(name)));
 }
 
 function form(fields) {
   const data = new FormData();
-  for (const [name, value] of Object.entries(fields)) data.append(name, value);
+  for (const [name, value] of fields) data.append(name, value);
   return data;
 }
 

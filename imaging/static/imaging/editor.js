@@ -2,6 +2,7 @@
 
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
+import { BatchDialog, isZip } from "./batch.js";
 import { saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
 import { acceptFiles, offerSamples } from "./files.js";
@@ -11,6 +12,9 @@ import { Queue } from "./queue.js";
 import { QueueView, stateText } from "./queue-view.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
+
+// With more than so many at once, a batch is offered.
+const MANY = 10;
 
 const byId = (id) => document.getElementById(id);
 const studio = byId("studio");
@@ -24,8 +28,37 @@ let shared = { ...settings.defaults };
 const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
 
+const batch = new BatchDialog(byId("batch-dialog"), {
+  addresses: studio.dataset,
+  token,
+  onOpenHere: addFiles,
+  onSent: leaveFor,
+});
+
 const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
+const isLeft = (picture) => ["new", "waiting", "failed", "cancelled"].includes(picture.state);
 const optionsOf = (picture) => picture.own ?? shared;
+
+/** Files that came in: into the open dialog, into one that offers a batch, or into the queue. */
+function take(files) {
+  if (batch.isOpen) batch.add(files);
+  else if (files.length > MANY || files.some(isZip)) batch.open(files, shared, true);
+  else addFiles(files);
+}
+
+/** What is still to be cut out, as a batch. */
+function openBatch() {
+  batch.open(pictures.filter(isLeft).map(({ file }) => file), shared, false);
+}
+
+/** To the page of a batch that was sent. What it contains needs no place here any more. */
+function leaveFor(files, id) {
+  pictures.filter((picture) => isLeft(picture) && files.includes(picture.file)).forEach((picture) => {
+    queue.cancel(picture);
+    remove(picture);
+  });
+  location.assign(`${studio.dataset.batchPages}/${id}`);
+}
 
 function addFiles(files) {
   const added = files.map((file) => new Picture(file));
@@ -178,15 +211,20 @@ async function prepareFormats() {
   settings.write(shared, false);
 }
 
-acceptFiles({ input: byId("files"), dropZone: document.body, onFiles: addFiles });
+acceptFiles({ input: byId("files"), dropZone: document.body, onFiles: take });
 offerSamples(document.querySelectorAll("[data-sample]"), (file) => addFiles([file]), tell);
 for (const id of ["add", "choose"]) {
   byId(id).disabled = false;
   byId(id).addEventListener("click", () => byId("files").click());
 }
+for (const id of ["batch", "batch-first"]) {
+  byId(id).disabled = false;
+  byId(id).addEventListener("click", openBatch);
+}
+if (location.hash === "#batch") openBatch();
 byId("download").addEventListener("click", () => download(selected));
 byId("download-all").addEventListener("click", downloadAll);
 byId("reset").addEventListener("click", () => settings.reset());
-window.addEventListener("beforeunload", (event) => pictures.some(isUnsaved) && event.preventDefault());
+window.addEventListener("beforeunload", (event) => (pictures.some(isUnsaved) || batch.isSending) && event.preventDefault());
 settings.write(shared, false);
 prepareFormats();

@@ -1,6 +1,6 @@
 // The front page's demo: one picture at a time, as an anonymous caller.
 
-import { removeBackground } from "./api.js";
+import { upload } from "./api.js";
 import { decode } from "./canvas.js";
 import "./compare.js";
 import { acceptFiles, offerSamples } from "./files.js";
@@ -40,7 +40,7 @@ async function cutOut(file, signal) {
   compare.show(before, before.cloneNode());
   stage.scrollIntoView({ block: "nearest" });
   onProgress(0);
-  const cutout = await removeBackground(demo.dataset.rmbg, { image: file, format: "webp" }, { signal, onProgress });
+  const cutout = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
   const after = await picture(cutout, size, gettext("The picture without its background"));
   finish(file, cutout, before, after);
 }

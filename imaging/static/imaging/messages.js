@@ -55,6 +55,17 @@ function byCode() {
       gettext("You have no credits left. Buy credits or choose a larger plan, then try again."),
       link("pricing", gettext("See pricing")),
     ],
+    not_enough_credits: [
+      gettext("The batch needs more credits than you have. Send fewer pictures, or buy credits."),
+      link("pricing", gettext("See pricing")),
+    ],
+    too_many_batches: [
+      gettext("You have as many batches in progress as an account may. Wait for one to finish, or cancel one."),
+      link("batchPages", gettext("See your batches")),
+    ],
+    too_many_images: [gettext("A batch has at most 500 pictures. Send the others as a second one.")],
+    batch_too_large: [gettext("A batch has at most 2 GB. Send some of the pictures as a second one.")],
+    invalid_zip: [gettext("The zip is damaged, or it is none. Pack the pictures again.")],
     rate_limited: [gettext("That were too many requests at once. Wait a moment, then try again.")],
     server_busy: [gettext("The server is busy. Wait a moment, then try again.")],
     idempotency_in_progress: [gettext("The first try of this picture is still at work. Wait a moment, then try again.")],

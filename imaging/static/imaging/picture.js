@@ -1,6 +1,6 @@
 // One picture of the editor: its file, its matte once it has one, and what is drawn from both.
 
-import { randomKey, removeBackground } from "./api.js";
+import { randomKey, upload } from "./api.js";
 import { PictureError, decode, makeCanvas, release } from "./canvas.js";
 import { compose, cutOut, place, previewSize } from "./compositor.js";
 import { encode } from "./encoders.js";
@@ -32,7 +32,7 @@ export class Picture {
 
   /** Ask for the matte: the one thing that costs a credit, once. */
   async fetchMatte(url, options) {
-    this.matte = await removeBackground(url, { image: this.file, mask: "true", format: "png" }, { ...options, key: this.key });
+    this.matte = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"]], { ...options, key: this.key });
     this.forgetLayers();
   }
 

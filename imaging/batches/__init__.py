@@ -1,0 +1,1 @@
+"""Batches: many pictures in one request, worked on one by one, kept for a day."""

@@ -1,0 +1,161 @@
+"""`/api/batches`: make a batch, look after it, fetch its results."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.caller import get_user, identify
+from billing import admission
+from config import rate_limits
+from config.api import get_request_id
+from config.errors import from_status, validation_error
+from imaging.batches import creation, ends, expiry, names, results, schema
+from imaging.batches.describe import describe, describe_many
+from imaging.batches.upload import read_batch
+from imaging.customer_view import CustomerView, find_retry_key
+from imaging.models import Batch
+
+NO_STORE = {"Cache-Control": "no-store"}
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+
+
+class BatchView(CustomerView):
+    """What all of them share: only customers, each with their own batches."""
+
+    permission_classes = [IsAuthenticated]
+
+    def get_batch(self, request: Request, batch_id: UUID) -> Batch:
+        """The caller's batch. Raises ApiError 404 for another's as for none."""
+        found = Batch.objects.filter(pk=batch_id, account__user=get_user(request)).first()
+        if found is None:
+            raise from_status(404)
+        return found
+
+
+class BatchListView(BatchView):
+    """Make a batch; list those there are."""
+
+    @schema.create
+    def post(self, request: Request) -> Response:
+        self.customer = customer = admission.find_customer(identify(request))
+        if customer.account is None:
+            raise NotAuthenticated
+        rate_limits.count_request(customer.policy)
+        retry_key = find_retry_key(request)
+        with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
+            batch = creation.create(
+                customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key
+            )
+        told = _told(request, Batch.objects.get(pk=batch.pk))
+        return Response(told, status=202, headers={"Location": told["url"], **NO_STORE})
+
+    @schema.list_all
+    def get(self, request: Request) -> Response:
+        batches = Batch.objects.filter(account__user=get_user(request)).order_by("-created_at", "-pk")
+        limit, before = _parse_page(request)
+        if before is not None:
+            at = self.get_batch(request, before)
+            batches = batches.filter(created_at__lte=at.created_at).exclude(pk=at.pk)
+        page = list(batches[: limit + 1])
+        following = None
+        if len(page) > limit:
+            following = f"{request.build_absolute_uri(request.path)}?limit={limit}&before={page[limit - 1].pk}"
+        told = {"batches": describe_many(page[:limit], _base_url(request)), "next": following}
+        return Response(told, headers=NO_STORE)
+
+
+class BatchDetailView(BatchView):
+    """One batch."""
+
+    @schema.read
+    def get(self, request: Request, batch_id: UUID) -> Response:
+        return Response(_told(request, self.get_batch(request, batch_id)), headers=NO_STORE)
+
+    @schema.delete
+    def delete(self, request: Request, batch_id: UUID) -> Response:
+        expiry.discard(self.get_batch(request, batch_id))
+        return Response(status=204)
+
+
+class BatchCancelView(BatchView):
+    """Stop a batch."""
+
+    @schema.cancel
+    def post(self, request: Request, batch_id: UUID) -> Response:
+        batch = self.get_batch(request, batch_id)
+        if ends.cancel(batch.pk):
+            expiry.erase_inputs_later(batch)
+        return Response(_told(request, self.get_batch(request, batch_id)), headers=NO_STORE)
+
+
+class BatchItemView(BatchView):
+    """One result."""
+
+    @schema.read_item
+    def get(self, request: Request, batch_id: UUID, index: int) -> HttpResponseBase:
+        return item_response(self.get_batch(request, batch_id), index)
+
+
+class BatchZipView(BatchView):
+    """All results."""
+
+    @schema.read_zip
+    def get(self, request: Request, batch_id: UUID) -> HttpResponseBase:
+        return zip_response(self.get_batch(request, batch_id))
+
+
+def item_response(batch: Batch, index: int) -> FileResponse:
+    """One result as a file. Raises ApiError 404 or 410."""
+    item, file = results.open_one(batch, index)
+    filename = names.result_name(item.name, item.media_type).rpartition("/")[2]
+    headers = {
+        "Content-Length": str(item.result_size),
+        "X-Width": str(item.width),
+        "X-Height": str(item.height),
+        "X-Model": item.model,
+        **NO_STORE,
+    }
+    return FileResponse(file, filename=filename, content_type=item.media_type, headers=headers)
+
+
+def zip_response(batch: Batch) -> StreamingHttpResponse:
+    """All results as one zip. Raises ApiError 404 or 410."""
+    archive = results.zip_of(batch)
+    headers = {
+        "Content-Type": "application/zip",
+        "Content-Length": str(len(archive)),
+        "Content-Disposition": f'attachment; filename="batch-{batch.pk}.zip"',
+        **NO_STORE,
+    }
+    return StreamingHttpResponse(archive, headers=headers)
+
+
+def _told(request: Request, batch: Batch) -> dict[str, Any]:
+    with_items = request.query_params.get("items", "1") != "0"
+    return describe(batch, _base_url(request), with_items=with_items)
+
+
+def _base_url(request: Request) -> str:
+    return request.build_absolute_uri("/").rstrip("/")
+
+
+def _parse_page(request: Request) -> tuple[int, UUID | None]:
+    """`limit` and `before`. Raises ApiError 400."""
+    text, before = request.query_params.get("limit", ""), request.query_params.get("before", "")
+    limit = int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else 0
+    problems = []
+    if text and not 1 <= limit <= MAX_LIMIT:
+        problems.append(("limit", "out_of_range", f"'limit' must be between 1 and {MAX_LIMIT}, got: {text[:20]}"))
+    try:
+        found = UUID(before) if before else None
+    except ValueError:
+        problems.append(("before", "invalid_batch_id", "'before' must be the id of a batch."))
+    if problems:
+        raise validation_error(problems)
+    return limit or DEFAULT_LIMIT, found

@@ -1,0 +1,150 @@
+"""Makes a batch: its pictures into storage, then its rows and all of its credits at once.
+
+Files come first, under the new batch's id, and then one transaction makes the batch with its holds. Whoever is killed in
+between leaves files that no row refers to, which `expiry` erases within two hours, and neither a charge nor a batch.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from billing import ledger
+from billing.admission import Customer
+from billing.idempotency import LIFETIME, Retry, key_reused
+from billing.metrics import CREDITS
+from billing.models import Account
+from config.errors import ApiError
+from imaging.batches import dispatch, ends, files
+from imaging.batches.upload import BatchForm, Entry
+from imaging.models import Batch, BatchItem
+
+# A picture is rarely quicker, and a batch has many.
+RETRY_AFTER_SECONDS = 30
+# The sweeper must not void what `expiry` is about to end together with its picture.
+GRACE = timedelta(hours=1)
+# With a slash and a position behind it, it has to fit into the hold's column.
+MAX_REQUEST_ID = 120
+
+
+def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
+    """Make the batch, or return the one that an earlier try with the same `Idempotency-Key` made.
+
+    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`.
+    """
+    retry = Retry(retry_key, form.fingerprint()) if retry_key else None
+    if retry and (made := _find_earlier(account, retry)):
+        return made
+    # Both are checked again where it counts: here they spare a caller's refused pictures the way into storage.
+    _check_places(account, others=True)
+    ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
+    batch = _new_batch(customer, account, form, request_id, retry)
+    try:
+        _store(batch, form)
+        made = _record(batch, form.entries)
+    except BaseException:
+        files.erase(batch.pk)
+        raise
+    if made.pk != batch.pk:
+        files.erase(batch.pk)
+        check_fingerprint(made, batch.fingerprint)
+    return made
+
+
+def too_many_batches() -> ApiError:
+    """The answer to an account with as many unfinished batches as one may have."""
+    return ApiError(
+        429,
+        "too_many_batches",
+        f"At most {settings.BATCHES_AT_ONCE} batches may be in progress at once. Wait for one to finish, or cancel one.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
+
+
+def check_fingerprint(batch: Batch, fingerprint: str) -> None:
+    """Raise ApiError 409 if the batch is of another request."""
+    if batch.fingerprint != fingerprint:
+        raise key_reused()
+
+
+def _find_earlier(account: Account, retry: Retry) -> Batch | None:
+    made = Batch.objects.filter(account=account, idempotency_key=retry.key, created_at__gte=_oldest_retry()).first()
+    if made is not None:
+        check_fingerprint(made, retry.fingerprint)
+    return made
+
+
+def _oldest_retry() -> datetime:
+    return timezone.now() - LIFETIME
+
+
+def _check_places(account: Account, *, others: bool) -> None:
+    """Raise if the account has no place for one more batch, which is `others`, or was made in this transaction."""
+    running = Batch.objects.filter(account=account, state=Batch.State.PROCESSING).count()
+    if running + others > settings.BATCHES_AT_ONCE:
+        raise too_many_batches()
+
+
+def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id: str, retry: Retry | None) -> Batch:
+    now = timezone.now()
+    return Batch(
+        id=uuid.uuid4(), account=account, key=customer.caller.key, channel=customer.caller.channel,
+        request_id=request_id, options=form.options, callback_url=form.callback_url,
+        idempotency_key=retry.key if retry else None, fingerprint=retry.fingerprint if retry else "",
+        created_at=now, expires_at=now + timedelta(hours=settings.BATCH_HOURS),
+    )  # fmt: skip
+
+
+def _store(batch: Batch, form: BatchForm) -> None:
+    for position, entry in enumerate(form.entries):
+        if entry.problem is None and not entry.url:
+            files.store_input(batch.pk, position, form.content(entry))
+
+
+@transaction.atomic
+def _record(batch: Batch, entries: list[Entry]) -> Batch:
+    """Rows and holds, all or none. Returns another batch where one with the same key was quicker."""
+    made = _insert(batch)
+    if made.pk != batch.pk:
+        return made
+    items = _make_items(batch, entries)
+    # Holding credits has locked the account's window, so that batches made at the same moment are counted one by one.
+    _check_places(batch.account, others=False)
+    ends.end_batch_if_last(batch.pk)
+    dispatch.on_commit(items)
+    return batch
+
+
+def _insert(batch: Batch) -> Batch:
+    """Of two with the same key, the second waits here for the first one's transaction, and gets its batch."""
+    if batch.idempotency_key is None:
+        batch.save(force_insert=True)
+        return batch
+    old = Batch.objects.filter(account=batch.account, idempotency_key=batch.idempotency_key)
+    old.filter(created_at__lt=_oldest_retry()).update(idempotency_key=None)
+    values = {field.attname: getattr(batch, field.attname) for field in Batch._meta.concrete_fields}
+    unique = {name: values.pop(name) for name in ("account_id", "idempotency_key")}
+    return Batch.objects.get_or_create(**unique, defaults=values)[0]
+
+
+def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
+    good = [position for position, entry in enumerate(entries) if entry.problem is None]
+    ids = [f"{batch.request_id[:MAX_REQUEST_ID]}/{position}" for position in good]
+    until = batch.expires_at + GRACE
+    held = ledger.hold_many(batch.account, ids, channel=batch.channel, key=batch.key, until=until) if ids else []
+    transaction.on_commit(lambda: CREDITS.labels("held").inc(len(held)))
+    holds = dict(zip(good, held, strict=True))
+    items = [_item(batch, position, entry) for position, entry in enumerate(entries)]
+    for position, hold in holds.items():
+        items[position].hold = hold
+    return BatchItem.objects.bulk_create(items)
+
+
+def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:
+    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=entry.size)
+    if entry.problem is not None:
+        item.state, item.finished_at = BatchItem.State.FAILED, batch.created_at
+        item.code, item.error = entry.problem.code, ends.shortened(entry.problem.message)
+    return item

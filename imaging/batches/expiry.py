@@ -1,0 +1,100 @@
+"""What goes when: pictures after BATCH_HOURS, rows after REQUEST_LOG_DAYS, files that no row refers to after an hour."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from imaging.batches import dispatch, ends, files
+from imaging.models import Batch
+
+logger = logging.getLogger(__name__)
+
+# An upload is complete before its first file is kept; keeping 2 GB of files takes far less than this.
+ORPHAN_AGE = timedelta(hours=1)
+# Batches that one sweep erases: it comes again in a minute.
+AT_ONCE = 200
+
+
+def tend() -> None:
+    """What has to be done every minute."""
+    if sent := dispatch.resend():
+        logger.warning("pictures of batches sent to workers again", extra={"count": sent})
+    expire()
+    forget_old()
+
+
+def expire() -> int:
+    """Cancel what is left open of batches whose time is over, and erase their pictures. Returns how many."""
+    overdue = list(Batch.objects.filter(erased_at=None, expires_at__lte=timezone.now()).order_by("expires_at")[:AT_ONCE])
+    for batch in overdue:
+        ends.cancel(batch.pk)
+        erase(batch)
+    return len(overdue)
+
+
+def erase(batch: Batch) -> None:
+    """Erase a batch's pictures, and say so. Who is interrupted does it again."""
+    files.erase(batch.pk)
+    _note_erasure(batch)
+
+
+def erase_inputs_later(batch: Batch) -> None:
+    """Once a cancellation is committed: what was sent is of no use any more."""
+    _erase_later(batch, ["in"])
+
+
+def discard(batch: Batch) -> None:
+    """The customer wants nothing of it any more: cancel it and erase everything."""
+    with transaction.atomic():
+        ends.cancel(batch.pk)
+        _note_erasure(batch)
+        _erase_later(batch, list(files.FOLDERS))
+
+
+def forget_old() -> int:
+    """Remove rows of batches that are older than REQUEST_LOG_DAYS; the ledger keeps theirs. Returns how many."""
+    limit = timezone.now() - timedelta(days=settings.REQUEST_LOG_DAYS)
+    old = Batch.objects.filter(created_at__lt=limit).exclude(erased_at=None).order_by("created_at").values("pk")[:AT_ONCE]
+    return Batch.objects.filter(pk__in=old).delete()[1].get("imaging.Batch", 0)
+
+
+def forget_customer(user: User) -> None:
+    """In the transaction that deletes an account: nothing is left that was the customer's."""
+    for batch in Batch.objects.filter(account__user=user):
+        if batch.erased_at is None:
+            discard(batch)
+        batch.items.update(name="", source_url="")
+    Batch.objects.filter(account__user=user).update(callback_url="", idempotency_key=None)
+
+
+def erase_orphans() -> int:
+    """Erase pictures that no batch refers to, or that came after theirs was erased. Returns of how many batches."""
+    limit, erased = timezone.now() - ORPHAN_AGE, 0
+    kept = set(Batch.objects.filter(erased_at=None).values_list("pk", flat=True))
+    for batch_id in files.batch_ids():
+        if batch_id in kept:
+            continue
+        changed = files.last_change(batch_id)
+        if changed is None or changed < limit:
+            files.erase(batch_id)
+            erased += 1
+    return erased
+
+
+def _note_erasure(batch: Batch) -> None:
+    # An address of a picture may hold a secret, and lets its picture be had again.
+    batch.items.exclude(source_url="").update(source_url="")
+    Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())
+
+
+def _erase_later(batch: Batch, folders: list[str]) -> None:
+    from imaging.batches.tasks import erase_pictures
+
+    def queue() -> None:
+        erase_pictures.delay(str(batch.pk), folders)
+
+    transaction.on_commit(queue, robust=True)

@@ -1,0 +1,116 @@
+"""Who works on a picture: whoever holds its lease, for as long as he renews it.
+
+A lease that is not renewed is over within LEASE, and the picture is anybody's again: so work goes on after a process was
+killed, whatever it had in hand.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, close_old_connections
+from django.db.models import F, Q
+from django.utils import timezone
+
+from imaging.models import BatchItem
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+RENEW_SECONDS = 10.0
+# How many pictures are looked at for one that nobody else has taken meanwhile.
+CANDIDATES = 16
+
+
+def take(pk: int) -> BatchItem | None:
+    """Take a lease on a picture that waits or whose lease is over. None if there is nothing to do, or somebody does it."""
+    now = timezone.now()
+    free = Q(state=BatchItem.State.QUEUED) | Q(state=BatchItem.State.RUNNING, leased_until__lte=now)
+    taken = BatchItem.objects.filter(free, pk=pk).update(
+        state=BatchItem.State.RUNNING, leased_until=now + LEASE, attempts=F("attempts") + 1
+    )
+    return BatchItem.objects.select_related("batch", "hold").get(pk=pk) if taken else None
+
+
+def take_next() -> BatchItem | None:
+    """Take a lease on the picture whose turn it is; None if none waits."""
+    return next((item for pk in find_waiting(CANDIDATES) if (item := take(pk))), None)
+
+
+def find_waiting(limit: int) -> list[int]:
+    """Pictures that may be taken now. Batches take turns: first the first picture of each, then the second of each."""
+    return list(
+        BatchItem.objects.filter(waiting(timezone.now())).order_by("position", "pk").values_list("pk", flat=True)[:limit]
+    )
+
+
+def waiting(now: datetime) -> Q:
+    """Queued ones whose time has come, and running ones whose lease is over."""
+    due = Q(leased_until=None) | Q(leased_until__lte=now)
+    return (Q(state=BatchItem.State.QUEUED) & due) | Q(state=BatchItem.State.RUNNING, leased_until__lte=now)
+
+
+@contextmanager
+def kept(item: BatchItem) -> Iterator[None]:
+    """Renew the lease for as long as the block runs."""
+    _keeper.add(item)
+    try:
+        yield
+    finally:
+        _keeper.remove(item)
+
+
+class _Keeper:
+    """One thread of a process renews all of its leases. It ends when there are none, and is there again for the next."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, int] = {}
+        self._guard = threading.Lock()
+        self._changed = threading.Condition(self._guard)
+        self._thread: threading.Thread | None = None
+
+    def add(self, item: BatchItem) -> None:
+        with self._guard:
+            self._items[item.pk] = item.attempts
+            # A forked child has the parent's object, but not its thread.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="batch-leases", daemon=True)
+                self._thread.start()
+
+    def remove(self, item: BatchItem) -> None:
+        with self._guard:
+            self._items.pop(item.pk, None)
+            if not self._items:
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        while held := self._wait():
+            renew(held)
+        close_old_connections()
+
+    def _wait(self) -> dict[int, int]:
+        """What is to be renewed, once it is time; nothing as soon as there is nothing any more."""
+        deadline = time.monotonic() + RENEW_SECONDS
+        with self._guard:
+            while self._items and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            if not self._items:
+                self._thread = None
+            return dict(self._items)
+
+
+def renew(held: dict[int, int]) -> None:
+    """Renew leases, given as attempts by primary key. One that another has taken over meanwhile is left alone."""
+    try:
+        close_old_connections()
+        for pk, attempts in held.items():
+            own = BatchItem.objects.filter(pk=pk, state=BatchItem.State.RUNNING, attempts=attempts)
+            own.update(leased_until=timezone.now() + LEASE)
+    except DatabaseError:
+        logger.warning("leases of batches not renewed", exc_info=True)
+
+
+_keeper = _Keeper()

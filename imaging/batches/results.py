@@ -1,0 +1,79 @@
+"""Results on their way to the customer: one picture, or all of them as a zip that is made while it is sent."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from zipstream import ZIP_STORED, ZipStream
+
+from config.errors import ApiError
+from imaging.batches import files, names
+from imaging.models import Batch, BatchItem
+from imaging.upload import CHUNK_BYTES
+
+
+def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:
+    """A finished picture and its bytes. Raises ApiError 404 without a result (yet), 410 once it is erased."""
+    item = BatchItem.objects.filter(batch=batch, position=position).first()
+    if item is None:
+        raise no_such_item(position)
+    check_kept(batch)
+    if item.state != BatchItem.State.DONE:
+        raise no_result(item)
+    try:
+        return item, files.open_result(item)
+    except FileNotFoundError as error:
+        raise batch_expired() from error
+
+
+def zip_of(batch: Batch) -> ZipStream:
+    """A zip of what is done by now, which is read from storage while the zip is read; its length is known before.
+
+    Names are the pictures' own with their result's extension. Pictures are stored as they are: they hardly shrink.
+    Raises ApiError 404 while nothing is done, 410 once it is erased.
+    """
+    check_kept(batch)
+    done = list(batch.items.filter(state=BatchItem.State.DONE).order_by("position"))
+    if not done:
+        raise no_results()
+    archive = ZipStream(compress_type=ZIP_STORED, sized=True)
+    for item, name in zip(done, distinct_names(done), strict=True):
+        archive.add(_read(item), name, size=item.result_size)
+    return archive
+
+
+def distinct_names(items: list[BatchItem]) -> Iterator[str]:
+    """The name of each result, no two the same."""
+    return names.distinct(names.result_name(item.name, item.media_type) for item in items)
+
+
+def check_kept(batch: Batch) -> None:
+    """Raise ApiError 410 once a batch's pictures are erased."""
+    if batch.erased_at is not None:
+        raise batch_expired()
+
+
+def batch_expired() -> ApiError:
+    """The answer to a request for what was erased."""
+    return ApiError(410, "batch_expired", "The images of this batch have been erased.")
+
+
+def no_result(item: BatchItem) -> ApiError:
+    """The answer to a request for a picture that is not done."""
+    return ApiError(404, "no_result", f"This image has no result: it is {item.state}.")
+
+
+def no_results() -> ApiError:
+    """The answer to a request for a zip that would be empty."""
+    return ApiError(404, "no_result", "No image of this batch has a result yet.")
+
+
+def no_such_item(position: int) -> ApiError:
+    """The answer to a request for a picture that the batch does not have."""
+    return ApiError(404, "no_such_image", f"This batch has no image with index {position}.")
+
+
+def _read(item: BatchItem) -> Iterator[bytes]:
+    # A file that is erased meanwhile breaks the answer off, and its length tells the client.
+    with files.open_result(item) as file:
+        while data := file.read(CHUNK_BYTES):
+            yield data

@@ -1,0 +1,248 @@
+"""Reads a batch's form while it arrives: pictures, zips of pictures, addresses of pictures, and the options of all."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from config.errors import ApiError
+from imaging import image_url
+from imaging.batches import callback, names, zips
+from imaging.batches.spool import Segment, Spool
+from imaging.core.checks import MAX_BYTES, MEBIBYTE, find_size_problem
+from imaging.core.options import parse_options
+from imaging.core.problems import Problem
+from imaging.cutouts import NO_FILE_CHOSEN, refusal
+from imaging.upload import FIELD, PartReader, read_body
+
+ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
+OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
+MAX_PICTURES = 500
+MAX_TOTAL = 2 * 1024**3
+# Files, addresses, options, and some that nobody asked for.
+MAX_PARTS = 2 * MAX_PICTURES
+# What stands between the files of a form of that many parts.
+FRAMING_BYTES = 8 * MEBIBYTE
+
+NO_PICTURES = Problem(
+    FIELD, "missing_image", "No images provided. Include at least one 'image' or 'zip' file, or an 'image_url'."
+)
+TOO_MANY = Problem(FIELD, "too_many_images", f"A batch may hold at most {MAX_PICTURES} images.")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One picture of the batch: bytes in the spool, or an address.
+
+    `size` is what was sent, in bytes; past MAX_BYTES nothing is kept of it. `digest` is its content's SHA-256. `problem`
+    is what is known to be wrong with it before any work.
+    """
+
+    name: str
+    url: str = ""
+    start: int = 0
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    problem: Problem | None = None
+
+
+@dataclass(slots=True)
+class BatchForm:
+    """A parsed form. `fields` are its text fields; `problems` is what is wrong with it as a whole."""
+
+    spool: Spool
+    fields: dict[str, str] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that were sent, as texts."""
+        found = {name: self.fields.get(name, "").strip() for name in OPTION_FIELDS}
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def callback_url(self) -> str:
+        """Where the customer wants to be told of the end; empty for nowhere."""
+        return self.fields.get(CALLBACK_FIELD, "").strip()
+
+    def content(self, entry: Entry) -> Segment:
+        """A picture's bytes as a file."""
+        return Segment(self.spool, entry.start, entry.size)
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of the pictures, their names and the options: the same for a retry."""
+        digest = hashlib.sha256(repr((parse_options(self.fields)[0], self.callback_url)).encode())
+        for entry in self.entries:
+            digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
+        return digest.hexdigest()
+
+
+@contextmanager
+def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
+    """Parse the request's body and unpack its zips. What it lies in is gone when the block ends.
+
+    All problems of the form are told in one pass. What is wrong with one picture alone is noted on its entry.
+    Raises ApiError 400, 413 for more than MAX_TOTAL bytes, 415 for other content types.
+    """
+    if not _may_fit(request):
+        raise too_large()
+    with Spool() as spool:
+        form = BatchForm(spool)
+        reader = _BatchReader(form)
+        if not read_body(request, reader, max_parts=MAX_PARTS, max_bytes=MAX_TOTAL + FRAMING_BYTES):
+            raise too_large()
+        reader.finish()
+        if problems := _find_problems(form):
+            raise refusal(problems)
+        yield form
+
+
+def too_large() -> ApiError:
+    """The answer to a batch of more bytes than one may have, packed or unpacked."""
+    return ApiError(413, "batch_too_large", f"A batch may hold at most {MAX_TOTAL // 1024**3} GB of images.")
+
+
+def not_a_zip(name: str) -> Problem:
+    """A file of the field `zip` that cannot be opened."""
+    return Problem(ZIP_FIELD, "invalid_zip", f"'{names.label(name)[-100:]}' is not a zip file, or it is damaged.")
+
+
+def _may_fit(request: HttpRequest) -> bool:
+    """Whether it is worth reading. A body that does not tell its length is judged while it arrives."""
+    told = request.META.get("CONTENT_LENGTH") or "0"
+    return "HTTP_TRANSFER_ENCODING" in request.META or int(told) <= MAX_TOTAL + FRAMING_BYTES
+
+
+def _find_problems(form: BatchForm) -> list[Problem]:
+    problems = list(dict.fromkeys(form.problems))
+    if not form.entries and not problems:
+        problems.append(NO_PICTURES)
+    if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
+        problems.append(image_url.SWITCHED_OFF)
+    problems += parse_options(form.fields)[1]
+    if form.callback_url and (problem := callback.find_problem(form.callback_url)):
+        problems.append(problem)
+    return problems
+
+
+class _BatchReader(PartReader):
+    """Puts files into the spool and notes what they are, in the order that they come in."""
+
+    def __init__(self, form: BatchForm) -> None:
+        super().__init__()
+        self.form = form
+        self.sent: list[Entry] = []
+        self.zips: set[int] = set()
+        self.total = 0
+        self.current: Entry | None = None
+
+    def begin_file(self, filename: str) -> None:
+        self.current = None
+        if self.name in (FIELD, ZIP_FIELD) and self._has_room(self.sent):
+            self.current = Entry(filename, start=self.form.spool.end)
+
+    def take_bytes(self, data: bytes) -> None:
+        if self.current is not None:
+            self._count(len(data))
+            limit = MAX_TOTAL if self.name == ZIP_FIELD else MAX_BYTES
+            _add(self.form.spool, self.current, data, limit)
+
+    def end_file(self) -> None:
+        entry, is_zip = self.current, self.name == ZIP_FIELD
+        if entry is None:
+            return
+        if not entry.name and not entry.size:
+            # A browser's form has a nameless, empty part where no file was chosen.
+            self.form.problems += [] if is_zip else [NO_FILE_CHOSEN]
+        else:
+            if is_zip:
+                self.zips.add(len(self.sent))
+            self.sent.append(entry)
+
+    def take_text(self, name: str, text: str) -> None:
+        url = text.strip()
+        if name != image_url.FIELD:
+            self.form.fields[name] = text
+        elif url and self._has_room(self.sent):
+            self.sent.append(Entry(image_url.file_name(url), url))
+
+    def finish(self) -> None:
+        """All parts are there: put the content of each zip in its place."""
+        if self.sent and NO_FILE_CHOSEN in self.form.problems:
+            self.form.problems.remove(NO_FILE_CHOSEN)
+        for at, entry in enumerate(self.sent):
+            if at in self.zips:
+                self._unpack(entry)
+            elif self._has_room(self.form.entries):
+                self.form.entries.append(entry)
+        for entry in self.form.entries:
+            _judge(entry)
+
+    def _count(self, size: int) -> None:
+        self.total += size
+        if self.total > MAX_TOTAL:
+            raise too_large()
+
+    def _has_room(self, entries: list[Entry]) -> bool:
+        """Whether one more may come. The rest of a body that brings too many is read, and not kept."""
+        if len(entries) < MAX_PICTURES and TOO_MANY not in self.form.problems:
+            return True
+        self.form.problems.append(TOO_MANY)
+        return False
+
+    def _unpack(self, archive: Entry) -> None:
+        # Its own bytes are not pictures.
+        self.total -= archive.size
+        segment = self.form.content(archive)
+        try:
+            for problem in zips.unpack(segment, self._begin_entry):
+                if TOO_MANY in self.form.problems:
+                    return
+                self.form.entries[-1].problem = problem
+        except zips.NotAZip:
+            self.form.problems.append(not_a_zip(archive.name))
+
+    def _begin_entry(self, name: str, claimed: int) -> Callable[[bytes], bool]:
+        entry = Entry(name, start=self.form.spool.end)
+        if self._has_room(self.form.entries):
+            self.form.entries.append(entry)
+        return partial(self._take_unpacked, entry, claimed)
+
+    def _take_unpacked(self, entry: Entry, claimed: int, data: bytes) -> bool:
+        if TOO_MANY in self.form.problems:
+            return False
+        self._count(len(data))
+        _add(self.form.spool, entry, data, MAX_BYTES)
+        if entry.size > MAX_BYTES:
+            # For the message, which tells a size. Who is over the limit may claim what he likes.
+            entry.size = max(entry.size, claimed)
+        return entry.size <= MAX_BYTES
+
+
+def _add(spool: Spool, entry: Entry, data: bytes, limit: int) -> None:
+    """Take an entry's next bytes; past the limit only count them, and let go of what was kept."""
+    if entry.size <= limit < entry.size + len(data):
+        spool.cut(entry.start)
+    entry.size += len(data)
+    entry.digest.update(data)
+    if entry.size <= limit:
+        spool.append(data)
+
+
+def _judge(entry: Entry) -> None:
+    """Note what is wrong with one picture, and give it the name that it is told by."""
+    if entry.problem is None:
+        entry.problem = _own_problem(entry)
+    entry.name = names.label(entry.name) or "image"
+
+
+def _own_problem(entry: Entry) -> Problem | None:
+    if entry.url:
+        return image_url.find_problem(entry.url)
+    return find_size_problem(entry.size)

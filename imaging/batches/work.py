@@ -1,0 +1,111 @@
+"""Works on one picture of a batch, wherever that happens: in a Celery worker or in a thread of the web process."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from config.errors import ApiError
+from imaging import cutouts, image_url, metrics
+from imaging.batches import dispatch, ends, files, leases
+from imaging.executor.orders import Delivery
+from imaging.models import BatchItem
+from imaging.upload import Form, Picture
+
+logger = logging.getLogger(__name__)
+
+# Of ours that crash. What is wrong with the picture itself is told at once.
+ATTEMPTS = 3
+RETRY_SECONDS = 5.0
+
+
+def work_on(pk: int) -> None:
+    """Work on a picture, unless it has ended or somebody else does. Running it twice, or at the same time, is once."""
+    item = leases.take(pk)
+    if item is not None:
+        work(item)
+
+
+def work(item: BatchItem) -> None:
+    """Work on a picture whose lease we hold, to its end or to its next try."""
+    if item.attempts > ATTEMPTS:
+        # Whoever tried before died of it, or was killed: each time.
+        _give_up(item)
+        return
+    with leases.kept(item):
+        try:
+            delivery = _cut_out(item)
+            _deliver(item, delivery)
+        except ApiError as error:
+            _refuse(item, error)
+        except Exception as error:
+            _try_again(item, error)
+
+
+def _cut_out(item: BatchItem) -> Delivery:
+    with _form(item) as form:
+        image_url.fetch_picture(form)
+        return cutouts.run(cutouts.check_form(form), patient=True)
+
+
+@contextmanager
+def _form(item: BatchItem) -> Iterator[Form]:
+    """The picture and its options, as if they had come in a form of their own."""
+    form = Form(fields=dict(item.batch.options))
+    if item.source_url:
+        form.fields[image_url.FIELD] = item.source_url
+    else:
+        form.picture = Picture(item.name, files.open_input(item), item.size)
+    try:
+        yield form
+    finally:
+        if form.picture:
+            form.picture.file.close()
+
+
+def _deliver(item: BatchItem, delivery: Delivery) -> None:
+    files.store_result(item, delivery.cutout.data)
+    if ends.deliver(item, delivery.cutout):
+        metrics.note_delivery(delivery.queued, delivery.cutout.timings)
+    else:
+        files.erase_result(item)
+    _erase_input(item)
+
+
+def _refuse(item: BatchItem, error: ApiError) -> None:
+    if error.status >= 500:
+        # No place: that is nobody's fault, and no try.
+        ends.put_back(item, RETRY_SECONDS, counted=False)
+        dispatch.later(item.pk, RETRY_SECONDS)
+        return
+    ends.fail(item, error.code, ends.refusal_of(error))
+    _erase_input(item)
+
+
+def _try_again(item: BatchItem, error: Exception) -> None:
+    """After a crash of ours. If the picture was cancelled under our hands, that is the end of it."""
+    if item.attempts >= ATTEMPTS:
+        logger.error("a picture of a batch failed for good", exc_info=error, extra=_facts(item))
+        _give_up(item)
+    elif ends.put_back(item, RETRY_SECONDS, counted=True):
+        logger.error("a picture of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
+        dispatch.later(item.pk, RETRY_SECONDS)
+
+
+def _give_up(item: BatchItem) -> None:
+    if ends.fail(item, "internal_error", INTERNAL_ERROR):
+        _erase_input(item)
+
+
+INTERNAL_ERROR = "Something went wrong on our side. You were not charged for this image."
+
+
+def _erase_input(item: BatchItem) -> None:
+    """Expiry would erase it, too."""
+    try:
+        files.erase_input(item)
+    except Exception:
+        logger.exception("a picture of a batch could not be erased", extra=_facts(item))
+
+
+def _facts(item: BatchItem) -> dict[str, object]:
+    return {"batch": str(item.batch_id), "position": item.position, "attempts": item.attempts}

@@ -1,0 +1,29 @@
+"""`POST /api/batches/{id}/callback/retry`: have a callback sent once more."""
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.caller import identify
+from billing import admission
+from config import rate_limits
+from imaging.batches import schema
+from imaging.batches.api import NO_STORE, BatchView
+from imaging.callbacks.announcing import no_callback, send_again
+from imaging.callbacks.describe import describe
+from imaging.models import Callback
+
+
+class CallbackRetryView(BatchView):
+    """One more try, at once."""
+
+    @schema.retry_callback
+    def post(self, request: Request, batch_id: UUID) -> Response:
+        self.customer = customer = admission.find_customer(identify(request))
+        rate_limits.count_request(customer.policy)
+        callback = Callback.objects.filter(batch=self.get_batch(request, batch_id)).select_related("batch").first()
+        if callback is None:
+            raise no_callback()
+        send_again(callback)
+        return Response(describe(callback), status=202, headers=NO_STORE)

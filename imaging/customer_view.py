@@ -1,0 +1,32 @@
+"""What the calls that cost credits share: who pays, and how the caller's limits stand."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
+from billing.admission import Customer
+from billing.idempotency import check_key
+from config.api import ApiView
+
+
+class CustomerView(ApiView):
+    """An endpoint for keys and user tokens. `customer` is set as soon as the caller is known."""
+
+    authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]
+    customer: Customer | None = None
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Tell every caller whom we know, on success and on error, how the limits stand."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if self.customer is not None:
+            for name, value in self.customer.rate_limit_headers().items():
+                final.headers[name] = value
+        return final
+
+
+def find_retry_key(request: Request) -> str | None:
+    """The caller's `Idempotency-Key`, if there is one. Raises ApiError 400 for an unusable one."""
+    key = request.headers.get("Idempotency-Key")
+    return None if key is None else check_key(key)

@@ -1,0 +1,225 @@
+// Sends many pictures, or zips, as one batch: says what it costs before, and how far the upload is.
+
+import { randomKey, request, upload } from "./api.js";
+import { MAX_BYTES } from "./files.js";
+import { explanation } from "./messages.js";
+
+const MAX_PICTURES = 500;
+const MAX_TOTAL = 2 * 1024 ** 3;
+const MEBIBYTE = 1024 * 1024;
+
+export const isZip = (file) => /\.zip$/i.test(file.name);
+const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
+const megabytes = (bytes) => new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 }).format(bytes / MEBIBYTE);
+
+/** The fields of a batch's form: the files, and the editor's options as the API names them. */
+export function fieldsOf(files, options) {
+  const { background, format, w, h, exact, angle, expand, mask } = options;
+  return [
+    ...files.map((file) => [isZip(file) ? "zip" : "image", file]),
+    ["format", format],
+    ...(w ? [["w", w]] : []),
+    ...(h ? [["h", h]] : []),
+    ...(exact && w && h ? [["exact_resize", "true"]] : []),
+    ...(angle ? [["angle", angle], ["expand", expand]] : []),
+    ...(mask ? [["mask", "true"]] : []),
+    ...(background && !mask ? [["bg_color", background]] : []),
+  ];
+}
+
+/** The options that the dialog has no field for, in words. */
+export function otherOptions({ w, h, exact, angle, mask }) {
+  const size = { w: number(w ?? 0), h: number(h ?? 0) };
+  const texts = [
+    w && h && interpolate(exact ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
+    w && !h && interpolate(gettext("%(w)s pixels wide"), size, true),
+    h && !w && interpolate(gettext("%(h)s pixels high"), size, true),
+    angle && interpolate(gettext("turned by %(angle)s°"), { angle: number(angle) }, true),
+    mask && gettext("only the mask"),
+  ].filter(Boolean);
+  return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
+}
+
+/** `onOpenHere(files)` takes files that are to be edited instead; `onSent(files, id)` hears of a batch that was taken. */
+export class BatchDialog {
+  constructor(dialog, { addresses, token, onOpenHere, onSent }) {
+    Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], left: null, sending: null });
+    this.part = (name) => dialog.querySelector(`#batch-${name}`);
+    this.part("choose").addEventListener("click", () => this.part("files").click());
+    this.part("files").addEventListener("change", () => this.take(this.part("files")));
+    this.part("form").addEventListener("submit", (event) => this.submit(event));
+    this.part("here").addEventListener("click", () => this.openHere());
+    this.part("cancel").addEventListener("click", () => this.cancel());
+    // Escape ends an upload before it closes the dialog, as the button does.
+    dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.cancel(); });
+  }
+
+  get isOpen() {
+    return this.dialog.open;
+  }
+
+  get isSending() {
+    return this.sending !== null;
+  }
+
+  /** Show the dialog with these files; `canOpenHere` offers to edit them instead. */
+  async open(files, options, canOpenHere) {
+    Object.assign(this, { files: [], options: { ...options }, canOpenHere });
+    this.part("format").value = options.format;
+    this.offerBackground(options.background);
+    this.part("other").textContent = otherOptions(options);
+    this.part("background-field").hidden = options.mask;
+    this.tell(null);
+    this.add(files);
+    this.dialog.showModal();
+    this.part(files.length ? "send" : "choose").focus();
+    await this.askBalance();
+  }
+
+  /** Files that come while it is open. */
+  add(files) {
+    if (this.isSending) return;
+    this.files.push(...files);
+    // Another content is another batch.
+    this.key = randomKey();
+    this.show();
+  }
+
+  take(input) {
+    const chosen = [...input.files];
+    input.value = "";
+    this.add(chosen);
+  }
+
+  offerBackground(colour) {
+    const field = this.part("background");
+    const own = field.querySelector("[data-own]");
+    const known = [...field.options].some((option) => option !== own && option.value === (colour ?? ""));
+    own.hidden = known;
+    own.value = known ? "" : colour;
+    own.textContent = known ? "" : interpolate(gettext("Your colour, %(colour)s"), { colour }, true);
+    if (known) field.value = colour ?? "";
+    else own.selected = true;
+  }
+
+  async askBalance() {
+    try {
+      this.left = (await (await request(this.addresses.balance)).json()).left;
+    } catch {
+      // The server will say so if there are too few.
+      this.left = null;
+    }
+    this.show();
+  }
+
+  show() {
+    const zips = this.files.filter(isZip);
+    const pictures = this.files.length - zips.length;
+    const bytes = this.files.reduce((sum, file) => sum + file.size, 0);
+    this.part("what").textContent = this.files.length ? whatText(pictures, zips.length, bytes) : gettext("Choose pictures or a zip.");
+    this.part("cost").textContent = this.files.length ? this.costText(pictures, zips.length) : "";
+    this.limit(this.findProblem(pictures, bytes));
+    this.part("here").hidden = !this.canOpenHere || zips.length > 0 || !pictures;
+  }
+
+  costText(pictures, zips) {
+    const text = zips
+      ? gettext("Each picture takes one credit, those in the zip as well.")
+      : interpolate(
+        ngettext("%(count)s credit is set aside until its picture is done.", "%(count)s credits are set aside, and each is spent when its picture is done.", pictures),
+        { count: number(pictures) }, true,
+      );
+    if (this.left === null) return text;
+    const have = interpolate(ngettext("You have %(left)s credit.", "You have %(left)s credits.", this.left), { left: number(this.left) }, true);
+    return `${text} ${have}`;
+  }
+
+  findProblem(pictures, bytes) {
+    if (pictures > MAX_PICTURES) return interpolate(gettext("A batch has at most %(count)s pictures. Send the others as a second one."), { count: number(MAX_PICTURES) }, true);
+    if (bytes > MAX_TOTAL) return gettext("A batch has at most 2 GB. Send some of the pictures as a second one.");
+    if (this.left !== null && pictures > this.left) return gettext("That is more than your credits. Send fewer pictures, or buy credits.");
+    return "";
+  }
+
+  limit(problem) {
+    const large = this.files.filter((file) => !isZip(file) && file.size > MAX_BYTES).length;
+    const warning = large ? interpolate(ngettext("%(count)s picture is larger than 50 MB and will fail.", "%(count)s pictures are larger than 50 MB and will fail.", large), { count: number(large) }, true) : "";
+    this.part("limit").textContent = problem || warning;
+    this.part("limit").hidden = !problem && !warning;
+    this.part("send").disabled = Boolean(problem) || !this.files.length || this.isSending;
+  }
+
+  openHere() {
+    this.dialog.close();
+    this.onOpenHere(this.files);
+  }
+
+  cancel() {
+    if (this.isSending) this.sending.abort();
+    else this.dialog.close();
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    this.sending = new AbortController();
+    this.lock(true);
+    this.tell(null);
+    let id = null;
+    try {
+      id = await this.send();
+    } catch (error) {
+      if (!this.sending.signal.aborted) this.tell(error);
+    }
+    this.sending = null;
+    this.lock(false);
+    this.show();
+    if (id === null) return;
+    this.dialog.close();
+    this.onSent(this.files, id);
+  }
+
+  /** Upload; the batch's id. */
+  async send() {
+    const options = { ...this.options, format: this.part("format").value, background: this.part("background").value || null };
+    const answer = await upload(this.addresses.batches, fieldsOf(this.files, options), {
+      token: this.token,
+      key: this.key,
+      signal: this.sending.signal,
+      onProgress: (part) => this.progress(part),
+    });
+    return JSON.parse(await answer.text()).id;
+  }
+
+  progress(part) {
+    this.part("progress").value = part;
+    const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" }).format(part);
+    this.part("state").textContent = part < 1
+      ? interpolate(gettext("Uploading: %(percent)s"), { percent }, true)
+      : gettext("Uploaded. The server is reading the pictures.");
+    // A listener is told in steps.
+    const step = Math.floor(part * 4);
+    if (step !== this.step) this.part("said").textContent = this.part("state").textContent;
+    this.step = step;
+  }
+
+  lock(isLocked) {
+    for (const name of ["choose", "format", "background", "here", "send"]) this.part(name).disabled = isLocked;
+    this.part("sending").hidden = !isLocked;
+    this.part("cancel").textContent = isLocked ? gettext("Stop the upload") : gettext("Cancel");
+    if (isLocked) this.progress(0);
+  }
+
+  tell(error) {
+    this.part("problem").replaceChildren(...(error ? [explanation(error)] : []));
+    this.part("problem").hidden = !error;
+  }
+}
+
+function whatText(pictures, zips, bytes) {
+  const parts = [
+    pictures && interpolate(ngettext("%(count)s picture", "%(count)s pictures", pictures), { count: number(pictures) }, true),
+    zips && interpolate(ngettext("%(count)s zip", "%(count)s zips", zips), { count: number(zips) }, true),
+    interpolate(gettext("%(size)s MB"), { size: megabytes(bytes) }, true),
+  ];
+  return parts.filter(Boolean).join(gettext(", "));
+}

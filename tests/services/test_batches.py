@@ -1,0 +1,106 @@
+"""500 pictures, 20 of them bad, through a running server that is killed in the middle: 480 results, 480 credits."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+import requests
+
+from tests.imaging.batches import batch_form
+from tests.services.deployment import Deployment, at_once, code_of
+
+pytestmark = pytest.mark.services
+
+PICTURES, BAD, KILLS = 500, 20, 2
+INCLUDED, PREPAID = 300, 400
+SECONDS = 90
+
+
+def pictures(good: bytes) -> list[tuple[str, bytes]]:
+    """Every 25th is bad, in one of three ways."""
+    bad = [b"", b"no picture", good[: len(good) // 2]]
+    return [(f"{n:03}.png", bad[n // 25 % 3] if n % 25 == 0 else good) for n in range(PICTURES)]
+
+
+class Customer:
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+        self.headers = {"x-api-key": self.account["key"]}
+
+    def send(self, files: list[tuple[str, bytes]]) -> dict[str, Any]:
+        body = batch_form(*files)
+        headers = {**self.headers, "Content-Type": body["content_type"]}
+        answer = requests.post(f"{self.deployment.url}/api/batches", body["data"], headers=headers, timeout=60)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    def get(self, url: str) -> requests.Response:
+        return requests.get(url, headers=self.headers, timeout=60)
+
+    def wait_for(self, url: str, happened) -> dict[str, Any]:
+        deadline = time.monotonic() + SECONDS
+        while not happened(told := self.get(f"{url}?items=0").json()):
+            assert time.monotonic() < deadline, (told["counts"], self.deployment.log.read_text()[-3000:])
+            time.sleep(0.05)
+        return told
+
+
+def test_killed_in_the_middle_it_goes_on_and_charges_each_result_once(deployment, small_png):
+    customer = Customer(deployment)
+    url = customer.send(pictures(small_png))["url"]
+    for kill in range(1, KILLS + 1):
+        customer.wait_for(url, lambda told, kill=kill: told["counts"]["done"] >= kill * PICTURES / (KILLS + 2))
+        os.kill(random.choice(deployment.workers()), signal.SIGKILL)  # noqa: S311 - no secret
+        deployment.wait_until_ready()
+    customer.wait_for(url, lambda told: told["status"] == "finished")
+
+    told = customer.get(url).json()
+    assert Counter(item["status"] for item in told["items"]) == {"done": PICTURES - BAD, "failed": BAD}
+    failed = [item for item in told["items"] if item["status"] == "failed"]
+    assert [item["index"] for item in failed] == list(range(0, PICTURES, 25))
+    assert {item["code"] for item in failed} == {"empty_file", "invalid_image"}
+    assert all(item["error"] for item in failed)
+    assert told["credits"] == {"held": 0, "charged": PICTURES - BAD}
+
+    books = deployment.ask("read", email=customer.account["email"])
+    assert books["states"]["posted"] == PICTURES - BAD
+    assert "held" not in books["states"]
+    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - (PICTURES - BAD)
+    assert books["differences"] == books["reconciled"] == []
+    assert len(customer.get(told["items"][1]["result_url"]).content) == told["items"][1]["bytes"]
+
+
+def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):
+    customer = Customer(deployment)
+    customer.headers["Idempotency-Key"] = "order-1"
+    told = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
+    assert len({one["id"] for one in told}) == 1
+    customer.wait_for(told[0]["url"], lambda told: told["status"] == "finished")
+    books = deployment.ask("read", email=customer.account["email"])
+    assert (books["states"], books["differences"]) == ({"posted": 2}, [])
+
+
+def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deployment, small_png):
+    """Credits are posted or held: whatever is done meanwhile, none becomes free for a sixth batch."""
+    customer = Customer(deployment)
+    fifth = [(f"{n}.png", small_png) for n in range((INCLUDED + PREPAID) // 5)]
+
+    def send() -> str:
+        body = batch_form(*fifth)
+        headers = {**customer.headers, "Content-Type": body["content_type"]}
+        return code_of(requests.post(f"{deployment.url}/api/batches", body["data"], headers=headers, timeout=60))
+
+    assert Counter(at_once(8, send)) == {"ok": 5, "not_enough_credits": 3}
+    batches = customer.get(f"{deployment.url}/api/batches").json()["batches"]
+    for batch in batches:
+        requests.post(f"{batch['url']}/cancel", headers=customer.headers, timeout=60)
+    books = deployment.ask("read", email=customer.account["email"])
+    assert books["differences"] == books["reconciled"] == []
+    assert books["states"].get("held", 0) == 0
+    assert sum(books["states"].values()) == INCLUDED + PREPAID
+    assert books["included"] + books["prepaid"] == books["states"].get("voided", 0)
