@@ -68,6 +68,18 @@ PAGES = (
         },
     ),
     Page(
+        "callbacks",
+        _("Callbacks"),
+        _("How we tell your server that a batch has ended, and how it knows that it was us."),
+        {
+            "ask": _("Ask for one"),
+            "message": _("What is sent"),
+            "verify": _("Verify the signature"),
+            "retries": _("Answers and retries"),
+            "rotate": _("A new secret"),
+        },
+    ),
+    Page(
         "samples",
         _("Code samples"),
         _("Working samples in curl, HTTP, Python, Node.js, browser JavaScript and PHP."),
@@ -164,6 +176,9 @@ def _facts(page: Page) -> dict[str, Any]:
         return {"rmbg_errors": error_guide.rmbg_errors(), "membership_errors": error_guide.membership_errors()}
     if page.slug in ("limits", "credits"):
         return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits()}
+    if page.slug == "callbacks":
+        ports = ", ".join(str(port) for port in settings.CALLBACK_PORTS)
+        return {"callback": {"ports": ports, "seconds": settings.CALLBACK_SECONDS}}
     return {"anonymous": _anonymous_limits()}
 
 

@@ -65,6 +65,9 @@ API_KEY_PEPPER = secret("API_KEY_PEPPER")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+# Where customers reach this deployment, for what is written outside of a request; empty: addresses there are paths alone.
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+
 # Make a demo account and print its key once the server is ready: what `make run` does.
 DEMO = env.bool("DEMO", default=False)
 
@@ -276,6 +279,9 @@ IMAGE_URL_ENABLED = env.bool("IMAGE_URL_ENABLED", default=True)
 IMAGE_URL_SECONDS = at_least("IMAGE_URL_SECONDS", default=15, minimum=1)
 IMAGE_URL_PORTS = env.list("IMAGE_URL_PORTS", cast=int, default=[80, 443])
 IMAGE_URL_DOWNLOADS = at_least("IMAGE_URL_DOWNLOADS", default=16, minimum=1)
+# Callbacks of batches: seconds for one try, and ports that they may name.
+CALLBACK_SECONDS = at_least("CALLBACK_SECONDS", default=15, minimum=1)
+CALLBACK_PORTS = env.list("CALLBACK_PORTS", cast=int, default=[80, 443])
 # Networks that customers may make us connect to although they are not public.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
@@ -415,6 +421,12 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "billing.tasks.sweep", "schedule": 60.0},
     "sweep-handover": {"task": "imaging.tasks.sweep_handover", "schedule": 3600.0},
+    "callbacks": {
+        "task": "imaging.callbacks.tasks.sweep_callbacks",
+        "schedule": 10.0,
+        # Workers that come back after an hour need one sweep, not all of those that they missed.
+        "options": {"expires": 10.0},
+    },
 }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -142,7 +142,10 @@ class Callback(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["next_try_at"], condition=Q(state="pending"), name="callback_pending")]
+        indexes = [
+            models.Index(fields=["next_try_at"], condition=Q(state="pending"), name="callback_pending"),
+            models.Index(fields=["ended_at"], name="callback_ended"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_state_display()} for {self.batch_id}"

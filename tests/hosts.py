@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -29,8 +30,9 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
 
 
 class Host:
-    """Answers each connection with what `reply` yields for the requested path; `requests` are the heads it was sent.
+    """Answers each connection with what `reply` yields for the requested path.
 
+    `requests` are the heads it was sent, `bodies` what followed each.
     `listens=False` answers before anything was asked.
     """
 
@@ -45,6 +47,7 @@ class Host:
     ) -> None:
         self.reply, self.tls, self.listens = reply, tls, listens
         self.requests: list[str] = []
+        self.bodies: list[bytes] = []
         self.connections = 0
         self.stopping = threading.Event()
         self._socket = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -90,7 +93,14 @@ class Host:
             if not (data := connection.recv(4096)):
                 return
             head += data
-        self.requests.append(head.decode())
+        head, _, body = head.partition(b"\r\n\r\n")
+        length = re.search(rb"(?im)^content-length: *(\d+)", head)
+        while length and len(body) < int(length.group(1)):
+            if not (data := connection.recv(4096)):
+                return
+            body += data
+        self.requests.append(f"{head.decode()}\r\n\r\n")
+        self.bodies.append(body)
         for piece in self.reply(head.split(b" ")[1].decode() if head else ""):
             connection.sendall(piece)
         # Both sides are done once the other one closes: a reset must not overtake the answer.

@@ -13,7 +13,7 @@ READERS = "Readers"
 # The one right to act upon an account, whatever the act.
 MAY_ACT = "billing.change_account"
 
-_SEEN_APPS = ("accounts", "billing")
+_SEEN_APPS = ("accounts", "billing", "imaging")
 
 
 def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:

@@ -11,7 +11,12 @@ from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POSTGRES_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-SUITES = ["tests/accounts/test_concurrency.py", "tests/billing/test_ledger.py", "tests/billing/test_reconcile.py"]
+SUITES = [
+    "tests/accounts/test_concurrency.py",
+    "tests/billing/test_ledger.py",
+    "tests/billing/test_reconcile.py",
+    "tests/imaging/test_callbacks_at_once.py",
+]
 
 
 @pytest.mark.services

@@ -139,5 +139,5 @@ def test_every_figure_says_what_it_is(quick_model):
 
 
 def test_a_reading_costs_few_queries(quick_model, django_assert_max_num_queries):
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         read()

@@ -1,0 +1,52 @@
+"""`callback_url`: where a customer wants to be told, checked as far as that goes before the connection is made."""
+
+import ipaddress
+
+from django.conf import settings
+
+from config import outbound
+from config.errors import validation_error
+from config.public_addresses import is_allowed
+from imaging.core.problems import Problem
+from imaging.models import Batch
+
+FIELD = "callback_url"
+MAX_URL = Batch._meta.get_field("callback_url").max_length or 0
+
+
+def check_callback_url(url: str) -> None:
+    """Raise ApiError 400, `callback_url_invalid` or `callback_url_forbidden`, unless `url` may be called."""
+    if problem := find_problem(url):
+        raise validation_error([(problem.field, problem.code, problem.message)])
+
+
+def find_problem(url: str) -> Problem | None:
+    """What is wrong with the address. Names are looked up only when they are called, so that no answer can change later."""
+    if len(url) > MAX_URL:
+        return invalid(f"it is longer than {MAX_URL} characters")
+    try:
+        target = outbound.parse(url, settings.CALLBACK_PORTS)
+        if _is_refused(target.host):
+            raise outbound.ForbiddenTarget("its host has no public address")
+    except outbound.InvalidUrl as error:
+        return invalid(error.reason)
+    except outbound.ForbiddenTarget as error:
+        return forbidden(error.reason)
+    return None
+
+
+def invalid(reason: str) -> Problem:
+    """The address is not one that could be called."""
+    return Problem(FIELD, "callback_url_invalid", f"'callback_url' is not an address that can be called: {reason}.")
+
+
+def forbidden(reason: str) -> Problem:
+    """The address leads to where no request of a customer may go."""
+    return Problem(FIELD, "callback_url_forbidden", f"'callback_url' may not be called: {reason}.")
+
+
+def _is_refused(host: str) -> bool:
+    try:
+        return not is_allowed(ipaddress.ip_address(host))
+    except ValueError:
+        return False

@@ -1,0 +1,59 @@
+"""Makes callbacks, and has them tried: at the end of a batch, and when somebody asks for one more try."""
+
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from config.errors import ApiError
+from imaging.callbacks import tasks
+from imaging.models import Batch, Callback, CallbackTry
+
+# Whoever asks again and again has a receiver to mend first.
+MAX_TRIES = 100
+
+
+def announce(batch: Batch) -> None:
+    """Have the end of a batch told where its maker wants to be told. Called in the transaction that ends it."""
+    if not batch.callback_url:
+        return
+    callback, is_new = Callback.objects.get_or_create(batch=batch)
+    if is_new:
+        _queue(callback.pk)
+
+
+@transaction.atomic
+def send_again(callback: Callback) -> None:
+    """Have a callback tried once more, now. Nothing changes while a try is under way.
+
+    Raises ApiError 409: `callback_gone` when its address was erased, `callback_tries_used_up` after MAX_TRIES.
+    """
+    if not callback.batch.callback_url:
+        raise gone()
+    # A try that is under way is counted and not written down yet.
+    written = CallbackTry.objects.filter(callback=OuterRef("pk"), number=OuterRef("tries"))
+    idle = Callback.objects.filter(Exists(written), pk=callback.pk)
+    if idle.filter(tries__gte=MAX_TRIES).exists():
+        raise tries_used_up()
+    if idle.update(state=Callback.State.PENDING, next_try_at=timezone.now(), ended_at=None):
+        _queue(callback.pk)
+    callback.refresh_from_db()
+
+
+def gone() -> ApiError:
+    """The batch's address was erased."""
+    return ApiError(409, "callback_gone", "The address of this callback was erased: it cannot be sent again.")
+
+
+def tries_used_up() -> ApiError:
+    """Enough is enough."""
+    return ApiError(409, "callback_tries_used_up", f"This callback was tried {MAX_TRIES} times and is not sent again.")
+
+
+def _queue(pk: UUID) -> None:
+    # Without a broker a task would keep the caller waiting for the receiver. The web process's own thread sees to it then.
+    if settings.CELERY_BROKER_URL:
+        transaction.on_commit(partial(tasks.try_callback.delay, str(pk)), robust=True)

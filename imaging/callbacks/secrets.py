@@ -1,0 +1,50 @@
+"""What callbacks are signed with, as standardwebhooks.com has it: one secret for each account."""
+
+import base64
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from billing.models import Account
+from imaging.models import CallbackSecret
+
+SECRET_BYTES = 32
+# For so long a rotated secret signs beside the new one: time to put the new one into the receiver.
+OVERLAP = timedelta(hours=24)
+
+
+def new_secret() -> str:
+    """`whsec_` and base64 of 32 random bytes; the standard asks for 24 to 64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def get_secret(account: Account) -> CallbackSecret:
+    """The account's secret, made on first use."""
+    return CallbackSecret.objects.get_or_create(account=account, defaults={"secret": new_secret()})[0]
+
+
+@transaction.atomic
+def rotate(account: Account) -> CallbackSecret:
+    """Give the account a new secret. The one before signs beside it for OVERLAP; any older one ends now."""
+    get_secret(account)
+    secret = CallbackSecret.objects.select_for_update().get(account=account)
+    secret.previous, secret.secret = secret.secret, new_secret()
+    secret.created_at = timezone.now()
+    secret.previous_until = secret.created_at + OVERLAP
+    secret.save(update_fields=["secret", "previous", "previous_until", "created_at"])
+    return secret
+
+
+def sign(secret: CallbackSecret, message_id: str, now: datetime, body: str) -> dict[str, str]:
+    """The standard's three headers. During a rotation there are two signatures; a receiver accepts either."""
+    keys = [secret.secret]
+    if secret.previous_until and secret.previous_until > now:
+        keys.append(secret.previous)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(Webhook(key).sign(message_id, now, body) for key in keys),
+    }
