@@ -138,11 +138,11 @@ def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick
 
 
 def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, post, monkeypatch):
-    monkeypatch.setattr(store, "CLAIM_SECONDS", 0.3)
+    monkeypatch.setattr(store, "CLAIM_SECONDS", 1.0)
     with ThreadPoolExecutor(1) as pool:
         answer = in_thread(pool, order, small_png)
         assert held_model.begun.acquire(timeout=WAIT)
-        assert not held_model.begun.acquire(timeout=0.7), "a second worker has begun"
+        assert not held_model.begun.acquire(timeout=1.5), "a second worker has begun"
         held_model.go_on.release()
         answer.result()
     assert len(post.jobs) == 1

@@ -80,7 +80,7 @@ def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, post, bu
 
 def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, post, bucket, settings):
     assert send(key, broken_png()).status_code == 400
-    settings.IMAGING_QUEUE_SECONDS = 0.5
+    settings.IMAGING_QUEUE_SECONDS = 1
     assert send(key, small_png).status_code == 503
     held_model.go_on.release()
     post.join()
@@ -110,7 +110,7 @@ def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, post,
 
 def test_a_bucket_that_is_not_there_is_a_503_and_costs_nothing(key, small_png, post, s3, settings):
     use(settings, "nobody-has-made-this", s3.meta.endpoint_url)
-    settings.IMAGING_QUEUE_SECONDS = 0.5
+    settings.IMAGING_QUEUE_SECONDS = 1
     assert send(key, small_png).status_code == 503
     assert (states(), post.jobs) == (["voided"], [])
 
