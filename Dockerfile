@@ -11,12 +11,13 @@ FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-COPY requirements.txt requirements-gpu.txt /tmp/
+COPY requirements.txt requirements-fast.txt requirements-gpu.txt /tmp/
 RUN pip install --require-hashes -r /tmp/requirements.txt
+# For processors with INT8 instructions: OpenVINO. Build on one that has them, too: the INT8 weights are made with the image.
 # For an NVIDIA GPU: the same module from another package, so that the one must go before the other comes.
 ARG DEVICE=cpu
 RUN case "$DEVICE" in \
-      cpu) ;; \
+      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt ;; \
       cuda) pip uninstall --yes onnxruntime && pip install --require-hashes -r /tmp/requirements-gpu.txt ;; \
       *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 1 ;; \
     esac
@@ -37,7 +38,7 @@ RUN python manage.py prepare_model "$IMAGING_MODEL"
 FROM ${PYTHON_IMAGE} AS runtime
 ARG IMAGING_MODEL=u2net
 RUN useradd --system --uid 10001 --create-home --home-dir /home/app app \
-    && mkdir /var/app && chown app:app /var/app
+    && mkdir -p /var/app/pictures && chown -R app:app /var/app
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=weights /weights /weights
 ENV PATH=/opt/venv/bin:$PATH \
