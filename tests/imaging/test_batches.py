@@ -3,7 +3,6 @@
 import io
 import zipfile
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -21,6 +20,8 @@ from tests.conftest import encoded
 from tests.imaging.batches import batch_form, caller, content_of, post, the_batch, work_through, zipped
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pictures", "quick_model")]
+
+NONE = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ def test_methods_that_are_not_allowed(key, small_png, method, path):
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["nonsense", str(uuid4()), f"{uuid4()}/zip", f"{uuid4()}/items/0"])
+@pytest.mark.parametrize("path", ["nonsense", NONE, f"{NONE}/zip", f"{NONE}/items/0"])
 def test_a_batch_that_is_none(key, path):
     answer = caller(key).get(f"/api/batches/{path}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
