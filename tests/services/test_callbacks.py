@@ -23,8 +23,7 @@ def test_the_web_process_tells_of_a_batch(tmp_path, hosts, small_png):
         return [answer()]
 
     host: Host = hosts(reply)
-    allowed = {"OUTBOUND_ALLOWED_NETWORKS": "127.0.0.0/8", "CALLBACK_PORTS": str(host.port)}
-    running = Deployment(tmp_path, **allowed)
+    running = Deployment(tmp_path, OUTBOUND_ALLOWED_NETWORKS="127.0.0.0/8", CALLBACK_PORTS=str(host.port))
     running.start()
     try:
         headers = {"x-api-key": running.issue_key("shop@example.com")}
