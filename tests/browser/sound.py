@@ -23,6 +23,7 @@ CODE = {
     "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
     "http", "https", "url",
     "listBillingCycles", "periodStartUnix", "queue", "decode", "inference", "compose", "encode", "total",
+    "batches", "callback", "error", "index",
 }  # fmt: skip
 
 
