@@ -22,6 +22,15 @@ RUN case "$DEVICE" in \
       *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 1 ;; \
     esac
 
+# Optional: traces.
+ARG EXTRAS=
+COPY requirements-otel.txt /tmp/
+RUN case "$EXTRAS" in \
+      "") ;; \
+      otel) pip install --require-hashes -r /tmp/requirements-otel.txt ;; \
+      *) echo "EXTRAS must be empty or otel, got $EXTRAS" >&2; exit 1 ;; \
+    esac
+
 # --- Model weights: fetched and verified once, a layer of their own -------------------------------
 FROM dependencies AS weights
 ARG IMAGING_MODEL=u2net

@@ -7,6 +7,6 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, health, metrics, task_logs  # noqa: F401  (some register themselves)
+        from config import checks, health, metrics, task_logs, tracing  # noqa: F401  (some register themselves)
 
         metrics.register("parts", health.read_metrics)

@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from config import tracing
+
 
 @register(Tags.security, deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -59,6 +61,15 @@ def check_outbound(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         message = f"OUTBOUND_ALLOWED_NETWORKS lets every customer make this server connect to {allowed}."
         return [Warning(message, id="config.W003")]
     return []
+
+
+@register()
+def check_tracing(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Traces need packages that the rest does not."""
+    if not tracing.is_on() or tracing.is_installed():
+        return []
+    message = "OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install -r requirements-otel.txt"
+    return [Error(message, id="config.E007")]
 
 
 @register()

@@ -47,6 +47,7 @@ def post_worker_init(worker: Any) -> None:
     from imaging.core.memory import bound_heaps
 
     bound_heaps()
+    _tracing().start()
     _request_log().start()
     if not settings.CELERY_BROKER_URL:
         _batch_runner().start()
@@ -59,6 +60,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     _batch_runner().stop()
     _callback_runner().stop()
     _request_log().stop()
+    _tracing().stop()
 
 
 def _request_log() -> Any:
@@ -66,6 +68,12 @@ def _request_log() -> Any:
     from billing.request_log import log
 
     return log
+
+
+def _tracing() -> Any:
+    from config import tracing
+
+    return tracing
 
 
 def _batch_runner() -> Any:

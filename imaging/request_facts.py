@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase
 from accounts.caller import Channel, claimed_channel
 from billing import request_log
 from billing.admission import Customer
+from config import tracing
 from config.api import get_request_id
 from imaging import metrics
 from imaging.executor.orders import Delivery
@@ -25,6 +26,8 @@ def note(
     """Record and count one call. `response` is None after a crash, `customer` for a caller who could not be identified."""
     if delivery is not None:
         metrics.note_delivery(delivery.queued, delivery.cutout.timings)
+        steps = {"queue": delivery.queued, **delivery.cutout.timings}
+        tracing.note_steps(steps, **{"rembg.model": delivery.cutout.model})
     request_log.log.add(
         **_who(request, customer),
         **_outcome(response),

@@ -4,6 +4,9 @@ from ipaddress import IPv4Network
 
 import pytest
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+from config import tracing
 
 
 def ids(deploy: bool = True) -> set[str]:
@@ -74,3 +77,16 @@ def test_pictures_in_a_folder_on_the_way_to_workers_are_warned_of(settings):
     assert ids(deploy=False) == {"config.W004"}
     settings.S3_BUCKET = "pictures"
     assert ids(deploy=False) == set()
+
+
+def test_traces_need_their_packages(settings, monkeypatch):
+    tracing._start.cache_clear()
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
+    assert ids(deploy=False) == set()
+    monkeypatch.setattr(tracing, "find_spec", lambda name: None)
+    assert ids(deploy=False) == {"config.E007"}
+    with pytest.raises(ImproperlyConfigured, match=r"requirements-otel\.txt"):
+        tracing.start()
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = ""
+    assert ids(deploy=False) == set()
+    tracing.start()

@@ -19,11 +19,12 @@ from config.celery import app
 from tests.conftest import skip_or_fail
 from tests.imaging.forms import form
 from tests.server import ROOT, free_port
+from tests.services.traces import Collector
 from tests.stores import BROKER_URL
 
 pytestmark = pytest.mark.services
 
-START_SECONDS, MAIL_SECONDS, STOP_SECONDS = 60, 20, 30
+START_SECONDS, MAIL_SECONDS, TRACE_SECONDS, STOP_SECONDS = 60, 20, 20, 30
 LAST_WORDS = "worker: Warm shutdown (MainProcess)"
 ALARMS = ("ERROR", "CRITICAL")
 PROCESSES = ("web", "worker", "inference", "batch", "beat")
@@ -103,7 +104,16 @@ class Formation:
 
 
 @pytest.fixture(scope="module")
-def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Formation]:
+def collector() -> Iterator[Collector]:
+    running = Collector()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def formation(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str, collector: Collector
+) -> Iterator[Formation]:
     folder = tmp_path_factory.mktemp("procfile")
     queue = f"test-{secrets.token_hex(6)}"
     broker = app.connection_for_write(BROKER_URL, connect_timeout=3)
@@ -114,7 +124,7 @@ def formation(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis
     running = Formation(
         folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
         EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
-        IMAGING_EXECUTOR="celery",
+        IMAGING_EXECUTOR="celery", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200",
         PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
     )  # fmt: skip
     try:
@@ -171,6 +181,34 @@ def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(
         return any("succeeded" in line["message"] and line["request_id"] == "sign-up-of-the-test" for line in lines)
 
     formation.wait_for(logged, MAIL_SECONDS)
+
+
+def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(formation, collector, photo):
+    key = formation.manage("issue_key", "traced@example.com")
+    body = form(photo)
+    trace = secrets.token_hex(16)
+    headers = {
+        "x-api-key": key, "Content-Type": body["content_type"], "X-Request-Id": "request-of-the-trace",
+        "traceparent": f"00-{trace}-{secrets.token_hex(8)}-01",
+    }  # fmt: skip
+    address = f"{formation.url}/rmbg?api_key=careless"
+    assert requests.post(address, body["data"], headers=headers, timeout=60).status_code == 200
+
+    def names() -> set[str]:
+        return {span.name for span in collector.of_trace(trace)}
+
+    steps = {"queue", "decode", "inference", "compose", "encode"}
+    wanted = steps | {"POST /rmbg", "apply_async/imaging.tasks.cut_out", "run/imaging.tasks.cut_out"}
+    formation.wait_for(lambda: wanted <= names(), TRACE_SECONDS)
+    by_name = {span.name: span for span in collector.of_trace(trace)}
+    request, task = by_name["POST /rmbg"], by_name["run/imaging.tasks.cut_out"]
+    assert request.attributes["http.response.status_code"] == "200"
+    assert {span.attributes["rembg.request_id"] for span in (request, task)} == {"request-of-the-trace"}
+    assert {by_name[name].parent for name in steps} == {request.id}
+    assert all(request.start <= by_name[name].start <= by_name[name].end <= request.end for name in steps)
+    told = json.dumps([[span.name, span.attributes] for span in collector.spans])
+    for secret in (key, "careless", "photo.", "traced@example.com"):
+        assert secret not in told, secret
 
 
 def test_all_processes_end_cleanly_when_told_to_and_have_logged_json_alone(formation):
