@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test lint bench services screenshots assets messages requirements clean
+.PHONY: help run run-stripe-sandbox test test-all lint bench services screenshots assets messages requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ run-stripe-sandbox: .venv/.stamp-dev .venv/.stamp-fast ## the same with payments
 test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are passed to pytest
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-all: export EXHAUSTIVE = 1
+test-all: test ## the same with every combination of window, colours and language in the browser
 
 lint: .venv/.stamp-dev ## style, types, import layers, migrations, deployment checks, API schema
 	$(BIN)/ruff check .

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize
 
-CHROMIUM = Path("/usr/bin/chromium")
+# Debian's two builds of the same browser: the one without a window of its own needs a quarter less of the processor.
+SHELL, WHOLE = Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")
+CHROMIUM = SHELL if SHELL.exists() else WHOLE
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",

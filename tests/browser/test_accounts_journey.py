@@ -9,6 +9,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.windows import in_one_window
 from tests.conftest import skip_or_fail
 from tests.server import ProductServer
 from tests.services.deployment import Deployment
@@ -108,6 +109,7 @@ def test_from_sign_up_to_the_first_picture_and_the_revoked_key(page: Page, serve
         assert_fits(page)
 
 
+@in_one_window
 def test_the_copy_button_copies_the_key(page: Page, server: ProductServer):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     sign_up(page, server, f"copy{page.viewport_size['width']}@example.com")

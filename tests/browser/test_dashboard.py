@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.windows import in_one_window
 from tests.server import ProductServer
 
 pytestmark = pytest.mark.browser
@@ -68,6 +69,7 @@ def page(page: Page, server: ProductServer, session: str) -> Page:
     return page
 
 
+@in_one_window
 def test_a_day_is_told_to_the_keyboard(page: Page):
     page.goto("/dashboard")
     days = page.locator(".plot .day")
@@ -79,6 +81,7 @@ def test_a_day_is_told_to_the_keyboard(page: Page):
     expect(days.nth(0).locator(".told")).to_be_hidden()
 
 
+@in_one_window
 def test_a_request_is_there_within_seconds(page: Page, server: ProductServer, key: str, small_png: bytes):
     answer = server.rmbg(key, files={"image": small_png}, headers={"X-Request-Id": "told-on-the-dashboard"})
     assert answer.status_code == 200

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.browser.windows import in_one_window
+
 pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
@@ -49,6 +51,7 @@ def log_out(page: Page) -> None:
     page.wait_for_url("**/accounts/login/**")
 
 
+@in_one_window
 def test_a_chosen_language_is_shown_everywhere_and_remembered(page: Page):
     page.goto("/docs/samples")
     page.locator("#cutout-python-tab").click()
@@ -62,6 +65,7 @@ def test_a_chosen_language_is_shown_everywhere_and_remembered(page: Page):
     assert page.locator("#cutout-node-tab").get_attribute("aria-selected") == "true"
 
 
+@in_one_window
 def test_a_sample_is_copied_as_it_is_shown(page: Page, server):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/docs")
@@ -119,6 +123,7 @@ def test_a_new_key_is_filled_in_if_its_owner_wants_and_forgotten_at_log_out(sign
     assert not [one for one in sent if key in one]
 
 
+@in_one_window
 def test_a_log_out_on_any_page_forgets_the_key(signed_in: Page):
     page = signed_in
     key = make_key(page)
@@ -129,6 +134,7 @@ def test_a_log_out_on_any_page_forgets_the_key(signed_in: Page):
     assert key not in page.evaluate(STORED)
 
 
+@in_one_window
 def test_a_pasted_key_is_filled_in_only_if_it_is_the_readers_own(signed_in: Page, server_key: str):
     page = signed_in
     key = make_key(page)

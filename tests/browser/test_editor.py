@@ -15,6 +15,7 @@ from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.signed_in import make_session, sign_in
 from tests.browser.sound import assert_sound
 from tests.browser.test_compositing import difference
+from tests.browser.windows import in_one_window
 from tests.conftest import EXHAUSTIVE, encoded
 from tests.server import ProductServer
 
@@ -140,6 +141,7 @@ def holds_both(name: str, data: bytes) -> None:
     assert sizes == {"photo-no-bg.jpeg": ("JPEG", (200, 200)), "photo-no-bg-2.jpeg": ("JPEG", (200, 301))}
 
 
+@in_one_window
 def test_a_cancelled_picture_can_be_tried_again_for_one_credit(
     editor: Page, server: ProductServer, session: str, little: bytes
 ):
@@ -159,6 +161,7 @@ def test_a_cancelled_picture_can_be_tried_again_for_one_credit(
     assert left(server, session) == before - 1
 
 
+@in_one_window
 def test_a_stale_token_is_renewed_and_a_wish_to_wait_is_followed(editor: Page, little: bytes):
     answers = [
         lambda route: refuse(route, 401, "invalid_api_key"),

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Response, expect
 
+from tests.browser.windows import in_one_window
 from tests.server import ProductServer
 
 pytestmark = pytest.mark.browser
@@ -50,6 +51,7 @@ def explains_the_daily_limit(page: Page, server: ProductServer) -> None:
     set_used_today(server, 0)
 
 
+@in_one_window
 def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
     page.goto("/")
     asked = []
@@ -61,6 +63,7 @@ def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
     assert not [url for url in asked if url.endswith("/rmbg")]
 
 
+@in_one_window
 def test_a_pasted_picture_is_taken_and_can_be_cancelled(page: Page, small_png: bytes):
     page.goto("/")
     page.route("**/rmbg", lambda route: None)
@@ -78,6 +81,7 @@ PASTE = """(bytes) => {
 }"""
 
 
+@in_one_window
 def test_the_keyboard_moves_the_line_between_before_and_after(page: Page):
     page.goto("/")
     slider = page.get_by_role("slider")
@@ -88,6 +92,7 @@ def test_the_keyboard_moves_the_line_between_before_and_after(page: Page):
     assert page.locator("image-compare").evaluate("element => element.style.getPropertyValue('--split')") == "55%"
 
 
+@in_one_window
 def test_the_page_is_light(page: Page):
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer) if is_code(answer.url) else None)

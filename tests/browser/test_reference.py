@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.sound import violations
+from tests.browser.windows import in_one_window
 
 PHOTO = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"
 
@@ -48,6 +49,7 @@ def test_try_it_out(page: Page, server_key: str):
     assert not violations(page)
 
 
+@in_one_window
 def test_every_answer_shows_its_request_id(page: Page, server_key: str):
     page.goto("/api/docs")
     authorize(page, server_key)
@@ -75,6 +77,7 @@ def test_it_is_accessible_closed_open_and_with_its_dialog(page: Page, scheme):
     assert not violations(page)
 
 
+@in_one_window
 def test_the_key_is_kept_in_memory_only(page: Page, server_key: str):
     page.goto("/api/docs")
     authorize(page, server_key)

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import DESKTOP
 from tests.browser.test_accounts_journey import PASSWORD, assert_fits
+from tests.browser.windows import in_one_window
 from tests.server import ProductServer
 
 pytestmark = pytest.mark.browser
@@ -100,6 +101,7 @@ def test_nothing_found_says_what_can_be_searched(page: Page, customer_key: str):
     assert_fits(page)
 
 
+@in_one_window
 def test_a_reader_sees_and_does_not_act(page: Page, customer_key: str):
     log_in(page, "desk-reader@example.com")
     search(page, CUSTOMER)

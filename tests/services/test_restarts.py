@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import requests
@@ -22,11 +21,12 @@ MODEL_SECONDS = 0.4
 DRAIN_SECONDS = 30
 
 
-@pytest.fixture
-def deployment(tmp_path: Path, postgres_url: str, redis_url: str) -> Iterator[Deployment]:
-    """Two web processes whose model takes its time."""
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str) -> Iterator[Deployment]:
+    """Two web processes whose model takes its time; the last test stops them."""
+    folder = tmp_path_factory.mktemp("restarts")
     running = Deployment(
-        tmp_path, model_seconds=MODEL_SECONDS, DATABASE_URL=postgres_url, REDIS_URL=redis_url, WEB_PROCESSES="2"
+        folder, model_seconds=MODEL_SECONDS, DATABASE_URL=postgres_url, REDIS_URL=redis_url, WEB_PROCESSES="2"
     )
     running.start()
     yield running

@@ -15,6 +15,7 @@ from skimage import data
 from imaging.core.engines import OnnxRuntimeEngine
 from imaging.core.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
 from imaging.core.refine import enlarge
+from tests.conftest import EXHAUSTIVE
 from tests.imaging.core.pictures import (
     THREADS,
     WEIGHTS,
@@ -62,7 +63,7 @@ def mean_difference(first, second):
 # Its imports (numba, scikit-image, scipy) are not ours to answer for.
 @pytest.mark.filterwarnings("ignore")
 @needs_weights
-@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("name", PHOTOS if EXHAUSTIVE else PHOTOS[:2])
 def test_the_matte_is_rembgs_own(model, rembg_model, name):
     image = photograph(name)
     matte = enlarge(model.predict(image).matte, image, refine=False)

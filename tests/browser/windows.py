@@ -1,0 +1,10 @@
+"""Through which windows a test looks."""
+
+import pytest
+
+from tests.browser.chromium import DESKTOP, PHONE
+from tests.conftest import EXHAUSTIVE
+
+BOTH = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
+# For what a page does rather than how it looks: the desk alone, unless everything is asked for.
+in_one_window = pytest.mark.parametrize("page", BOTH if EXHAUSTIVE else BOTH[:1], indirect=True)
