@@ -17,6 +17,8 @@ from kombu.exceptions import OperationalError
 
 from config.celery import app
 from tests.conftest import skip_or_fail
+from tests.hosts import Host, answer
+from tests.imaging.batches import batch_form
 from tests.imaging.forms import form
 from tests.server import ROOT, free_port
 from tests.services.traces import Collector
@@ -24,7 +26,7 @@ from tests.stores import BROKER_URL
 
 pytestmark = pytest.mark.services
 
-START_SECONDS, MAIL_SECONDS, TRACE_SECONDS, STOP_SECONDS = 60, 20, 20, 30
+START_SECONDS, MAIL_SECONDS, TRACE_SECONDS, BATCH_SECONDS, STOP_SECONDS = 60, 20, 20, 60, 30
 LAST_WORDS = "worker: Warm shutdown (MainProcess)"
 ALARMS = ("ERROR", "CRITICAL")
 PROCESSES = ("web", "worker", "inference", "batch", "beat")
@@ -111,8 +113,16 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
+def receiver() -> Iterator[Host]:
+    """A customer's server."""
+    running = Host(lambda path: [answer()])
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
 def formation(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str, collector: Collector
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str, collector: Collector, receiver: Host
 ) -> Iterator[Formation]:
     folder = tmp_path_factory.mktemp("procfile")
     queue = f"test-{secrets.token_hex(6)}"
@@ -125,6 +135,7 @@ def formation(
         folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
         EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
         IMAGING_EXECUTOR="celery", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200",
+        OUTBOUND_ALLOWED_NETWORKS="127.0.0.0/8", CALLBACK_PORTS=str(receiver.port),
         PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
     )  # fmt: skip
     try:
@@ -181,6 +192,23 @@ def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(
         return any("succeeded" in line["message"] and line["request_id"] == "sign-up-of-the-test" for line in lines)
 
     formation.wait_for(logged, MAIL_SECONDS)
+
+
+def test_a_batch_goes_through_the_workers_and_its_customer_is_told(formation, receiver, photo):
+    key = formation.manage("issue_key", "batch@example.com")
+    body = batch_form(("a.jpg", photo), ("bad.jpg", b"no picture"), callback_url=f"http://127.0.0.1:{receiver.port}/hook")
+    headers = {"x-api-key": key, "Content-Type": body["content_type"]}
+    made = requests.post(f"{formation.url}/api/batches", body["data"], headers=headers, timeout=60)
+    assert made.status_code == 202
+    told: dict = {}
+
+    def is_told() -> bool:
+        told.update(requests.get(made.headers["Location"], headers={"x-api-key": key}, timeout=10).json())
+        return told["status"] == "finished" and told["callback"]["state"] == "delivered"
+
+    formation.wait_for(is_told, BATCH_SECONDS)
+    assert (told["counts"]["done"], told["counts"]["failed"], told["credits"]["charged"]) == (1, 1, 1)
+    assert [json.loads(each)["data"]["id"] for each in receiver.bodies] == [told["id"]]
 
 
 def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(formation, collector, photo):
