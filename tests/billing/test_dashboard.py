@@ -12,6 +12,7 @@ from accounts.models import ApiKey, User
 from billing import chart, daily_usage, ledger, outcomes, usage_report
 from billing.models import Account, Bucket, CountedDays, DailyUsage, Hold, Plan, RequestRecord, UsageWindow
 from billing.request_list import PAGE_SIZE
+from config import error_guide
 from tests.billing.conftest import current_window, spend
 
 pytestmark = pytest.mark.django_db
@@ -344,3 +345,10 @@ def test_every_bucket_has_a_part():
 )  # fmt: skip
 def test_outcomes_are_sentences(status, code, text):
     assert outcomes.describe(status, code) == text
+
+
+@pytest.mark.parametrize(
+    "code", sorted({row.code for row in error_guide.rmbg_errors()} - {"not_found", "method_not_allowed"})
+)
+def test_every_refusal_of_a_picture_has_a_sentence_of_its_own(code):
+    assert outcomes.describe(400, code) != outcomes.describe(400, "no such code")

@@ -18,11 +18,14 @@ from imaging.core.weights import (
     weights_path,
     weights_ready,
 )
-from tests.imaging.test_prepare_model import MODEL, files_in, home  # noqa: F401  a fixture
+from tests.imaging import preparing
+from tests.imaging.preparing import MODEL, files_in
+
+home = preparing.home
 
 
 @pytest.fixture(autouse=True)
-def fetched(home):  # noqa: F811
+def fetched(home):
     """The tiny weights, where the command finds them."""
     home.mkdir()
     (home / "u2net.onnx").write_bytes(MODEL)
@@ -70,7 +73,7 @@ def test_is_made_once(builder):
     assert builder.runs == 1
 
 
-def test_what_is_not_near_enough_is_not_kept_and_not_made_again(home, builder):  # noqa: F811
+def test_what_is_not_near_enough_is_not_kept_and_not_made_again(home, builder):
     builder.refusal = "error 0.1"
     assert "stays in fp32: in INT8 it is not near enough: error 0.1" in prepare_model()
     assert not int8_ready("u2net")
@@ -82,7 +85,7 @@ def test_what_is_not_near_enough_is_not_kept_and_not_made_again(home, builder): 
     assert builder.runs == 1
 
 
-def test_a_new_recipe_replaces_the_file_of_the_old_one(home, builder):  # noqa: F811
+def test_a_new_recipe_replaces_the_file_of_the_old_one(home, builder):
     prepare_model()
     old = int8_path("u2net")
     write(trusted_peak=0.8)
@@ -120,7 +123,7 @@ def test_too_little_space_is_told_before_the_work(monkeypatch, builder):
     assert builder.runs == 0
 
 
-def test_a_failure_leaves_fp32_and_no_half_file(home, monkeypatch):  # noqa: F811
+def test_a_failure_leaves_fp32_and_no_half_file(home, monkeypatch):
     def fail(name, target):
         target.write_bytes(b"half")
         raise RuntimeError("interrupted")
