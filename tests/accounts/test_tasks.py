@@ -37,7 +37,8 @@ def test_a_worker_tries_again_later_and_later(broken_mail_server, monkeypatch):
     assert waits == [FIRST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2, FIRST_RETRY_SECONDS * 4]
 
 
-def test_a_mail_leaves_after_the_commit_and_not_after_a_rollback(transactional_db):
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_mail_leaves_after_the_commit_and_not_after_a_rollback():
     context = {"current_site": type("Site", (), {"domain": "example.com"})}
     with transaction.atomic():
         mails.send("account/email/password_reset_key", "ada@example.com", context, language="en")

@@ -134,7 +134,7 @@ def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick
 
     post.deliver = to_one_that_dies
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
-    assert len(post.jobs) == 2
+    assert len(post.jobs) >= 2
 
 
 def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, post, monkeypatch):
