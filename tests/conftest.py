@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import redis
 from django.core.cache import cache
+from django.db import connections
 from PIL import Image, ImageDraw
 
 from accounts.models import ApiKey, User
@@ -57,6 +58,18 @@ class EllipseMatte:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         return Prediction(matte, self.name)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """What tests of transactions put back is known to every connection.
+
+    While Playwright's event loop runs, Django uses another connection to the same database in the same thread; the one that
+    made the database has its first content alone.
+    """
+    contents = getattr(connections["default"], "_test_serialized_contents", None)
+    if contents is not None:
+        type(connections["default"])._test_serialized_contents = contents  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

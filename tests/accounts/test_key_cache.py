@@ -36,7 +36,7 @@ def in_redis(settings) -> Iterator[redis.Redis]:
 
 def use_redis(settings, url: str) -> None:
     settings.REDIS_URL = url
-    options = {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.2, "IGNORE_EXCEPTIONS": True}
+    options = {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2, "IGNORE_EXCEPTIONS": True}
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
     rate_limits.reset()
 
