@@ -22,7 +22,7 @@ from tests.imaging.batches import batch_form
 from tests.imaging.forms import form
 from tests.server import ROOT, free_port
 from tests.services.traces import Collector
-from tests.stores import BROKER_URL
+from tests.stores import BROKER_URL, scratch_postgres
 
 pytestmark = pytest.mark.services
 
@@ -121,8 +121,15 @@ def receiver() -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
+def own_postgres_url(postgres_url: str) -> Iterator[str]:
+    """A database that no server of another test works on: one without a broker would try this one's callbacks."""
+    with scratch_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def formation(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str, collector: Collector, receiver: Host
+    tmp_path_factory: pytest.TempPathFactory, own_postgres_url: str, redis_url: str, collector: Collector, receiver: Host
 ) -> Iterator[Formation]:
     folder = tmp_path_factory.mktemp("procfile")
     queue = f"test-{secrets.token_hex(6)}"
@@ -132,7 +139,7 @@ def formation(
     except OperationalError as error:
         skip_or_fail(f"RabbitMQ does not answer: {error}")
     running = Formation(
-        folder, DATABASE_URL=postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
+        folder, DATABASE_URL=own_postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
         EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
         IMAGING_EXECUTOR="celery", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200",
         OUTBOUND_ALLOWED_NETWORKS="127.0.0.0/8", CALLBACK_PORTS=str(receiver.port),
