@@ -70,6 +70,8 @@ def make_key(page: Page) -> str:
     """The new key, as the page shows it once."""
     page.get_by_label("Name").fill("Web shop")
     page.get_by_role("button", name="Create key").click()
+    # The page's script makes reloading safe, and shows its buttons.
+    expect(page.get_by_role("button", name="Copy").first).to_be_visible()
     key = page.locator("#key-text").inner_text()
     assert key in page.locator("#curl-line").inner_text()
     return key
@@ -92,7 +94,7 @@ def test_from_sign_up_to_the_first_picture_and_the_revoked_key(page: Page, serve
     key = make_key(page)
     assert_fits(page)
     page.reload()
-    expect(page.get_by_role("heading", name="New key")).to_be_visible()
+    expect(page.get_by_role("heading", name="New key", exact=True)).to_be_visible()
     assert key not in page.content(), "reloading neither shows the key again nor makes another"
     expect(page.locator(".list tbody tr")).to_have_count(1)
     answer = server.rmbg(key, files={"image": ("photo.jpg", photo)})
