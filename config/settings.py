@@ -172,8 +172,6 @@ PICTURE_STORAGE = (
             "region_name": env.str("S3_REGION", default="") or None,
             "access_key": env.str("S3_ACCESS_KEY_ID", default="") or None,
             "secret_key": env.str("S3_SECRET_ACCESS_KEY", default="") or None,
-            "default_acl": None,
-            "file_overwrite": True,
         },
     }
     if S3_BUCKET

@@ -5,6 +5,7 @@ body over the limit must be noticed, and its real size told, without keeping it.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ def _give_up(form: Form, known_length: int) -> None:
     form.picture.size = max(form.picture.size, known_length)
 
 
-class PartReader:
+class PartReader(ABC):
     """Takes the parts of a form one after the other. What becomes of a file or of a text, a subclass says."""
 
     def __init__(self) -> None:
@@ -163,20 +164,21 @@ class PartReader:
         else:
             self.take_text(self.name, self._text.decode("utf-8", "replace"))
 
+    @abstractmethod
     def begin_file(self, filename: str) -> None:
         """A file of the field `name` begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take_bytes(self, data: bytes) -> None:
         """Some bytes of the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_file(self) -> None:
         """The file is complete."""
 
+    @abstractmethod
     def take_text(self, name: str, text: str) -> None:
         """A text field, at most MAX_FIELD_BYTES long."""
-        raise NotImplementedError
 
 
 class _FormReader(PartReader):
@@ -195,6 +197,9 @@ class _FormReader(PartReader):
     def take_bytes(self, data: bytes) -> None:
         if self.sink:
             self.sink.write(data)
+
+    def end_file(self) -> None:
+        self.sink = None
 
     def take_text(self, name: str, text: str) -> None:
         self.form.fields[name] = text

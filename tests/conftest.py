@@ -12,6 +12,7 @@ import pytest
 import redis
 from django.core.cache import cache
 from django.db import connections
+from django.test import Client
 from PIL import Image, ImageDraw
 
 from accounts.models import ApiKey, User
@@ -114,6 +115,16 @@ def user(db: None) -> User:
 def key(user: User) -> str:
     """The text of a live key of `user`."""
     return ApiKey.objects.issue(user, name="test")[1].text
+
+
+@pytest.fixture
+def outsider(db: None) -> Client:
+    """The browser of another customer."""
+    other = User.objects.create_user("other@example.com", "correct horse battery staple")
+    other.verify_email()
+    browser = Client()
+    browser.force_login(other)
+    return browser
 
 
 @pytest.fixture

@@ -16,16 +16,6 @@ def owner(client: Client, user: User) -> Client:
 
 
 @pytest.fixture
-def outsider(db: None) -> Client:
-    """The browser of another customer."""
-    other = User.objects.create_user("other@example.com", PASSWORD)
-    other.verify_email()
-    browser = Client()
-    browser.force_login(other)
-    return browser
-
-
-@pytest.fixture
 def anonymous() -> Client:
     """A browser that is not logged in."""
     return Client()

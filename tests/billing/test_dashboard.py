@@ -26,16 +26,6 @@ def browser(client: Client, user: User) -> Client:
 
 
 @pytest.fixture
-def outsider(db: None) -> Client:
-    """The browser of another customer."""
-    other = User.objects.create_user("other@example.com", "correct horse battery staple")
-    other.verify_email()
-    browser = Client()
-    browser.force_login(other)
-    return browser
-
-
-@pytest.fixture
 def cycle(account: Account) -> UsageWindow:
     """A billing cycle of a hundred credits that began ten days ago."""
     Plan.objects.filter(label="Free").update(included_credits=100)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.chromium import CHROMIUM, DESKTOP, FLAGS, PHONE
+from tests.browser.signed_in import sign_in
 from tests.conftest import skip_or_fail
+from tests.server import ProductServer
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,12 @@ def _is_fault(message: ConsoleMessage) -> bool:
 
 def _is_ours(url: str, server: str) -> bool:
     return url.startswith((server, "data:", "blob:"))
+
+
+@pytest.fixture
+def editor(page: Page, server: ProductServer, session: str) -> Page:
+    """The editor, opened by the customer of `session`, which is each file's own."""
+    sign_in(page, server, session)
+    page.goto("/editor")
+    expect(page.get_by_role("button", name="Choose pictures")).to_be_enabled()
+    return page

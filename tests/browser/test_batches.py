@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.chromium import DESKTOP
-from tests.browser.signed_in import make_session, sign_in
+from tests.browser.signed_in import make_session
 from tests.browser.sound import assert_sound
 from tests.browser.test_editor import SLOW, add, file, left, refuse, row
 from tests.conftest import encoded
@@ -25,15 +25,6 @@ GOOD = 10
 @pytest.fixture(scope="module")
 def session(server: ProductServer) -> str:
     return make_session(server, "batches@example.com")
-
-
-@pytest.fixture
-def editor(page: Page, server: ProductServer, session: str) -> Page:
-    """The editor, opened by a customer."""
-    sign_in(page, server, session)
-    page.goto("/editor")
-    expect(page.get_by_role("button", name="Choose pictures")).to_be_enabled()
-    return page
 
 
 @pytest.fixture(scope="module")

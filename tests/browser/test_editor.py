@@ -33,15 +33,6 @@ def session(server: ProductServer) -> str:
     return make_session(server, "editor@example.com")
 
 
-@pytest.fixture
-def editor(page: Page, server: ProductServer, session: str) -> Page:
-    """The editor, opened by a customer; `rmbg_calls` counts what it sends."""
-    sign_in(page, server, session)
-    page.goto("/editor")
-    expect(page.get_by_role("button", name="Choose pictures")).to_be_enabled()
-    return page
-
-
 def file(name: str, data: bytes) -> FilePayload:
     media_type = "image/" + name.rpartition(".")[2].replace("jpg", "jpeg")
     return {"name": name, "mimeType": media_type, "buffer": data}

@@ -31,16 +31,6 @@ def owner(user: User) -> Client:
 
 
 @pytest.fixture
-def outsider(db: None) -> Client:
-    """Another customer's browser."""
-    other = User.objects.create_user("other@example.com", "correct horse battery staple")
-    other.verify_email()
-    browser = Client()
-    browser.force_login(other)
-    return browser
-
-
-@pytest.fixture
 def batch(quick_model, pictures, key, small_png) -> Batch:
     """Two good pictures and a bad one, not worked on yet."""
     sent = [("shop/chair.png", small_png), ("lamp.png", small_png), ("notes.png", b"no picture")]
