@@ -15,7 +15,7 @@ from accounts.authentication import check_verified, email_not_verified
 from accounts.models import User
 from config import access_log
 from config.api import ApiView
-from config.errors import ApiError, csrf_failed, from_status
+from config.errors import ApiError, csrf_failed, from_status, service_unavailable
 from config.schema import errors
 
 
@@ -72,6 +72,7 @@ class UserTokenView(ApiView):
             403: errors("The address is not verified, or the CSRF token is missing.", email_not_verified(), csrf_failed()),
             405: errors("Only POST.", from_status(405)),
             500: errors("Our fault.", from_status(500)),
+            503: errors("The database is away.", service_unavailable()),
         },
     )
     def post(self, request: Request) -> Response:

@@ -300,7 +300,7 @@ def lock_keys(user_id: int) -> None:
 
     (On SQLite it locks nothing and need not: a transaction there has the whole database to itself.)
     """
-    User.objects.select_for_update().only("pk").get(pk=user_id)
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
 
 
 def too_many_keys() -> ApiError:

@@ -8,6 +8,8 @@ from django.contrib.sessions.models import Session
 from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
+from config.database import give_back
+
 logger = logging.getLogger(__name__)
 
 MAX_RETRIES = 6
@@ -23,6 +25,8 @@ def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> 
     """
     message = EmailMultiAlternatives(subject, text, to=[to])
     message.attach_alternative(html, "text/html")
+    # The mail server may take seconds.
+    give_back()
     try:
         message.send()
     except (smtplib.SMTPException, OSError) as error:

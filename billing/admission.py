@@ -1,8 +1,11 @@
 """What a paid request asks of billing: may it run, and then post it or void it. The caller's view knows no more."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from django.db import DatabaseError, InterfaceError
 
 from accounts.caller import Caller
 from accounts.models import User
@@ -12,6 +15,8 @@ from billing.metrics import CREDITS
 from billing.models import Account, Hold
 from config import rate_limits
 from config.rate_limits import Policy
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +66,20 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
     try:
         yield 1
     except BaseException:
-        ledger.void(held)
-        CREDITS.labels("voided").inc()
+        _void(held)
         raise
     ledger.post(held)
     CREDITS.labels("posted").inc()
+
+
+def _void(held: Hold) -> None:
+    """Give the credit back. While the database is away the hold stays, and the sweep voids it: what went wrong is told."""
+    try:
+        ledger.void(held)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("a hold is left to the sweep", extra={"hold": str(held.pk), "reason": str(error).strip()})
+    else:
+        CREDITS.labels("voided").inc()
 
 
 def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
@@ -80,5 +94,8 @@ def _allowed(address: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        anonymous.give_back(usage)
+        try:
+            anonymous.give_back(usage)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("an anonymous picture stays counted", extra={"reason": str(error).strip()})
         raise

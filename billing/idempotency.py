@@ -40,7 +40,7 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
     Raises ApiError 409 if the key was used for another request or its first try is still running, and 429 as `hold` does.
     """
     # The row's lock makes a second try that comes at the same moment wait until the first one's hold is there to be seen.
-    record, _ = IdempotencyRecord.objects.select_for_update().get_or_create(
+    record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
         account=account, key=retry.key, defaults={"fingerprint": retry.fingerprint}
     )
     if record.created_at < timezone.now() - LIFETIME:

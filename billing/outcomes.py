@@ -41,6 +41,7 @@ _BY_CODE = {
     "payload_too_large": _("The request was too large"),
     "rate_limited": _("Too many requests at a time"),
     "server_busy": _("Every place was taken"),
+    "service_unavailable": _("A fault on our side"),
     "two_credentials": _("Key and token together"),
     "two_pictures": _("A picture and an address together"),
     "unsupported_file_type": _("File type not supported"),

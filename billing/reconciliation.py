@@ -30,9 +30,10 @@ def reconcile(account: Account, *, fix: bool = False) -> list[Difference]:
 
     The account stands still meanwhile: its rows are locked in the ledger's own order.
     """
-    key_months = list(ApiKeyMonth.objects.select_for_update().filter(key__user_id=account.user_id).order_by("pk"))
-    windows = list(UsageWindow.objects.select_for_update().filter(account=account).order_by("pk"))
-    locked = Account.objects.select_for_update().get(pk=account.pk)
+    counted = ApiKeyMonth.objects.filter(key__user_id=account.user_id)
+    key_months = list(counted.select_for_update(no_key=True).order_by("pk"))
+    windows = list(UsageWindow.objects.select_for_update(no_key=True).filter(account=account).order_by("pk"))
+    locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     differences = [
         *_check_balance(locked),
         *(difference for window in windows for difference in _check_window(window)),

@@ -1,7 +1,7 @@
 """A customer's request records: filtered, newest first, a page at a time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import ApiKey
 from billing.models import Account, RequestRecord
 from billing.usage_report import Cycle
+from config.database import give_back
 
 PAGE_SIZE = 25
+EXPORT_PAGE = 2_000
 GROUPS = {"delivered": _("Delivered"), "refused": _("Refused"), "failed": _("Failed")}
 _CONDITIONS = {"delivered": Q(status__lt=400), "refused": Q(status__gte=400, status__lt=500), "failed": Q(status__gte=500)}
 # Records of one moment are told apart by their number.
@@ -75,6 +77,22 @@ def get_page(records: QuerySet[RequestRecord], filters: Filters) -> Page:
     found = list(records[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     return Page(shown, _cursor(shown[-1]) if len(found) > PAGE_SIZE else "")
+
+
+def read_all(records: QuerySet[RequestRecord]) -> Iterator[RequestRecord]:
+    """All of them, for a file. Between two pages no connection is held: the client may take its time over each.
+
+    A cursor of the database server would hold one, and an answer that is given up would close it in the middle of another
+    query of the same thread, which then waits for itself.
+    """
+    cursor = ""
+    while True:
+        found = list((records.filter(_older_than(cursor)) if cursor else records)[:EXPORT_PAGE])
+        give_back()
+        yield from found
+        if len(found) < EXPORT_PAGE:
+            return
+        cursor = _cursor(found[-1])
 
 
 def _cursor(record: RequestRecord) -> str:

@@ -14,11 +14,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing.models import RequestRecord
+from config.database import give_back
 
 logger = logging.getLogger(__name__)
 
@@ -139,17 +140,16 @@ class RequestLog:
                 # However much has gathered, the database is given a moment.
                 self._stopping.wait(INTERVAL_SECONDS)
         self._flush_in_thread()
-        close_old_connections()
 
     def _flush_in_thread(self) -> bool:
         """The thread goes on whatever happens."""
         try:
-            # No request begins or ends here, which is when Django looks after its connections.
-            close_old_connections()
             return self.flush()
         except Exception:
             logger.exception("request records could not be written")
             return False
+        finally:
+            give_back()
 
 
 log = RequestLog()

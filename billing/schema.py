@@ -14,7 +14,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from accounts.authentication import email_not_verified, invalid_key
-from config.errors import from_status, validation_error
+from config.errors import from_status, service_unavailable, validation_error
 from config.schema import errors, response_header
 
 
@@ -144,5 +144,6 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
             403: errors("The owner's e-mail address is not verified.", email_not_verified()),
             405: errors("Only GET is possible here.", from_status(405)),
             500: errors("Our fault.", from_status(500)),
+            503: errors("The database is away.", service_unavailable()),
         },
     )(view)

@@ -13,6 +13,7 @@ import stripe
 from django.conf import settings
 from django.utils.translation import gettext
 
+from config.database import give_back
 from config.errors import ApiError
 
 # The version whose shapes this code was written against. It changes here, with its tests, and never by an upgrade alone.
@@ -201,6 +202,8 @@ def _all(page: Any) -> list[Json]:
 @contextmanager
 def _errors() -> Iterator[None]:
     """Stripe's errors in our words. Its own texts may name other customers' objects: they go to the log, not the page."""
+    # Stripe may take seconds.
+    give_back()
     try:
         yield
     except stripe.CardError as error:

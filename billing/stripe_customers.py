@@ -27,7 +27,7 @@ def lock(account: Account) -> Account:
     Whoever holds the lock asks Stripe while holding it. So the last to write has read last, and the order in which
     events arrive or are processed makes no difference.
     """
-    StripeCustomer.objects.select_for_update().get(account=account)
+    StripeCustomer.objects.select_for_update(no_key=True).get(account=account)
     return ledger.get_account(account.user)
 
 

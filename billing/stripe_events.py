@@ -41,7 +41,7 @@ def process(pk: int, *, again: bool = False) -> bool:
     """Process a stored event, once; with `again` also one that is finished. False if it failed, which is recorded."""
     try:
         with transaction.atomic():
-            event = StripeEvent.objects.select_for_update().get(pk=pk)
+            event = StripeEvent.objects.select_for_update(no_key=True).get(pk=pk)
             if event.is_open or again:
                 _process(event)
     except Exception as error:
@@ -78,7 +78,7 @@ def _handle(handler: Handler, event: StripeEvent) -> str:
 
 def _record_failure(pk: int, error: Exception) -> None:
     with transaction.atomic():
-        event = StripeEvent.objects.select_for_update().get(pk=pk)
+        event = StripeEvent.objects.select_for_update(no_key=True).get(pk=pk)
         # Another process may have got it done meanwhile.
         if event.is_open:
             event.status, event.error = StripeEvent.Status.FAILED, f"{type(error).__name__}: {error}"[:2000]

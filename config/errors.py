@@ -4,6 +4,7 @@ Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the fr
 promises; anywhere else it becomes a page.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +20,7 @@ from django.utils.translation import gettext, gettext_lazy
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from config import access_log, request_id
+from config import access_log, database, request_id
 
 
 class ApiError(Exception):
@@ -108,6 +109,21 @@ _ON_PAGES: dict[str, tuple[Promise, Promise]] = {
         gettext_lazy("It was not you, and you were not charged. We have a record of it. Try again in a moment."),
     ),
 }
+_ON_PAGES["service_unavailable"] = _ON_PAGES["internal_error"]
+
+
+# Seconds. A database that was restarted is back by then.
+RETRY_AFTER_SECONDS = 5
+
+
+def service_unavailable() -> ApiError:
+    """The answer while the database is away or has no connection left for this request."""
+    return ApiError(
+        503,
+        "service_unavailable",
+        "The service is not available at the moment. Please try again shortly.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )
 
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
@@ -133,6 +149,9 @@ def _translate(exception: Exception) -> ApiError | None:
         return from_status(404)
     if isinstance(exception, PermissionDenied):
         return from_status(403)
+    if database.is_outage(exception):
+        database.note_outage(exception)
+        return service_unavailable()
     if isinstance(exception, exceptions.APIException):
         headers = {}
         if challenge := getattr(exception, "auth_header", None):
@@ -181,6 +200,8 @@ class ApiErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django for whatever a view raises."""
+        if database.is_outage(exception):
+            return _without_database(request, exception)
         return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
@@ -208,13 +229,26 @@ def too_many_attempts(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500. Django has logged the traceback by now.
+    """Django's handler500, called while it handles the exception; of a middleware's, too.
 
     It asks nothing of the database, which may be what is missing: the page is that of a visitor whom nobody knows.
     """
+    exception = sys.exception()
+    if exception is not None and database.is_outage(exception):
+        return _without_database(request, exception)
+    return _to_a_stranger(request, from_status(500))
+
+
+def _without_database(request: HttpRequest, exception: BaseException) -> HttpResponse:
+    database.note_outage(exception)
+    return _to_a_stranger(request, service_unavailable())
+
+
+def _to_a_stranger(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """An error whose page needs neither session nor user."""
     request.user = AnonymousUser()
     with translation.override(_reader_language(request)):
-        return error_response(request, from_status(500))
+        return error_response(request, error)
 
 
 def _reader_language(request: HttpRequest) -> str:

@@ -44,9 +44,11 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
+    from config.database import bound_statements
     from imaging.core.memory import bound_heaps
 
     bound_heaps()
+    bound_statements()
     _tracing().start()
     _request_log().start()
     if not settings.CELERY_BROKER_URL:

@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 
 import certifi
 
+from config.database import give_back
 from config.outbound_url import DEFAULT_PORTS, ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
 from config.public_addresses import find_addresses
 
@@ -84,6 +85,8 @@ def send(
     """
     deadline = time.monotonic() + seconds
     target = parse(url, ports)
+    # The other server may take all of that time.
+    give_back()
     for _ in range(redirects + 1):
         connection = _Connection(target, deadline)
         try:

@@ -9,6 +9,7 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from config.database import postgres_options
 from config.local_secrets import local_secret
 from config.redis_client import pool_options
 
@@ -144,8 +145,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-# A connection is kept by its thread: opening one costs more than a request's queries.
-DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+    # A connection is kept by its thread: opening one costs more than a request's queries.
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+# Connections of one process, which all of its threads share. What follows for PostgreSQL: docs/capacity.md.
+DATABASE_POOL_SIZE = at_least("DATABASE_POOL_SIZE", default=10, minimum=2)
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["OPTIONS"] = postgres_options(DATABASE_POOL_SIZE) | DATABASES["default"].get("OPTIONS", {})
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -480,7 +485,11 @@ LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "config.request_id.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "config.request_id.RequestIdFilter"},
+        "sparse": {"()": "config.database.Sparse"},
+        "no_traceback": {"()": "config.database.NoTraceback"},
+    },
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
@@ -496,5 +505,11 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # Our own access log says the same with more; Django's would write the query string, where a careless
     # caller's key might stand.
-    "loggers": {"django.request": {"level": "ERROR"}, "django.server": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR", "filters": ["no_traceback"]},
+        "django.server": {"level": "WARNING"},
+        "config.database": {"filters": ["sparse"]},
+        # Each connection that it makes, lends or takes back is information for its own developers.
+        "psycopg.pool": {"level": "WARNING", "filters": ["sparse"]},
+    },
 }

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
 from billing.admission import Customer
 from billing.idempotency import check_key
+from config import database
 from config.api import ApiView
+from config.errors import service_unavailable
+
+# Not worth another wait for the database.
+UNAVAILABLE = service_unavailable()
 
 
 class CustomerView(ApiView):
@@ -21,9 +27,19 @@ class CustomerView(ApiView):
         """Tell every caller whom we know, on success and on error, how the limits stand."""
         final = super().finalize_response(request, response, *args, **kwargs)
         if self.customer is not None:
-            for name, value in self.customer.rate_limit_headers().items():
+            for name, value in self._limits(self.customer, final).items():
                 final.headers[name] = value
         return final
+
+    def _limits(self, customer: Customer, answer: Response) -> dict[str, str]:
+        """An answer that is made already does not fail for want of these headers."""
+        if answer.status_code == UNAVAILABLE.status and getattr(answer, "data", None) == UNAVAILABLE.body():
+            return {}
+        try:
+            return customer.rate_limit_headers()
+        except (DatabaseError, InterfaceError) as error:
+            database.note_outage(error)
+            return {}
 
 
 def find_retry_key(request: Request) -> str | None:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 
+from config.database import give_back
 from config.errors import ApiError, validation_error
 from imaging import runtime
 from imaging.core.checks import check_image
@@ -59,6 +60,8 @@ def run(job: Job, *, patient: bool = False) -> Delivery:
     `patient` is for pictures that nobody waits for: those of requests go first.
     Raises ApiError 503 without a place or an answer in time, 400 for a picture that does not decode.
     """
+    # A picture waits and works for seconds, and needs the database for none of it.
+    give_back()
     order = Order(job.header, job.options, settings.IMAGING_REFINE)
     try:
         if runtime.is_remote():

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from config.database import give_back
 from config.errors import ApiError, from_status
 from config.request_body import DRAIN_BYTES, UNKNOWN_LENGTH
 from imaging.core.checks import MAX_BYTES
@@ -86,6 +87,8 @@ def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max
 
     Raises ApiError 415 for other content types, 400 for a body that is not what it says or has more than `max_parts`.
     """
+    # A body arrives as slowly as its client sends it.
+    give_back()
     media_type, parameters = parse_options_header(request.headers.get("Content-Type", ""))
     if media_type == "multipart/form-data":
         try:

@@ -16,6 +16,7 @@ from billing.admission import Customer
 from billing.idempotency import LIFETIME, Retry, key_reused
 from billing.metrics import CREDITS
 from billing.models import Account
+from config.database import give_back
 from config.errors import ApiError
 from imaging.batches import dispatch, ends, files
 from imaging.batches.upload import BatchForm, Entry
@@ -98,6 +99,8 @@ def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id
 
 
 def _store(batch: Batch, form: BatchForm) -> None:
+    # Gigabytes may go to a store far away.
+    give_back()
     for position, entry in enumerate(form.entries):
         if entry.problem is None and not entry.url:
             files.store_input(batch.pk, position, form.content(entry))

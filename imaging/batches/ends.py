@@ -65,7 +65,8 @@ def cancel(batch_id: uuid.UUID) -> bool:
 
     What is being worked on counts as cancelled at once; whoever does so will find that nobody wants the result.
     """
-    items = BatchItem.objects.select_for_update().filter(batch=batch_id, state__in=BatchItem.OPEN).order_by("pk")
+    still_open = BatchItem.objects.filter(batch=batch_id, state__in=BatchItem.OPEN)
+    items = still_open.select_for_update(no_key=True).order_by("pk")
     found = list(items.values_list("pk", "hold_id"))
     BatchItem.objects.filter(pk__in=[pk for pk, _ in found]).update(state=State.CANCELLED, finished_at=timezone.now())
     _count("voided", ledger.void_many([hold for _, hold in found if hold is not None]))
@@ -103,7 +104,7 @@ def _end(item: BatchItem, state: State, **facts: Any) -> bool:
 
 def _end_batch(batch_id: uuid.UUID, state: Batch.State) -> bool:
     # Locked, so that of two last pictures one sees that the other has ended.
-    batch = Batch.objects.select_for_update().get(pk=batch_id)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     if batch.state != Batch.State.PROCESSING or batch.items.filter(state__in=BatchItem.OPEN).exists():
         return False
     batch.state, batch.finished_at = state, timezone.now()

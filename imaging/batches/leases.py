@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError
 from django.db.models import F, Q
 from django.utils import timezone
 
+from config.database import give_back
 from imaging.models import BatchItem
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,6 @@ class _Keeper:
     def _run(self) -> None:
         while held := self._wait():
             renew(held)
-        close_old_connections()
 
     def _wait(self) -> dict[int, int]:
         """What is to be renewed, once it is time; nothing as soon as there is nothing any more."""
@@ -105,12 +105,14 @@ class _Keeper:
 def renew(held: dict[int, int]) -> None:
     """Renew leases, given as attempts by primary key. One that another has taken over meanwhile is left alone."""
     try:
-        close_old_connections()
         for pk, attempts in held.items():
             own = BatchItem.objects.filter(pk=pk, state=BatchItem.State.RUNNING, attempts=attempts)
             own.update(leased_until=timezone.now() + LEASE)
-    except DatabaseError:
-        logger.warning("leases of batches not renewed", exc_info=True)
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("leases of batches not renewed", extra={"reason": str(error).strip()})
+    finally:
+        # The thread sleeps until the next time.
+        give_back()
 
 
 _keeper = _Keeper()

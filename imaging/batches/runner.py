@@ -9,8 +9,9 @@ import threading
 import time
 
 from django.conf import settings
-from django.db import close_old_connections
 
+from config import database
+from config.database import give_back
 from imaging import runtime
 from imaging.batches import expiry, leases, work
 from imaging.models import BatchItem
@@ -68,7 +69,8 @@ class Runner:
             except Exception:
                 # Its lease runs out, and somebody tries again.
                 logger.exception("a picture of a batch was left")
-        close_old_connections()
+            finally:
+                give_back()
 
     def _next(self) -> BatchItem | None:
         """Wait for a picture to work on; None when the process stops. One thread looks, the others wait behind it."""
@@ -85,24 +87,33 @@ class Runner:
             # Every picture would fail of it.
             return None
         try:
-            # No request begins or ends here, which is when Django looks after its connections.
-            close_old_connections()
             return leases.take_next()
-        except Exception:
-            logger.exception("no work could be looked for")
+        except Exception as error:
+            _report(error, "no work could be looked for")
             return None
+        finally:
+            give_back()
 
     def _tend(self) -> None:
         orphans_at = time.monotonic()
         while not self._stopping.wait(TEND_SECONDS):
             try:
-                close_old_connections()
                 expiry.tend()
                 if time.monotonic() >= orphans_at:
                     orphans_at = time.monotonic() + ORPHANS_SECONDS
                     expiry.erase_orphans()
-            except Exception:
-                logger.exception("batches could not be tended")
+            except Exception as error:
+                _report(error, "batches could not be tended")
+            finally:
+                give_back()
+
+
+def _report(error: Exception, text: str) -> None:
+    """An outage of the database is news once, and no defect of ours."""
+    if database.is_outage(error):
+        database.note_outage(error)
+    else:
+        logger.error(text, exc_info=error)
 
 
 runner = Runner()

@@ -10,7 +10,7 @@ from accounts.authentication import email_not_verified, invalid_key, two_credent
 from billing.idempotency import invalid_key as invalid_retry_key
 from billing.idempotency import key_reused
 from billing.ledger import key_limit_reached, not_enough_credits
-from config.errors import ApiError, from_status, validation_error
+from config.errors import ApiError, from_status, service_unavailable, validation_error
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
 from imaging.batches import callback, creation, results, upload, zips
@@ -203,7 +203,7 @@ TAGS = ["Batches"]
 
 
 def _headers(*statuses: int) -> list[OpenApiParameter]:
-    told = [*statuses, 400, 401, 403, 405, 500]
+    told = [*statuses, 400, 401, 403, 405, 500, 503]
     return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE]
 
 
@@ -216,6 +216,7 @@ def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
         403: errors("The owner's e-mail address is not verified.", email_not_verified()),
         405: errors(f"Only {allowed} is possible here.", from_status(405)),
         500: errors("Our fault.", from_status(500)),
+        503: errors("The database is away.", service_unavailable()),
     } | {int(name[1:]): response for name, response in more.items()}
 
 
@@ -240,7 +241,7 @@ results 24 hours after the batch was made.
         ITEMS,
         *_headers(202, 409, 413, 415, 429),
         response_header("Location", "The batch's address, as in `url`.", [202]),
-        response_header("Retry-After", "Seconds after which to try again.", [429], int),
+        response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
         response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", [202, 400, 429]),
         response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", [202, 400, 429]),
     ],
@@ -342,7 +343,7 @@ retry_callback = extend_schema(
     tags=TAGS,
     parameters=[
         *_headers(202, 404, 409, 429),
-        response_header("Retry-After", "Seconds after which to try again.", [429], int),
+        response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
     ],
     request=None,
     responses={

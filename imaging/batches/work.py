@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from config.database import give_back
 from config.errors import ApiError
 from imaging import cutouts, image_url, metrics
 from imaging.batches import dispatch, ends, files, leases
@@ -54,6 +55,7 @@ def _form(item: BatchItem) -> Iterator[Form]:
     if item.source_url:
         form.fields[image_url.FIELD] = item.source_url
     else:
+        give_back()
         form.picture = Picture(item.name, files.open_input(item), item.size)
     try:
         yield form
@@ -63,6 +65,7 @@ def _form(item: BatchItem) -> Iterator[Form]:
 
 
 def _deliver(item: BatchItem, delivery: Delivery) -> None:
+    give_back()
     files.store_result(item, delivery.cutout.data)
     if ends.deliver(item, delivery.cutout):
         metrics.note_delivery(delivery.queued, delivery.cutout.timings)

@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 
-from django.db import close_old_connections
-
+from config import database
+from config.database import give_back
 from imaging.callbacks import delivery
 
 logger = logging.getLogger(__name__)
@@ -56,15 +56,16 @@ class CallbackRunner:
                 self._news.wait(LOOK_SECONDS)
 
     def _try_one(self) -> bool:
-        # No request begins or ends here, which is when Django looks after its connections.
-        close_old_connections()
         try:
             return delivery.try_due(1) > 0
-        except Exception:
-            logger.exception("callbacks could not be tried")
+        except Exception as error:
+            if database.is_outage(error):
+                database.note_outage(error)
+            else:
+                logger.exception("callbacks could not be tried")
             return False
         finally:
-            close_old_connections()
+            give_back()
 
 
 runner = CallbackRunner()

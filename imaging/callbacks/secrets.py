@@ -30,7 +30,7 @@ def get_secret(account: Account) -> CallbackSecret:
 def rotate(account: Account) -> CallbackSecret:
     """Give the account a new secret. The one before signs beside it for OVERLAP; any older one ends now."""
     get_secret(account)
-    secret = CallbackSecret.objects.select_for_update().get(account=account)
+    secret = CallbackSecret.objects.select_for_update(no_key=True).get(account=account)
     secret.previous, secret.secret = secret.secret, new_secret()
     secret.created_at = timezone.now()
     secret.previous_until = secret.created_at + OVERLAP

@@ -158,7 +158,6 @@ def test_threads_of_the_web_process_try_what_is_due(monkeypatch):
 
     monkeypatch.setattr("imaging.callbacks.runner.THREADS", 1)
     monkeypatch.setattr("imaging.callbacks.runner.LOOK_SECONDS", 60)
-    monkeypatch.setattr("imaging.callbacks.runner.close_old_connections", lambda: None)
     monkeypatch.setattr(delivery, "try_due", try_due)
     runner = CallbackRunner()
     runner.start()

@@ -22,6 +22,7 @@ from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.reconciliation import reconcile
+from config.database import give_back
 
 MANY = 1_000_000
 
@@ -150,7 +151,10 @@ def serve() -> None:
     """Answer calls, one a line: `[name, arguments]` in, the value out, both JSON."""
     for line in sys.stdin:
         name, arguments = json.loads(line)
-        print(json.dumps(globals()[name](**arguments)), flush=True)  # noqa: T201 - the answer
+        try:
+            print(json.dumps(globals()[name](**arguments)), flush=True)  # noqa: T201 - the answer
+        finally:
+            give_back()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A wire between the product and its broker that a test can cut."""
+"""A wire between the product and its broker, or its database, that a test can cut."""
 
 import socket
 import threading
@@ -13,9 +13,11 @@ class BrokerProxy:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._target = (parts.hostname or "127.0.0.1", parts.port or 5672)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or {"postgres": 5432}.get(parts.scheme, 5672))
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._listener = self._listen(0)
         credentials, at, _ = parts.netloc.rpartition("@")
         self.url = urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self.port}"))
@@ -45,8 +47,17 @@ class BrokerProxy:
         """Listen again, at the same address."""
         self._listener = self._listen(self._port)
 
+    def freeze(self) -> None:
+        """Hand nothing on, end nothing, refuse nothing: a server that has stopped without a word."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Hand on again what comes, and what has come."""
+        self._flowing.set()
+
     def close(self) -> None:
         """For good."""
+        self._flowing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -79,6 +90,7 @@ class BrokerProxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(CHUNK):
+                self._flowing.wait()
                 sink.sendall(data)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

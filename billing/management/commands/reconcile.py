@@ -27,7 +27,11 @@ class Command(BaseCommand):
             accounts = accounts.filter(user__email=account.lower())
             if not accounts.exists():
                 raise CommandError(f"there is no account '{account}'")
-        found = sum(self._reconcile(one, fix) + (self._compare(one, fix) if stripe else 0) for one in accounts.iterator())
+        # One at a time: a cursor over all would need its connection for hours, and asking Stripe lets go of it.
+        found = 0
+        for pk in list(accounts.values_list("pk", flat=True)):
+            one = accounts.get(pk=pk)
+            found += self._reconcile(one, fix) + (self._compare(one, fix) if stripe else 0)
         if found and not fix:
             raise CommandError(f"{found} difference(s); --fix puts them right")
         self.stdout.write(f"fixed {found} difference(s)" if found else "ok")

@@ -68,6 +68,7 @@ function byCode() {
     invalid_zip: [gettext("The zip is damaged, or it is none. Pack the pictures again.")],
     rate_limited: [gettext("That were too many requests at once. Wait a moment, then try again.")],
     server_busy: [gettext("The server is busy. Wait a moment, then try again.")],
+    service_unavailable: [gettext("The server is busy. Wait a moment, then try again.")],
     idempotency_in_progress: [gettext("The first try of this picture is still at work. Wait a moment, then try again.")],
     not_logged_in: [gettext("You have been logged out. Log in again."), link("login", gettext("Log in"))],
     invalid_api_key: [gettext("Your log-in is no longer valid. Log in again."), link("login", gettext("Log in"))],

@@ -4,7 +4,7 @@ import { ApiFailure } from "./api.js";
 
 const AT_ONCE = 2;
 // Codes after which the same request is worth sending again, and the seconds to wait where the server names none.
-const WORTH_WAITING = ["rate_limited", "server_busy", "idempotency_in_progress"];
+const WORTH_WAITING = ["rate_limited", "server_busy", "service_unavailable", "idempotency_in_progress"];
 const DEFAULT_WAIT_SECONDS = 5;
 
 /**
