@@ -27,6 +27,8 @@ RETRY_AFTER_SECONDS = 30
 GRACE = timedelta(hours=1)
 # With a slash and a position behind it, it has to fit into the hold's column.
 MAX_REQUEST_ID = 120
+# What the column holds. An entry of a zip may claim to be larger, and is refused for it.
+MAX_SIZE = 2**31 - 1
 
 
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
@@ -143,7 +145,8 @@ def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
 
 
 def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:
-    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=entry.size)
+    size = min(entry.size, MAX_SIZE)
+    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=size)
     if entry.problem is not None:
         item.state, item.finished_at = BatchItem.State.FAILED, batch.created_at
         item.code, item.error = entry.problem.code, ends.shortened(entry.problem.message)
