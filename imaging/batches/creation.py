@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import standing
 from billing import ledger
 from billing.admission import Customer
 from billing.idempotency import LIFETIME, Retry, key_reused
@@ -34,12 +35,14 @@ MAX_SIZE = 2**31 - 1
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Make the batch, or return the one that an earlier try with the same `Idempotency-Key` made.
 
-    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`.
+    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`;
+    401 if the account was deleted or locked, or the key revoked, while the form arrived.
     """
+    standing.check(account.user_id, customer.caller.key)
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
     if retry and (made := _find_earlier(account, retry)):
         return made
-    # Both are checked again where it counts: here they spare a caller's refused pictures the way into storage.
+    # All is checked again where it counts: here it spares a caller's refused pictures the way into storage.
     _check_places(account, others=True)
     ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
     batch = _new_batch(customer, account, form, request_id, retry)
@@ -108,11 +111,12 @@ def _store(batch: Batch, form: BatchForm) -> None:
 @transaction.atomic
 def _record(batch: Batch, entries: list[Entry]) -> Batch:
     """Rows and holds, all or none. Returns another batch where one with the same key was quicker."""
+    standing.lock(batch.account.user_id, batch.key)
     made = _insert(batch)
     if made.pk != batch.pk:
         return made
     items = _make_items(batch, entries)
-    # Holding credits has locked the account's window, so that batches made at the same moment are counted one by one.
+    # The user's row is locked, so that batches made at the same moment are counted one by one.
     _check_places(batch.account, others=False)
     ends.end_batch_if_last(batch.pk)
     dispatch.on_commit(items)

@@ -8,7 +8,7 @@ allowance that all zips of a batch share.
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -120,7 +120,7 @@ def _check_places(archive: ZipFile) -> None:
 
 
 def _end_of(info: ZipInfo) -> int:
-    """Where an entry ends at the earliest. (Its own header may add an extra field, which no entry needs to be packed well.)"""
+    """Where an entry ends at the earliest. (An extra field of its own may follow the header.)"""
     return info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
 
 
@@ -159,7 +159,7 @@ class _Damaged(Exception):
     """An entry that cannot be read (on)."""
 
 
-def _chunks(archive: ZipFile, info: ZipInfo) -> Iterator[bytes]:
+def _chunks(archive: ZipFile, info: ZipInfo) -> Generator[bytes]:
     """An entry's bytes, unpacked: first those that are judged, then the rest. Raises _Damaged."""
     try:
         with archive.open(info) as entry:

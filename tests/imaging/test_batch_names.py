@@ -11,9 +11,9 @@ from imaging.batches.names import distinct, result_name
 DEVICES = {"con", "prn", "aux", "nul", "clock$", "conin$", "conout$"} | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"
 }
-NASTY = st.lists(
-    st.sampled_from(list("aA.. / \\:|\u00b9\u202e\u200f\u2028\x00\u00a0\u0301e\u00e9") + ["CON", "nul", "COM1"])
-).map("".join)
+NASTY = st.lists(st.sampled_from([*"aA.. / \\:|\u00b9\u202e\u200f\u2028\x00\u00a0\u0301e\u00e9", "CON", "nul", "COM1"])).map(
+    "".join
+)
 
 
 def named(name: str) -> str:
