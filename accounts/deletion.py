@@ -7,8 +7,9 @@ from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import Q
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, User, lock_keys
 from accounts.tasks import remove_sessions
 from config.errors import ApiError
 
@@ -18,6 +19,10 @@ Eraser = Callable[[User], None]
 
 _vetoes: list[Veto] = []
 _erasers: list[Eraser] = []
+
+
+# What an account that was deleted is known by. No mail address can have this domain.
+IS_DELETED = Q(email__startswith="deleted-", email__endswith="@invalid")
 
 
 def register_veto(veto: Veto) -> None:
@@ -41,6 +46,8 @@ def delete_account(user: User) -> None:
 
     Raises ApiError 409 `deletion_refused` while an app objects.
     """
+    # What is being made for the account at this moment is there to be erased, or is refused: see accounts.standing.
+    lock_keys(user.pk)
     if objection := find_objection(user):
         raise ApiError(409, "deletion_refused", objection)
     user.revoke_keys()

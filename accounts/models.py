@@ -104,13 +104,17 @@ class User(AbstractBaseUser, PermissionsMixin):
             self.save(update_fields=["email_verified_at"])
 
     def set_active(self, active: bool) -> None:
-        """Let the user in, or shut out every session, token and key at once. Nothing is lost."""
+        """Let the user in, or shut out every session, token and key at once. Nothing is lost.
+
+        The change itself takes the row's lock: see `accounts.standing`.
+        """
         self.is_active = active
         self.save(update_fields=["is_active"])
 
     @transaction.atomic
     def revoke_keys(self) -> int:
         """End every live key; how many there were."""
+        lock_keys(self.pk)
         live = ApiKey.objects.live().filter(user=self)
         key_cache.drop_all_on_commit(live)
         return live.update(revoked_at=timezone.now())
@@ -232,6 +236,8 @@ class ApiKey(models.Model):
     @transaction.atomic
     def revoke(self) -> None:
         """End the key now and for good. Revoking twice keeps the first time."""
+        # What is being made with the key at this moment is made before this returns, or not at all.
+        lock_keys(self.user_id)
         key_cache.drop_on_commit([self.lookup])
         ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
         self.refresh_from_db(fields=["revoked_at"])
@@ -296,7 +302,7 @@ class ApiKeyMonth(models.Model):
 
 
 def lock_keys(user_id: int) -> None:
-    """Until the transaction ends, let nobody else make keys of this user. The user's row is the lock.
+    """Until the transaction ends, let no one else make or end keys of this user. The user's row is the lock.
 
     (On SQLite it locks nothing and need not: a transaction there has the whole database to itself.)
     """

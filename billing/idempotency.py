@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import standing
 from accounts.models import ApiKey
 from billing import ledger
 from billing.models import Account, Hold, IdempotencyRecord
@@ -37,7 +38,8 @@ def check_key(key: str) -> str:
 def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
     """Hold a credit for this request, unless an earlier try of it was delivered: then None, there is nothing to pay.
 
-    Raises ApiError 409 if the key was used for another request or its first try is still running, and 429 as `hold` does.
+    Raises ApiError 409 if the key was used for another request or its first try is still running, and 401 and 429 as
+    `hold` does.
     """
     # The row's lock makes a second try that comes at the same moment wait until the first one's hold is there to be seen.
     record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
@@ -51,6 +53,7 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
     if state == Hold.State.HELD:
         raise still_running()
     if state == Hold.State.POSTED:
+        standing.check(account.user_id, key)
         return None
     record.hold = ledger.hold(account, channel=channel, key=key, request_id=request_id)
     record.save(update_fields=["fingerprint", "hold", "created_at"])

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts import key_usage
+from accounts import key_usage, standing
 from accounts.models import ApiKey, User
 from billing import usage
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
@@ -58,12 +58,15 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
     """Set one credit aside, an included one if any is left, else a prepaid one.
 
     Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its own monthly cap,
-    `monthly_limit_reached` when no credit is left. Nothing is held then.
+    `monthly_limit_reached` when no credit is left. Raises ApiError 401 if the account or the key has come to an end since
+    the request was authenticated. Nothing is held then.
     """
     now = timezone.now()
     month = month_of(now)
     window = get_window(account, now)
-    if key is not None and not key_usage.take(key, month):
+    if key is None:
+        standing.check(account.user_id, None)
+    elif not key_usage.take(key, month):
         raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
     bucket = _take(account, window)
     if bucket is None:
@@ -82,12 +85,15 @@ def hold_many(
     """Set one credit aside for each of `request_ids`, in their order: included ones as far as they go, then prepaid ones.
 
     All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
-    Raises ApiError 429: `key_limit_reached` when the key's own cap leaves fewer, `not_enough_credits` when the account does.
+    Raises ApiError 429: `key_limit_reached` when the key's own cap leaves fewer, `not_enough_credits` when the account does;
+    401 if the account or the key has come to an end.
     """
     now = timezone.now()
     month, count = month_of(now), len(request_ids)
     window = get_window(account, now)
-    if key is not None and not key_usage.take(key, month, count):
+    if key is None:
+        standing.check(account.user_id, None)
+    elif not key_usage.take(key, month, count):
         raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
     included = _take_included(window, count)
     if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(

@@ -18,6 +18,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.deletion import IS_DELETED
+from accounts.models import User
 from billing.models import RequestRecord
 from config.database import give_back
 
@@ -82,6 +84,7 @@ class RequestLog:
             while batch := self._take():
                 try:
                     self._write(batch)
+                    _forget_deleted(batch)
                 except (OperationalError, InterfaceError) as error:
                     self._put_back(batch)
                     logger.warning("request records not written yet", extra={"count": len(batch), "reason": str(error)})
@@ -166,6 +169,16 @@ def forget_old() -> int:
 def forget_customer(user_pk: int) -> int:
     """Remove every record of a customer. Returns how many."""
     return _remove(RequestRecord.objects.filter(account__user_id=user_pk).order_by())
+
+
+def _forget_deleted(written: list[RequestRecord]) -> None:
+    """A call may end after its account was deleted, with all records that were there by then.
+
+    Looked at once the records are written: a deletion that is later than this look removes them.
+    """
+    accounts = {record.account_id for record in written if record.account_id is not None}
+    for user_pk in User.objects.filter(IS_DELETED, account__in=accounts).values_list("pk", flat=True) if accounts else ():
+        forget_customer(user_pk)
 
 
 def _remove(records: QuerySet[RequestRecord], rounds: int | None = None) -> int:

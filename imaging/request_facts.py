@@ -1,5 +1,6 @@
 """What is remembered of an answered call of `/rmbg`: who, what came of it, and how long it took."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.http import HttpRequest
@@ -23,7 +24,12 @@ def note(
     delivery: Delivery | None,
     seconds: float,
 ) -> None:
-    """Record and count one call. `response` is None after a crash, `customer` for a caller who could not be identified."""
+    """Record and count one call. `response` is None after a crash, `customer` for a caller who could not be identified.
+
+    A caller who was refused as unknown in the end is recorded as that: the account may have been deleted meanwhile.
+    """
+    if response is not None and response.status_code == HTTPStatus.UNAUTHORIZED:
+        customer = None
     if delivery is not None:
         metrics.note_delivery(delivery.queued, delivery.cutout.timings)
         steps = {"queue": delivery.queued, **delivery.cutout.timings}

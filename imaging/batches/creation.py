@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import standing
 from billing import ledger
 from billing.admission import Customer
 from billing.idempotency import LIFETIME, Retry, key_reused
@@ -28,17 +29,21 @@ RETRY_AFTER_SECONDS = 30
 GRACE = timedelta(hours=1)
 # With a slash and a position behind it, it has to fit into the hold's column.
 MAX_REQUEST_ID = 120
+# What the column holds. An entry of a zip may claim to be larger, and is refused for it.
+MAX_SIZE = 2**31 - 1
 
 
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Make the batch, or return the one that an earlier try with the same `Idempotency-Key` made.
 
-    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`.
+    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`;
+    401 if the account was deleted or locked, or the key revoked, while the form arrived.
     """
+    standing.check(account.user_id, customer.caller.key)
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
     if retry and (made := _find_earlier(account, retry)):
         return made
-    # Both are checked again where it counts: here they spare a caller's refused pictures the way into storage.
+    # All is checked again where it counts: here it spares a caller's refused pictures the way into storage.
     _check_places(account, others=True)
     ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
     batch = _new_batch(customer, account, form, request_id, retry)
@@ -109,11 +114,12 @@ def _store(batch: Batch, form: BatchForm) -> None:
 @transaction.atomic
 def _record(batch: Batch, entries: list[Entry]) -> Batch:
     """Rows and holds, all or none. Returns another batch where one with the same key was quicker."""
+    standing.lock(batch.account.user_id, batch.key)
     made = _insert(batch)
     if made.pk != batch.pk:
         return made
     items = _make_items(batch, entries)
-    # Holding credits has locked the account's window, so that batches made at the same moment are counted one by one.
+    # The user's row is locked, so that batches made at the same moment are counted one by one.
     _check_places(batch.account, others=False)
     ends.end_batch_if_last(batch.pk)
     dispatch.on_commit(items)
@@ -146,7 +152,8 @@ def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
 
 
 def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:
-    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=entry.size)
+    size = min(entry.size, MAX_SIZE)
+    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=size)
     if entry.problem is not None:
         item.state, item.finished_at = BatchItem.State.FAILED, batch.created_at
         item.code, item.error = entry.problem.code, ends.shortened(entry.problem.message)

@@ -140,6 +140,7 @@ class _BatchReader(PartReader):
         self.sent: list[Entry] = []
         self.zips: set[int] = set()
         self.total = 0
+        self.allowance = zips.Allowance()
         self.current: Entry | None = None
 
     def begin_file(self, filename: str) -> None:
@@ -201,28 +202,31 @@ class _BatchReader(PartReader):
         self.total -= archive.size
         segment = self.form.content(archive)
         try:
-            for problem in zips.unpack(segment, self._begin_entry):
+            for problem in zips.unpack(segment, self.allowance, self._begin_entry):
                 if TOO_MANY in self.form.problems:
                     return
-                self.form.entries[-1].problem = problem
+                self._end_entry(self.form.entries[-1], problem)
         except zips.NotAZip:
             self.form.problems.append(not_a_zip(archive.name))
 
-    def _begin_entry(self, name: str, claimed: int) -> Callable[[bytes], bool]:
+    def _begin_entry(self, name: str, claimed: int) -> Callable[[bytes], None]:
         entry = Entry(name, start=self.form.spool.end)
+        if claimed > MAX_BYTES:
+            # Nothing is unpacked of it.
+            entry.size = claimed
         if self._has_room(self.form.entries):
             self.form.entries.append(entry)
-        return partial(self._take_unpacked, entry, claimed)
+        return partial(self._take_unpacked, entry)
 
-    def _take_unpacked(self, entry: Entry, claimed: int, data: bytes) -> bool:
-        if TOO_MANY in self.form.problems:
-            return False
-        self._count(len(data))
-        _add(self.form.spool, entry, data, MAX_BYTES)
-        if entry.size > MAX_BYTES:
-            # For the message, which tells a size. Who is over the limit may claim what he likes.
-            entry.size = max(entry.size, claimed)
-        return entry.size <= MAX_BYTES
+    def _end_entry(self, entry: Entry, problem: Problem | None) -> None:
+        entry.problem = problem
+        if problem is not None:
+            self.form.spool.cut(entry.start)
+
+    def _take_unpacked(self, entry: Entry, data: bytes) -> None:
+        if TOO_MANY not in self.form.problems:
+            self._count(len(data))
+            _add(self.form.spool, entry, data, MAX_BYTES)
 
 
 def _add(spool: Spool, entry: Entry, data: bytes, limit: int) -> None:

@@ -18,6 +18,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
+from accounts.models import User
 from config import outbound
 from imaging.callbacks.backoff import find_next_try
 from imaging.callbacks.message import body_of
@@ -105,7 +106,11 @@ def _post(callback: Callback) -> Outcome:
 def _send(callback: Callback, now: datetime) -> int:
     """The status of the answer, which says it all: no redirect is followed, and no body is read."""
     batch, body = callback.batch, body_of(callback.batch)
-    signature = sign(get_secret(batch.account), str(callback.pk), now, body)
+    try:
+        secret = get_secret(batch.account)
+    except User.DoesNotExist as error:
+        raise outbound.InvalidUrl("its account was deleted") from error
+    signature = sign(secret, str(callback.pk), now, body)
     headers = {"Content-Type": "application/json", **signature}
     limits = {"ports": settings.CALLBACK_PORTS, "seconds": settings.CALLBACK_SECONDS}
     with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), **limits) as answer:

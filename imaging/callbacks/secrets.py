@@ -8,6 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from accounts.deletion import IS_DELETED
+from accounts.models import User
 from billing.models import Account
 from imaging.models import CallbackSecret
 
@@ -22,7 +24,14 @@ def new_secret() -> str:
 
 
 def get_secret(account: Account) -> CallbackSecret:
-    """The account's secret, made on first use."""
+    """The account's secret, made on first use. Raises User.DoesNotExist for a deleted account, which gets none."""
+    return CallbackSecret.objects.filter(account=account).first() or _make(account)
+
+
+@transaction.atomic
+def _make(account: Account) -> CallbackSecret:
+    # A callback may be on its way while the account is deleted: see accounts.standing.
+    User.objects.select_for_update(no_key=True).exclude(IS_DELETED).only("pk").get(pk=account.user_id)
     return CallbackSecret.objects.get_or_create(account=account, defaults={"secret": new_secret()})[0]
 
 

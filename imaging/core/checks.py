@@ -1,9 +1,10 @@
 """What an uploaded file must be before it is worth decoding."""
 
+import io
 import os.path
 from typing import BinaryIO
 
-from imaging.core.headers import INVALID_IMAGE, ImageHeader, read_header
+from imaging.core.headers import INVALID_IMAGE, ImageHeader, find_format, read_header
 from imaging.core.options import MAX_SIDE, shortened
 from imaging.core.problems import ImageRefused, Problem
 
@@ -29,6 +30,26 @@ def check_image(file: BinaryIO, *, name: str, size: int) -> tuple[ImageHeader | 
         return None, list(refusal.problems)
     problems = _side_problems(header)
     return (None if problems else header), problems
+
+
+def find_early_problem(name: str, size: int) -> Problem | None:
+    """What name and size alone tell of a file, in the words of `check_image`."""
+    return _extension_problem(name) or find_size_problem(size)
+
+
+def find_start_problem(start: bytes) -> Problem | None:
+    """What the first START_BYTES bytes of a file tell, in the words of `check_image`; None where only the rest can tell."""
+    format = find_format(start)
+    if format is None:
+        return INVALID_IMAGE
+    if format != "BMP":
+        return None
+    # The one format whose header always lies here, and the one that unpacks to a thousand times its zipped size.
+    try:
+        problems = _side_problems(read_header(io.BytesIO(start)))
+    except ImageRefused:
+        return INVALID_IMAGE
+    return problems[0] if problems else None
 
 
 def _extension_problem(name: str) -> Problem | None:

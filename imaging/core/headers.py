@@ -18,6 +18,9 @@ PngImagePlugin.MAX_TEXT_CHUNK = 8 * 1024 * 1024
 
 INVALID_IMAGE = Problem("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)")
 
+# Enough of a file to tell its format, and to hold the whole header of a BMP without a palette.
+START_BYTES = 256
+
 UPRIGHT = 1
 # EXIF orientations from this one on swap width and height.
 _FIRST_SIDEWAYS = 5
@@ -56,6 +59,14 @@ def read_header(file: BinaryIO) -> ImageHeader:
     image = open_lazily(file, format)
     exif = _png_exif(file) if format == "PNG" else image.info.get("exif", b"")
     return ImageHeader(format, *image.size, _orientation(exif))
+
+
+def find_format(start: bytes) -> str | None:
+    """The format that a file's first START_BYTES bytes announce; None for any that is not allowed."""
+    try:
+        return _format_of(start)
+    except ImageRefused:
+        return None
 
 
 def open_lazily(file: BinaryIO, format: str) -> ImageFile.ImageFile:

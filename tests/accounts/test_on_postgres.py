@@ -16,6 +16,7 @@ SUITES = [
     "tests/billing/test_ledger.py",
     "tests/billing/test_reconcile.py",
     "tests/imaging/test_callbacks_at_once.py",
+    "tests/imaging/test_ended_accounts_at_once.py",
 ]
 
 
