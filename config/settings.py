@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 
 import environ
@@ -10,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from config.local_secrets import local_secret
-from config.redis_client import pool_options
+from config.redis_client import cache_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -150,16 +151,12 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        # A Redis outage must slow nothing down: give up at once and go on without the cache.
-        "OPTIONS": {"CONNECTION_POOL_KWARGS": pool_options(REDIS_URL), "IGNORE_EXCEPTIONS": True},
-    }
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-}
+# Two deployments on one database of Redis need names of their own: REDIS_PREFIX=foo makes foo:… of every key but the
+# documented copies of usage.
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="")
+if not re.fullmatch(r"[A-Za-z0-9_.-]*", REDIS_PREFIX):
+    raise ImproperlyConfigured("REDIS_PREFIX may hold letters, digits, '_', '.' and '-'")
+CACHES = {"default": cache_options(REDIS_URL, REDIS_PREFIX)}
 
 # Pictures that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
 S3_BUCKET = env.str("S3_BUCKET", default="")
