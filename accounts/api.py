@@ -16,6 +16,7 @@ from accounts.models import User
 from config import access_log
 from config.api import ApiView
 from config.errors import ApiError, csrf_failed, from_status
+from config.rate_limits import too_many_requests
 from config.schema import errors
 
 
@@ -71,6 +72,7 @@ class UserTokenView(ApiView):
             401: errors("Nobody is logged in.", not_logged_in()),
             403: errors("The address is not verified, or the CSRF token is missing.", email_not_verified(), csrf_failed()),
             405: errors("Only POST.", from_status(405)),
+            429: errors("Too many calls in a short time.", too_many_requests(30)),
             500: errors("Our fault.", from_status(500)),
         },
     )

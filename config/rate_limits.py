@@ -66,6 +66,13 @@ def count_request(policy: Policy) -> None:
         raise too_many_requests(max(1, reset))
 
 
+def count_widely(subject: str, per_minute: int) -> int:
+    """Count one of what is cheap, such as a read. 0 within the limit, else the seconds after which the next may come."""
+    if not settings.RATE_LIMIT_ENABLED or _hit(subject, per_minute):
+        return 0
+    return max((state.reset for state in states(Policy(subject, per_minute, 1))), default=0) or CONCURRENCY_RETRY_SECONDS
+
+
 @contextmanager
 def concurrent_place(policy: Policy) -> Iterator[None]:
     """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken."""

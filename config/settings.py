@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.language.LanguageMiddleware",
+    "accounts.page_reads.PageReadsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -227,6 +228,10 @@ RATE_LIMIT_ENABLED = env.bool("RATE_LIMIT_ENABLED", default=True)
 ANONYMOUS_IMAGES_PER_DAY = at_least("ANONYMOUS_IMAGES_PER_DAY", default=5, minimum=0)
 ANONYMOUS_REQUESTS_PER_MINUTE = at_least("ANONYMOUS_REQUESTS_PER_MINUTE", default=20, minimum=1)
 ANONYMOUS_CONCURRENT_REQUESTS = at_least("ANONYMOUS_CONCURRENT_REQUESTS", default=2, minimum=1)
+# Pages and reads of the API, by user, account or address; a plan allows ten reads for each request if that is more.
+READS_PER_MINUTE = at_least("READS_PER_MINUTE", default=600, minimum=60)
+# Calls with wrong keys or tokens that an address may make before it is refused unread.
+FAILED_CALLS_PER_MINUTE = at_least("FAILED_CALLS_PER_MINUTE", default=60, minimum=1)
 
 # --- Web server -----------------------------------------------------------------------------------
 

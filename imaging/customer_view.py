@@ -8,10 +8,10 @@ from rest_framework.response import Response
 from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
 from billing.admission import Customer
 from billing.idempotency import check_key
-from config.api import ApiView
+from billing.reads import CountedReadsView
 
 
-class CustomerView(ApiView):
+class CustomerView(CountedReadsView):
     """An endpoint for keys and user tokens. `customer` is set as soon as the caller is known."""
 
     authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]
