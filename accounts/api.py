@@ -64,7 +64,7 @@ class UserTokenView(ApiView):
         tags=["Accounts"],
         summary="Get a token for the web app",
         description="For pages of this site: needs the session's cookie and the `X-CSRFToken` header. The token ends early "
-        "when the user is deactivated or changes the password.",
+        "when the user logs out, is deactivated or changes the password.",
         request=None,
         auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
         responses={
@@ -81,5 +81,6 @@ class UserTokenView(ApiView):
             raise not_logged_in()
         access_log.note(request._request, user=request.user.public_id)
         check_verified(request.user)
-        body = {"token": user_tokens.mint(request.user), "expires_in": user_tokens.LIFETIME_SECONDS}
+        token = user_tokens.mint(request.user, request._request.session.session_key or "")
+        body = {"token": token, "expires_in": user_tokens.LIFETIME_SECONDS}
         return Response(body, headers={"Cache-Control": "no-store"})

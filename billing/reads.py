@@ -15,9 +15,9 @@ READS_PER_REQUEST = 10
 
 
 class CountedReadsView(ApiView):
-    """An endpoint whose cheap calls are counted by account: all but POST, which counts for itself where it costs something."""
+    """An endpoint whose cheap calls are counted by account: all but POST, which counts for itself where it costs."""
 
-    counted_methods = ("GET", "HEAD", "DELETE")
+    counted_methods: tuple[str, ...] = ("GET", "HEAD", "DELETE")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Identify the caller and count the call. Raises ApiError 429 `rate_limited`, and what identification raises."""
@@ -27,7 +27,7 @@ class CountedReadsView(ApiView):
 
 
 def count_read(user: User) -> None:
-    """Count one read. Raises ApiError 429 `rate_limited` past READS_PER_MINUTE, or what the plan makes of it if that is more."""
+    """Count one read. Raises ApiError 429 `rate_limited` past READS_PER_MINUTE, or the plan's number if that is more."""
     if not rate_limits.count_widely(f"reads:{user.pk}", settings.READS_PER_MINUTE):
         return
     # The plan is asked for only by those who have read so much, and the rest of what it allows counted apart.
