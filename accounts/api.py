@@ -16,6 +16,7 @@ from accounts.models import User
 from config import access_log
 from config.api import ApiView
 from config.errors import ApiError, csrf_failed, from_status, service_unavailable
+from config.rate_limits import too_many_requests
 from config.schema import errors
 
 
@@ -63,7 +64,7 @@ class UserTokenView(ApiView):
         tags=["Accounts"],
         summary="Get a token for the web app",
         description="For pages of this site: needs the session's cookie and the `X-CSRFToken` header. The token ends early "
-        "when the user is deactivated or changes the password.",
+        "when the user logs out, is deactivated or changes the password.",
         request=None,
         auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
         responses={
@@ -71,6 +72,7 @@ class UserTokenView(ApiView):
             401: errors("Nobody is logged in.", not_logged_in()),
             403: errors("The address is not verified, or the CSRF token is missing.", email_not_verified(), csrf_failed()),
             405: errors("Only POST.", from_status(405)),
+            429: errors("Too many calls in a short time.", too_many_requests(30)),
             500: errors("Our fault.", from_status(500)),
             503: errors("The database is away.", service_unavailable()),
         },
@@ -80,5 +82,6 @@ class UserTokenView(ApiView):
             raise not_logged_in()
         access_log.note(request._request, user=request.user.public_id)
         check_verified(request.user)
-        body = {"token": user_tokens.mint(request.user), "expires_in": user_tokens.LIFETIME_SECONDS}
+        token = user_tokens.mint(request.user, request._request.session.session_key or "")
+        body = {"token": token, "expires_in": user_tokens.LIFETIME_SECONDS}
         return Response(body, headers={"Cache-Control": "no-store"})

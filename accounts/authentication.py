@@ -7,7 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts import user_tokens
+from accounts import failed_calls, user_tokens
 from accounts.keys import KeyText, find_key, new_key
 from accounts.models import ApiKey, User
 from config import access_log
@@ -48,9 +48,12 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         check_one_credential(request._request)
         parsed = find_key(text)
-        if parsed is None:
+        failed_calls.check(request._request, parsed.lookup if parsed else "")
+        key = find_live_key(parsed) if parsed else None
+        if key is None:
+            failed_calls.note_failure(request._request)
             raise invalid_key()
-        key = get_live_key(parsed)
+        failed_calls.note_success(key.lookup)
         access_log.note(request._request, user=key.user.public_id, key=key.prefix)
         check_verified(key.user)
         key.record_use()
@@ -72,6 +75,8 @@ class UserTokenAuthentication(BaseAuthentication):
         check_one_credential(request._request)
         user = user_tokens.find_user(token)
         if user is None:
+            failed_calls.check(request._request)
+            failed_calls.note_failure(request._request)
             raise invalid_key()
         access_log.note(request._request, user=user.public_id)
         check_verified(user)
@@ -93,12 +98,12 @@ def check_one_credential(request: HttpRequest) -> None:
         raise two_credentials()
 
 
-def get_live_key(parsed: KeyText) -> ApiKey:
-    """The live key of an active owner, in at most one query. Raises ApiError 401."""
+def find_live_key(parsed: KeyText) -> ApiKey | None:
+    """The live key of an active owner, in at most one query; None for any other."""
     key = ApiKey.find(parsed.lookup)
     matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
     if key is None or not matches or not key.is_live or not key.user.is_active:
-        raise invalid_key()
+        return None
     return key
 
 

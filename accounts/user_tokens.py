@@ -1,11 +1,19 @@
 """Short-lived tokens with which the web app calls the API in the name of a logged-in user.
 
-A token is signed, not stored. It carries the user's public id and the session hash that Django derives from the password,
-so it dies with the password; whether the user is still active is read from the database on every use.
+A token is encrypted, not stored. It carries the user's public id, the session hash that Django derives from the password,
+and the key of the session that it was made for. So it ends with the password and with the session; whether the user is still
+active, and the session still there, is read from the database on every use, in one query. A script that holds the token does
+not learn the session's key, which the browser keeps from scripts.
 """
 
-from django.core import signing
-from django.utils.crypto import constant_time_compare
+import base64
+import json
+
+from cryptography.fernet import Fernet, InvalidToken
+from django.contrib.sessions.models import Session
+from django.db.models import Exists
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from accounts.models import User
 
@@ -13,18 +21,19 @@ LIFETIME_SECONDS = 15 * 60
 _SALT = "accounts.user_token"
 
 
-def mint(user: User) -> str:
-    """Make a token for `user`, valid for LIFETIME_SECONDS."""
-    return signing.dumps([user.public_id, _stamp(user)], salt=_SALT)
+def mint(user: User, session_key: str) -> str:
+    """Make a token for `user`, valid for LIFETIME_SECONDS at most, and no longer than the session."""
+    return _box().encrypt(json.dumps([user.public_id, _stamp(user), session_key]).encode()).decode()
 
 
 def find_user(token: str) -> User | None:
-    """The active user a token speaks for; None if it is garbled, expired, or older than the user's last password change."""
+    """The active user a token speaks for; None if it is garbled or expired, or older than a log-out or password change."""
     try:
-        public_id, stamp = signing.loads(token, salt=_SALT, max_age=LIFETIME_SECONDS)
-    except (signing.BadSignature, ValueError, TypeError):
+        public_id, stamp, session_key = json.loads(_box().decrypt(token.encode(), ttl=LIFETIME_SECONDS))
+    except (InvalidToken, ValueError, TypeError):
         return None
-    user = User.objects.filter(public_id=public_id, is_active=True).first()
+    session = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now())
+    user = User.objects.filter(Exists(session), public_id=public_id, is_active=True).first()
     if user is None or not constant_time_compare(stamp, _stamp(user)):
         return None
     return user
@@ -32,3 +41,8 @@ def find_user(token: str) -> User | None:
 
 def _stamp(user: User) -> str:
     return user.get_session_auth_hash()[:32]
+
+
+def _box() -> Fernet:
+    # Not with SECRET_KEY_FALLBACKS: the session hash changes with SECRET_KEY, and the web app fetches another token.
+    return Fernet(base64.urlsafe_b64encode(salted_hmac(_SALT, "", algorithm="sha256").digest()))

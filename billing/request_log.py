@@ -1,15 +1,20 @@
-"""One `RequestRecord` for each answered call of `/rmbg`, written behind the customers' backs.
+"""A `RequestRecord` for each answered call of `/rmbg`, written behind the customers' backs.
 
 A call only appends to a list in memory; a thread of the web process writes what has gathered, once a second or as soon as
 a batch is full, so that nobody waits for it. What could not be written is tried again later; beyond CAPACITY the oldest
 records go. They are not money: a process that is killed outright loses its last second of them, and the ledger nothing.
+
+Calls that anybody can make without end and without cost leave few records, or a flood of them would fill the database: see
+`records_per_minute`. The metrics count every call.
 """
 
 import atexit
 import logging
 import os
 import threading
-from collections import deque
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +38,50 @@ STOP_SECONDS = 10.0
 # Rows that are removed in one statement, and statements of one sweep: nobody waits long for their locks.
 PURGE_BATCH = 5_000
 PURGE_ROUNDS = 20
+# Records a minute, of each process, of calls that were refused before they cost anything: enough to see that there are such.
+REFUSED_PER_MINUTE = 1
+# And of failures of ours with callers whom we do not know. /status needs to see a trend, not each of them.
+FAILED_PER_MINUTE = 20
+# Kinds of such calls that are told apart. Past it, new kinds leave no record in this minute.
+KINDS = 5_000
+
+
+def records_per_minute(facts: Mapping[str, Any]) -> int | None:
+    """How many records of such calls a process keeps in a minute; None for all.
+
+    All are kept of what was delivered, and of what the limit of requests per minute let through for a known customer.
+    """
+    status = facts.get("status", 0)
+    if status < 400:
+        return None
+    if facts.get("account_id") is None:
+        return REFUSED_PER_MINUTE if status < 500 else FAILED_PER_MINUTE
+    return REFUSED_PER_MINUTE if facts.get("code") == "rate_limited" else None
+
+
+class _Minute:
+    """How many records of each kind this minute has had. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._number = 0
+        self._counts: Counter[tuple[Any, ...]] = Counter()
+
+    def has_room(self, facts: Mapping[str, Any]) -> bool:
+        """Whether this call is to leave a record; if so it is counted."""
+        most = records_per_minute(facts)
+        if most is None:
+            return True
+        kind = tuple(facts.get(name) for name in ("account_id", "key_id", "channel", "status", "code"))
+        with self._guard:
+            number = int(time.monotonic() // 60)
+            if number != self._number:
+                self._number, self._counts = number, Counter()
+            is_new = kind not in self._counts
+            if self._counts[kind] >= most or (is_new and len(self._counts) >= KINDS):
+                return False
+            self._counts[kind] += 1
+            return True
 
 
 class RequestLog:
@@ -45,6 +94,7 @@ class RequestLog:
     def _forget(self) -> None:
         """Start empty and without a thread: also in a forked child, since the parent writes what it had gathered."""
         self._records: deque[RequestRecord] = deque()
+        self._minute = _Minute()
         self._guard = threading.Lock()
         self._writing = threading.Lock()
         self._wake = threading.Event()
@@ -56,9 +106,10 @@ class RequestLog:
         return len(self._records)
 
     def add(self, **facts: Any) -> None:
-        """Take a record's fields. Never raises: a call is answered whatever becomes of its record."""
+        """Take a record's fields, if such a call is to leave one. Never raises: a call is answered all the same."""
         try:
-            self._append(RequestRecord(**facts))
+            if self._minute.has_room(facts):
+                self._append(RequestRecord(**facts))
         except Exception:
             logger.exception("a request record was lost")
 

@@ -15,6 +15,7 @@ from rest_framework import serializers
 
 from accounts.authentication import email_not_verified, invalid_key
 from config.errors import from_status, service_unavailable, validation_error
+from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
 
 
@@ -92,8 +93,9 @@ PARAMETERS = [
         FLAG,
         description="Answer with the list of billing windows alone; all other parameters are ignored.",
     ),
-    response_header("X-Request-Id", "Unique per request, also in our logs.", [200, 400, 401, 403, 405, 500]),
+    response_header("X-Request-Id", "Unique per request, also in our logs.", [200, 400, 401, 403, 405, 429, 500]),
     response_header("WWW-Authenticate", "The credentials that are accepted.", [401]),
+    response_header("Retry-After", "Seconds after which to try again.", [429], int),
 ]
 PROBLEMS = [
     ("month", "out_of_range", "'month' must be between 1 and 12, got: 13"),
@@ -143,6 +145,7 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
             401: errors("The key is missing, unknown, revoked or expired.", invalid_key()),
             403: errors("The owner's e-mail address is not verified.", email_not_verified()),
             405: errors("Only GET is possible here.", from_status(405)),
+            429: errors("Too many calls in a short time.", too_many_requests(30)),
             500: errors("Our fault.", from_status(500)),
             503: errors("The database is away.", service_unavailable()),
         },

@@ -1,7 +1,8 @@
 """What follows a change of usage, after commit: the copies in Redis and the low-balance mail.
 
 The copies are documented to customers and operators, and never read by us: the database is the record. They are raw keys,
-without the cache framework's prefix, so that `redis-cli get` finds them.
+without the cache framework's prefix or REDIS_PREFIX, so that `redis-cli get` finds them; public ids are random, so no two
+deployments have the same.
 """
 
 import logging

@@ -7,11 +7,11 @@ from rest_framework.response import Response
 from accounts.authentication import ApiKeyAuthentication
 from accounts.caller import get_user
 from billing import membership
+from billing.reads import CountedReadsView
 from billing.schema import membership_usage_schema
-from config.api import ApiView
 
 
-class MembershipUsageView(ApiView):
+class MembershipUsageView(CountedReadsView):
     """Plan, credits and usage of the key's owner."""
 
     authentication_classes = [ApiKeyAuthentication]

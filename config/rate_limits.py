@@ -1,7 +1,7 @@
 """Requests per minute and requests at once, per account or address: counted atomically, in Redis or in memory.
 
-These limits protect the service, not money. When Redis is away they let requests through and say so in the log; credits
-and allowances are counted in the database and never do.
+These limits protect the service, not money. While Redis is away or full each process counts for itself, and says so in the
+log; credits and allowances are counted in the database.
 """
 
 import logging
@@ -61,15 +61,16 @@ def count_request(policy: Policy) -> None:
     """Count one request. Raises ApiError 429 `rate_limited`, with Retry-After, past the limit."""
     if not settings.RATE_LIMIT_ENABLED:
         return
-    item = RateLimitItemPerMinute(policy.per_minute)
-    try:
-        allowed = _limiter().hit(item, policy.subject)
-    except redis.RedisError:
-        logger.warning("rate limiter unreachable, letting the request through", extra={"subject": policy.subject})
-        return
-    if not allowed:
+    if not _hit(policy.subject, policy.per_minute):
         reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
         raise too_many_requests(max(1, reset))
+
+
+def count_widely(subject: str, per_minute: int) -> int:
+    """Count one of what is cheap, such as a read. 0 within the limit, else the seconds after which the next may come."""
+    if not settings.RATE_LIMIT_ENABLED or _hit(subject, per_minute):
+        return 0
+    return max((state.reset for state in states(Policy(subject, per_minute, 1))), default=0) or CONCURRENCY_RETRY_SECONDS
 
 
 @contextmanager
@@ -83,8 +84,9 @@ def concurrent_place(policy: Policy) -> Iterator[None]:
     try:
         taken = places.take(policy.subject, lease, policy.at_once)
     except redis.RedisError:
-        logger.warning("concurrency limiter unreachable, letting the request through", extra={"subject": policy.subject})
-        taken = True
+        logger.warning("concurrency limiter unreachable, counting in this process", extra={"subject": policy.subject})
+        places = _own_places()
+        taken = places.take(policy.subject, lease, policy.at_once)
     if not taken:
         raise too_many_requests(CONCURRENCY_RETRY_SECONDS)
     try:
@@ -100,10 +102,11 @@ def states(policy: Policy) -> list[State]:
     """The request limit of a subject as it stands; empty when limits are off or cannot be read."""
     if not settings.RATE_LIMIT_ENABLED:
         return []
+    item = RateLimitItemPerMinute(policy.per_minute)
     try:
-        stats = _limiter().get_window_stats(RateLimitItemPerMinute(policy.per_minute), policy.subject)
+        stats = _limiter().get_window_stats(item, policy.subject)
     except redis.RedisError:
-        return []
+        stats = _own_limiter().get_window_stats(item, policy.subject)
     reset = max(0, round(stats.reset_time - time.time()))
     return [State("minute", policy.per_minute, WINDOW_SECONDS, max(0, stats.remaining), reset)]
 
@@ -131,14 +134,31 @@ def too_many_requests(retry_after: int) -> ApiError:
 def reset() -> None:
     """Forget every connection and every count kept in memory."""
     redis_client.reset()
-    _limiter.cache_clear()
-    _places.cache_clear()
+    for made in (_limiter, _own_limiter, _places, _own_places):
+        made.cache_clear()
+
+
+def _hit(subject: str, per_minute: int) -> bool:
+    """Count one hit; False if the last 60 seconds have had `per_minute` already."""
+    item = RateLimitItemPerMinute(per_minute)
+    try:
+        return _limiter().hit(item, subject)
+    except redis.RedisError:
+        logger.warning("rate limiter unreachable, counting in this process", extra={"subject": subject})
+        return _own_limiter().hit(item, subject)
 
 
 @cache
 def _limiter() -> MovingWindowRateLimiter:
-    if settings.REDIS_URL:
-        return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=redis_client.get_pool()))
+    if not settings.REDIS_URL:
+        return _own_limiter()
+    pool, prefix = redis_client.get_pool(), redis_client.key_name("LIMITS")
+    return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=prefix))
+
+
+@cache
+def _own_limiter() -> MovingWindowRateLimiter:
+    """Counts in this process's memory."""
     return MovingWindowRateLimiter(MemoryStorage())
 
 
@@ -189,10 +209,15 @@ class _RedisPlaces:
         self.redis.zrem(self._name(subject), lease)
 
     def _name(self, subject: str) -> str:
-        return f"concurrent:{subject}"
+        return redis_client.key_name(f"concurrent:{subject}")
 
 
 @cache
 def _places() -> _MemoryPlaces | _RedisPlaces:
     client = redis_client.get_redis()
-    return _MemoryPlaces() if client is None else _RedisPlaces(client)
+    return _own_places() if client is None else _RedisPlaces(client)
+
+
+@cache
+def _own_places() -> _MemoryPlaces:
+    return _MemoryPlaces()

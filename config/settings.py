@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 
 import environ
@@ -11,7 +12,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from config.database import postgres_options
 from config.local_secrets import local_secret
-from config.redis_client import pool_options
+from config.redis_client import cache_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -108,6 +109,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.language.LanguageMiddleware",
+    "accounts.page_reads.PageReadsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -155,16 +157,12 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        # A Redis outage must slow nothing down: give up at once and go on without the cache.
-        "OPTIONS": {"CONNECTION_POOL_KWARGS": pool_options(REDIS_URL), "IGNORE_EXCEPTIONS": True},
-    }
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-}
+# Two deployments on one database of Redis need names of their own: REDIS_PREFIX=foo makes foo:… of every key but the
+# documented copies of usage.
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="")
+if not re.fullmatch(r"[A-Za-z0-9_.-]*", REDIS_PREFIX):
+    raise ImproperlyConfigured("REDIS_PREFIX may hold letters, digits, '_', '.' and '-'")
+CACHES = {"default": cache_options(REDIS_URL, REDIS_PREFIX)}
 
 # Pictures that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
 S3_BUCKET = env.str("S3_BUCKET", default="")
@@ -235,6 +233,10 @@ RATE_LIMIT_ENABLED = env.bool("RATE_LIMIT_ENABLED", default=True)
 ANONYMOUS_IMAGES_PER_DAY = at_least("ANONYMOUS_IMAGES_PER_DAY", default=5, minimum=0)
 ANONYMOUS_REQUESTS_PER_MINUTE = at_least("ANONYMOUS_REQUESTS_PER_MINUTE", default=20, minimum=1)
 ANONYMOUS_CONCURRENT_REQUESTS = at_least("ANONYMOUS_CONCURRENT_REQUESTS", default=2, minimum=1)
+# Pages and reads of the API, by user, account or address; a plan allows ten reads for each request if that is more.
+READS_PER_MINUTE = at_least("READS_PER_MINUTE", default=600, minimum=60)
+# Calls with wrong keys or tokens that an address may make before it is refused unread.
+FAILED_CALLS_PER_MINUTE = at_least("FAILED_CALLS_PER_MINUTE", default=60, minimum=1)
 
 # --- Web server -----------------------------------------------------------------------------------
 

@@ -9,15 +9,15 @@ from rest_framework.response import Response
 from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
 from billing.admission import Customer
 from billing.idempotency import check_key
+from billing.reads import CountedReadsView
 from config import database
-from config.api import ApiView
 from config.errors import service_unavailable
 
 # Not worth another wait for the database.
 UNAVAILABLE = service_unavailable()
 
 
-class CustomerView(ApiView):
+class CustomerView(CountedReadsView):
     """An endpoint for keys and user tokens. `customer` is set as soon as the caller is known."""
 
     authentication_classes = [ApiKeyAuthentication, UserTokenAuthentication]

@@ -15,6 +15,7 @@ from django.db import connections
 from django.test import Client
 from PIL import Image, ImageDraw
 
+from accounts import failed_calls
 from accounts.models import ApiKey, User
 from billing import ledger, request_log
 from billing.models import Plan
@@ -77,9 +78,11 @@ def django_db_setup(django_db_setup: None) -> None:
 def _fresh_limits() -> Iterator[None]:
     """No test sees the requests that another has counted."""
     rate_limits.reset()
+    failed_calls.forget()
     cache.clear()
     yield
     rate_limits.reset()
+    failed_calls.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The figures of the day, for the admin's first page: four queries, and those once in LIFETIME_SECONDS."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,10 +61,15 @@ WAITING = (
 
 def figures() -> Facts:
     """What the page shows. Figures of one moment, kept for LIFETIME_SECONDS."""
-    found: Facts | None = cache.get("support:dashboard")
-    if found is None:
-        found = read(timezone.now())
-        cache.set("support:dashboard", found, LIFETIME_SECONDS)
+    kept: str | None = cache.get("support:dashboard")
+    if kept is None:
+        # As JSON, which is all that the shared cache keeps; it knows no dates.
+        kept = json.dumps(read(timezone.now()), default=lambda moment: moment.isoformat())
+        cache.set("support:dashboard", kept, LIFETIME_SECONDS)
+    found: Facts = json.loads(kept)
+    found["now"] = datetime.fromisoformat(found["now"])
+    for bar in found["bars"]["bars"]:
+        bar["day"] = date.fromisoformat(bar["day"])
     return found
 
 
@@ -178,15 +184,15 @@ def _bars(today: date, answered: Iterable[tuple[str, str, int]]) -> Facts:
 def _history(today: date) -> dict[date, tuple[int, int]]:
     """Pictures and errors of the days before today, read once in HISTORY_SECONDS."""
     name = f"support:history:{today}"
-    found: dict[date, tuple[int, int]] | None = cache.get(name)
-    if found is None:
+    kept: list[tuple[str, int, int]] | None = cache.get(name)
+    if kept is None:
         end = datetime.combine(today, time(), UTC)
         rows = RequestRecord.objects.filter(created_at__gte=end - timedelta(days=DAYS - 1), created_at__lt=end)
         days = rows.order_by().annotate(day=TruncDate("created_at", tzinfo=UTC)).values_list("day")
         counted = days.annotate(delivered=Count("pk", filter=Q(code="")), failed=Count("pk", filter=~Q(code="")))
-        found = {day: (delivered, failed) for day, delivered, failed in counted}
-        cache.set(name, found, HISTORY_SECONDS)
-    return found
+        kept = [(day.isoformat(), delivered, failed) for day, delivered, failed in counted]
+        cache.set(name, kept, HISTORY_SECONDS)
+    return {date.fromisoformat(day): (delivered, failed) for day, delivered, failed in kept}
 
 
 def _bar(day: date, x: float, width: float, delivered: int, failed: int, highest: int) -> Facts:

@@ -86,6 +86,8 @@ class BatchDetailView(BatchView):
 class BatchCancelView(BatchView):
     """Stop a batch."""
 
+    counted_methods = ("POST",)
+
     @schema.cancel
     def post(self, request: Request, batch_id: UUID) -> Response:
         batch = self.get_batch(request, batch_id)

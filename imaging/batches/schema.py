@@ -199,12 +199,13 @@ RETRY_KEY = OpenApiParameter(
 )
 ITEMS = OpenApiParameter("items", {"type": "string", "enum": ["0", "1"]}, description="`0` leaves the pictures out.")
 CHALLENGE = response_header("WWW-Authenticate", "The credentials that are accepted.", [401])
+RETRY_AFTER = response_header("Retry-After", "Seconds after which to try again.", [429, 503], int)
 TAGS = ["Batches"]
 
 
 def _headers(*statuses: int) -> list[OpenApiParameter]:
-    told = [*statuses, 400, 401, 403, 405, 500, 503]
-    return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE]
+    told = [*statuses, 400, 401, 403, 405, 429, 500, 503]
+    return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE, RETRY_AFTER]
 
 
 def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
@@ -215,6 +216,7 @@ def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
         401: errors("The key or token is missing, unknown, revoked or expired.", invalid_key()),
         403: errors("The owner's e-mail address is not verified.", email_not_verified()),
         405: errors(f"Only {allowed} is possible here.", from_status(405)),
+        429: errors("Too many calls in a short time.", too_many_requests(30)),
         500: errors("Our fault.", from_status(500)),
         503: errors("The database is away.", service_unavailable()),
     } | {int(name[1:]): response for name, response in more.items()}
@@ -239,9 +241,8 @@ results 24 hours after the batch was made.
     parameters=[
         RETRY_KEY,
         ITEMS,
-        *_headers(202, 409, 413, 415, 429),
+        *_headers(202, 409, 413, 415),
         response_header("Location", "The batch's address, as in `url`.", [202]),
-        response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
         response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", [202, 400, 429]),
         response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", [202, 400, 429]),
     ],
@@ -341,10 +342,7 @@ retry_callback = extend_schema(
     description="One more try, at once, also of a callback that was delivered or given up. A callback that is being tried "
     "right now is left alone.",
     tags=TAGS,
-    parameters=[
-        *_headers(202, 404, 409, 429),
-        response_header("Retry-After", "Seconds after which to try again.", [429, 503], int),
-    ],
+    parameters=_headers(202, 404, 409),
     request=None,
     responses={
         202: OpenApiResponse(BatchCallbackSerializer, "It is on its way. Ask for the batch to learn what became of it."),
@@ -352,7 +350,6 @@ retry_callback = extend_schema(
             "POST",
             _404=errors("No such batch, or it has no callback (yet).", from_status(404), announcing.no_callback()),
             _409=errors("It cannot be sent again.", announcing.gone(), announcing.tries_used_up()),
-            _429=errors("A limit is reached.", too_many_requests(30)),
         ),
     },
 )

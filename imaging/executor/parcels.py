@@ -16,6 +16,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.utils import timezone
 
+from config.redis_client import key_name
 from imaging.executor import store
 
 logger = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def _files(storage: Storage) -> list[str]:
 
 def _key(job_id: str, name: str) -> str:
     # In braces: what a cluster of Redis shares keys out by.
-    return f"imaging:{{{job_id}}}:{name}"
+    return key_name(f"imaging:{{{job_id}}}:{name}")
 
 
 def _path(job_id: str, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from config.redis_client import get_redis
+from config.redis_client import get_redis, key_name
 from imaging.executor import store
 
 KEY = "imaging:workers"
@@ -27,7 +27,7 @@ _FIND = "return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. redis.call('TIME')[1
 
 def announce(worker: str, model: str) -> None:
     """The worker lives, and has loaded `model`. Raises redis.RedisError."""
-    store.get_redis().eval(_ANNOUNCE, 1, KEY, f"{worker} {model}", str(ALIVE_SECONDS))
+    store.get_redis().eval(_ANNOUNCE, 1, key_name(KEY), f"{worker} {model}", str(ALIVE_SECONDS))
 
 
 def keep_announcing(model: str) -> None:
@@ -41,7 +41,7 @@ def find_models() -> list[str]:
     if client is None:
         return []
     try:
-        found = cast("list[bytes]", cast("Any", client.eval(_FIND, 1, KEY)))
+        found = cast("list[bytes]", cast("Any", client.eval(_FIND, 1, key_name(KEY))))
     except redis.RedisError:
         return []
     return sorted(member.decode().partition(" ")[2] for member in found)

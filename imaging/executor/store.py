@@ -24,6 +24,8 @@ from django.conf import settings
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from config.redis_client import key_name
+
 # A web process renews the job about once a second. Is it killed, no worker begins the job after this long.
 JOB_SECONDS = 15
 # A worker renews its claim three times as often. Is it killed, another one takes over after this long at most.
@@ -157,4 +159,4 @@ def _run(script: str, keys: list[str], *arguments: str | float) -> Any:
 
 def _key(job_id: str, part: str) -> str:
     # In braces: what a cluster shares keys out by.
-    return f"imaging:{{{job_id}}}:{part}"
+    return key_name(f"imaging:{{{job_id}}}:{part}")

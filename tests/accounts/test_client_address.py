@@ -4,6 +4,7 @@ import pytest
 from django.test import RequestFactory
 
 from accounts.client_address import client_address
+from config.errors import ApiError
 
 
 def address(forwarded: str = "", peer: str = "203.0.113.9") -> str:
@@ -31,6 +32,45 @@ def test_a_mapped_address_is_the_ipv4_one():
     assert address(peer="::ffff:203.0.113.9") == "203.0.113.9"
 
 
-def test_garbage_is_one_caller(settings):
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("9.9.9.9:1234", "9.9.9.9"),
+        ("9.9.9.9:", "9.9.9.9"),
+        ("[2001:db8:1:2::5]:443", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::5]", "2001:db8:1:2::/64"),
+        ('"[2001:db8:1:2::5]:443"', "2001:db8:1:2::/64"),
+        ("[::ffff:9.9.9.9]:443", "9.9.9.9"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_a_port_says_nothing_about_the_caller(settings, entry, expected):
     settings.TRUSTED_PROXY_COUNT = 1
-    assert address("<script>") == "unknown"
+    assert address(f"1.1.1.1, {entry}") == expected
+
+
+@pytest.mark.parametrize(
+    "entry", ["<script>", "unknown", "_hidden", "9.9.9.9:port", "9.9.9.9.9", "[9.9.9.9", "1234", "::1]"]
+)
+def test_an_entry_that_is_no_address_is_refused_and_not_shared(settings, entry, caplog):
+    settings.TRUSTED_PROXY_COUNT = 1
+    with pytest.raises(ApiError) as refused:
+        address(f"1.1.1.1, {entry}")
+    assert (refused.value.status, refused.value.code) == (400, "bad_request")
+    assert "TRUSTED_PROXY_COUNT" in caplog.text
+
+
+def test_a_peer_without_an_address_is_one_caller():
+    assert address(peer="") == "unknown"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("method", "path"), [("post", "/rmbg"), ("post", "/accounts/login/"), ("get", "/pricing")])
+def test_callers_with_ports_have_an_allowance_each_and_unreadable_ones_none(settings, client, method, path):
+    settings.TRUSTED_PROXY_COUNT = 1
+    call = getattr(client, method)
+    assert call(path, headers={"X-Forwarded-For": "9.9.9.9:1234"}).status_code in (200, 400)
+    refused = call(path, headers={"X-Forwarded-For": "unknown"})
+    assert refused.status_code == 400
+    if path == "/rmbg":
+        assert refused.json()["code"] == "bad_request"

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import keys, user_tokens
 from accounts.keys import new_key
 from accounts.models import ApiKey, User
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -80,13 +81,13 @@ def test_a_token_signed_with_something_else_inside_is_a_401(db):
 
 
 def test_an_old_token_is_a_401(user, monkeypatch):
-    token = user_tokens.mint(user)
+    token = token_of(user)
     monkeypatch.setattr(user_tokens, "LIFETIME_SECONDS", -1)
     assert call({"Authorization": f"Bearer {token}"}).status_code == 401
 
 
 def test_both_credentials_are_a_400(user, key):
-    response = call({"x-api-key": key, "Authorization": f"Bearer {user_tokens.mint(user)}"})
+    response = call({"x-api-key": key, "Authorization": f"Bearer {token_of(user)}"})
     assert response.status_code == 400
     assert response.json()["error"] == "This is a mistake: Cannot use both API key and user token"
 

@@ -1,5 +1,6 @@
 """The short memory of key look-ups, with a real Redis."""
 
+import json
 import pickle
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from accounts import key_cache
 from accounts.models import ApiKey
-from config import rate_limits
+from config import rate_limits, redis_client
 from tests.conftest import skip_or_fail
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.services]
@@ -36,8 +37,7 @@ def in_redis(settings) -> Iterator[redis.Redis]:
 
 def use_redis(settings, url: str) -> None:
     settings.REDIS_URL = url
-    options = {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2, "IGNORE_EXCEPTIONS": True}
-    settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url, "OPTIONS": options}}
+    settings.CACHES = {"default": redis_client.cache_options(url, "")}
     rate_limits.reset()
 
 
@@ -69,7 +69,7 @@ def test_what_is_remembered_holds_no_secret(in_redis, user, key):
     call(key)
     # Only of this key: whatever else lies in there is not this test's.
     (name,) = in_redis.keys(f"*api_key:{user.api_keys.get().lookup}")
-    facts = pickle.loads(in_redis.get(name))  # noqa: S301  (our own)
+    facts = json.loads(in_redis.get(name))
     assert key not in name.decode()
     assert key not in str(facts)
     assert user.password not in str(facts)
@@ -134,6 +134,21 @@ def test_a_raised_cap_is_known_at_once(in_redis, quick_model, key, small_png):
     assert [remove_background(key, small_png).status_code for _ in range(3)] == [200, 429, 429]
     ApiKey.objects.get().edit(name="raised", monthly_credit_cap=2)
     assert remove_background(key, small_png).status_code == 200
+
+
+def test_what_another_program_left_under_the_name_is_not_read(in_redis, user, key):
+    """The release before kept pickles; reading one would run whatever program somebody puts into Redis."""
+    ran: list[str] = []
+
+    class Program:
+        def __reduce__(self):
+            return ran.append, ("it ran",)
+
+    lookup = user.api_keys.get().lookup
+    for name in (f"api_key:{lookup}", f":1:api_key:{lookup}", f"cache:1:api_key:{lookup}"):
+        in_redis.set(name, pickle.dumps(Program()))
+    assert call(key) == 400
+    assert ran == []
 
 
 def test_without_redis_the_database_is_asked(settings, key):

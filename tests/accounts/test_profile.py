@@ -7,10 +7,11 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from accounts import deletion, user_tokens
+from accounts import deletion
 from accounts.models import ApiKey, User
 from billing.models import Account
 from tests.accounts.conftest import PASSWORD
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +72,7 @@ def test_an_outsider_deletes_only_their_own_account(outsider, user):
 def test_deleting_ends_the_keys_and_takes_the_persons_data(
     owner, user, key, django_capture_on_commit_callbacks, quick_model
 ):
-    token = user_tokens.mint(user)
+    token = token_of(user)
     Authenticator.objects.create(user=user, type="totp", data={})
     entry = LogEntry.objects.log_actions(user.pk, [user], CHANGE, "x")[0]
     elsewhere = Client()

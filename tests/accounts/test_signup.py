@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.models import User
 from tests.accounts.conftest import PASSWORD
 from tests.accounts.mailbox import last_link
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
@@ -183,7 +184,7 @@ def test_password_reset_ends_other_sessions_and_tokens(client, user):
 
     elsewhere = Client()
     elsewhere.force_login(user)
-    token = user_tokens.mint(user)
+    token = token_of(user)
     client.post("/accounts/password/reset/", {"email": user.email})
     form = client.get(last_link()).url
     response = client.post(form, {"password1": "another fine phrase", "password2": "another fine phrase"})

@@ -1,8 +1,15 @@
 """`POST /api/user-token`."""
 
-import pytest
-from django.test import Client
+import base64
+import time
+from datetime import timedelta
 
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from accounts import user_tokens
 from accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +77,52 @@ def test_a_token_dies_with_the_password_and_with_the_account(owner, user):
     user.set_password("another fine phrase")
     user.save()
     assert call(token) == 401
+
+
+def test_a_token_dies_with_the_session_it_was_made_for(owner, user):
+    elsewhere = Client()
+    elsewhere.force_login(user)
+    here, there = (browser.post(URL).json()["token"] for browser in (owner, elsewhere))
+    assert (call(here), call(there)) == (400, 400)
+    owner.post("/accounts/logout/")
+    # In the browser where they did not log out nothing changes.
+    assert (call(here), call(there)) == (401, 400)
+    elsewhere.get("/profile")
+    Session.objects.all().delete()
+    assert call(there) == 401
+
+
+def test_a_token_dies_when_its_session_expires(owner):
+    token = owner.post(URL).json()["token"]
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert call(token) == 401
+
+
+def test_a_token_lives_for_a_quarter_of_an_hour(owner, monkeypatch):
+    token = owner.post(URL).json()["token"]
+    now = time.time()
+    for seconds, expected in ((890, 400), (910, 401)):
+        monkeypatch.setattr("cryptography.fernet.time.time", lambda seconds=seconds: now + seconds)
+        assert call(token) == expected
+
+
+def test_a_token_does_not_tell_the_sessions_key(owner):
+    token = owner.post(URL).json()["token"]
+    key = owner.session.session_key
+    assert key not in token
+    assert key.encode() not in base64.urlsafe_b64decode(token)
+
+
+def test_one_query_finds_user_and_session(owner, django_assert_num_queries):
+    token = owner.post(URL).json()["token"]
+    with django_assert_num_queries(1):
+        assert user_tokens.find_user(token) is not None
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "a" * 5000, "gAAAAA=="])
+def test_a_garbled_token_is_nobodys(token, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert user_tokens.find_user(token) is None
 
 
 def test_a_deactivated_user_gets_no_token(owner, user):

@@ -27,7 +27,7 @@ def main() -> None:
 def _run() -> None:
     from django.core.management import call_command
 
-    from accounts.authentication import get_live_key
+    from accounts.authentication import find_live_key
     from accounts.keys import find_key, new_key
     from accounts.models import ApiKey, User
     from config.errors import ApiError
@@ -48,7 +48,7 @@ def _run() -> None:
         if parsed is None:
             return
         with contextlib.suppress(ApiError):
-            get_live_key(parsed)
+            find_live_key(parsed)
 
     cases = {"correct": lambda: right, "wrong, well-formed": lambda: new_key().text, "garbage": lambda: right[:-1] + "!"}
     print(f"{'key':20} {'median ms':>10} {'p99 ms':>10}   ({ROUNDS} checks each, {len(keys) + 1} keys)")

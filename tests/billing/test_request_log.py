@@ -10,13 +10,13 @@ from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
-from accounts import user_tokens
 from accounts.deletion import delete_account
 from accounts.models import ApiKey
 from billing import request_log, tasks
 from billing.models import RequestRecord
 from billing.request_log import RequestLog
 from tests.imaging.forms import form
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def test_a_picture_by_key(quick_model, user, key, small_png):
 
 
 def test_a_picture_of_the_web_app(quick_model, user, small_png):
-    call(small_png, Authorization=f"Bearer {user_tokens.mint(user)}")
+    call(small_png, Authorization=f"Bearer {token_of(user)}")
     record = written()
     assert (record.account, record.key, record.channel, record.credits) == (user.account, None, "app", 1)
 
@@ -250,3 +250,53 @@ def _raise(error: Exception):
         raise error
 
     return fail
+
+
+def count_written() -> int:
+    request_log.log.flush()
+    return RequestRecord.objects.count()
+
+
+@pytest.mark.parametrize("headers", [{"x-api-key": "nonsense"}, {"Authorization": "Bearer nonsense"}])
+def test_a_flood_of_unknown_callers_leaves_next_to_nothing(headers):
+    assert {call(None, **headers).status_code for _ in range(200)} == {401, 429}
+    # One of each answer; a minute may end meanwhile.
+    assert 1 <= count_written() <= 4
+
+
+def test_a_flood_of_anonymous_calls_leaves_next_to_nothing(quick_model, small_png):
+    answers = [call(small_png).status_code for _ in range(100)]
+    assert (answers.count(200), answers.count(429)) == (5, 95)
+    # The pictures, and one record of each of the two refusals; a minute may end meanwhile.
+    assert 7 <= count_written() <= 9
+
+
+def test_a_customer_sees_each_refusal_but_one_a_minute_of_being_too_quick(quick_model, user, key, small_png):
+    per_minute = user.account.plan.requests_per_minute
+    answers = [call(None, **{"x-api-key": key}).status_code for _ in range(per_minute + 50)]
+    assert (answers.count(400), answers.count(429)) == (per_minute, 50)
+    assert per_minute + 1 <= count_written() <= per_minute + 2
+    assert RequestRecord.objects.filter(account=user.account, code="rate_limited").exists()
+
+
+def test_the_next_minute_leaves_a_record_again(monkeypatch):
+    for minute in range(3):
+        monkeypatch.setattr("billing.request_log.time.monotonic", lambda minute=minute: 1000.0 + 60 * minute)
+        for number in range(5):
+            request_log.log.add(**facts(number) | {"status": 401, "code": "invalid_api_key"})
+    assert count_written() == 3
+
+
+def test_failures_of_ours_with_strangers_are_kept_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr("billing.request_log.time.monotonic", lambda: 1000.0)
+    for number in range(100):
+        request_log.log.add(**facts(number) | {"status": 500, "code": "internal_error"})
+    assert count_written() == request_log.FAILED_PER_MINUTE
+
+
+def test_the_kinds_that_are_told_apart_are_bounded(monkeypatch):
+    monkeypatch.setattr(request_log, "KINDS", 10)
+    monkeypatch.setattr("billing.request_log.time.monotonic", lambda: 1000.0)
+    for number in range(100):
+        request_log.log.add(**facts(number) | {"status": 400, "code": f"code_{number}"})
+    assert count_written() == 10

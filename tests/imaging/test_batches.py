@@ -9,7 +9,6 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from accounts import user_tokens
 from accounts.models import ApiKey
 from billing import ledger
 from billing.models import Hold, UsageWindow
@@ -18,6 +17,7 @@ from billing.windows import get_window
 from imaging.models import Batch
 from tests.conftest import encoded
 from tests.imaging.batches import batch_form, caller, content_of, post, the_batch, work_through, zipped
+from tests.sessions import token_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pictures", "quick_model")]
 
@@ -217,7 +217,7 @@ def test_anonymous_callers_make_none(small_png):
 
 def test_a_signed_in_user_sees_the_batches_of_the_keys_and_makes_own(key, user, small_png):
     made = post(key, ("a.png", small_png)).json()
-    browser = Client(headers={"Authorization": f"Bearer {user_tokens.mint(user)}"})
+    browser = Client(headers={"Authorization": f"Bearer {token_of(user)}"})
     assert browser.get(made["url"]).json()["id"] == made["id"]
     assert browser.post("/api/batches", **batch_form(("b.png", small_png))).status_code == 202
     assert sorted(Hold.objects.values_list("channel", flat=True)) == ["api", "app"]

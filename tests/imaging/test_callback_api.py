@@ -5,7 +5,6 @@ import threading
 import pytest
 from django.test import Client
 
-from accounts import user_tokens
 from accounts.models import ApiKey, User
 from billing.models import Hold
 from imaging.callbacks import announcing, delivery
@@ -14,6 +13,7 @@ from imaging.models import Batch, Callback
 from tests.hosts import Host
 from tests.imaging.batches import post, work_through
 from tests.imaging.callbacks import BROKEN, OK, ended_batch, receiver, url_of
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db
 __all__ = ["receiver"]
@@ -79,7 +79,7 @@ def test_one_more_try(tried, key):
 
 
 def test_a_user_token_will_do(tried, user):
-    assert retry(tried[0], Authorization=f"Bearer {user_tokens.mint(user)}").status_code == 202
+    assert retry(tried[0], Authorization=f"Bearer {token_of(user)}").status_code == 202
 
 
 def test_why_a_server_did_not_answer(user, receiver, key):

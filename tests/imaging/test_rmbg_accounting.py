@@ -4,7 +4,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import user_tokens
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import AnonymousUsage, Hold, LedgerEntry, UsageWindow
@@ -12,6 +11,7 @@ from imaging import runtime
 from imaging.core.problems import ImageRefused, Problem
 from imaging.gate import Gate
 from tests.imaging.forms import form
+from tests.sessions import token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def test_a_key_is_charged_as_api_usage(quick_model, key, small_png):
 
 
 def test_a_user_token_is_charged_as_app_usage(quick_model, user, small_png):
-    assert post(small_png, token=user_tokens.mint(user)).status_code == 200
+    assert post(small_png, token=token_of(user)).status_code == 200
     assert (window().api_used, window().app_used, window().held) == (0, 1, 0)
 
 
@@ -160,7 +160,7 @@ def test_a_failure_does_not_use_the_daily_allowance(quick_model, small_png):
 
 def test_an_unverified_address(quick_model, user, key, small_png):
     User.objects.update(email_verified_at=None)
-    for credential in ({"key": key}, {"token": user_tokens.mint(user)}):
+    for credential in ({"key": key}, {"token": token_of(user)}):
         response = post(small_png, **credential)
         assert response.status_code == 403
         assert response.json() == {

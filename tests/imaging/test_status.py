@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
+from billing import request_log
 from billing.models import RequestRecord
 from config import health
 from imaging import runtime, status
@@ -184,6 +185,27 @@ def test_only_the_newest_calls_are_looked_at(quick_model, monkeypatch):
     monkeypatch.setattr(status, "SAMPLE", 5)
     calls(20)
     assert told()["last_24_hours"]["calls"] == 5
+
+
+def test_a_flood_of_refused_calls_hides_nothing(quick_model, monkeypatch):
+    monkeypatch.setattr(status, "SAMPLE", 20)
+    calls(10)
+    calls(10, 503)
+    calls(500, 401)
+    facts = told()
+    assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("degraded", 10, 10)
+
+
+def test_a_flood_of_wrong_calls_turns_nothing(quick_model, client):
+    calls(10)
+    for _ in range(50):
+        client.post("/rmbg", headers={"x-api-key": "nonsense"})
+        client.post("/rmbg", b"no form", content_type="multipart/form-data; boundary=x")
+        client.post("/rmbg", b"{}", content_type="application/json")
+    request_log.log.flush()
+    status.forget_figures()
+    facts = told()
+    assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("works", 10, 0)
 
 
 def test_who_may_keep_it_and_for_how_long(quick_model, client, user):

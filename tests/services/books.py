@@ -17,12 +17,12 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
 
-from accounts import user_tokens
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.reconciliation import reconcile
 from config.database import give_back
+from tests.sessions import token_of
 
 MANY = 1_000_000
 
@@ -49,7 +49,7 @@ def forget_verification(email: str) -> None:
 
 def mint_user_token(email: str) -> str:
     """A token for a session of the web app."""
-    return user_tokens.mint(User.objects.get(email=email))
+    return token_of(User.objects.get(email=email))
 
 
 def start_cycle(email: str) -> dict[str, int]:

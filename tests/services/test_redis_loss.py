@@ -1,62 +1,22 @@
 """Redis emptied, killed, frozen and started again under the running product: figures stay right, callers hardly notice."""
 
-import os
 import shutil
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import redis
 
 from config.redis_client import PAUSE_SECONDS
 from tests.conftest import skip_or_fail
-from tests.server import free_port
+from tests.redis_server import RedisServer
 from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.services
 
 NOTICEABLE_SECONDS = 1.5
-
-
-class RedisServer:
-    """A Redis of the test's own, which it may kill."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> "RedisServer":
-        """Start it, empty, and wait until it answers."""
-        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), "logfile": "redis.log"}
-        command = ["redis-server", *(part for name, value in options.items() for part in (f"--{name}", value))]
-        self.process = subprocess.Popen(command)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self
-        raise AssertionError("redis-server did not start")
-
-    def send(self, number: signal.Signals) -> None:
-        """Signal this very process."""
-        assert self.process is not None
-        os.kill(self.process.pid, number)
-
-    def kill(self) -> None:
-        """End it without warning."""
-        self.send(signal.SIGKILL)
-        assert self.process is not None
-        self.process.wait(10)
 
 
 @pytest.fixture(scope="module")

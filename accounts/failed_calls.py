@@ -1,0 +1,75 @@
+"""Calls with wrong keys and tokens, by address: past FAILED_CALLS_PER_MINUTE they are refused before the database is asked.
+
+Keys that worked here a while ago go on working from such an address: a customer's forgotten job, or a neighbour behind the
+same router, must not shut a good key out.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.client_address import client_address
+from config import rate_limits
+
+# Addresses and keys remembered in a process; beyond it, the least recently used are forgotten.
+CAPACITY = 10_000
+GOOD_SECONDS = 15 * 60
+
+
+class _Until:
+    """Names, each until a moment of the monotonic clock. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._ends: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, name: str, seconds: float) -> None:
+        """Remember the name for so long."""
+        with self._guard:
+            self._ends[name] = time.monotonic() + seconds
+            self._ends.move_to_end(name)
+            if len(self._ends) > CAPACITY:
+                self._ends.popitem(last=False)
+
+    def seconds_left(self, name: str) -> float:
+        """How long the name is remembered yet; 0 if it is not."""
+        return max(0.0, self._ends.get(name, 0.0) - time.monotonic())
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._guard:
+            self._ends.clear()
+
+
+_refused = _Until()
+_good = _Until()
+
+
+def check(request: HttpRequest, lookup: str = "") -> None:
+    """Raise ApiError 429 `rate_limited` for an address that has failed too often, unless the key worked a while ago."""
+    left = _refused.seconds_left(client_address(request))
+    if left and settings.RATE_LIMIT_ENABLED and not (lookup and _good.seconds_left(lookup)):
+        raise rate_limits.too_many_requests(max(1, round(left)))
+
+
+def note_failure(request: HttpRequest) -> None:
+    """Count one wrong key or token. The one that is too many is the last that is answered 401 for a while."""
+    address = client_address(request)
+    wait = rate_limits.count_widely(f"failed:{address}", settings.FAILED_CALLS_PER_MINUTE)
+    if wait:
+        _refused.add(address, wait)
+
+
+def note_success(lookup: str) -> None:
+    """This key works. Noted at most once a minute or so: the time is not worth a lock on each call."""
+    if _good.seconds_left(lookup) < GOOD_SECONDS - 60:
+        _good.add(lookup, GOOD_SECONDS)
+
+
+def forget() -> None:
+    """Forget every address and key."""
+    _refused.clear()
+    _good.clear()
