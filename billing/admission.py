@@ -10,6 +10,7 @@ from billing import anonymous, idempotency, ledger
 from billing.idempotency import Retry
 from billing.metrics import CREDITS
 from billing.models import Account, Hold
+from billing.running_holds import running
 from config import rate_limits
 from config.rate_limits import Policy
 
@@ -45,9 +46,12 @@ def find_customer(caller: Caller) -> Customer:
 def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
     """Hold one credit for the block and post it at its end; void it if the block raises anything at all.
 
+    The hold is renewed while the block runs. If it was voided all the same, another credit is held and posted in its place.
+
     Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead, and for
     the retry of a request that was delivered before. Raises ApiError 429 before the block when nothing is left, 409 when
-    the retry's key stands for something else or its first try is still running.
+    the retry's key stands for something else or its first try is still running; 503 `hold_expired` after the block when its
+    credit was voided and there is no other.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
@@ -58,14 +62,25 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
         yield 0
         return
     CREDITS.labels("held").inc()
-    try:
-        yield 1
-    except BaseException:
-        ledger.void(held)
-        CREDITS.labels("voided").inc()
-        raise
-    ledger.post(held)
+    with running.kept(held):
+        try:
+            yield 1
+        except BaseException:
+            if ledger.void(held):
+                CREDITS.labels("voided").inc()
+            raise
+        _post(held, retry)
     CREDITS.labels("posted").inc()
+
+
+def _post(held: Hold, retry: Retry | None) -> None:
+    if ledger.post(held):
+        return
+    if retry is None:
+        ledger.hold_again(held)
+    else:
+        idempotency.hold_again(held, retry)
+    CREDITS.labels("held").inc()
 
 
 def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
