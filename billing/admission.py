@@ -13,6 +13,7 @@ from billing import anonymous, idempotency, ledger
 from billing.idempotency import Retry
 from billing.metrics import CREDITS
 from billing.models import Account, Hold
+from billing.running_holds import running
 from config import rate_limits
 from config.rate_limits import Policy
 
@@ -50,9 +51,12 @@ def find_customer(caller: Caller) -> Customer:
 def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
     """Hold one credit for the block and post it at its end; void it if the block raises anything at all.
 
+    The hold is renewed while the block runs. If it was voided all the same, another credit is held and posted in its place.
+
     Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead, and for
     the retry of a request that was delivered before. Raises ApiError 429 before the block when nothing is left, 409 when
-    the retry's key stands for something else or its first try is still running.
+    the retry's key stands for something else or its first try is still running; 503 `hold_expired` after the block when its
+    credit was voided and there is no other.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
@@ -63,23 +67,33 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
         yield 0
         return
     CREDITS.labels("held").inc()
-    try:
-        yield 1
-    except BaseException:
-        _void(held)
-        raise
-    ledger.post(held)
+    with running.kept(held):
+        try:
+            yield 1
+        except BaseException:
+            _void(held)
+            raise
+        _post(held, retry)
     CREDITS.labels("posted").inc()
+
+
+def _post(held: Hold, retry: Retry | None) -> None:
+    if ledger.post(held):
+        return
+    if retry is None:
+        ledger.hold_again(held)
+    else:
+        idempotency.hold_again(held, retry)
+    CREDITS.labels("held").inc()
 
 
 def _void(held: Hold) -> None:
     """Give the credit back. While the database is away the hold stays, and the sweep voids it: what went wrong is told."""
     try:
-        ledger.void(held)
+        if ledger.void(held):
+            CREDITS.labels("voided").inc()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("a hold is left to the sweep", extra={"hold": str(held.pk), "reason": str(error).strip()})
-    else:
-        CREDITS.labels("voided").inc()
 
 
 def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:

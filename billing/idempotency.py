@@ -60,6 +60,22 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
     return record.hold
 
 
+@transaction.atomic
+def hold_again(lost: Hold, retry: Retry) -> Hold:
+    """`ledger.hold_again` for a request with a key, which stands for the new hold from then on.
+
+    Raises ApiError 503 `hold_expired` also when a later try with the key holds, or has spent, the credit instead.
+    """
+    # The row's lock makes a later try wait until the new hold can be seen.
+    records = IdempotencyRecord.objects.select_for_update(no_key=True)
+    record = records.filter(account_id=lost.account_id, key=retry.key, hold_id=lost.pk).first()
+    if record is None:
+        raise ledger.hold_expired()
+    record.hold = ledger.hold_again(lost)
+    record.save(update_fields=["hold"])
+    return record.hold
+
+
 def forget_old() -> int:
     """Remove records that no retry can refer to any more. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]

@@ -37,8 +37,10 @@ _USE_IN_MONTH = {
     "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
     "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
 }
-# No request takes this long: its queue and its worker give up before. What is still held by then, nobody will settle.
+# A request renews its hold while it runs (see `billing.running_holds`): one that was not renewed for this long has lost its
+# process, and nothing will settle it.
 STALE_HOLD = timedelta(minutes=15)
+HOLD_AGAIN_SECONDS = 5
 
 
 def get_account(user: User) -> Account:
@@ -124,7 +126,7 @@ def check_credits(account: Account, count: int) -> None:
 
 @transaction.atomic
 def post(held: Hold) -> bool:
-    """The picture exists: the credit is spent. False if the hold was settled before."""
+    """The picture exists: the credit is spent. False if the hold was settled before: see `hold_again`."""
     if not _settle(held, Hold.State.POSTED):
         return False
     if held.key_id is not None:
@@ -177,11 +179,44 @@ def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
 
 def void_stale(older_than: timedelta = STALE_HOLD) -> int:
     """Void the holds that a killed process left behind. Returns how many."""
-    return sum(void(left) for left in Hold.objects.filter(stale(older_than)))
+    found = list(Hold.objects.filter(stale(older_than)).values_list("pk", flat=True))
+    return sum(void_if_stale(pk, older_than) for pk in found)
+
+
+@transaction.atomic
+def void_if_stale(hold_id: uuid.UUID, older_than: timedelta = STALE_HOLD) -> bool:
+    """Void one hold that nothing will settle. False if it was settled before, or is renewed by a request that runs."""
+    # Locked before it is looked at: a renewal may have come since the caller found it.
+    left = Hold.objects.select_for_update(no_key=True).filter(stale(older_than), pk=hold_id).first()
+    return left is not None and void(left)
+
+
+def keep_held(hold_ids: Sequence[uuid.UUID]) -> int:
+    """Renew the holds of requests that still run: the sweep leaves them alone for STALE_HOLD from now. Returns how many."""
+    renewed = Hold.objects.filter(pk__in=hold_ids, state=Hold.State.HELD)
+    return renewed.update(held_until=timezone.now() + STALE_HOLD)
+
+
+@transaction.atomic
+def hold_again(lost: Hold) -> Hold:
+    """Hold and spend another credit for a request whose hold was voided while it still ran. Returns the new hold.
+
+    The new credit counts in the window and month of now, and against the same key's cap. A hold that was spent before is
+    returned as it is. Raises ApiError 503 `hold_expired` when no credit is left; nothing is held then.
+    """
+    if Hold.objects.filter(pk=lost.pk, state=Hold.State.POSTED).exists():
+        return lost
+    account = get_account(lost.account.user)
+    try:
+        made = hold(account, channel=lost.channel, key=lost.key, request_id=lost.request_id)
+    except ApiError as error:
+        raise hold_expired() from error
+    post(made)
+    return made
 
 
 def stale(older_than: timedelta = STALE_HOLD) -> Q:
-    """Which holds nobody will settle any more: those of a request after `older_than`, those of a batch past their time."""
+    """Which holds nothing will settle: those of requests after `older_than`, and what was not renewed in its time."""
     now = timezone.now()
     overdue = Q(held_until=None, created_at__lt=now - older_than) | Q(held_until__lt=now)
     return Q(state=Hold.State.HELD) & overdue
@@ -294,6 +329,16 @@ def key_limit_reached(retry_after: int) -> ApiError:
         "key_limit_reached",
         "This API key has reached its monthly credit cap. Raise the cap or use another key.",
         headers={"Retry-After": str(retry_after)},
+    )
+
+
+def hold_expired() -> ApiError:
+    """The answer to a request whose hold was voided while it ran, when no other credit can be held. It is not charged."""
+    return ApiError(
+        503,
+        "hold_expired",
+        "This request took so long that its credit was released, and no other credit is left. You were not charged.",
+        headers={"Retry-After": str(HOLD_AGAIN_SECONDS)},
     )
 
 

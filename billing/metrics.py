@@ -33,8 +33,8 @@ def read() -> Iterator[Metric]:
 
 
 def _held() -> list[Metric]:
-    # A batch's hold may be hours old by right.
-    of_requests = Q(held_until=None)
+    # A batch's hold may be hours old by right, and so may a request's that is renewed.
+    of_requests = Q(held_until=None) | Q(held_until__lt=timezone.now())
     found = Hold.objects.filter(state="held")
     open_holds = found.aggregate(count=Count("pk"), oldest=Min("created_at", filter=of_requests))
     oldest = open_holds["oldest"]

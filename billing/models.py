@@ -139,8 +139,8 @@ class Hold(models.Model):
     """One credit set aside for one picture, until it is posted (delivered) or voided (anything else).
 
     `window` and `month` (its first day, UTC) are fixed when the hold is made: a picture that is finished after midnight, or
-    after a renewal, counts where it began. `held_until` is when an open hold of a batch counts as forgotten; a request's
-    own, which has none, does so after minutes (see `ledger.stale`).
+    after a renewal, counts where it began. `held_until` is when an open hold counts as forgotten: a batch's is set from the
+    start, a request's by each renewal while it runs. Without one a hold is forgotten after minutes (see `ledger.stale`).
     """
 
     class State(models.TextChoices):

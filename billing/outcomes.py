@@ -9,6 +9,7 @@ _BY_CODE = {
     "email_not_verified": _("E-mail address not verified"),
     "empty_file": _("The file was empty"),
     "file_too_large": _("The file was too large"),
+    "hold_expired": _("No credits left"),
     "idempotency_in_progress": _("The first try was still running"),
     "idempotency_key_reused": _("Idempotency key used for another request"),
     "image_too_tall": _("The picture was too tall"),

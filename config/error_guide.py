@@ -73,6 +73,7 @@ ADVICE: dict[str, Promise] = {
     "internal_error": _("Try again once. If it happens again, write to us with the request id."),
     "server_busy": _("Wait for the seconds in Retry-After and try again."),
     "service_unavailable": _("Wait for the seconds in Retry-After and try again."),
+    "hold_expired": _("Wait for the seconds in Retry-After and try again."),
     "conflicting_parameters": _("Ask for a billing window or for a calendar month, not for both."),
     "unknown_billing_cycle": _("Ask with listBillingCycles=1 first and use one of its periodStartUnix values."),
 }

@@ -10,7 +10,7 @@ from accounts.authentication import email_not_verified, invalid_key, two_credent
 from billing.anonymous import daily_limit_reached
 from billing.idempotency import invalid_key as invalid_retry_key
 from billing.idempotency import key_reused, still_running
-from billing.ledger import key_limit_reached, monthly_limit_reached
+from billing.ledger import hold_expired, key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, service_unavailable, validation_error
 from config.outbound_url import MAX_URL
 from config.rate_limits import too_many_requests
@@ -175,8 +175,9 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     ),
     500: ("Our fault.", [from_status(500)]),
     503: (
-        "Every processing slot and queue place is taken, or the database is away.",
-        [server_busy(), service_unavailable()],
+        "Every processing slot and queue place is taken, the database is away, or the request took longer than its credit "
+        "could be held.",
+        [server_busy(), service_unavailable(), hold_expired()],
     ),
 }
 

@@ -120,8 +120,8 @@ def _void_effect(account: Account, data: Data) -> str:
 
 def _void(act: Act) -> str:
     hold = act.data["target"]
-    if not ledger.void(hold):
-        raise ApiError(409, "hold_settled", "The hold was settled meanwhile.")
+    if not ledger.void_if_stale(hold.pk):
+        raise ApiError(409, "hold_settled", "The hold was settled or renewed meanwhile.")
     return f"Hold of request {hold.request_id} voided."
 
 

@@ -38,12 +38,7 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
     }  # fmt: skip
     if not _end(item, State.DONE, **facts):
         return False
-    posted = item.hold is not None and ledger.post(item.hold)
-    if posted:
-        _count("posted")
-    else:
-        # Its credit was given back meanwhile: a result would be one that nobody pays for.
-        BatchItem.objects.filter(pk=item.pk).update(state=State.CANCELLED, result_size=0)
+    posted = _post(item)
     end_batch_if_last(item.batch_id)
     return posted
 
@@ -95,6 +90,22 @@ def put_back(item: BatchItem, seconds: float, *, counted: bool) -> bool:
 def refusal_of(error: ApiError) -> str:
     """The text of an error, all problems in one."""
     return " ".join(problem["message"] for problem in error.details) or error.message
+
+
+def _post(item: BatchItem) -> bool:
+    """Spend the item's credit, or another one if that was voided meanwhile. Without any, the item has failed: False."""
+    assert item.hold is not None  # noqa: S101 - every open item has one
+    if not ledger.post(item.hold):
+        try:
+            again = ledger.hold_again(item.hold)
+        except ApiError as error:
+            facts = {"code": error.code, "error": shortened(error.message), "result_size": 0}
+            BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
+            return False
+        BatchItem.objects.filter(pk=item.pk).update(hold=again)
+        _count("held")
+    _count("posted")
+    return True
 
 
 def _end(item: BatchItem, state: State, **facts: Any) -> bool:

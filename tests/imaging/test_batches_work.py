@@ -142,15 +142,33 @@ def test_cancelled_under_our_hands(key, small_png, kept):
     assert not [name for name in files_left(kept) if name.startswith("out/")]
 
 
-def test_a_hold_that_was_voided_meanwhile_means_no_result(key, small_png, kept):
+def test_a_hold_that_was_voided_meanwhile_is_replaced(key, small_png, kept, user):
     make(key, small_png)
     item = leases.take_next()
     assert item is not None
     delivery = work._cut_out(item)
     ledger.void(Hold.objects.get())
     work._deliver(item, delivery)
-    assert told(key, item)["status"] == "cancelled"
+    assert told(key, item)["status"] == "done"
+    item.refresh_from_db()
+    assert item.hold is not None
+    assert item.hold.state == "posted"
+    assert sorted(Hold.objects.values_list("state", flat=True)) == ["posted", "voided"]
+    assert UsageWindow.objects.get().used == 1
+    assert reconcile(user.account) == []
+
+
+def test_without_a_credit_to_replace_it_there_is_no_result(key, small_png, kept, user):
+    make(key, small_png)
+    item = leases.take_next()
+    assert item is not None
+    delivery = work._cut_out(item)
+    ledger.void(Hold.objects.get())
+    UsageWindow.objects.update(allowance=0)
+    work._deliver(item, delivery)
+    assert (told(key, item)["status"], told(key, item)["code"]) == ("failed", "hold_expired")
     assert the_batch().state == "finished"
+    assert UsageWindow.objects.get().used == 0
     assert files_left(kept) == []
 
 

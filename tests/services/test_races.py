@@ -1,10 +1,13 @@
 """More requests than credits, at the same moment: exactly as many succeed as there are credits, and all books agree."""
 
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.services.deployment import at_once, code_of
+from tests.services.deployment import Deployment, at_once, code_of
 
 pytestmark = pytest.mark.services
 
@@ -52,3 +55,35 @@ def test_one_idempotency_key_sent_many_times_at_once_is_charged_once(deployment,
     assert (retry.status_code, retry.headers["X-Credits-Charged"]) == (200, "0")
     books = deployment.ask("read", email=account["email"])
     assert (books["differences"], books["states"], books["included"]) == ([], {"posted": 1}, 19)
+
+
+@contextmanager
+def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
+    """Every open hold counts as stale, and is voided as soon as it is seen. Yields how many each sweep has voided."""
+    ended, voided = threading.Event(), []
+
+    def sweep() -> None:
+        while not ended.is_set():
+            voided.append(deployment.ask("sweep"))
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        yield voided
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("credits", [CREDITS, 100])
+def test_no_picture_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
+    account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
+    with swept_all_the_time(deployment) as voided:
+        answers = at_once(2 * CREDITS, lambda: deployment.cut_out(account["key"], small_png))
+    codes = Counter(map(code_of, answers))
+    books = deployment.ask("read", email=account["email"])
+    assert sum(voided) > 0, "no hold was voided under a request's hands: this proves nothing"
+    assert books["differences"] == books["reconciled"] == []
+    assert books["states"].get("posted", 0) == codes["ok"] <= credits
+    assert set(codes) <= ({"ok"} if credits == 100 else {"ok", "monthly_limit_reached", "hold_expired"})
+    assert books["included"] + books["prepaid"] == credits - codes["ok"]
