@@ -35,10 +35,20 @@ def find_customer(caller: Caller) -> Customer:
     """The account and limits of a caller."""
     if isinstance(caller.user, User):
         account = ledger.get_account(caller.user)
-        plan = account.plan
-        subject = f"account:{account.pk}"
-        return Customer(caller, account, Policy(subject, plan.requests_per_minute, plan.concurrent_requests))
+        return Customer(caller, account, account_policy(account))
     return Customer(caller, None, rate_limits.anonymous_policy(caller.address))
+
+
+def account_policy(account: Account) -> Policy:
+    """The limits of an account, which its plan sets."""
+    plan = account.plan
+    failures = rate_limits.FAILURES_PER_REQUEST * plan.requests_per_minute
+    return Policy(subject(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
+
+
+def subject(account_id: int) -> str:
+    """The name under which an account's requests are counted, and have their turns."""
+    return f"account:{account_id}"
 
 
 @contextmanager

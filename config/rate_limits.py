@@ -16,7 +16,7 @@ from typing import cast
 
 import redis
 from django.conf import settings
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -28,17 +28,29 @@ logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 # A place taken by a process that was killed is free again after this long. Longer than a request waits and works.
 LEASE_SECONDS = 240
+FAILURE_SECONDS = 600
+# Of an address: as many as it gets images a day by default.
+ANONYMOUS_FAILURES = 5
+# Of an account, for each request a minute of its plan: 60 for 20 a minute. A shop notices nothing until three in ten of all
+# images that its plan lets through in ten minutes are broken in a way that only decoding shows.
+FAILURES_PER_REQUEST = 3
+# Of an account's batches, in place of that: a batch may be a whole folder of broken files.
+BATCH_FAILURES_FACTOR = 10
 # A place becomes free whenever a request ends, so a second is a fair time to come back.
 CONCURRENCY_RETRY_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time."""
+    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time.
+
+    `failures` images in any FAILURE_SECONDS may fail in the work on them, which costs us as much as a delivered one.
+    """
 
     subject: str
     per_minute: int
     at_once: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,8 @@ class State:
 
 def anonymous_policy(address: str) -> Policy:
     """The limits of a caller known by its address alone."""
-    return Policy(f"address:{address}", settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS)
+    per_minute, at_once = settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS
+    return Policy(f"address:{address}", per_minute, at_once, ANONYMOUS_FAILURES)
 
 
 def count_request(policy: Policy) -> None:
@@ -70,6 +83,38 @@ def count_request(policy: Policy) -> None:
     if not allowed:
         reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
         raise too_many_requests(max(1, reset))
+
+
+def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
+    """Raise ApiError 429 `rate_limited`, with Retry-After, for a subject too many of whose images have failed lately.
+
+    `of_batch` for those of batches, which are counted apart: a folder of broken files sent as a batch stops no request, and
+    an image of a batch is never refused for it, only the next batch.
+    """
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    try:
+        stats = _limiter().get_window_stats(*_failures(policy, of_batch=of_batch))
+    except redis.RedisError:
+        logger.warning("rate limiter unreachable, letting the request through", extra={"subject": policy.subject})
+        return
+    if stats.remaining <= 0:
+        raise too_many_requests(max(1, round(stats.reset_time - time.time())))
+
+
+def count_failure(policy: Policy, *, of_batch: bool = False) -> None:
+    """Count an image that failed in the work on it. Those in work at the same time may go past the limit."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    try:
+        _limiter().hit(*_failures(policy, of_batch=of_batch))
+    except redis.RedisError:
+        logger.warning("rate limiter unreachable, a failed image is not counted", extra={"subject": policy.subject})
+
+
+def _failures(policy: Policy, *, of_batch: bool) -> tuple[RateLimitItem, str, str]:
+    kind, factor = ("batch-failures", BATCH_FAILURES_FACTOR) if of_batch else ("failures", 1)
+    return RateLimitItemPerSecond(policy.failures * factor, FAILURE_SECONDS), kind, policy.subject
 
 
 @contextmanager

@@ -6,7 +6,10 @@ import time
 import pytest
 
 from config.errors import ApiError
+from imaging.fair_queue import Rank, Requester
 from imaging.gate import Gate
+
+BATCH = Requester("batch", Rank.BATCH)
 
 
 def run_all(gate: Gate, weights: list[float], hold: float = 0.02) -> tuple[int, float, list[Exception]]:
@@ -110,32 +113,32 @@ def test_a_crash_inside_gives_the_place_back():
     assert (gate.running, gate.weight) == (0, 0.0)
 
 
-def test_the_patient_one_enters_last_and_fills_no_queue():
-    """It came first; everybody who came after it went in before it."""
+def test_an_image_of_a_batch_enters_last_and_fills_no_queue():
+    """It came first; a request that came after it went in before it."""
     gate = Gate(slots=1, megapixels=100, queue_size=1, seconds=10)
     order: list[str] = []
 
-    def enter(name: str, patient: bool) -> None:
-        with gate.admit(1, patient=patient):
+    def enter(name: str, requester: Requester) -> None:
+        with gate.admit(1, requester):
             order.append(name)
 
     with gate.admit(1):
-        patient = threading.Thread(target=enter, args=("patient", True))
-        patient.start()
-        other = threading.Thread(target=enter, args=("other", False))
+        batch = threading.Thread(target=enter, args=("batch", BATCH))
+        batch.start()
+        other = threading.Thread(target=enter, args=("other", Requester("other")))
         other.start()
         while gate.waiting != 1:
             time.sleep(0.001)
         assert order == []
     other.join(10)
-    patient.join(10)
-    assert order == ["other", "patient"]
+    batch.join(10)
+    assert order == ["other", "batch"]
 
 
-def test_the_patient_one_gives_up_too():
+def test_an_image_of_a_batch_gives_up_too():
     gate = Gate(slots=1, megapixels=100, queue_size=0, seconds=0.01)
-    with gate.admit(1), pytest.raises(ApiError) as refusal, gate.admit(1, patient=True):
+    with gate.admit(1), pytest.raises(ApiError) as refusal, gate.admit(1, BATCH):
         pass
     assert refusal.value.code == "server_busy"
-    with gate.admit(1, patient=True):
+    with gate.admit(1, BATCH):
         pass
