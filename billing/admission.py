@@ -65,7 +65,8 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
         return
     held = _hold(customer.account, customer.caller, request_id, retry)
     if held is None:
-        yield 0
+        with _replayed(customer.account, retry):
+            yield 0
         return
     CREDITS.labels("held").inc()
     try:
@@ -82,6 +83,16 @@ def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None
     if retry is None:
         return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
     return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+
+
+@contextmanager
+def _replayed(account: Account, retry: Retry | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if retry is not None:
+            idempotency.give_back(account, retry)
+        raise
 
 
 @contextmanager
