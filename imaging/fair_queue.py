@@ -8,21 +8,22 @@ Every method is given the time, so that the gate drives it with the machine's cl
    and the next one is promoted PROMOTE_SECONDS after its end: lower ranks always move, and cost customers one slot at most.
 2. Within a rank, the caller who has had the least is next (fair queuing). What counts is the time that a caller's images
    hold their share of slots or megapixels, whichever is larger, measured and not estimated: an image that looks small and
-   takes a minute counts a minute.
+   takes a minute counts a minute. Who waits without an image in between is forgiven by and by.
 3. An image that does not fit now lets others pass for PASS_SECONDS. Then its place is reserved (backfilling, as batch
    schedulers do it): an image passes if both fit side by side, or if it is small while a large one still runs that the
    reserved one has to wait for anyway. So small images go on, and the gate drains for a few seconds at most.
-4. Large images of one caller (of all anonymous callers together; of all batches together) leave one slot and some megapixels
-   free. Small images may take all that is idle: they are over in a moment, and then rule 2 decides.
-5. The queue's places are shared. Anonymous callers wait in at most half of them. When it is full, the newest place of
-   whoever has more than half goes to the next caller; then those of anonymous callers to customers; then the newest of the
-   caller with the most.
+4. Large images of one customer (of all anonymous callers together; of all batches together) leave one slot and some
+   megapixels free. Small images may take all that is idle: they are over in a moment, and then rule 2 decides. So may those
+   of a customer who has been the only one for REMEMBER_SECONDS.
+5. The queue's places are shared. Anonymous callers wait in half of them at most, and can always have an eighth. When it is
+   full, the newest place of a caller who has more than half goes to the next one; then those of anonymous callers, down to
+   the eighth, to customers; then the newest of the caller with the most to one who has fewer.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from itertools import takewhile
+from itertools import chain, takewhile
 
 # Rule 3: the longest that others go before an image that does not fit. The time of a few small images.
 PASS_SECONDS = 5.0
@@ -30,8 +31,12 @@ PASS_SECONDS = 5.0
 PROMOTE_SECONDS = 10.0
 # Rules 3 and 4: images beyond this are large. On two cores one of 24 takes 3 to 4 s, one of 100 takes 14 s.
 LARGE_MEGAPIXELS = 25.0
-# Rule 2: what a caller has had is forgotten after so long without a request.
+# Rule 2: what a caller has had is forgotten after so long without a request. What it has had more than others counts up to
+# MOST_AHEAD seconds of the whole gate, and each second that it waits without an image takes off FORGIVENESS of it: after 50 s
+# it is next, even if others arrive that have had nothing.
 REMEMBER_SECONDS = 60.0
+MOST_AHEAD = 5.0
+FORGIVENESS = 0.1
 
 
 class Rank(IntEnum):
@@ -73,6 +78,7 @@ class _Line:
     # Of those in work: the sum of their shares, and of share times start.
     rate: float = 0.0
     offset: float = 0.0
+    served_at: float = float("-inf")
     idle_since: float = 0.0
 
     def usage(self, now: float) -> float:
@@ -86,6 +92,7 @@ class Ticket:
 
     line: _Line
     number: int
+    arrived: float
     megapixels: float
     weight: float
     state: State = State.WAITING
@@ -135,7 +142,7 @@ class FairQueue:
         self.waiting_by_rank = dict.fromkeys(Rank, 0)
         self._notify = notify
         self._number = 0
-        # Callers with an image in work or waiting; and others who lately had more than the rest, the most recent last.
+        # Callers with an image in work or waiting; and others who lately had one, the most recent last.
         self._lines: dict[Requester, _Line] = {}
         self._idle: dict[Requester, _Line] = {}
         self._floor = dict.fromkeys(Rank, 0.0)
@@ -155,7 +162,7 @@ class FairQueue:
         self._forget_idle(now)
         line = self._activate(requester, now)
         self._number += 1
-        ticket = Ticket(line, self._number, megapixels, min(megapixels, self.megapixels))
+        ticket = Ticket(line, self._number, now, megapixels, min(megapixels, self.megapixels))
         if not any(self.waiting_by_rank.values()):
             self._served_at = dict.fromkeys(Rank, now)
             if self._fits(ticket):
@@ -212,10 +219,15 @@ class FairQueue:
         if not ticket.is_large:
             return True
         own = [other for other in self.running if other.is_large and other.group == ticket.group]
-        if not own:
+        if not own or (ticket.rank is Rank.CUSTOMER and self._is_alone(ticket.line)):
             return True
         weight = sum(other.weight for other in own) + ticket.weight
         return len(own) < self.large_slots and weight <= self.megapixels - LARGE_MEGAPIXELS
+
+    def _is_alone(self, customer: _Line) -> bool:
+        """Whether it is the only customer of the last minute."""
+        lines = chain(self._lines.values(), self._idle.values())
+        return all(line is customer or line.requester.rank is not Rank.CUSTOMER for line in lines)
 
     def _may_pass(self, ticket: Ticket) -> bool:
         """Rule 3: whether one that fits may go before the reserved one."""
@@ -267,8 +279,14 @@ class FairQueue:
 
     def _fair_order(self, rank: Rank, now: float) -> list[_Line]:
         """Rule 2."""
-        lines = [line for line in self._lines.values() if line.requester.rank is rank and line.waiting]
-        return sorted(lines, key=lambda line: (line.usage(now), line.waiting[0].number))
+        floor = self._floor[rank]
+
+        def key(line: _Line) -> tuple[float, int]:
+            first = line.waiting[0]
+            waited = now - max(first.arrived, line.served_at)
+            return min(line.usage(now) - floor, MOST_AHEAD) - FORGIVENESS * waited, first.number
+
+        return sorted((line for line in self._lines.values() if line.requester.rank is rank and line.waiting), key=key)
 
     def _promote(self, now: float) -> None:
         """Rule 1."""
@@ -305,6 +323,7 @@ class FairQueue:
         self.weight += ticket.weight
         self._served_at[ticket.rank] = now
         line = ticket.line
+        line.served_at = now
         line.running += 1
         line.rate += ticket.share
         line.offset += ticket.share * now
@@ -339,7 +358,7 @@ class FairQueue:
         if line.waiting or line.running:
             return
         del self._lines[line.requester]
-        if line.had > self._floor[line.requester.rank]:
+        if line.had:
             line.idle_since = now
             self._idle[line.requester] = line
 
@@ -354,23 +373,25 @@ class FairQueue:
         """Rule 5: who gives way to `ticket`, which waits already: another one, or itself; None if there is room for all."""
         if ticket.rank is Rank.BATCH:
             return None
-        half = max(1, self.queue_size // 2)
+        half, eighth = max(1, self.queue_size // 2), self.queue_size // 8
+        is_customer, anonymous = ticket.rank is Rank.CUSTOMER, self.waiting_by_rank[Rank.ANONYMOUS]
         if self.waiting > self.queue_size:
             longest = self._longest(Rank.CUSTOMER, Rank.ANONYMOUS)
-            if longest is not None and len(longest.waiting) > half:
+            if len(longest.waiting) > half:
                 return longest.waiting[-1]
-            if ticket.rank is Rank.CUSTOMER and (longest := self._longest(Rank.ANONYMOUS)):
-                return longest.waiting[-1]
-        elif ticket.rank is Rank.CUSTOMER or self.waiting_by_rank[Rank.ANONYMOUS] <= half:
+            if is_customer and anonymous > eighth:
+                return self._longest(Rank.ANONYMOUS).waiting[-1]
+            if not is_customer and anonymous <= eighth:
+                return self._longest(Rank.CUSTOMER).waiting[-1]
+        elif is_customer or anonymous <= half:
             return None
         longest = self._longest(ticket.rank)
-        if longest is not None and len(longest.waiting) > len(ticket.line.waiting):
-            return longest.waiting[-1]
-        return ticket
+        return longest.waiting[-1] if len(longest.waiting) > len(ticket.line.waiting) else ticket
 
-    def _longest(self, *ranks: Rank) -> _Line | None:
-        lines = [line for line in self._lines.values() if line.requester.rank in ranks and line.waiting]
-        return max(lines, key=lambda line: len(line.waiting), default=None)
+    def _longest(self, *ranks: Rank) -> _Line:
+        """The line with the most that wait: there is one."""
+        lines = (line for line in self._lines.values() if line.requester.rank in ranks)
+        return max(lines, key=lambda line: len(line.waiting))
 
 
 def _large_slots(slots: int, large_slots: int | None) -> int:
