@@ -32,10 +32,10 @@ PROMOTE_SECONDS = 10.0
 # Rules 3 and 4: images beyond this are large. On two cores one of 24 takes 3 to 4 s, one of 100 takes 14 s.
 LARGE_MEGAPIXELS = 25.0
 # Rule 2: what a caller has had is forgotten after so long without a request. What it has had more than others counts up to
-# MOST_AHEAD seconds of the whole gate, and each second that it waits without an image takes off FORGIVENESS of it: after 50 s
-# it is next, even if others arrive that have had nothing.
+# MOST_AHEAD seconds of the whole gate, and each second that it waits with no image in work takes off FORGIVENESS of it: at
+# worst it waits as if it had come 30 s later.
 REMEMBER_SECONDS = 60.0
-MOST_AHEAD = 5.0
+MOST_AHEAD = 3.0
 FORGIVENESS = 0.1
 
 
@@ -78,6 +78,7 @@ class _Line:
     # Of those in work: the sum of their shares, and of share times start.
     rate: float = 0.0
     offset: float = 0.0
+    # When the latest one ended.
     served_at: float = float("-inf")
     idle_since: float = 0.0
 
@@ -186,6 +187,7 @@ class FairQueue:
         line = ticket.line
         line.had += ticket.share * (now - ticket.admitted_at)
         line.running -= 1
+        line.served_at = now
         line.rate -= ticket.share
         line.offset -= ticket.share * ticket.admitted_at
         if not line.running:
@@ -283,7 +285,7 @@ class FairQueue:
 
         def key(line: _Line) -> tuple[float, int]:
             first = line.waiting[0]
-            waited = now - max(first.arrived, line.served_at)
+            waited = 0.0 if line.running else now - max(first.arrived, line.served_at)
             return min(line.usage(now) - floor, MOST_AHEAD) - FORGIVENESS * waited, first.number
 
         return sorted((line for line in self._lines.values() if line.requester.rank is rank and line.waiting), key=key)
@@ -323,7 +325,6 @@ class FairQueue:
         self.weight += ticket.weight
         self._served_at[ticket.rank] = now
         line = ticket.line
-        line.served_at = now
         line.running += 1
         line.rate += ticket.share
         line.offset += ticket.share * now
@@ -375,7 +376,9 @@ class FairQueue:
             return None
         half, eighth = max(1, self.queue_size // 2), self.queue_size // 8
         is_customer, anonymous = ticket.rank is Rank.CUSTOMER, self.waiting_by_rank[Rank.ANONYMOUS]
-        if self.waiting > self.queue_size:
+        if is_customer or anonymous <= half:
+            if self.waiting <= self.queue_size:
+                return None
             longest = self._longest(Rank.CUSTOMER, Rank.ANONYMOUS)
             if len(longest.waiting) > half:
                 return longest.waiting[-1]
@@ -383,8 +386,6 @@ class FairQueue:
                 return self._longest(Rank.ANONYMOUS).waiting[-1]
             if not is_customer and anonymous <= eighth:
                 return self._longest(Rank.CUSTOMER).waiting[-1]
-        elif is_customer or anonymous <= half:
-            return None
         longest = self._longest(ticket.rank)
         return longest.waiting[-1] if len(longest.waiting) > len(ticket.line.waiting) else ticket
 
