@@ -41,10 +41,20 @@ def find_customer(caller: Caller) -> Customer:
     """The account and limits of a caller."""
     if isinstance(caller.user, User):
         account = ledger.get_account(caller.user)
-        plan = account.plan
-        subject = f"account:{account.pk}"
-        return Customer(caller, account, Policy(subject, plan.requests_per_minute, plan.concurrent_requests))
+        return Customer(caller, account, account_policy(account))
     return Customer(caller, None, rate_limits.anonymous_policy(caller.address))
+
+
+def account_policy(account: Account) -> Policy:
+    """The limits of an account, which its plan sets."""
+    plan = account.plan
+    failures = rate_limits.FAILURES_PER_REQUEST * plan.requests_per_minute
+    return Policy(subject(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
+
+
+def subject(account_id: int) -> str:
+    """The name under which an account's requests are counted, and have their turns."""
+    return f"account:{account_id}"
 
 
 @contextmanager
@@ -64,7 +74,8 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
         return
     held = _hold(customer.account, customer.caller, request_id, retry)
     if held is None:
-        yield 0
+        with _replayed(customer.account, retry):
+            yield 0
         return
     CREDITS.labels("held").inc()
     with running.kept(held):
@@ -100,6 +111,16 @@ def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None
     if retry is None:
         return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
     return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+
+
+@contextmanager
+def _replayed(account: Account, retry: Retry | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if retry is not None:
+            idempotency.give_back(account, retry)
+        raise
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import standing
@@ -14,6 +15,8 @@ from billing.models import Account, Hold, IdempotencyRecord
 from config.errors import ApiError
 
 LIFETIME = timedelta(hours=24)
+# A retry does all the work again and costs nothing. Clients that retry by themselves do so 2 to 5 times.
+MAX_REPLAYS = 10
 # Visible ASCII, as the header's draft (draft-ietf-httpapi-idempotency-key-header) has it, quoted or not.
 VALID_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 RETRY_AFTER_SECONDS = 2
@@ -38,8 +41,8 @@ def check_key(key: str) -> str:
 def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
     """Hold a credit for this request, unless an earlier try of it was delivered: then None, there is nothing to pay.
 
-    Raises ApiError 409 if the key was used for another request or its first try is still running, and 401 and 429 as
-    `hold` does.
+    Raises ApiError 409 if the key was used for another request, its first try is still running, or the request was delivered
+    and then retried MAX_REPLAYS times; and 401 and 429 as `hold` does.
     """
     # The row's lock makes a second try that comes at the same moment wait until the first one's hold is there to be seen.
     record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
@@ -47,6 +50,7 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
     )
     if record.created_at < timezone.now() - LIFETIME:
         record.fingerprint, record.hold, record.created_at = retry.fingerprint, None, timezone.now()
+        record.replays = 0
     if record.fingerprint != retry.fingerprint:
         raise key_reused()
     state = record.hold.state if record.hold else Hold.State.VOIDED
@@ -54,9 +58,13 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
         raise still_running()
     if state == Hold.State.POSTED:
         standing.check(account.user_id, key)
+        if record.replays >= MAX_REPLAYS:
+            raise too_many_replays()
+        record.replays += 1
+        record.save(update_fields=["replays"])
         return None
     record.hold = ledger.hold(account, channel=channel, key=key, request_id=request_id)
-    record.save(update_fields=["fingerprint", "hold", "created_at"])
+    record.save(update_fields=["fingerprint", "hold", "replays", "created_at"])
     return record.hold
 
 
@@ -76,6 +84,12 @@ def hold_again(lost: Hold, retry: Retry) -> Hold:
     return record.hold
 
 
+def give_back(account: Account, retry: Retry) -> None:
+    """A retry of a delivered request failed, for example for want of a place: it does not count."""
+    records = IdempotencyRecord.objects.filter(account=account, key=retry.key, replays__gt=0)
+    records.update(replays=F("replays") - 1)
+
+
 def forget_old() -> int:
     """Remove records that no retry can refer to any more. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
@@ -90,6 +104,16 @@ def key_reused() -> ApiError:
     """The answer to a key that stands for another request."""
     return ApiError(
         409, "idempotency_key_reused", "This Idempotency-Key was already used for a different image or different options."
+    )
+
+
+def too_many_replays() -> ApiError:
+    """The answer to one retry too many of a request that was delivered."""
+    return ApiError(
+        409,
+        "idempotency_key_used_up",
+        f"The request with this Idempotency-Key was delivered and then retried {MAX_REPLAYS} times. "
+        "Send it with a new key; that costs a credit.",
     )
 
 

@@ -249,13 +249,15 @@ class IdempotencyRecord(models.Model):
     """What an `Idempotency-Key` was first used for: a retry of the same request is charged once.
 
     `fingerprint` is the SHA-256 of picture and options, `hold` the credit that the request costs; its state tells whether
-    the request is running, was delivered, or failed.
+    the request is running, was delivered, or failed. `replays` counts the retries since it was delivered, which are free.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     hold = models.ForeignKey(Hold, on_delete=models.PROTECT, null=True, related_name="+")
+    # The database's default too: the release before writes rows without it.
+    replays = models.PositiveSmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

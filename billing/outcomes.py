@@ -12,6 +12,7 @@ _BY_CODE = {
     "hold_expired": _("No credits left"),
     "idempotency_in_progress": _("The first try was still running"),
     "idempotency_key_reused": _("Idempotency key used for another request"),
+    "idempotency_key_used_up": _("Idempotency key retried too often"),
     "image_too_tall": _("The picture was too tall"),
     "image_too_wide": _("The picture was too wide"),
     "image_url_disabled": _("Pictures are not fetched here"),

@@ -48,6 +48,7 @@ ADVICE: dict[str, Promise] = {
     "not_found": _("Check the address."),
     "method_not_allowed": _("Send the request with the method that the reference names."),
     "idempotency_key_reused": _("Use a new key for each picture and set of options."),
+    "idempotency_key_used_up": _("Keep the picture that was delivered, or send the request with a new key."),
     "idempotency_in_progress": _("Wait for the seconds in Retry-After and send the same request again."),
     "payload_too_large": _("The form is far larger than any picture may be. Send one picture in each request."),
     "unsupported_media_type": _("Send multipart/form-data."),

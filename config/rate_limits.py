@@ -16,7 +16,7 @@ from typing import cast
 
 import redis
 from django.conf import settings
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -28,17 +28,29 @@ logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 60
 # A place taken by a process that was killed is free again after this long. Longer than a request waits and works.
 LEASE_SECONDS = 240
+FAILURE_SECONDS = 600
+# Of an address: as many as it gets images a day by default.
+ANONYMOUS_FAILURES = 5
+# Of an account, for each request a minute of its plan: 60 for 20 a minute. A shop notices nothing until three in ten of all
+# images that its plan lets through in ten minutes are broken in a way that only decoding shows.
+FAILURES_PER_REQUEST = 3
+# Of an account's batches, in place of that: a batch may be a whole folder of broken files.
+BATCH_FAILURES_FACTOR = 10
 # A place becomes free whenever a request ends, so a second is a fair time to come back.
 CONCURRENCY_RETRY_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time."""
+    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time.
+
+    `failures` images in any FAILURE_SECONDS may fail in the work on them, which costs us as much as a delivered one.
+    """
 
     subject: str
     per_minute: int
     at_once: int
+    failures: int = ANONYMOUS_FAILURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +66,48 @@ class State:
 
 def anonymous_policy(address: str) -> Policy:
     """The limits of a caller known by its address alone."""
-    return Policy(f"address:{address}", settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS)
+    per_minute, at_once = settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS
+    return Policy(f"address:{address}", per_minute, at_once)
 
 
 def count_request(policy: Policy) -> None:
     """Count one request. Raises ApiError 429 `rate_limited`, with Retry-After, past the limit."""
     if not settings.RATE_LIMIT_ENABLED:
         return
-    if not _hit(policy.subject, policy.per_minute):
+    if not _hit(RateLimitItemPerMinute(policy.per_minute), policy.subject):
         reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
         raise too_many_requests(max(1, reset))
 
 
 def count_widely(subject: str, per_minute: int) -> int:
     """Count one of what is cheap, such as a read. 0 within the limit, else the seconds after which the next may come."""
-    if not settings.RATE_LIMIT_ENABLED or _hit(subject, per_minute):
+    if not settings.RATE_LIMIT_ENABLED or _hit(RateLimitItemPerMinute(per_minute), subject):
         return 0
     return max((state.reset for state in states(Policy(subject, per_minute, 1))), default=0) or CONCURRENCY_RETRY_SECONDS
+
+
+def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
+    """Raise ApiError 429 `rate_limited`, with Retry-After, for a subject too many of whose images have failed lately.
+
+    `of_batch` for those of batches, which are counted apart: a folder of broken files sent as a batch stops no request, and
+    an image of a batch is never refused for it, only the next batch.
+    """
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    stats = _stats(*_failures(policy, of_batch=of_batch))
+    if stats.remaining <= 0:
+        raise too_many_requests(max(1, round(stats.reset_time - time.time())))
+
+
+def count_failure(policy: Policy, *, of_batch: bool = False) -> None:
+    """Count an image that failed in the work on it. Those in work at the same time may go past the limit."""
+    if settings.RATE_LIMIT_ENABLED:
+        _hit(*_failures(policy, of_batch=of_batch))
+
+
+def _failures(policy: Policy, *, of_batch: bool) -> tuple[RateLimitItem, str, str]:
+    kind, factor = ("batch-failures", BATCH_FAILURES_FACTOR) if of_batch else ("failures", 1)
+    return RateLimitItemPerSecond(policy.failures * factor, FAILURE_SECONDS), kind, policy.subject
 
 
 @contextmanager
@@ -102,11 +139,7 @@ def states(policy: Policy) -> list[State]:
     """The request limit of a subject as it stands; empty when limits are off or cannot be read."""
     if not settings.RATE_LIMIT_ENABLED:
         return []
-    item = RateLimitItemPerMinute(policy.per_minute)
-    try:
-        stats = _limiter().get_window_stats(item, policy.subject)
-    except redis.RedisError:
-        stats = _own_limiter().get_window_stats(item, policy.subject)
+    stats = _stats(RateLimitItemPerMinute(policy.per_minute), policy.subject)
     reset = max(0, round(stats.reset_time - time.time()))
     return [State("minute", policy.per_minute, WINDOW_SECONDS, max(0, stats.remaining), reset)]
 
@@ -138,14 +171,21 @@ def reset() -> None:
         made.cache_clear()
 
 
-def _hit(subject: str, per_minute: int) -> bool:
-    """Count one hit; False if the last 60 seconds have had `per_minute` already."""
-    item = RateLimitItemPerMinute(per_minute)
+def _hit(item: RateLimitItem, *subject: str) -> bool:
+    """Count one hit; False if the item's window is full already."""
     try:
-        return _limiter().hit(item, subject)
+        return _limiter().hit(item, *subject)
     except redis.RedisError:
-        logger.warning("rate limiter unreachable, counting in this process", extra={"subject": subject})
-        return _own_limiter().hit(item, subject)
+        logger.warning("rate limiter unreachable, counting in this process", extra={"subject": "/".join(subject)})
+        return _own_limiter().hit(item, *subject)
+
+
+def _stats(item: RateLimitItem, *subject: str) -> WindowStats:
+    """What is left of the item's window, and when it is whole again."""
+    try:
+        return _limiter().get_window_stats(item, *subject)
+    except redis.RedisError:
+        return _own_limiter().get_window_stats(item, *subject)
 
 
 @cache

@@ -1,19 +1,24 @@
-"""Bounds the work in progress: so many pictures at once, so many megapixels at once, a queue with an end behind it."""
+"""Bounds the work in progress: so many images at once, so many megapixels at once, a queue with an end behind it.
 
-import math
+Who is next is decided by `imaging.fair_queue`; here are the threads that wait.
+"""
+
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import Gauge
 
 from config import metrics
 from config.errors import ApiError
+from imaging.core.problems import CallerGone
+from imaging.fair_queue import SOMEONE, FairQueue, Requester, State, Ticket
 
 # Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
 RETRY_AFTER_SECONDS = 5
+# How often a waiting request looks whether its caller is still there.
+LOOK_SECONDS = 1.0
 
 
 def _gauge(name: str, text: str) -> Gauge:
@@ -27,27 +32,53 @@ QUEUE_SIZE = _gauge("rembg_queue_size", "Requests that may wait for a slot.")
 WAITING = _gauge("rembg_queue_waiting", "Requests that wait for a slot now.")
 
 
-class Gate:
-    """First come, first served.
+class LeftQueue(CallerGone):
+    """The caller has gone before the work on its image began."""
 
-    `slots` pictures may be inside at once, together weighing at most `megapixels`; a picture that weighs more counts as
+
+class Gate:
+    """A fair queue for threads.
+
+    `slots` images may be inside at once, together weighing at most `megapixels`; an image that weighs more counts as
     `megapixels` and so runs alone. Up to `queue_size` callers wait, each at most `seconds`.
     """
 
-    def __init__(self, *, slots: int, megapixels: float, queue_size: int, seconds: float) -> None:
-        self.slots = slots
-        self.megapixels = megapixels
-        self.queue_size = queue_size
+    def __init__(
+        self, *, slots: int, megapixels: float, queue_size: int, seconds: float, large_slots: int | None = None
+    ) -> None:
         self.seconds = seconds
-        self.running = 0
-        self.weight = 0.0
-        self._queue: deque[object] = deque()
-        self._changed = threading.Condition()
+        self._queue = FairQueue(
+            slots=slots, megapixels=megapixels, queue_size=queue_size, large_slots=large_slots, notify=self._wake
+        )
+        # Held for the decisions alone. Each waiting thread has an event of its own, so that one decision wakes one thread.
+        self._lock = threading.Lock()
+        self._events: dict[Ticket, threading.Event] = {}
+        self._busy_shown = self._waiting_shown = 0
+
+    @property
+    def slots(self) -> int:
+        """Images that may be inside at once."""
+        return self._queue.slots
+
+    @property
+    def queue_size(self) -> int:
+        """Callers that may wait."""
+        return self._queue.queue_size
+
+    @property
+    def running(self) -> int:
+        """Images inside."""
+        return len(self._queue.running)
+
+    @property
+    def weight(self) -> float:
+        """Their megapixels."""
+        return self._queue.weight
 
     @property
     def waiting(self) -> int:
-        """Callers in the queue."""
-        return len(self._queue)
+        """Callers in the queue, without images of batches."""
+        return self._queue.waiting
 
     @property
     def is_full(self) -> bool:
@@ -55,71 +86,80 @@ class Gate:
         return self.waiting >= self.queue_size if self.queue_size else self.running >= self.slots
 
     @contextmanager
-    def admit(self, megapixels: float, *, patient: bool = False) -> Iterator[float]:
+    def admit(
+        self, megapixels: float, requester: Requester = SOMEONE, still_wanted: Callable[[], bool] | None = None
+    ) -> Iterator[float]:
         """Wait for a place and keep it for the block. Yields the seconds waited.
 
-        Whoever is `patient` takes no place in the queue and lets everybody in it go first.
-        Raises ApiError 503 `server_busy`, with Retry-After, when the queue is full or the deadline has passed.
+        Raises ApiError 503 `server_busy`, with Retry-After, when the queue has no place for this caller or the deadline has
+        passed; LeftQueue within about a second after `still_wanted` has become false.
         """
-        weight = min(megapixels, self.megapixels)
         started = time.monotonic()
-        enter = self._enter_last if patient else self._enter
-        enter(weight, started + self.seconds)
+        ticket = self._enter(megapixels, requester, still_wanted)
         try:
             yield time.monotonic() - started
         finally:
-            self._leave(weight)
+            with self._lock:
+                self._queue.leave(ticket, time.monotonic())
+                self._show()
 
-    def _enter(self, weight: float, deadline: float) -> None:
-        ticket = object()
-        with self._changed:
-            if not self._queue and self._fits(weight):
-                self._occupy(weight)
-                return
-            if len(self._queue) >= self.queue_size:
-                raise server_busy()
-            self._queue.append(ticket)
-            WAITING.inc()
+    def resize(self, *, slots: int, queue_size: int, large_slots: int) -> None:
+        """Change the bounds; nobody is sent away for it."""
+        with self._lock:
+            self._queue.resize(slots=slots, queue_size=queue_size, large_slots=large_slots, now=time.monotonic())
+            self._show()
+
+    def _enter(self, megapixels: float, requester: Requester, still_wanted: Callable[[], bool] | None) -> Ticket:
+        now = time.monotonic()
+        with self._lock:
+            ticket = self._queue.arrive(requester, megapixels, now)
+            found = ticket.state
+            if found is State.WAITING:
+                event = self._events[ticket] = threading.Event()
+            self._show()
+        if found is State.WAITING:
             try:
-                self._wait_for_turn(ticket, weight, deadline)
-            finally:
-                self._queue.remove(ticket)
-                WAITING.dec()
-                # Whoever is next may fit now, be it because this one went in or because it gave up.
-                self._changed.notify_all()
-            self._occupy(weight)
+                self._wait(event, now + self.seconds, still_wanted)
+            except BaseException:
+                with self._lock:
+                    self._give_up(ticket)
+                raise
+            with self._lock:
+                found = ticket.state
+                if found is State.WAITING:
+                    self._give_up(ticket)
+        if found is not State.ADMITTED:
+            raise server_busy()
+        return ticket
 
-    def _enter_last(self, weight: float, deadline: float) -> None:
-        with self._changed:
-            while self._queue or not self._fits(weight):
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise server_busy()
-                self._changed.wait(remaining)
-            self._occupy(weight)
+    def _wait(self, event: threading.Event, deadline: float, still_wanted: Callable[[], bool] | None) -> None:
+        while (remaining := deadline - time.monotonic()) > 0:
+            if event.wait(remaining if still_wanted is None else min(remaining, LOOK_SECONDS)):
+                return
+            if still_wanted is not None and not still_wanted():
+                raise LeftQueue
 
-    def _wait_for_turn(self, ticket: object, weight: float, deadline: float) -> None:
-        while self._queue[0] is not ticket or not self._fits(weight):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise server_busy()
-            self._changed.wait(remaining)
+    def _give_up(self, ticket: Ticket) -> None:
+        self._events.pop(ticket, None)
+        now = time.monotonic()
+        if ticket.state is State.ADMITTED:
+            self._queue.leave(ticket, now)
+        else:
+            self._queue.cancel(ticket, now)
+        self._show()
 
-    def _fits(self, weight: float) -> bool:
-        # Sums of floats drift: an empty gate takes anyone.
-        return self.running < self.slots and (self.running == 0 or self.weight + weight <= self.megapixels)
+    def _wake(self, ticket: Ticket) -> None:
+        self._events.pop(ticket).set()
 
-    def _occupy(self, weight: float) -> None:
-        self.running += 1
-        BUSY.inc()
-        self.weight += weight
-
-    def _leave(self, weight: float) -> None:
-        with self._changed:
-            self.running -= 1
-            BUSY.dec()
-            self.weight = math.fsum((self.weight, -weight)) if self.running else 0.0
-            self._changed.notify_all()
+    def _show(self) -> None:
+        """Put into the gauges what has changed."""
+        running, waiting = self.running, self.waiting
+        if running != self._busy_shown:
+            BUSY.inc(running - self._busy_shown)
+            self._busy_shown = running
+        if waiting != self._waiting_shown:
+            WAITING.inc(waiting - self._waiting_shown)
+            self._waiting_shown = waiting
 
 
 def server_busy() -> ApiError:

@@ -6,6 +6,7 @@ A web process whose pictures are cut out by workers has no model, and a gate tha
 import logging
 import math
 import threading
+import time
 from functools import cache
 
 from django.conf import settings
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 _loading = threading.Lock()
 _model: MatteModel | None = None
 _is_worker = False
+_adjusting = threading.Lock()
+_adjust_at = [0.0]
+# How often the workers are counted.
+ADJUST_SECONDS = 2.0
 
 
 def become_worker() -> None:
@@ -69,8 +74,8 @@ def warm_up() -> None:
 
 @cache
 def get_gate() -> Gate:
-    """The gate that every picture of this process goes through."""
-    # The workers' queue is where pictures wait then, and their gates bound the memory.
+    """The gate that every picture of this process goes through. With workers it is bounded by `adjust_gate`."""
+    # What goes through in a process with workers is bounded in memory by their gates.
     slots = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE if is_remote() else settings.IMAGING_SLOTS
     queue_size = 0 if is_remote() else settings.IMAGING_QUEUE_SIZE
     SLOTS.set(slots)
@@ -81,6 +86,28 @@ def get_gate() -> Gate:
         queue_size=queue_size,
         seconds=settings.IMAGING_QUEUE_SECONDS,
     )
+
+
+def adjust_gate() -> None:
+    """In a web process with workers: hand out what they can work on and a little more; the rest waits here.
+
+    The workers' queue is first come, first served, so that what waits there waits behind everything handed out before. The
+    order is fair only for what waits here. While the workers' places are not known, everything is handed out.
+    """
+    if not _adjusting.acquire(blocking=False):
+        return
+    try:
+        if time.monotonic() < _adjust_at[0]:
+            return
+        _adjust_at[0] = time.monotonic() + ADJUST_SECONDS
+        total = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE
+        places = presence.count_places()
+        slots = min(total, places + places // 4 + 1) if places else total
+        SLOTS.set(slots)
+        QUEUE_SIZE.set(total - slots)
+        get_gate().resize(slots=slots, queue_size=total - slots, large_slots=(places or total) - 1)
+    finally:
+        _adjusting.release()
 
 
 def _load() -> MatteModel:

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from accounts.authentication import email_not_verified, invalid_key, two_credentials
 from billing.anonymous import daily_limit_reached
 from billing.idempotency import invalid_key as invalid_retry_key
-from billing.idempotency import key_reused, still_running
+from billing.idempotency import key_reused, still_running, too_many_replays
 from billing.ledger import hold_expired, key_limit_reached, monthly_limit_reached
 from config.errors import ApiError, from_status, service_unavailable, validation_error
 from config.outbound_url import MAX_URL
@@ -164,8 +164,8 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     403: ("The owner's e-mail address is not verified.", [email_not_verified()]),
     405: ("Only POST is possible here.", [from_status(405)]),
     409: (
-        "The `Idempotency-Key` stands for another request, or its first try is still running.",
-        [key_reused(), still_running()],
+        "The `Idempotency-Key` stands for another request, its first try is still running, or it was retried too often.",
+        [key_reused(), still_running(), too_many_replays()],
     ),
     413: ("The form is far too large.", [from_status(413)]),
     415: ("The body is not a form.", [from_status(415)]),
@@ -187,7 +187,7 @@ HEADERS = [
         {"type": "string", "minLength": 1, "maxLength": 255},
         OpenApiParameter.HEADER,
         description="A key of your own for this picture. A retry with the same key, picture and options within 24 hours is "
-        "charged once. Visible ASCII; without meaning for anonymous callers.",
+        "charged once, and delivered 10 times again at most. Visible ASCII; without meaning for anonymous callers.",
     ),
     response_header("X-Request-Id", "Unique per request, also in our logs. A valid one of the caller's is kept.", ALL),
     response_header("Content-Disposition", 'inline; filename="<input stem>-no-bg.<ext>"', [200]),

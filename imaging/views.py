@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from accounts.caller import identify
 from billing import admission
+from billing.admission import Customer
 from billing.idempotency import Retry
 from config import rate_limits
 from config.api import get_request_id
@@ -21,6 +22,7 @@ from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
 from imaging.customer_view import CustomerView, find_retry_key
 from imaging.executor.orders import Delivery
+from imaging.fair_queue import Rank, Requester
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 
@@ -50,6 +52,7 @@ class RemoveBackgroundView(CustomerView):
         started = time.perf_counter()
         self.customer = customer = admission.find_customer(identify(request))
         rate_limits.count_request(customer.policy)
+        rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
         with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
             image_url.fetch_picture(form)
@@ -57,9 +60,24 @@ class RemoveBackgroundView(CustomerView):
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.
             with admission.charged(customer, get_request_id(request), retry) as credits:
-                self.delivery = delivery = cutouts.run(job)
+                self.delivery = delivery = self._cut_out(request, customer, job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
                 return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
+
+    def _cut_out(self, request: Request, customer: Customer, job: cutouts.Job) -> Delivery:
+        rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
+        requester = Requester(customer.policy.subject, rank)
+        try:
+            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request._request))
+        except cutouts.ImageFailed:
+            rate_limits.count_failure(customer.policy)
+            raise
+
+
+def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
+    """Whether the caller still waits for the answer, where the web server knows (waitress does)."""
+    is_gone = request.META.get("waitress.client_disconnected")
+    return None if is_gone is None else lambda: not is_gone()
 
 
 def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:

@@ -47,6 +47,7 @@ class BatchListView(BatchView):
         if customer.account is None:
             raise NotAuthenticated
         rate_limits.count_request(customer.policy)
+        rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
         with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
             batch = creation.create(

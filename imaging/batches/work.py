@@ -4,11 +4,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from billing import admission
+from config import rate_limits
 from config.database import give_back
 from config.errors import ApiError
 from imaging import cutouts, image_url, metrics
 from imaging.batches import dispatch, ends, files, leases
 from imaging.executor.orders import Delivery
+from imaging.fair_queue import Rank, Requester
 from imaging.models import BatchItem
 from imaging.upload import Form, Picture
 
@@ -37,6 +40,8 @@ def work(item: BatchItem) -> None:
             delivery = _cut_out(item)
             _deliver(item, delivery)
         except ApiError as error:
+            if isinstance(error, cutouts.ImageFailed):
+                rate_limits.count_failure(admission.account_policy(item.batch.account), of_batch=True)
             _refuse(item, error)
         except Exception as error:
             _try_again(item, error)
@@ -45,7 +50,7 @@ def work(item: BatchItem) -> None:
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
         image_url.fetch_picture(form)
-        return cutouts.run(cutouts.check_form(form), patient=True)
+        return cutouts.run(cutouts.check_form(form), Requester(admission.subject(item.batch.account_id), Rank.BATCH))
 
 
 @contextmanager

@@ -18,3 +18,7 @@ class ImageRefused(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
+
+
+class CallerGone(Exception):
+    """The caller no longer waits for the image, so that the work on it was stopped."""

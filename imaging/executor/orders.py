@@ -9,16 +9,18 @@ from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import ImageRefused, Problem
+from imaging.fair_queue import SOMEONE, Rank, Requester
 from imaging.gate import server_busy
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The checked header of a picture, and what is to be made of it."""
+    """The checked header of a picture, what is to be made of it, and for whom."""
 
     header: ImageHeader
     options: CutoutOptions
     refine: bool
+    requester: Requester = SOMEONE
 
     def to_json(self) -> str:
         """For `from_json`."""
@@ -31,7 +33,10 @@ class Order:
         options = told["options"]
         if options["background"] is not None:
             options["background"] = tuple(options["background"])
-        return cls(ImageHeader(**told["header"]), CutoutOptions(**options), told["refine"])
+        # The release before does not say for whom.
+        requester = told.get("requester", {"name": "", "rank": Rank.CUSTOMER})
+        requester = Requester(requester["name"], Rank(requester["rank"]))
+        return cls(ImageHeader(**told["header"]), CutoutOptions(**options), told["refine"], requester)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ def check_worker(instance: Any, **kwargs: Any) -> None:
         raise SystemExit(f"The weights of {settings.IMAGING_MODEL} are not there. Run `manage.py prepare_model`.")
     # Other pools work in threads of this process, or in the process itself.
     if not issubclass(instance.pool_cls, Prefork):
-        prepare()
+        # No more than its own gate lets in.
+        prepare(places=min(instance.concurrency, settings.IMAGING_SLOTS))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -47,8 +48,8 @@ def prepare_process(**kwargs: Any) -> None:
         prepare()
 
 
-def prepare() -> None:
-    """Get ready to work on pictures in this process. SystemExit when the model cannot be loaded."""
+def prepare(places: int = 1) -> None:
+    """Get ready to work on `places` pictures at once in this process. SystemExit when the model cannot be loaded."""
     bound_heaps()
     runtime.become_worker()
     if settings.IMAGING_EXECUTOR == "celery" and settings.QUEUES["inference"] in _queues():
@@ -57,7 +58,7 @@ def prepare() -> None:
             # Celery starts another process in place of this one. Better none that takes pictures than one that fails them.
             time.sleep(PAUSE_SECONDS)
             raise SystemExit(1)
-        presence.keep_announcing(runtime.model_name())
+        presence.keep_announcing(runtime.model_name(), places)
 
 
 def _makes_pictures() -> bool:

@@ -7,12 +7,15 @@ is published again. See `store` for why that never gives two answers.
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from django.conf import settings
 
 from config import broker
 from imaging import runtime
+from imaging.core.geometry import peak_megapixels
+from imaging.core.problems import CallerGone
 from imaging.executor import orders, parcels, store, tasks
 from imaging.executor.orders import Delivery, Order
 from imaging.gate import server_busy
@@ -25,24 +28,29 @@ RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
 
 
-def execute(file: BinaryIO, order: Order) -> Delivery:
-    """Have a worker cut out the picture in `file`.
+def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
+    """Have a worker cut out the picture in `file`, when it is the turn of `order.requester`.
 
     Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
-    ImageRefused for a picture that does not decode; WorkFailed when the worker crashed over it.
+    ImageRefused for a picture that does not decode; WorkFailed when the worker crashed over it; CallerGone for a caller who
+    has gone.
     """
-    with runtime.get_gate().admit(0):
-        return _Job(file, order).wait()
+    started = time.monotonic()
+    runtime.adjust_gate()
+    with runtime.get_gate().admit(peak_megapixels(order.header, order.options), order.requester, still_wanted):
+        return _Job(file, order, started, still_wanted).wait()
 
 
 class _Job:
     """One picture that a caller waits for."""
 
-    def __init__(self, file: BinaryIO, order: Order) -> None:
+    def __init__(self, file: BinaryIO, order: Order, started: float, still_wanted: Callable[[], bool] | None = None) -> None:
+        """`started` is when its caller began to wait."""
         self.id = uuid.uuid4().hex
         self.file = file
         self.order = order
-        self.started = time.monotonic()
+        self.started = started
+        self.still_wanted = still_wanted
         self.deadline = self.started + settings.IMAGING_QUEUE_SECONDS
         self.is_handed_over = False
         self.published: float | None = None
@@ -61,7 +69,7 @@ class _Job:
             self._forget(result)
 
     def _facts(self) -> dict[str, Any]:
-        """Wait for an answer until the deadline, through outages. Raises ApiError 503."""
+        """Wait for an answer until the deadline, through outages. Raises ApiError 503, CallerGone."""
         while (remaining := self.deadline - time.monotonic()) > 0:
             try:
                 if not self.is_handed_over:
@@ -70,6 +78,8 @@ class _Job:
                 if view.facts is not None:
                     return view.facts
                 self._look_after(view)
+                if self.still_wanted is not None and not self.still_wanted():
+                    raise CallerGone
             except parcels.AWAY as error:
                 logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -31,6 +32,43 @@ def test_a_retry_is_delivered_again_and_charged_once(quick_model, key, small_png
     assert (second.status_code, second.headers["X-Credits-Charged"]) == (200, "0")
     assert first.content == second.content
     assert used() == 1
+
+
+def test_a_delivered_request_is_delivered_again_ten_times_and_no_more(quick_model, key, small_png):
+    """Each retry does the whole work for nothing."""
+    answers = [post(small_png, key) for _ in range(12)]
+    assert [answer.status_code for answer in answers] == [200] * 11 + [409]
+    assert [answer.headers["X-Credits-Charged"] for answer in answers[:11]] == ["1"] + ["0"] * 10
+    assert answers[-1].json()["code"] == "idempotency_key_used_up"
+    assert "Send it with a new key" in answers[-1].json()["error"]
+    assert used() == 1
+    assert post(small_png, key, "a-new-key").headers["X-Credits-Charged"] == "1"
+
+
+def test_a_retry_that_fails_does_not_use_one_up(quick_model, monkeypatch, key, small_png):
+    post(small_png, key)
+    with monkeypatch.context() as broken:
+        broken.setattr(quick_model, "predict", lambda image: 1 / 0)
+        assert [post(small_png, key).status_code for _ in range(11)] == [500] * 11
+    assert IdempotencyRecord.objects.get().replays == 0
+    assert post(small_png, key).status_code == 200
+
+
+def test_a_key_that_was_used_up_means_nothing_after_a_day(quick_model, key, small_png):
+    post(small_png, key)
+    IdempotencyRecord.objects.update(created_at=timezone.now() - timedelta(hours=25), replays=idempotency.MAX_REPLAYS)
+    assert [post(small_png, key).headers["X-Credits-Charged"] for _ in range(2)] == ["1", "0"]
+
+
+def test_the_release_before_still_writes_records(user):
+    """It knows no column `replays`: the database fills it in."""
+    account = ledger.get_account(user)
+    statement = (
+        "INSERT INTO billing_idempotencyrecord (account_id, key, fingerprint, created_at) VALUES (%s, 'old', 'f', %s)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [account.pk, timezone.now()])
+    assert IdempotencyRecord.objects.get().replays == 0
 
 
 def test_options_written_differently_are_the_same_request(quick_model, key, small_png):
