@@ -1,6 +1,7 @@
 """One picture's way from an upload to a cutout: check everything, wait for a place, work."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -53,17 +54,18 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def run(job: Job, *, patient: bool = False) -> Delivery:
+def run(job: Job, *, patient: bool = False, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Wait for a place and cut out, here or on a worker: see IMAGING_EXECUTOR.
 
-    `patient` is for pictures that nobody waits for: those of requests go first.
-    Raises ApiError 503 without a place or an answer in time, 400 for a picture that does not decode.
+    `patient` is for pictures that nobody waits for: those of requests go first. `still_wanted` is asked between the steps of
+    the work. Raises ApiError 503 without a place or an answer in time; 400 for a picture that does not decode, or takes
+    longer than IMAGING_SECONDS; CallerGone once `still_wanted` is False.
     """
     order = Order(job.header, job.options, settings.IMAGING_REFINE)
     try:
         if runtime.is_remote():
-            return remote.execute(job.file, order)
-        return local.execute(job.file, order, patient=patient)
+            return remote.execute(job.file, order, still_wanted=still_wanted)
+        return local.execute(job.file, order, patient=patient, still_wanted=still_wanted)
     except ImageRefused as refused:
         raise refusal(list(refused.problems)) from refused
 

@@ -80,8 +80,8 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
     except Exception as error:
         # A worker's time limit raises too, wherever the work stands.
         watch.check()
-        # Broken data makes Pillow's decoders raise anything at all: OSError, SyntaxError, ValueError, struct.error, EOFError,
-        # zlib.error, OverflowError, AttributeError ... Only Pillow runs in here, and reads nothing but this file.
+        # Broken data makes Pillow's decoders raise anything at all: OSError, SyntaxError, ValueError, struct.error,
+        # EOFError, zlib.error, OverflowError, AttributeError ... Only Pillow runs in here, and reads nothing but this file.
         raise ImageRefused(INVALID_IMAGE) from error
 
 

@@ -44,8 +44,8 @@ def cut_out(
     `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine). `watch` is asked before
     each step.
 
-    Raises ImageRefused if it does not decode, and what `watch` raises. Upright, cut out, rotated, resized, on its background, encoded: in this
-    order, as the contract has it.
+    Raises ImageRefused if it does not decode, and what `watch` raises. Upright, cut out, rotated, resized, on its
+    background, encoded: in this order, as the contract has it.
     """
     timings: dict[str, float] = {}
     watch = watch or Watch()

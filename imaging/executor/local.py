@@ -1,17 +1,27 @@
 """Work in this process: wait for a place, then cut out."""
 
+from collections.abc import Callable
 from typing import BinaryIO
+
+from django.conf import settings
 
 from imaging import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import cut_out
+from imaging.core.watch import Watch
 from imaging.executor.orders import Delivery, Order
 
 
-def execute(file: BinaryIO, order: Order, *, patient: bool = False) -> Delivery:
+def execute(
+    file: BinaryIO, order: Order, *, patient: bool = False, still_wanted: Callable[[], bool] | None = None
+) -> Delivery:
     """Cut out the picture in `file`; `patient` lets others go first.
 
-    Raises ApiError 503 without a place, ImageRefused for one that does not decode.
+    Raises ApiError 503 without a place; ImageRefused for one that does not decode, or takes longer than IMAGING_SECONDS;
+    CallerGone once `still_wanted` is False.
     """
     with runtime.get_gate().admit(peak_megapixels(order.header, order.options), patient=patient) as queued:
-        return Delivery(cut_out(file, order.header, order.options, runtime.get_model(), refine=order.refine), queued)
+        model = runtime.get_model()
+        # Neither waiting nor loading the model counts.
+        watch = Watch(settings.IMAGING_SECONDS, still_wanted)
+        return Delivery(cut_out(file, order.header, order.options, model, refine=order.refine, watch=watch), queued)

@@ -7,12 +7,14 @@ is published again. See `store` for why that never gives two answers.
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from django.conf import settings
 
 from config import broker
 from imaging import runtime
+from imaging.core.problems import CallerGone
 from imaging.executor import orders, parcels, store, tasks
 from imaging.executor.orders import Delivery, Order
 from imaging.gate import server_busy
@@ -25,21 +27,23 @@ RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
 
 
-def execute(file: BinaryIO, order: Order) -> Delivery:
+def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Have a worker cut out the picture in `file`.
 
     Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
-    ImageRefused for a picture that does not decode; WorkFailed when the worker crashed over it.
+    ImageRefused for a picture that does not decode or takes too long; WorkFailed when the worker crashed over it;
+    CallerGone once `still_wanted` is False: the worker then stops as well.
     """
     with runtime.get_gate().admit(0):
-        return _Job(file, order).wait()
+        return _Job(file, order, still_wanted).wait()
 
 
 class _Job:
     """One picture that a caller waits for."""
 
-    def __init__(self, file: BinaryIO, order: Order) -> None:
+    def __init__(self, file: BinaryIO, order: Order, still_wanted: Callable[[], bool] | None) -> None:
         self.id = uuid.uuid4().hex
+        self.still_wanted = still_wanted
         self.file = file
         self.order = order
         self.started = time.monotonic()
@@ -61,8 +65,10 @@ class _Job:
             self._forget(result)
 
     def _facts(self) -> dict[str, Any]:
-        """Wait for an answer until the deadline, through outages. Raises ApiError 503."""
+        """Wait for an answer until the deadline, through outages. Raises ApiError 503, or CallerGone."""
         while (remaining := self.deadline - time.monotonic()) > 0:
+            if self.still_wanted is not None and not self.still_wanted():
+                raise CallerGone
             try:
                 if not self.is_handed_over:
                     self._hand_over()

@@ -22,7 +22,7 @@ from imaging.core.watch import ASK_SECONDS, Watch
 
 _ROOT = Path(__file__).parents[3]
 # Nothing of this process's environment, which holds its secrets. One core is enough, and threads take address space.
-_ENVIRONMENT = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_ENVIRONMENT = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Without a deadline, one that no honest file comes near.
 _LONGEST_SECONDS = 600.0
 
@@ -119,4 +119,5 @@ def _mapped(made: int, walk: Walk, facts: dict[str, Any]) -> tuple[Image.Image, 
 def mapped_image(mapped: mmap.mmap, mode: str, size: tuple[int, int]) -> Image.Image:
     """An image of `mode` (RGB or RGBA) whose pixels, four bytes each, are `mapped`; it may be changed in place."""
     # Through the core: `Image.frombuffer` takes RGB for packed bytes, which it copies.
-    return Image.new(mode, (0, 0))._new(Image.core.map_buffer(mapped, size, "raw", 0, (mode, 0, 1)))
+    core: Any = Image.core  # type: ignore[attr-defined]
+    return Image.new(mode, (0, 0))._new(core.map_buffer(mapped, size, "raw", 0, (mode, 0, 1)))

@@ -100,8 +100,8 @@ def _unpack(header: _Header, data: Data) -> tuple[Part, ...]:
 def unpack_runs(data: bytes, width: int, height: int, *, nibbles: bool) -> bytes:
     """The rows of palette indexes that `data` encodes, from the bottom up, padded to multiples of 4 as in a BMP file.
 
-    `nibbles` for RLE4, else RLE8. What is left out has index 0; what goes beyond a row is dropped. Raises ImageRefused if the
-    data ends before the end of the image, or for more than MAX_CODES codes.
+    `nibbles` for RLE4, else RLE8. What is left out has index 0; what goes beyond a row is dropped. Raises ImageRefused if
+    the data ends before the end of the image, or for more than MAX_CODES codes.
     """
     stride, patterns = (width + 3) // 4 * 4, _NIBBLE_RUNS if nibbles else _BYTE_RUNS
     canvas = bytearray(stride * height)

@@ -2,8 +2,9 @@
 
     python -m imaging.core.codecs.child SENT MADE PARENT SECONDS
 
-SENT and MADE are the numbers of two open files: of the image's file, and of what is made of it, which is empty. PARENT is the
-parent's process id. Prints one line of JSON: `outcome`, which is "decoded", "refused", "memory" or "crashed", and what belongs to it.
+SENT and MADE are the numbers of two open files: of the image's file, and of what is made of it, which is empty. PARENT is
+the parent's process id. Prints one line of JSON: `outcome`, which is "decoded", "refused", "memory" or "crashed", and what
+belongs to it.
 """
 
 import ctypes
@@ -26,8 +27,8 @@ from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
 
 _PR_SET_PDEATHSIG = 1
-# Address space: interpreter and libraries; and for a pixel the image (4 bytes), what is made of it (4), the coefficients of a
-# progressive CMYK image (8), and a copy in another mode (4), or WebP's canvases (8).
+# Address space: interpreter and libraries; and for a pixel the image (4 bytes), what is made of it (4), the coefficients of
+# a progressive CMYK image (8), and a copy in another mode (4), or WebP's canvases (8).
 _BASE_BYTES = 768 * 1024**2
 _BYTES_PER_PIXEL = 24
 
@@ -80,4 +81,4 @@ def _decode(data: mmap.mmap, walk: Walk, made: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:4]), seconds=float(sys.argv[4]))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

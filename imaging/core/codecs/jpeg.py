@@ -1,4 +1,4 @@
-"""The walk through a JPEG: its segments up to the first scan, and the scans of a file that has several (ITU-T T.81, annex B).
+"""The walk through a JPEG: its segments up to the first scan, and the scans of a file that has several (T.81, annex B).
 
 Pillow handles each segment in Python, and joins those of EXIF one by one, which is quadratic. libjpeg goes through the whole
 image for each scan, however short: 141 bytes cost 0.12 s at 100 megapixels.
