@@ -44,6 +44,10 @@ _LAYERS = (1, 3, 4)
 TOO_MANY_SEGMENTS = too_complex(
     f"This JPEG has more than {MAX_SEGMENTS:,} segments. Save it again without its metadata and try again."
 )
+TOO_MANY_SCANS = too_complex(f"This JPEG has more than {MAX_SCANS} scans. Save it as a baseline JPEG and try again.")
+TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
+    "This JPEG has too many scans for its size in pixels. Save it as a baseline JPEG and try again."
+)
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 # Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
@@ -196,8 +200,7 @@ def _walk_scans(data: Data, start: int, frame: _Frame) -> tuple[int, float]:
 
 
 def _check_scans(scans: int, scanned: float) -> None:
-    advice = "Save it as a baseline JPEG and try again."
     if scans > MAX_SCANS:
-        raise ImageRefused(too_complex(f"This JPEG has more than {MAX_SCANS} scans. {advice}"))
+        raise ImageRefused(TOO_MANY_SCANS)
     if scanned > MAX_SCANNED_MEGASAMPLES:
-        raise ImageRefused(too_complex(f"This JPEG has too many scans for its size in pixels. {advice}"))
+        raise ImageRefused(TOO_MANY_SCANS_FOR_ITS_SIZE)
