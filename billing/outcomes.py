@@ -13,6 +13,8 @@ _BY_CODE = {
     "idempotency_in_progress": _("The first try was still running"),
     "idempotency_key_reused": _("Idempotency key used for another request"),
     "idempotency_key_used_up": _("Idempotency key retried too often"),
+    "image_too_complex": _("The picture was too costly to read"),
+    "image_too_slow": _("The picture took too long"),
     "image_too_tall": _("The picture was too tall"),
     "image_too_wide": _("The picture was too wide"),
     "image_url_disabled": _("Pictures are not fetched here"),

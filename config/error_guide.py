@@ -20,6 +20,8 @@ ADVICE: dict[str, Promise] = {
     "file_too_large": _("Make the picture smaller or compress it more before you send it."),
     "image_too_wide": _("Scale the picture down to at most 10000 px a side."),
     "image_too_tall": _("Scale the picture down to at most 10000 px a side."),
+    "image_too_complex": _("Save the picture again as the message says: it is stored in a way that is costly to read."),
+    "image_too_slow": _("Send a smaller picture, or save it again as a baseline JPEG or a PNG. Nothing was charged."),
     "invalid_integer": _("Send a whole number in decimal digits, or leave the field out."),
     "out_of_range": _("Choose a value within the range that the message names."),
     "invalid_number": _("Send a finite decimal number of degrees."),

@@ -272,6 +272,9 @@ IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1
 # Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
+# Seconds that one image may be worked on, wherever that is. What takes longer is ended, refused and not charged.
+IMAGING_SECONDS = at_least("IMAGING_SECONDS", default=60, minimum=1)
+
 # local: pictures are cut out in the web process. celery: on workers of the queue `inference`.
 IMAGING_EXECUTOR = one_of("IMAGING_EXECUTOR", "local", "celery")
 # Where the pictures' bytes lie on the way to a worker and back: in Redis, or where those of batches are.
@@ -433,6 +436,14 @@ CELERY_TASK_ROUTES = {
     # Not written to the broker's disk: whoever waits for the picture publishes again what was lost.
     "imaging.tasks.cut_out": {"queue": QUEUES["inference"], "delivery_mode": "transient"},
     "imaging.tasks.work_on_batch_item": {"queue": QUEUES["batch"]},
+}
+# An image's own deadline is asked between the steps of the work. These limits are for a step that does not end: the soft one
+# raises in the task, the hard one ends its process (pool `prefork`). A batch item's image may be downloaded first, and its
+# worker loads the model with the first one.
+_BEFORE_WORK = {"imaging.tasks.cut_out": 5, "imaging.tasks.work_on_batch_item": IMAGE_URL_SECONDS + 120}
+CELERY_TASK_ANNOTATIONS = {
+    name: {"soft_time_limit": IMAGING_SECONDS + seconds, "time_limit": IMAGING_SECONDS + seconds + 5}
+    for name, seconds in _BEFORE_WORK.items()
 }
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -17,7 +18,10 @@ from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
 from imaging import image_url
 from imaging.core.checks import MAX_SIDE
+from imaging.core.codecs.bmp import TOO_MANY_CODES
+from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.encode import MEDIA_TYPES
+from imaging.core.problems import too_slow
 from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.gate import server_busy
 from imaging.upload import malformed_form
@@ -110,6 +114,7 @@ PROBLEMS = [
     ("w", "invalid_integer", "'w' must be an integer, got: 'abc'"),
     ("angle", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
 ]
+OF_DECODING = [TOO_MANY_SCANS, TOO_MANY_SEGMENTS, TOO_MANY_CODES, too_slow(settings.IMAGING_SECONDS)]
 OF_AN_ADDRESS = [
     image_url.TWO_PICTURES,
     image_url.invalid("it must begin with http:// or https://"),
@@ -135,6 +140,7 @@ BAD_REQUESTS = [
     _invalid("image", "file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
     _invalid("image", "image_too_wide", "Image width (12000px) exceeds the maximum allowed width of 10000px."),
     _invalid("image", "image_too_tall", "Image height (15000px) exceeds the maximum allowed height of 10000px."),
+    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_DECODING],
     *[_invalid(*problem) for problem in PROBLEMS],
     _invalid("w", "out_of_range", "'w' must be at least 1, got: -5"),
     _invalid("w", "out_of_range", "'w' must be at most 10000, got: 15000"),

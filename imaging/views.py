@@ -18,14 +18,19 @@ from billing.admission import Customer
 from billing.idempotency import Retry
 from config import rate_limits
 from config.api import get_request_id
+from config.errors import ApiError
 from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
+from imaging.core.problems import CallerGone
 from imaging.customer_view import CustomerView, find_retry_key
 from imaging.executor.orders import Delivery
 from imaging.fair_queue import Rank, Requester
+from imaging.gate import LeftQueue
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 
+# The access log is the only reader of this answer. 499 is nginx's number for it.
+CALLER_GONE = (499, "caller_gone", "The caller closed the connection before the image was done.")
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100
 
@@ -72,6 +77,10 @@ class RemoveBackgroundView(CustomerView):
         except cutouts.ImageFailed:
             rate_limits.count_failure(customer.policy)
             raise
+        except CallerGone as gone:
+            if not isinstance(gone, LeftQueue):
+                rate_limits.count_failure(customer.policy)
+            raise ApiError(*CALLER_GONE) from gone
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:

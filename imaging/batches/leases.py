@@ -102,6 +102,11 @@ class _Keeper:
             return dict(self._items)
 
 
+def is_held(item: BatchItem) -> bool:
+    """Whether the lease that was taken with `item` still counts: not once the item has ended, or another has taken it."""
+    return BatchItem.objects.filter(pk=item.pk, state=BatchItem.State.RUNNING, attempts=item.attempts).exists()
+
+
 def renew(held: dict[int, int]) -> None:
     """Renew leases, given as attempts by primary key. One that another has taken over meanwhile is left alone."""
     try:

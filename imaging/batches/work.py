@@ -3,6 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import DatabaseError, connections
 
 from billing import admission
 from config import rate_limits
@@ -10,6 +15,7 @@ from config.database import give_back
 from config.errors import ApiError
 from imaging import cutouts, image_url, metrics
 from imaging.batches import dispatch, ends, files, leases
+from imaging.core.problems import CallerGone, Problem, too_slow
 from imaging.executor.orders import Delivery
 from imaging.fair_queue import Rank, Requester
 from imaging.models import BatchItem
@@ -39,18 +45,48 @@ def work(item: BatchItem) -> None:
         try:
             delivery = _cut_out(item)
             _deliver(item, delivery)
+        except CallerGone:
+            # It was cancelled, or another has taken it: there is nothing left to end.
+            logger.info("the work on an image of a batch was stopped", extra=_facts(item))
         except ApiError as error:
             if isinstance(error, cutouts.ImageFailed):
                 rate_limits.count_failure(admission.account_policy(item.batch.account), of_batch=True)
             _refuse(item, error)
+        except SoftTimeLimitExceeded:
+            _fail_slow(item)
         except Exception as error:
             _try_again(item, error)
+
+
+def give_up_slow(pk: int) -> None:
+    """A worker's process was ended over the image, which took too long. Called in the worker's main process."""
+    try:
+        item = BatchItem.objects.select_related("batch", "hold").filter(pk=pk).first()
+        if item is not None:
+            _fail_slow(item)
+    finally:
+        # The processes of the pool are forked from this one.
+        connections.close_all()
+
+
+def _fail_slow(item: BatchItem) -> None:
+    problem: Problem = too_slow(settings.IMAGING_SECONDS)
+    if ends.fail(item, problem.code, problem.message):
+        _erase_input(item)
 
 
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
         image_url.fetch_picture(form)
-        return cutouts.run(cutouts.check_form(form), Requester(admission.subject(item.batch.account_id), Rank.BATCH))
+        requester = Requester(admission.subject(item.batch.account_id), Rank.BATCH)
+        return cutouts.run(cutouts.check_form(form), requester, still_wanted=partial(_is_wanted, item))
+
+
+def _is_wanted(item: BatchItem) -> bool:
+    try:
+        return leases.is_held(item)
+    except DatabaseError:
+        return True
 
 
 @contextmanager

@@ -4,9 +4,9 @@ import io
 import os.path
 from typing import BinaryIO
 
-from imaging.core.headers import INVALID_IMAGE, ImageHeader, find_format, read_header
+from imaging.core.headers import ImageHeader, find_format, read_header
 from imaging.core.options import MAX_SIDE, shortened
-from imaging.core.problems import ImageRefused, Problem
+from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
 
 __all__ = ["ALLOWED_EXTENSIONS", "INVALID_IMAGE", "MAX_BYTES", "MAX_SIDE", "ImageHeader", "check_image"]
 

@@ -4,13 +4,26 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
-from imaging.core.headers import INVALID_IMAGE, ImageHeader, open_lazily
-from imaging.core.problems import ImageRefused
+from imaging.core.codecs.apart import decode_apart
+from imaging.core.codecs.walk import Data, PartsFile, Walk, content_of
+from imaging.core.headers import ImageHeader, walk_through
+from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
+from imaging.core.watch import Watch
+
+# Our own limit on both sides, checked before anything is decoded, is stricter than Pillow's on the area (its warning
+# starts at 89 megapixels, we allow 100). Set once, at import, since it is a global of every thread.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow refuses the whole picture if a compressed profile holds over 1 MiB. Profiles with fine tables do.
+PngImagePlugin.MAX_TEXT_CHUNK = 8 * 1024 * 1024
+
+# From this estimate on an image is decoded in a process of its own, whose start takes 0.2 s.
+APART_SECONDS = 1.0
+_BLOCKS = 16
 
 _TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,37 +44,57 @@ class DecodedImage:
     icc_profile: bytes | None
 
 
-def decode(file: BinaryIO, header: ImageHeader) -> DecodedImage:
-    """Decode the picture, or the first frame of an animation; raises ImageRefused if it is not what `header` says."""
-    with _refusing_failures():
-        source, raw_mode = _load(file, header)
+def decode(file: BinaryIO, header: ImageHeader, watch: Watch | None = None) -> DecodedImage:
+    """Decode the picture, or the first frame of an animation; raises ImageRefused if it is not what `header` says.
+
+    What may take long is decoded in a process of its own, which is ended when `watch` says so: see its `check`.
+    """
+    watch = watch or Watch()
+    with content_of(file) as data:
+        walk = walk_through(data)
+        if (walk.format, walk.width, walk.height) != (header.format, header.width, header.height):
+            raise ImageRefused(INVALID_IMAGE)
+        decode_somewhere = decode_apart if walk.seconds > APART_SECONDS else decode_here
+        pixels, profile = decode_somewhere(data, walk, watch)
+    return DecodedImage(_upright(pixels, header.orientation), profile)
+
+
+def decode_here(data: Data, walk: Walk, watch: Watch) -> tuple[Image.Image, bytes | None]:
+    """Decode in this process: pixels as stored, not upright, and the profile. Raises as `decode` does."""
+    with _refusing_failures(watch):
+        parts = walk.parts if walk.unpack is None else walk.unpack(data)
+        source, raw_mode = _load(PartsFile(data, parts, watch.check), walk)
         profile = _usable_profile(source.info.get("icc_profile"))
         pixels = _to_rgb(source, raw_mode, profile)
         del source
-        pixels = _upright(pixels, header.orientation)
     pixels.info = {}
-    return DecodedImage(pixels, profile if _colour_space(profile) == b"RGB " else None)
+    return pixels, profile if _colour_space(profile) == b"RGB " else None
 
 
 @contextmanager
-def _refusing_failures() -> Iterator[None]:
+def _refusing_failures(watch: Watch) -> Iterator[None]:
     try:
         yield
-    except (ImageRefused, MemoryError):
+    except (ImageRefused, CallerGone, MemoryError):
         raise
     except Exception as error:
-        # Broken data makes Pillow's decoders raise anything at all (see open_lazily), and only Pillow runs in here.
+        # A worker's time limit raises too, wherever the work stands.
+        watch.check()
+        # Broken data makes Pillow's decoders raise anything at all: OSError, SyntaxError, ValueError, struct.error,
+        # EOFError, zlib.error, OverflowError, AttributeError ... Only Pillow runs in here, and reads nothing but this file.
         raise ImageRefused(INVALID_IMAGE) from error
 
 
-def _load(file: BinaryIO, header: ImageHeader) -> tuple[Image.Image, str]:
+def _load(file: PartsFile, walk: Walk) -> tuple[Image.Image, str]:
     """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
-    source = open_lazily(file, header.format)
-    if source.size != (header.width, header.height):
+    source = Image.open(cast(BinaryIO, file), formats=[walk.format])
+    if source.size != (walk.width, walk.height):
         raise ImageRefused(INVALID_IMAGE)
     raw_mode = _raw_mode(source)
+    # Where libjpeg cannot go on with what it has, Pillow joins block to block: with few of them that stays linear.
+    source.decodermaxblock = max(source.decodermaxblock, file.size // _BLOCKS)
     source.load()
-    if source.size != (header.width, header.height):
+    if source.size != (walk.width, walk.height):
         raise ImageRefused(INVALID_IMAGE)
     # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
     return source._new(source.im), raw_mode

@@ -14,6 +14,7 @@ from imaging.core.matte import MatteModel
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
 from imaging.core.refine import enlarge
+from imaging.core.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,31 @@ class Cutout:
 
 
 def cut_out(
-    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, *, refine: bool = True
+    file: BinaryIO,
+    header: ImageHeader,
+    options: CutoutOptions,
+    model: MatteModel,
+    *,
+    refine: bool = True,
+    watch: Watch | None = None,
 ) -> Cutout:
     """Remove the background of the picture in `file`, whose checked header is `header`.
 
-    `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine).
+    `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.refine). `watch` is asked before
+    each step.
 
-    Raises ImageRefused if it does not decode. Upright, cut out, rotated, resized, on its background, encoded: in this
-    order, as the contract has it.
+    Raises ImageRefused if it does not decode, and what `watch` raises. Upright, cut out, rotated, resized, on its
+    background, encoded: in this order, as the contract has it.
     """
     timings: dict[str, float] = {}
+    watch = watch or Watch()
+    watch.check()
     with _timed(timings, "decode"):
-        decoded = decode(file, header)
+        decoded = decode(file, header, watch)
+    watch.check()
     with _timed(timings, "inference"):
         prediction = model.predict(decoded.pixels)
+    watch.check()
     with _timed(timings, "compose"):
         matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
         compose = compose_mask if options.mask else compose_cutout
@@ -51,6 +63,7 @@ def cut_out(
         if is_large(picture.size):
             # Encoding is the peak: let it not come on top of what composing has left.
             trim()
+    watch.check()
     with _timed(timings, "encode"):
         # A matte has no colours that a profile could describe.
         data = encode(picture, options.format, None if options.mask else decoded.icc_profile)

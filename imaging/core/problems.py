@@ -12,6 +12,20 @@ class Problem:
     message: str
 
 
+INVALID_IMAGE = Problem("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)")
+
+
+def too_complex(message: str) -> Problem:
+    """The file would cost far more to decode than its size in pixels justifies; `message` says why and what helps."""
+    return Problem("image", "image_too_complex", message)
+
+
+def too_slow(seconds: float) -> Problem:
+    """The image was worked on for longer than `seconds`, and the work was stopped."""
+    message = f"This image took longer than {seconds:g} seconds to process and was stopped. Send a smaller or simpler image."
+    return Problem("image", "image_too_slow", message)
+
+
 class ImageRefused(Exception):
     """The picture cannot be processed, and it is the picture's fault. Carries one or more problems."""
 

@@ -3,17 +3,24 @@
 from collections.abc import Callable
 from typing import BinaryIO
 
+from django.conf import settings
+
 from imaging import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import cut_out
+from imaging.core.watch import Watch
 from imaging.executor.orders import Delivery, Order
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Cut out the picture in `file`, when it is the turn of `order.requester`.
+    """Cut out the image in `file`, when it is the turn of `order.requester`.
 
-    Raises ApiError 503 without a place, ImageRefused for one that does not decode, LeftQueue if the caller goes meanwhile.
+    Raises ApiError 503 without a place; ImageRefused for one that does not decode, or takes longer than IMAGING_SECONDS;
+    LeftQueue or CallerGone once `still_wanted` is False: before the work began, or later.
     """
     megapixels = peak_megapixels(order.header, order.options)
     with runtime.get_gate().admit(megapixels, order.requester, still_wanted) as queued:
-        return Delivery(cut_out(file, order.header, order.options, runtime.get_model(), refine=order.refine), queued)
+        model = runtime.get_model()
+        # Neither waiting nor loading the model counts.
+        watch = Watch(settings.IMAGING_SECONDS, still_wanted)
+        return Delivery(cut_out(file, order.header, order.options, model, refine=order.refine, watch=watch), queued)

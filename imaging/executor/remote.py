@@ -29,11 +29,11 @@ PAUSE_SECONDS = 0.2
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Have a worker cut out the picture in `file`, when it is the turn of `order.requester`.
+    """Have a worker cut out the image in `file`, when it is the turn of `order.requester`.
 
     Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
-    ImageRefused for a picture that does not decode; WorkFailed when the worker crashed over it; CallerGone for a caller who
-    has gone.
+    ImageRefused for an image that does not decode or takes too long; WorkFailed when the worker crashed over it; LeftQueue
+    or CallerGone once `still_wanted` is False: the worker then stops as well.
     """
     started = time.monotonic()
     runtime.adjust_gate()
@@ -44,7 +44,7 @@ def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | 
 class _Job:
     """One picture that a caller waits for."""
 
-    def __init__(self, file: BinaryIO, order: Order, started: float, still_wanted: Callable[[], bool] | None = None) -> None:
+    def __init__(self, file: BinaryIO, order: Order, started: float, still_wanted: Callable[[], bool] | None) -> None:
         """`started` is when its caller began to wait."""
         self.id = uuid.uuid4().hex
         self.file = file
@@ -69,8 +69,10 @@ class _Job:
             self._forget(result)
 
     def _facts(self) -> dict[str, Any]:
-        """Wait for an answer until the deadline, through outages. Raises ApiError 503, CallerGone."""
+        """Wait for an answer until the deadline, through outages. Raises ApiError 503, or CallerGone."""
         while (remaining := self.deadline - time.monotonic()) > 0:
+            if self.still_wanted is not None and not self.still_wanted():
+                raise CallerGone
             try:
                 if not self.is_handed_over:
                     self._hand_over()
@@ -78,8 +80,6 @@ class _Job:
                 if view.facts is not None:
                     return view.facts
                 self._look_after(view)
-                if self.still_wanted is not None and not self.still_wanted():
-                    raise CallerGone
             except parcels.AWAY as error:
                 logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))

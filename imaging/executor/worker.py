@@ -3,9 +3,15 @@
 import io
 import logging
 import uuid
+from collections.abc import Callable
+from functools import partial
+
+import redis
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 
 from config.errors import ApiError
-from imaging.core.problems import ImageRefused
+from imaging.core.problems import CallerGone, ImageRefused, too_slow
 from imaging.executor import local, orders, parcels, store
 from imaging.executor.orders import Order, Outcome
 
@@ -30,14 +36,42 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
             logger.error("a picture has cost several workers", extra={"job": job_id, "attempts": attempts})
             return _tell(job_id, worker, orders.CRASHED)
         picture = parcels.find_picture(job_id)
-        return picture is not None and _tell(job_id, worker, _outcome(order, picture))
+        if picture is None:
+            return False
+        try:
+            outcome = _outcome(order, picture, partial(_is_wanted, job_id))
+        except CallerGone:
+            return False
+        return _tell(job_id, worker, outcome)
 
 
-def _outcome(order: bytes, picture: bytes) -> Outcome:
+def give_up(job_id: str) -> None:
+    """The worker's process was ended over the image, which took too long. Raises redis.RedisError."""
+    store.answer(job_id, orders.refused(_too_slow()).to_json())
+
+
+def _too_slow() -> ImageRefused:
+    return ImageRefused(too_slow(settings.IMAGING_SECONDS))
+
+
+def _is_wanted(job_id: str) -> bool:
     try:
-        return orders.delivered(local.execute(io.BytesIO(picture), Order.from_json(order)).cutout)
+        return store.is_wanted(job_id)
+    except redis.RedisError:
+        # The web process waits for Redis to come back, and so may the work.
+        return True
+
+
+def _outcome(order: bytes, picture: bytes, still_wanted: Callable[[], bool]) -> Outcome:
+    try:
+        delivery = local.execute(io.BytesIO(picture), Order.from_json(order), still_wanted=still_wanted)
+        return orders.delivered(delivery.cutout)
     except ImageRefused as refusal:
         return orders.refused(refusal)
+    except CallerGone:
+        raise
+    except SoftTimeLimitExceeded:
+        return orders.refused(_too_slow())
     except ApiError:  # every place of this process is taken
         return orders.BUSY
     except Exception:

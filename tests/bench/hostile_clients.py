@@ -9,6 +9,7 @@ kind, and the folder that holds the hostile images. Prints one JSON object at th
 import asyncio
 import json
 import random
+import socket
 import sys
 import time
 from collections import Counter
@@ -30,7 +31,7 @@ RECEIVE_BYTES = 4096
 # Between two tries of one attacker, so that the number of connections stays what the plan says.
 PAUSE_SECONDS = 0.2
 ANSWER_SECONDS = 120.0
-# The largest result that a small image gives: 10000 × 10000 pixels in BMP, 300 MB.
+# The largest result that a small image gives: 10000 by 10000 pixels in BMP, 300 MB.
 HUGE = {"w": "10000", "h": "10000", "exact_resize": "true", "format": "bmp"}
 SWAGGER = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
@@ -60,8 +61,6 @@ class Attack:
             asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0), **options), 10
         )
         if window is not None:
-            import socket
-
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         return reader, writer
 
@@ -179,9 +178,8 @@ async def again_and_again(attack: Attack, name: str, act: Callable[[Attack, int]
 
 async def run(plan: dict[str, Any]) -> Counter[str]:
     """All attackers at once, until their time is over."""
-    attack = Attack(
-        plan["port"], plan["keys"], plan["addresses"], time.monotonic() + plan["seconds"], random.Random(plan["seed"])
-    )
+    chance = random.Random(plan["seed"])  # noqa: S311 - a seeded one, so that a run can be repeated
+    attack = Attack(plan["port"], plan["keys"], plan["addresses"], time.monotonic() + plan["seconds"], chance)
     kinds: dict[str, tuple[int, Callable[[Attack, int], Awaitable[None]]]] = {
         "slow headers": (plan["slow_headers"], slow_headers),
         "slow body": (plan["slow_bodies"], slow_body),

@@ -7,8 +7,8 @@
 without one. All of it goes to loopback and ends by itself. The product runs as operators run it, with the real model:
 one process or two, on SQLite or on PostgreSQL and Redis, directly or behind Caddy with the shipped Caddyfile.
 
-Prints one line per deployment and ends with an error if a call of the customer's was not answered 200, if the 95th percentile
-reached 5 s, memory 1.5 GB, or if anything was left afterwards: bytes on disk, credits on hold, books that disagree.
+Prints one line per deployment and ends with an error if a call of the customer's was not answered 200, if the 95th
+percentile reached 5 s, memory 1.5 GB, or if anything was left: bytes on disk, credits on hold, books that disagree.
 """
 
 import argparse
@@ -75,9 +75,8 @@ class Customer:
 
     def _send(self, image: bytes) -> None:
         def post() -> requests.Response:
-            return requests.post(
-                f"{self.url}/rmbg", files={"image": ("a.png", image)}, headers={"x-api-key": self.key}, timeout=PATIENCE_SECONDS
-            )
+            files, headers = {"image": ("a.png", image)}, {"x-api-key": self.key}
+            return requests.post(f"{self.url}/rmbg", files=files, headers=headers, timeout=PATIENCE_SECONDS)
 
         self._timed(post, self.images)
 

@@ -86,6 +86,10 @@ function byCode() {
     payload_too_large: [gettext("This file is larger than 50 MB. Choose a smaller one.")],
     image_too_wide: [tooManyPixels],
     image_too_tall: [tooManyPixels],
+    image_too_complex: [
+      gettext("This picture is stored in a way that takes too long to read. Save it again as JPEG or PNG, then try again."),
+    ],
+    image_too_slow: [gettext("This picture took too long. Choose a smaller one.")],
     internal_error: [gettext("Something went wrong on our side. You were not charged. Try again.")],
   };
 }

@@ -1,0 +1,123 @@
+"""Decodes in a child process, which can be ended at any moment, and which a hostile file cannot make take all memory.
+
+The file goes there, and the pixels come back, in nameless memory that both processes map: nothing is copied through a pipe,
+and nothing is left behind, whichever of the two is killed. See `child` for the other side.
+"""
+
+import json
+import mmap
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from PIL import Image
+
+from imaging.core.codecs.walk import Data, Walk
+from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
+from imaging.core.watch import ASK_SECONDS, Watch
+
+_ROOT = Path(__file__).parents[3]
+# Nothing of this process's environment, which holds its secrets. One core is enough, and threads take address space.
+_ENVIRONMENT = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Without a deadline, one that no honest file comes near.
+_LONGEST_SECONDS = 600.0
+
+
+class DecoderCrashed(Exception):
+    """Our own code failed in the child process; the message is its traceback."""
+
+
+def decode_apart(data: Data, walk: Walk, watch: Watch) -> tuple[Image.Image, bytes | None]:
+    """What `imaging.core.decode.decode_here` gives, from a child process.
+
+    Raises as it does: ImageRefused; MemoryError; CallerGone; and DecoderCrashed. When `watch` raises, the child is ended.
+    """
+    sent, made = _nameless(), _nameless()
+    try:
+        _write(sent, data)
+        facts = _run_child(sent, made, watch)
+        if facts["outcome"] == "decoded":
+            return _mapped(made, walk, facts)
+        raise _failure(facts)
+    finally:
+        os.close(sent)
+        os.close(made)
+
+
+def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
+    watch.check()
+    seconds = _LONGEST_SECONDS if watch.remaining is None else watch.remaining
+    command = [sys.executable, "-m", "imaging.core.codecs.child", str(sent), str(made), str(os.getpid()), f"{seconds:.3f}"]
+    child = subprocess.Popen(  # noqa: S603 - our own module
+        command, cwd=_ROOT, env=_ENVIRONMENT, pass_fds=(sent, made),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        answer = _answer(child, watch)
+    finally:
+        child.kill()
+        child.wait()
+        cast(Any, child.stdout).close()
+    watch.check()
+    if not answer:
+        # Killed: by the system, which needs memory, or because the file made a decoder crash.
+        if child.returncode == -9:
+            raise MemoryError
+        raise ImageRefused(INVALID_IMAGE)
+    facts: dict[str, Any] = json.loads(answer)
+    return facts
+
+
+def _answer(child: subprocess.Popen[bytes], watch: Watch) -> bytes:
+    """All that the child says until it ends. Raises what `watch` does."""
+    pipe = cast(Any, child.stdout).fileno()
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    blocks = []
+    while True:
+        remaining = ASK_SECONDS if watch.remaining is None else min(ASK_SECONDS, watch.remaining)
+        if poll.poll(remaining * 1000 + 1):
+            blocks.append(os.read(pipe, 65536))
+            if not blocks[-1]:
+                return b"".join(blocks)
+        watch.check()
+
+
+def _failure(facts: dict[str, Any]) -> Exception:
+    if facts["outcome"] == "refused":
+        return ImageRefused(Problem(**facts["problem"]))
+    return MemoryError() if facts["outcome"] == "memory" else DecoderCrashed(facts["trace"])
+
+
+def _nameless() -> int:
+    """A file without a name, in memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("image")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _write(descriptor: int, data: Data) -> None:
+    with memoryview(data) as content:
+        written = 0
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+
+
+def _mapped(made: int, walk: Walk, facts: dict[str, Any]) -> tuple[Image.Image, bytes | None]:
+    mode, profile_bytes = facts["mode"], facts["profile_bytes"]
+    mapped = mmap.mmap(made, 0)
+    pixels = mapped_image(mapped, mode, (walk.width, walk.height))
+    pixel_bytes = walk.width * walk.height * 4
+    return pixels, mapped[pixel_bytes : pixel_bytes + profile_bytes] if profile_bytes else None
+
+
+def mapped_image(mapped: mmap.mmap, mode: str, size: tuple[int, int]) -> Image.Image:
+    """An image of `mode` (RGB or RGBA) whose pixels, four bytes each, are `mapped`; it may be changed in place."""
+    # Through the core: `Image.frombuffer` takes RGB for packed bytes, which it copies.
+    core: Any = Image.core  # type: ignore[attr-defined]
+    return Image.new(mode, (0, 0))._new(core.map_buffer(mapped, size, "raw", 0, (mode, 0, 1)))

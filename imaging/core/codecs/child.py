@@ -1,0 +1,84 @@
+"""The child process that decodes one image: see `apart`.
+
+    python -m imaging.core.codecs.child SENT MADE PARENT SECONDS
+
+SENT and MADE are the numbers of two open files: of the image's file, and of what is made of it, which is empty. PARENT is
+the parent's process id. Prints one line of JSON: `outcome`, which is "decoded", "refused", "memory" or "crashed", and what
+belongs to it.
+"""
+
+import ctypes
+import dataclasses
+import json
+import math
+import mmap
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import Any
+
+from imaging.core.codecs.apart import mapped_image
+from imaging.core.codecs.walk import Walk
+from imaging.core.decode import decode_here
+from imaging.core.headers import walk_through
+from imaging.core.problems import ImageRefused
+from imaging.core.watch import Watch
+
+_PR_SET_PDEATHSIG = 1
+# Address space: interpreter and libraries; and for a pixel the image (4 bytes), what is made of it (4), the coefficients of
+# a progressive CMYK image (8), and a copy in another mode (4), or WebP's canvases (8).
+_BASE_BYTES = 768 * 1024**2
+_BYTES_PER_PIXEL = 24
+
+
+def main(sent: int, made: int, parent: int, seconds: float) -> None:
+    """Decode, and print what came of it."""
+    _end_with(parent, seconds)
+    print(json.dumps(_outcome(sent, made)), flush=True)  # noqa: T201 - the parent reads it
+    # Freeing 400 MB takes time, and no one needs it.
+    os._exit(0)
+
+
+def _end_with(parent: int, seconds: float) -> None:
+    """Let the system end this process with its parent, and in `seconds` at the latest, whatever C code runs."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1, math.ceil(seconds) + 2))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _outcome(sent: int, made: int) -> dict[str, Any]:
+    try:
+        data = mmap.mmap(sent, 0, access=mmap.ACCESS_READ)
+        walk = walk_through(data)
+        bytes_allowed = _BASE_BYTES + walk.width * walk.height * _BYTES_PER_PIXEL
+        resource.setrlimit(resource.RLIMIT_AS, (bytes_allowed, bytes_allowed))
+        return _decode(data, walk, made)
+    except ImageRefused as refusal:
+        return {"outcome": "refused", "problem": dataclasses.asdict(refusal.problems[0])}
+    except MemoryError:
+        return {"outcome": "memory"}
+    except Exception:
+        return {"outcome": "crashed", "trace": traceback.format_exc()}
+
+
+def _decode(data: mmap.mmap, walk: Walk, made: int) -> dict[str, Any]:
+    pixels, profile = decode_here(data, walk, Watch())
+    profile = profile or b""
+    pixel_bytes = walk.width * walk.height * 4
+    os.ftruncate(made, pixel_bytes + len(profile))
+    mapped = mmap.mmap(made, 0)
+    mapped[pixel_bytes:] = profile
+    # The core's own paste is one copy of the memory; Pillow's would look at modes and palettes first.
+    mapped_image(mapped, pixels.mode, pixels.size).im.paste(pixels.im, (0, 0, *pixels.size))
+    return {"mode": pixels.mode, "profile_bytes": len(profile), "outcome": "decoded"}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

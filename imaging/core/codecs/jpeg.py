@@ -1,0 +1,206 @@
+"""The walk through a JPEG: its segments up to the first scan, and the scans of a file that has several (T.81, annex B).
+
+Pillow handles each segment in Python, and joins those of EXIF one by one, which is quadratic. libjpeg goes through the whole
+image for each scan, however short: 141 bytes cost 0.12 s at 100 megapixels.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from imaging.core.codecs.exif import MAX_EXIF_BYTES, orientation_of
+from imaging.core.codecs.walk import Data, Part, Walk
+from imaging.core.problems import INVALID_IMAGE, ImageRefused, too_complex
+
+# Metadata comes in segments of up to 64 kB: 1,000 of them would hold more than the largest file.
+MAX_SEGMENTS = 1000
+# Bytes between segments that belong to none. Some cameras pad with zeros.
+MAX_STRAY_BYTES = 64 * 1024
+# Four quantisation tables and eight Huffman tables take 3 kB; some encoders repeat them.
+MAX_TABLE_BYTES = 64 * 1024
+# Encoders write 10, optimising ones up to 20 or so. libjpeg-turbo advises to take between 100 and 500 for hostile.
+MAX_SCANS = 100
+# Scans, each counted with the megasamples that it covers. The 10 scans of libjpeg's encoder make 1,400 of 100 megapixels
+# with full colour; mozjpeg's make up to 2,000. At the limit libjpeg takes 5 s.
+MAX_SCANNED_MEGASAMPLES = 4000
+
+# Seconds, measured on one core of an EPYC: for a megasample at all, for a megasample of one more scan, for a megabyte of
+# coded data. An arithmetic decoder works for each coefficient, whether or not there is data for it.
+_SAMPLE, _SCAN, _ARITHMETIC_SCAN, _MEGABYTE = 0.006, 0.0014, 0.02, 0.02
+
+_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
+_RESTARTS = range(0xD0, 0xD8)
+# Those that libjpeg decodes: baseline, extended, progressive, lossless; with Huffman and with arithmetic coding.
+_FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA, 0xCB}
+_PROGRESSIVE = {0xC2, 0xCA}
+_ARITHMETIC = {0xC9, 0xCA, 0xCB}
+_TABLES = {0xC4, 0xCC, 0xDB, 0xDD}
+_APP0, _APP1, _APP2, _APP14, _APP15, _COM, _DNL = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE, 0xDC
+# What the decoder needs: how colours are coded, and the colour profile.
+_KEPT = {_APP0: b"JFIF", _APP2: b"ICC_PROFILE\x00", _APP14: b"Adobe"}
+_EXIF = b"Exif\x00\x00"
+_LAYERS = (1, 3, 4)
+
+TOO_MANY_SEGMENTS = too_complex(
+    f"This JPEG has more than {MAX_SEGMENTS:,} segments. Save it again without its metadata and try again."
+)
+TOO_MANY_SCANS = too_complex(f"This JPEG has more than {MAX_SCANS} scans. Save it as a baseline JPEG and try again.")
+TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
+    "This JPEG has too many scans for its size in pixels. Save it as a baseline JPEG and try again."
+)
+
+_MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
+# Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_END = re.compile(rb"\xff\xd9")
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a SOF segment says. `shares` are each component's samples per pixel, by its id."""
+
+    marker: int
+    width: int
+    height: int
+    layers: int
+    shares: dict[int, float]
+
+    @property
+    def megapixels(self) -> float:
+        return self.width * self.height / 1e6
+
+
+def walk(data: Data) -> Walk:
+    """Walk through a JPEG file. Raises ImageRefused."""
+    head = _Head(data)
+    frame = head.frame
+    if frame is None:
+        raise ImageRefused(INVALID_IMAGE)
+    first = _components(data, head.scan_start)
+    several = frame.marker in _PROGRESSIVE or len(first) < frame.layers
+    if several:
+        end, scanned = _walk_scans(data, head.scan_start, frame)
+    else:
+        # libjpeg reads on to the end of the one scan, and refuses a second.
+        found = _END.search(data, head.scan_start)
+        end, scanned = found.end() if found else len(data), 0.0
+    samples = frame.megapixels * sum(frame.shares.values())
+    scan = _ARITHMETIC_SCAN if frame.marker in _ARITHMETIC else _SCAN
+    once = samples * (_SAMPLE + (0 if several or scan == _SCAN else scan))
+    seconds = once + scanned * scan + (end - head.scan_start) / 1e6 * _MEGABYTE
+    parts = (*head.parts, (head.scan_start, end))
+    return Walk("JPEG", frame.width, frame.height, orientation_of(bytes(head.exif)), seconds, parts)
+
+
+class _Head:
+    """Everything before the first scan."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.parts: list[Part] = [b"\xff\xd8"]
+        self.exif = bytearray()
+        self.frame: _Frame | None = None
+        self.table_bytes = 0
+        self.scan_start = self._walk()
+
+    def _walk(self) -> int:
+        """Where the first scan's segment starts."""
+        position, stray = 2, 0
+        for _ in range(MAX_SEGMENTS):
+            found = _MARKER.search(self.data, position, position + MAX_STRAY_BYTES + 2)
+            if found is None or (stray := stray + found.start() - position) > MAX_STRAY_BYTES:
+                raise ImageRefused(INVALID_IMAGE)
+            marker = self.data[found.start() + 1]
+            if marker == _SOS:
+                return found.start()
+            position = found.end()
+            if marker != _TEM and marker not in _RESTARTS:
+                position = _segment_end(self.data, found.start())
+                self._take(marker, found.start(), position)
+        raise ImageRefused(TOO_MANY_SEGMENTS)
+
+    def _take(self, marker: int, start: int, end: int) -> None:
+        if marker in _FRAMES:
+            if self.frame is not None:
+                raise ImageRefused(INVALID_IMAGE)
+            self.frame = _frame(marker, self.data[start + 4 : end])
+        elif marker == _APP1:
+            self._take_exif(start + 4, end)
+            return
+        elif marker in _TABLES:
+            self.table_bytes += end - start
+            if self.table_bytes > MAX_TABLE_BYTES:
+                raise ImageRefused(INVALID_IMAGE)
+        elif not _is_kept(self.data, marker, start):
+            if _APP0 <= marker <= _APP15 or marker in (_COM, _DNL):
+                return
+            raise ImageRefused(INVALID_IMAGE)
+        self.parts.append((start, end))
+
+    def _take_exif(self, start: int, end: int) -> None:
+        if len(self.exif) < MAX_EXIF_BYTES and self.data[start : start + len(_EXIF)] == _EXIF:
+            # A block that does not fit into one segment goes on in the next.
+            self.exif += self.data[start + len(_EXIF) : end]
+
+
+def _is_kept(data: Data, marker: int, start: int) -> bool:
+    prefix = _KEPT.get(marker)
+    return prefix is not None and data[start + 4 : start + 4 + len(prefix)] == prefix
+
+
+def _segment_end(data: Data, start: int) -> int:
+    """The end of the segment whose marker stands at `start`. Raises ImageRefused if it is not whole."""
+    length = int.from_bytes(data[start + 2 : start + 4], "big")
+    end = start + 2 + length
+    if length < 2 or end > len(data):
+        raise ImageRefused(INVALID_IMAGE)
+    return end
+
+
+def _frame(marker: int, payload: bytes) -> _Frame:
+    try:
+        bits, height, width, layers = struct.unpack_from(">BHHB", payload)
+        components = [struct.unpack_from("3B", payload, 6 + 3 * index) for index in range(layers)]
+    except struct.error:
+        raise ImageRefused(INVALID_IMAGE) from None
+    # Pillow opens no other; a height of zero would be told behind the first scan.
+    if bits != 8 or layers not in _LAYERS or not width or not height:
+        raise ImageRefused(INVALID_IMAGE)
+    sizes = {name: (sampling >> 4) * (sampling & 15) for name, sampling, _ in components}
+    # libjpeg refuses factors of 0 and above 4.
+    return _Frame(marker, width, height, layers, {name: size / max(1, *sizes.values()) for name, size in sizes.items()})
+
+
+def _components(data: Data, start: int) -> list[int]:
+    """The ids of the components in the scan whose segment starts at `start`."""
+    header = data[start + 4 : start + 4 + 9]
+    count = header[0] if header else 0
+    return list(header[1 : 1 + 2 * min(count, 4) : 2])
+
+
+def _walk_scans(data: Data, start: int, frame: _Frame) -> tuple[int, float]:
+    """Where the image ends, and the megasamples that its scans cover together. Raises ImageRefused."""
+    position, scans, scanned = start, 0, 0.0
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER_IN_SCAN.search(data, position)
+        if found is None:
+            return len(data), scanned
+        marker = data[found.start() + 1]
+        if marker in (_SOI, _EOI) or marker in _FRAMES:
+            return found.end(), scanned
+        position = found.end()
+        if marker == _TEM:
+            continue
+        if marker == _SOS:
+            scans += 1
+            scanned += frame.megapixels * sum(frame.shares.get(name, 1.0) for name in _components(data, found.start()))
+            _check_scans(scans, scanned * (_ARITHMETIC_SCAN / _SCAN if frame.marker in _ARITHMETIC else 1))
+        position = min(found.start() + 2 + max(2, int.from_bytes(data[position : position + 2], "big")), len(data))
+    raise ImageRefused(TOO_MANY_SEGMENTS)
+
+
+def _check_scans(scans: int, scanned: float) -> None:
+    if scans > MAX_SCANS:
+        raise ImageRefused(TOO_MANY_SCANS)
+    if scanned > MAX_SCANNED_MEGASAMPLES:
+        raise ImageRefused(TOO_MANY_SCANS_FOR_ITS_SIZE)

@@ -1,0 +1,102 @@
+"""What every walk gives, and the file that Pillow is shown in place of the caller's."""
+
+import io
+import mmap
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO
+
+# A whole file. Both slice to bytes and can be searched with `re`, which is linear where `mmap.find` is not.
+Data = bytes | mmap.mmap
+# Bytes as they stand, or start and end of a range of the file.
+Part = bytes | tuple[int, int]
+
+# Below this size a copy costs less than a mapping.
+_MAPPED_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a file's structure says. `format` is "JPEG", "PNG", "WEBP" or "BMP"; `width` and `height` are pixels as stored.
+
+    `orientation` is that of EXIF (1-8). `seconds` estimates what decoding takes on one slow core. `parts` are what the
+    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int = 1
+    seconds: float = 0.0
+    parts: tuple[Part, ...] = field(default=(), repr=False)
+    unpack: Callable[[Data], tuple[Part, ...]] | None = None
+
+
+@contextmanager
+def content_of(file: BinaryIO) -> Iterator[Data]:
+    """The whole content of `file`, for the block: mapped where it lies on disk, else without a copy where possible."""
+    if isinstance(file, io.BytesIO):
+        yield file.getvalue()
+        return
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    # Only temporary files and files opened by path: one in a storage may lie on a network, and be cut under the mapping.
+    if size > _MAPPED_BYTES and isinstance(file, SpooledTemporaryFile | io.BufferedRandom | io.BufferedReader):
+        with suppress(OSError, ValueError):
+            with suppress(io.UnsupportedOperation):
+                file.flush()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            try:
+                yield mapped
+            finally:
+                with suppress(BufferError):
+                    mapped.close()
+            return
+    yield file.read()
+
+
+class PartsFile:
+    """The `parts` of `data` as one file to read. `on_read` is called for every block."""
+
+    def __init__(self, data: Data, parts: tuple[Part, ...], on_read: Callable[[], None]) -> None:
+        self._data, self._parts, self._on_read = data, parts, on_read
+        self._ends: list[int] = []
+        end = 0
+        for part in parts:
+            end += len(part) if isinstance(part, bytes) else part[1] - part[0]
+            self._ends.append(end)
+        self.size = end
+        self._at = 0
+
+    def tell(self) -> int:
+        """The position, from the start of the parts."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As for any file."""
+        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence])
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """As for any file."""
+        self._on_read()
+        end = self.size if size < 0 else min(self.size, self._at + size)
+        blocks = []
+        while self._at < end:
+            blocks.append(self._block(end))
+            self._at += len(blocks[-1])
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def _block(self, end: int) -> bytes:
+        index = bisect_right(self._ends, self._at)
+        part, part_end = self._parts[index], self._ends[index]
+        left, wanted = part_end - self._at, min(end, part_end) - self._at
+        if isinstance(part, bytes):
+            start = len(part) - left
+            return part[start : start + wanted]
+        start = part[1] - left
+        return self._data[start : start + wanted]

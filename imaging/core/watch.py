@@ -1,0 +1,38 @@
+"""How long an image may be worked on, and whether its caller still waits: asked between the steps of the work."""
+
+import time
+from collections.abc import Callable
+
+from imaging.core.problems import CallerGone, ImageRefused, too_slow
+
+# Asking may cost a round trip to Redis or to the database.
+ASK_SECONDS = 0.25
+
+
+class Watch:
+    """Started when the work starts. Steps that run in C are not interrupted: those that may take long run apart."""
+
+    def __init__(self, seconds: float | None = None, still_wanted: Callable[[], bool] | None = None) -> None:
+        """At most `seconds` of work, without end by default; `still_wanted` is False once the caller has gone."""
+        self.seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._still_wanted = still_wanted
+        self._ask_at = 0.0
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, at least zero; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def check(self) -> None:
+        """Raise ImageRefused `image_too_slow` after the deadline, CallerGone once the caller has gone.
+
+        Cheap enough to be called for every block that is read: the caller is asked about every ASK_SECONDS.
+        """
+        now = time.monotonic()
+        if self._deadline is not None and self.seconds is not None and now >= self._deadline:
+            raise ImageRefused(too_slow(self.seconds))
+        if self._still_wanted is not None and now >= self._ask_at:
+            self._ask_at = now + ASK_SECONDS
+            if not self._still_wanted():
+                raise CallerGone
