@@ -36,6 +36,12 @@ def take(address: str) -> int:
     return usage.pk
 
 
+def check(address: str) -> None:
+    """Raise ApiError 429 `daily_limit_reached` if none of today's pictures are left. Uses none."""
+    if not allowance(address).remaining:
+        raise daily_limit_reached(_seconds_to_midnight())
+
+
 def give_back(usage_id: int) -> None:
     """The picture was not delivered: it does not count."""
     AnonymousUsage.objects.filter(pk=usage_id, used__gt=0).update(used=F("used") - 1)

@@ -39,6 +39,11 @@ class AccessLogMiddleware:
         return response
 
 
+def note_refused(method: str, path: str, status: int, code: str) -> None:
+    """Write the line of a request that the server answered itself, before it was one that the application could see."""
+    logger.info("request", extra={"method": method, "path": path, "status": status, "error_code": code, "duration_ms": 0})
+
+
 def _public_path(request: HttpRequest) -> str:
     """The path, without the secret of a link that we mailed: whoever reads the log could follow it."""
     match = request.resolver_match

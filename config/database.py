@@ -9,7 +9,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -17,8 +16,6 @@ from django.db import InterfaceError, OperationalError, connections
 from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
-
-from config.request_body import Application
 
 logger = logging.getLogger(__name__)
 
@@ -106,21 +103,6 @@ def give_back() -> None:
     for one in connections.all(initialized_only=True):
         if not one.in_atomic_block:
             one.close_if_unusable_or_obsolete()
-
-
-def giving_back(application: Application) -> Application:
-    """Wrap a WSGI application: the connection is given back once the answer is made.
-
-    Django does so when the answer is sent, which a client can delay.
-    """
-
-    def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            return application(environ, start_response)
-        finally:
-            give_back()
-
-    return wrapped
 
 
 def is_outage(error: BaseException | None) -> bool:

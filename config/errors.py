@@ -4,6 +4,7 @@ Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the fr
 promises; anywhere else it becomes a page.
 """
 
+import errno
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -71,10 +72,20 @@ _BY_STATUS = {
     404: ("not_found", "Not found."),
     405: ("method_not_allowed", "This method is not allowed here."),
     406: ("not_acceptable", "The requested media type is not available."),
+    408: ("request_timeout", "The request did not arrive in time."),
     413: ("payload_too_large", "The request body is too large."),
+    414: ("uri_too_long", "The address is too long."),
     415: ("unsupported_media_type", "This content type is not supported here."),
+    417: ("expectation_failed", "The only expectation that is supported is 100-continue."),
+    431: ("headers_too_large", "The request's headers are too large or too many."),
     500: ("internal_error", "Something went wrong on our side. You were not charged."),
+    501: ("not_implemented", "This transfer coding is not supported. Send the body chunked or with a Content-Length."),
+    503: ("server_busy", "The server is busy. Try again in a moment."),
+    507: ("insufficient_storage", "The server has no room for this at the moment. You were not charged."),
 }
+_RETRY_SECONDS = {503: "5", 507: "60"}
+# A full disk, or a full quota of it.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 # What pages say of the same, by code: a headline, and a way on. A page of an error that is not here shows its message.
 _ON_PAGES: dict[str, tuple[Promise, Promise]] = {
@@ -129,7 +140,8 @@ def service_unavailable() -> ApiError:
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
     """The error for a bare HTTP status."""
     code, message = _BY_STATUS.get(status, (f"http_{status}", HTTPStatus(status).phrase))
-    return ApiError(status, code, message, headers=headers)
+    retry = {"Retry-After": _RETRY_SECONDS[status]} if status in _RETRY_SECONDS else {}
+    return ApiError(status, code, message, headers=retry | dict(headers or {}))
 
 
 def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -152,6 +164,8 @@ def _translate(exception: Exception) -> ApiError | None:
     if database.is_outage(exception):
         database.note_outage(exception)
         return service_unavailable()
+    if is_full_disk(exception):
+        return from_status(507)
     if isinstance(exception, exceptions.APIException):
         headers = {}
         if challenge := getattr(exception, "auth_header", None):
@@ -160,9 +174,19 @@ def _translate(exception: Exception) -> ApiError | None:
     return None
 
 
+def is_full_disk(exception: BaseException) -> bool:
+    """Whether there was no room on the disk."""
+    return isinstance(exception, OSError) and exception.errno in _NO_ROOM
+
+
 def is_api(request: HttpRequest) -> bool:
     """Whether the caller of this address expects JSON."""
-    return request.path == "/rmbg" or request.path.startswith(("/rmbg/", "/api/"))
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """Whether callers of this address expect JSON."""
+    return path == "/rmbg" or path.startswith(("/rmbg/", "/api/"))
 
 
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
@@ -202,6 +226,8 @@ class ApiErrorMiddleware:
         """Called by Django for whatever a view raises."""
         if database.is_outage(exception):
             return _without_database(request, exception)
+        if is_full_disk(exception):
+            exception = from_status(507)
         return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 

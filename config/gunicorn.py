@@ -13,8 +13,7 @@ from config import metrics_files
 bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
-worker_class = "config.web_worker.DrainingWorker"
-keepalive = settings.WEB_KEEPALIVE_SECONDS
+worker_class = "config.web_worker.WebWorker"
 # A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
 graceful_timeout = 150
@@ -63,6 +62,13 @@ def worker_exit(server: Any, worker: Any) -> None:
     _callback_runner().stop()
     _request_log().stop()
     _tracing().stop()
+    _rate_limits().settle()
+
+
+def _rate_limits() -> Any:
+    from config import rate_limits
+
+    return rate_limits
 
 
 def _request_log() -> Any:

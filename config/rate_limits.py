@@ -36,6 +36,7 @@ ANONYMOUS_FAILURES = 5
 FAILURES_PER_REQUEST = 3
 # Of an account's batches, in place of that: a batch may be a whole folder of broken files.
 BATCH_FAILURES_FACTOR = 10
+RENEW_SECONDS = 60
 # A place becomes free whenever a request ends, so a second is a fair time to come back.
 CONCURRENCY_RETRY_SECONDS = 1
 
@@ -110,29 +111,145 @@ def _failures(policy: Policy, *, of_batch: bool) -> tuple[RateLimitItem, str, st
     return RateLimitItemPerSecond(policy.failures * factor, FAILURE_SECONDS), kind, policy.subject
 
 
+def check(policy: Policy) -> None:
+    """Raise ApiError 429 `rate_limited` if the next request would be refused as one too many in a minute. Counts nothing."""
+    current = states(policy)
+    if current and not current[0].remaining:
+        raise too_many_requests(max(1, current[0].reset))
+
+
+class Place:
+    """One of a subject's concurrent places. It is left at the end of its block, or later by the answer that keeps it."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject, self.lease = subject, str(uuid.uuid4())
+        self.is_kept = False
+        self._counted_in: _MemoryPlaces | _RedisPlaces | None = None
+
+    def take(self, limit: int) -> bool:
+        """Count it, in this process while Redis is away. False if `limit` are taken."""
+        try:
+            self._counted_in = _places()
+            taken = self._counted_in.take(self.subject, self.lease, limit)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, counting in this process", extra={"subject": self.subject})
+            self._counted_in = _own_places()
+            taken = self._counted_in.take(self.subject, self.lease, limit)
+        if taken and self.is_leased:
+            _keeper.hold(self)
+        return taken
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether it lapses in Redis unless it is renewed."""
+        return isinstance(self._counted_in, _RedisPlaces)
+
+    def keep(self) -> None:
+        """Stay taken after the block, until `leave_soon`."""
+        self.is_kept = True
+
+    def leave(self) -> None:
+        """Make it free. Twice is once."""
+        _keeper.forget(self)
+        if self._counted_in is None:
+            return
+        try:
+            self._counted_in.leave(self.subject, self.lease)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": self.subject})
+
+    def leave_soon(self) -> None:
+        """Make it free without waiting for Redis: for the thread that serves all connections."""
+        if self.is_leased:
+            _keeper.leave(self)
+        else:
+            self.leave()
+
+
+class _Keeper:
+    """A thread that renews the leases of this process's places in Redis, and leaves those that have been given up.
+
+    A request may wait for its turn, work and be read for longer than a lease.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.wake = threading.Event()
+        self.held: set[Place] = set()
+        self.given_up: list[Place] = []
+        self.thread: threading.Thread | None = None
+
+    def hold(self, place: Place) -> None:
+        """Renew this place's lease from now on."""
+        with self.lock:
+            self.held.add(place)
+            # Also after a fork, which no thread survives.
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = threading.Thread(target=self._run, name="places", daemon=True)
+                self.thread.start()
+
+    def forget(self, place: Place) -> None:
+        """It has been left."""
+        with self.lock:
+            self.held.discard(place)
+
+    def leave(self, place: Place) -> None:
+        """Leave it at the next opportunity."""
+        with self.lock:
+            self.given_up.append(place)
+        self.wake.set()
+
+    def settle(self) -> None:
+        """Leave now what has been given up."""
+        with self.lock:
+            given_up, self.given_up = self.given_up, []
+        for place in given_up:
+            place.leave()
+
+    def _run(self) -> None:
+        renewed = time.monotonic()
+        while True:
+            self.wake.wait(RENEW_SECONDS)
+            self.wake.clear()
+            self.settle()
+            if time.monotonic() - renewed >= RENEW_SECONDS:
+                renewed = time.monotonic()
+                self._renew()
+
+    def _renew(self) -> None:
+        with self.lock:
+            held = [(place.subject, place.lease) for place in self.held]
+        try:
+            _places().renew(held)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, leases were not renewed")
+
+
+_keeper = _Keeper()
+
+
+def settle() -> None:
+    """Leave what has been given up: before the process ends."""
+    _keeper.settle()
+
+
 @contextmanager
-def concurrent_place(policy: Policy) -> Iterator[None]:
-    """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken."""
-    if not settings.RATE_LIMIT_ENABLED:
-        yield
-        return
-    lease = str(uuid.uuid4())
-    places = _places()
-    try:
-        taken = places.take(policy.subject, lease, policy.at_once)
-    except redis.RedisError:
-        logger.warning("concurrency limiter unreachable, counting in this process", extra={"subject": policy.subject})
-        places = _own_places()
-        taken = places.take(policy.subject, lease, policy.at_once)
-    if not taken:
+def concurrent_place(policy: Policy) -> Iterator[Place]:
+    """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken.
+
+    An answer that takes long to be read keeps the place (`Place.keep`) and leaves it when it has been sent.
+    """
+    place = Place(policy.subject)
+    if settings.RATE_LIMIT_ENABLED and not place.take(policy.at_once):
         raise too_many_requests(CONCURRENCY_RETRY_SECONDS)
     try:
-        yield
+        yield place
+    except BaseException:
+        place.is_kept = False
+        raise
     finally:
-        try:
-            places.leave(policy.subject, lease)
-        except redis.RedisError:
-            logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": policy.subject})
+        if not place.is_kept:
+            place.leave()
 
 
 def states(policy: Policy) -> list[State]:
@@ -224,6 +341,9 @@ class _MemoryPlaces:
             if not held:
                 self.leases.pop(subject, None)
 
+    def renew(self, leases: Sequence[tuple[str, str]]) -> None:
+        """They do not lapse."""
+
 
 class _RedisPlaces:
     """Concurrent places shared by all processes: a sorted set of leases per subject, scored by when they lapse."""
@@ -237,16 +357,26 @@ class _RedisPlaces:
     redis.call('EXPIRE', KEYS[1], ARGV[3])
     return 1
     """
+    # Also for one that has lapsed or was lost with Redis: its request still runs.
+    RENEW = """
+    redis.call('ZADD', KEYS[1], tonumber(redis.call('TIME')[1]) + tonumber(ARGV[2]), ARGV[1])
+    redis.call('EXPIRE', KEYS[1], ARGV[2])
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self.redis = client
         self.take_script = self.redis.register_script(self.TAKE)
+        self.renew_script = self.redis.register_script(self.RENEW)
 
     def take(self, subject: str, lease: str, limit: int) -> bool:
         return bool(cast(int, self.take_script(keys=[self._name(subject)], args=[lease, limit, LEASE_SECONDS])))
 
     def leave(self, subject: str, lease: str) -> None:
         self.redis.zrem(self._name(subject), lease)
+
+    def renew(self, leases: Sequence[tuple[str, str]]) -> None:
+        for subject, lease in leases:
+            self.renew_script(keys=[self._name(subject)], args=[lease, LEASE_SECONDS])
 
     def _name(self, subject: str) -> str:
         return redis_client.key_name(f"concurrent:{subject}")

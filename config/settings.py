@@ -246,6 +246,19 @@ WEB_THREADS = at_least("WEB_THREADS", default=48, minimum=2)
 # How long an idle connection is kept. Some clients (the official one for Node) do not exit while theirs is open; behind a
 # load balancer it has to be longer than the balancer's own, so that it is the balancer that closes.
 WEB_KEEPALIVE_SECONDS = at_least("WEB_KEEPALIVE_SECONDS", default=5, minimum=1)
+# Seconds for a request's headers; and those after which a body, or an answer's reader, that has moved fewer bytes a second
+# is given up. What of a refused body still comes is thrown away for so long, since many clients only look then.
+WEB_HEADER_SECONDS = at_least("WEB_HEADER_SECONDS", default=15, minimum=1)
+WEB_STALL_SECONDS = at_least("WEB_STALL_SECONDS", default=30, minimum=1)
+WEB_BYTES_PER_SECOND = at_least("WEB_BYTES_PER_SECOND", default=1000, minimum=1)
+WEB_DRAIN_SECONDS = at_least("WEB_DRAIN_SECONDS", default=5, minimum=1)
+# Connections of a process, and of one address (behind TRUSTED_PROXY_COUNT proxies: its requests). The slowest make room.
+WEB_CONNECTIONS = at_least("WEB_CONNECTIONS", default=1000, minimum=16)
+WEB_CONNECTIONS_PER_ADDRESS = at_least("WEB_CONNECTIONS_PER_ADDRESS", default=100, minimum=8)
+# Bytes on a process's disk: of uploads that arrive or are worked on, and of results that have not been read yet. One account
+# has at most three eighths of the first, which must be a batch of 2 GB, and a quarter of the second.
+WEB_BODY_BYTES = at_least("WEB_BODY_BYTES", default=6 * 1024**3, minimum=512 * 1024**2)
+WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=2 * 1024**3, minimum=64 * 1024**2)
 
 # --- Imaging --------------------------------------------------------------------------------------
 
@@ -521,6 +534,8 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["no_traceback"]},
         "django.server": {"level": "WARNING"},
+        # It warns whenever a request waits for a thread.
+        "waitress": {"level": "ERROR"},
         "config.database": {"filters": ["sparse"]},
         # Each connection that it makes, lends or takes back is information for its own developers.
         "psycopg.pool": {"level": "WARNING", "filters": ["sparse"]},

@@ -1,29 +1,55 @@
-"""gunicorn's thread worker, with a clean end."""
+"""gunicorn's worker: gunicorn starts, watches and stops the process, and waitress serves in it (see `config.web`)."""
 
-from socket import socket
+import os
+import time
+from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
 
 
-class DrainingWorker(ThreadWorker):  # type: ignore[misc]  # untyped
-    """Shuts the door when it is told to stop.
+class WebWorker(Worker):  # type: ignore[misc]  # untyped
+    """Serves until it is told to stop, then answers what it has.
 
-    gunicorn's own worker stops taking connections then but leaves the door open while it finishes its requests, which may
-    be minutes. Whoever comes meanwhile is let in by the kernel, waits for nobody, and is cut off at the end. A closed door
-    refuses them at once, so that a proxy tries the next server.
+    At SIGTERM it shuts the door at once: a caller that comes now is refused, so that a proxy tries the next server.
     """
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Begin or stop to take connections; for good once the worker is stopping."""
-        super().set_accept_enabled(enabled)
-        if not enabled and not self.alive:
-            for listener in self.sockets:
-                self._take_those_let_in(listener)
-                listener.close()
+    def run(self) -> None:
+        """The main thread's loop."""
+        # Needs Django, which is there once the application has been loaded.
+        from config.web.server import Server
 
-    def _take_those_let_in(self, listener: socket) -> None:
-        """Whom the kernel has accepted already, we cannot refuse any more."""
-        before = -1
-        while before != self.nr_conns:
-            before = self.nr_conns
-            self.accept(listener)
+        sockets = [getattr(listener, "sock", listener) for listener in self.sockets]
+        server = Server(self.wsgi, sockets, threads=self.cfg.threads)
+        _Alarm(self.PIPE[0], server.map)
+        while self.alive:
+            self.notify()
+            server.poll()
+            if self.ppid != os.getppid():
+                self.log.info("Parent changed, shutting down: %s", self)
+                break
+        server.stop()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while not server.is_done() and time.monotonic() < deadline:
+            self.notify()
+            server.poll()
+        server.close()
+
+
+class _Alarm(wasyncore.file_dispatcher):  # type: ignore[misc]  # untyped
+    """Wakes the loop up when a signal has come: Python writes a byte for each."""
+
+    def __init__(self, fd: int, map: dict[int, Any]) -> None:
+        super().__init__(fd, map)
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read(self) -> None:
+        try:
+            self.recv(4096)
+        except OSError:
+            return
+
+    def handle_close(self) -> None:
+        """It stays."""

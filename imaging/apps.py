@@ -11,13 +11,14 @@ class ImagingConfig(AppConfig):
         from billing.support.search import register_reading
         from billing.tasks import register_sweeper
         from config import metrics, readiness
+        from imaging import doorkeeper, runtime
         from imaging import metrics as imaging_metrics
-        from imaging import runtime
         from imaging.batches import expiry
         from imaging.batches.support import find_batch
         from imaging.callbacks import metrics as callback_metrics
         from imaging.callbacks.erasure import erase_callbacks
 
+        doorkeeper.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
         # Once more than billing does it: these models' rights are made after its own.
         post_migrate.connect(seed_groups, sender=self)

@@ -19,7 +19,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from config.database import give_back
 from config.errors import ApiError, from_status
-from config.request_body import DRAIN_BYTES, UNKNOWN_LENGTH
+from config.request_body import DRAIN_BYTES
 from imaging.core.checks import MAX_BYTES
 
 FIELD = "image"
@@ -109,9 +109,8 @@ def malformed_form(reason: str) -> ApiError:
 
 
 def _known_length(request: HttpRequest) -> int:
-    """Bytes of the body, or -1 where it ends by itself."""
-    length = int(request.META.get("CONTENT_LENGTH") or 0)
-    return -1 if length == UNKNOWN_LENGTH else length
+    """Bytes of the body as announced. The server knows those of a chunked one when it has arrived."""
+    return int(request.META.get("CONTENT_LENGTH") or 0)
 
 
 def _read_multipart(request: HttpRequest, boundary: str, reader: "PartReader", max_parts: int, max_bytes: int) -> bool:

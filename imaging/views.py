@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
@@ -19,7 +19,7 @@ from billing.idempotency import Retry
 from config import rate_limits
 from config.api import get_request_id
 from config.errors import ApiError
-from imaging import cutouts, image_url, request_facts
+from imaging import cutouts, doorkeeper, image_url, request_facts, sending
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
 from imaging.customer_view import CustomerView, find_retry_key
@@ -53,21 +53,24 @@ class RemoveBackgroundView(CustomerView):
                 request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - started)
 
     @rmbg_schema
-    def post(self, request: Request) -> HttpResponse:
+    def post(self, request: Request) -> HttpResponseBase:
         started = time.perf_counter()
         self.customer = customer = admission.find_customer(identify(request))
         rate_limits.count_request(customer.policy)
         rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
-        with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
+        doorkeeper.raise_refusal(request._request)
+        with rate_limits.concurrent_place(customer.policy) as place, read_form(request._request) as form:
             image_url.fetch_picture(form)
             job = cutouts.check_form(form)
+            sending.check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.
             with admission.charged(customer, get_request_id(request), retry) as credits:
                 self.delivery = delivery = self._cut_out(request, customer, job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
-                return cutout_response(delivery.cutout, name=job.name, credits=credits, timings=timings)
+                headers = cutout_headers(delivery.cutout, name=job.name, credits=credits, timings=timings)
+                return sending.respond(delivery.cutout.data, headers, place)
 
     def _cut_out(self, request: Request, customer: Customer, job: cutouts.Job) -> Delivery:
         rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
@@ -89,10 +92,10 @@ def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
     return None if is_gone is None else lambda: not is_gone()
 
 
-def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> HttpResponse:
-    """The picture with the facts about it in headers. `timings` are seconds, told in milliseconds."""
+def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> dict[str, str]:
+    """The facts about a picture. `timings` are seconds, told in milliseconds."""
     filename = f"{stem(name)}-no-bg.{cutout.extension}"
-    headers = {
+    return {
         "Content-Type": cutout.media_type,
         "Content-Length": str(len(cutout.data)),
         "Content-Disposition": content_disposition_header(as_attachment=False, filename=filename) or "inline",
@@ -103,7 +106,6 @@ def cutout_response(cutout: Cutout, *, name: str, credits: int, timings: Mapping
         "X-Model": cutout.model,
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
     }
-    return HttpResponse(cutout.data, headers=headers)
 
 
 def stem(name: str) -> str:

@@ -15,6 +15,7 @@ from billing import admission
 from config import rate_limits
 from config.api import get_request_id
 from config.errors import from_status, validation_error
+from imaging import doorkeeper
 from imaging.batches import creation, ends, expiry, names, results, schema
 from imaging.batches.describe import describe, describe_many
 from imaging.batches.upload import read_batch
@@ -49,6 +50,7 @@ class BatchListView(BatchView):
         rate_limits.count_request(customer.policy)
         rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
+        doorkeeper.raise_refusal(request._request)
         with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
             batch = creation.create(
                 customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key

@@ -1,0 +1,70 @@
+"""All connections of this process. There is room for so many, and for so many of one address."""
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from config.web.figures import REFUSED
+
+if TYPE_CHECKING:
+    from config.web.channel import Channel
+
+# A connection that has just begun to do something has its chance first.
+SPARED_SECONDS = 1.0
+
+
+class Connections:
+    """Keeps connections within their bounds.
+
+    A newcomer is let in, and the slowest connection goes: an idle one before others. One whose request is being worked on
+    stays. So callers of an address that slow clients fill are served all the same.
+    """
+
+    def __init__(self, limit: int, per_address: int) -> None:
+        self.limit, self.per_address = limit, per_address
+        self.is_stopping = False
+        self.channels: set[Channel] = set()
+
+    def enter(self, channel: "Channel") -> None:
+        """Take a new connection; refuse it where no other can go."""
+        self.channels.add(channel)
+        if not self.make_room_for(channel):
+            REFUSED.labels("crowded").inc()
+            channel.refuse_at_once()
+
+    def leave(self, channel: "Channel") -> None:
+        """The connection is over."""
+        self.channels.discard(channel)
+
+    def make_room_for(self, channel: "Channel") -> bool:
+        """Whether the bounds hold with this connection, once the slowest other ones have gone."""
+        if channel.address:
+            same = [one for one in self.channels if one.address == channel.address]
+            if len(same) > self.per_address and not self._cut_slowest(same, channel):
+                return False
+        return len(self.channels) <= self.limit or self.cut_one(channel)
+
+    def cut_one(self, spared: "Channel | None" = None) -> bool:
+        """End the slowest connection of the address that has most. False where all are being worked on."""
+        crowd = Counter(one.address for one in self.channels)
+        for address, _ in crowd.most_common():
+            if self._cut_slowest([one for one in self.channels if one.address == address], spared):
+                return True
+        return False
+
+    def _cut_slowest(self, candidates: "list[Channel]", spared: "Channel | None") -> bool:
+        now = time.monotonic()
+        for one in candidates:
+            one.watch(now)
+        idle = [one for one in candidates if one.is_idle and one is not spared]
+        slow = idle or [one for one in candidates if one.may_be_cut(now - SPARED_SECONDS) and one is not spared]
+        if not slow:
+            return False
+        REFUSED.labels("crowded").inc()
+        min(slow, key=lambda one: (one.rate(now), one.since)).handle_close()
+        return True
+
+    def tick(self, now: float) -> None:
+        """End what has had its time. Called about once a second."""
+        for channel in list(self.channels):
+            channel.tick(now)

@@ -1,0 +1,59 @@
+"""How a result leaves: what a caller does not read at once waits on the disk, and keeps its caller's place."""
+
+import weakref
+from collections.abc import Mapping
+from tempfile import TemporaryFile
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+
+from config.errors import ApiError
+from config.rate_limits import Place
+from config.web import budgets
+
+# Up to here a result is small enough to lie in the server's memory.
+MEMORY_BYTES = 256 * 1024
+RETRY_SECONDS = 5
+
+
+def check_room(place: Place) -> None:
+    """Raise ApiError 503 while the caller's unread results, or everybody's, fill their room: before anything is charged."""
+    if not budgets.results().has_room(place.subject):
+        raise no_room()
+
+
+def respond(data: bytes, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
+    """The answer with a result. A large one keeps `place`, and its bytes count, until it is sent or the caller is gone.
+
+    Raises ApiError 503 without room for it, OSError when the disk is full.
+    """
+    if len(data) <= MEMORY_BYTES:
+        return HttpResponse(data, headers=dict(headers))
+    budget, size = budgets.results(), len(data)
+    if not budget.take(place.subject, size):
+        raise no_room()
+    # The answer may never be sent: whatever becomes of it, each of these runs once, with the file's end at the latest.
+    try:
+        # Closed by the server, once it has been sent.
+        file = TemporaryFile()  # noqa: SIM115
+    except BaseException:
+        budget.give_back(place.subject, size)
+        raise
+    ends = [weakref.finalize(file, budget.give_back, place.subject, size), weakref.finalize(file, place.leave_soon)]
+    place.keep()
+    file.write(data)
+    file.seek(0)
+    others = {name: value for name, value in headers.items() if name != "Content-Type"}
+    response = FileResponse(file, content_type=headers["Content-Type"], headers=others)
+    response._resource_closers += ends  # type: ignore[attr-defined]  # untyped; Django's only hook for the end of an answer
+    return response
+
+
+def no_room() -> ApiError:
+    """The answer while too many results wait for their readers."""
+    return ApiError(
+        503,
+        "server_busy",
+        "Too many results have not been read yet. Read them, or try again in a few seconds.",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
