@@ -4,6 +4,7 @@ Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the fr
 promises; anywhere else it becomes a page.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -21,6 +22,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from config import access_log, database, request_id
+
+logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -152,6 +155,9 @@ def _translate(exception: Exception) -> ApiError | None:
     if database.is_outage(exception):
         database.note_outage(exception)
         return service_unavailable()
+    if database.is_refusal(exception):
+        logger.error("the database refused a value", exc_info=exception)
+        return from_status(400)
     if isinstance(exception, exceptions.APIException):
         headers = {}
         if challenge := getattr(exception, "auth_header", None):
@@ -202,6 +208,9 @@ class ApiErrorMiddleware:
         """Called by Django for whatever a view raises."""
         if database.is_outage(exception):
             return _without_database(request, exception)
+        if database.is_refusal(exception):
+            logger.error("the database refused a value", exc_info=exception)
+            return _to_a_stranger(request, from_status(400))
         return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
@@ -236,6 +245,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     exception = sys.exception()
     if exception is not None and database.is_outage(exception):
         return _without_database(request, exception)
+    if exception is not None and database.is_refusal(exception):
+        return _to_a_stranger(request, from_status(400))
     return _to_a_stranger(request, from_status(500))
 
 

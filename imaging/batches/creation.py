@@ -18,6 +18,7 @@ from billing.metrics import CREDITS
 from billing.models import Account
 from config.database import give_back
 from config.errors import ApiError
+from config.texts import storable
 from imaging.batches import dispatch, ends, files
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem
@@ -28,6 +29,9 @@ RETRY_AFTER_SECONDS = 30
 GRACE = timedelta(hours=1)
 # With a slash and a position behind it, it has to fit into the hold's column.
 MAX_REQUEST_ID = 120
+MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
+# What the column holds.
+LARGEST_SIZE = 2_147_483_647
 
 
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
@@ -146,8 +150,13 @@ def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
 
 
 def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:
-    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=entry.size)
+    url = storable(entry.url, MAX_URL)
+    # A zip may claim any size of what is in it.
+    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=url, size=min(entry.size, LARGEST_SIZE))
     if entry.problem is not None:
         item.state, item.finished_at = BatchItem.State.FAILED, batch.created_at
-        item.code, item.error = entry.problem.code, ends.shortened(entry.problem.message)
+        item.code, item.error = (
+            entry.problem.code,
+            ends.shortened(storable(entry.problem.message, len(entry.problem.message))),
+        )
     return item
