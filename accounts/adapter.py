@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from django.contrib import messages
 from django.contrib.sites.shortcuts import get_current_site
+from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import HttpRequest
@@ -15,6 +16,8 @@ from accounts import mails
 from accounts.client_address import client_address
 from accounts.models import User
 
+MAX_EMAIL = User._meta.get_field("email").max_length or 0
+
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's own behaviour, except where the product says otherwise."""
@@ -22,6 +25,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """Log-in and sign-up count by the same address as anonymous calls of the API."""
         return client_address(request)
+
+    def clean_email(self, email: str) -> str:
+        """Called by every form in which an address is given. Raises ValidationError for one that its column cannot hold."""
+        # Some letters become two in lower case, which is how addresses are stored.
+        MaxLengthValidator(MAX_EMAIL)(max(email, email.lower(), key=len))
+        cleaned: str = super().clean_email(email)
+        return cleaned
 
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
         """Whoever signs up goes on in the language of the page."""

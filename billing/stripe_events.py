@@ -14,6 +14,7 @@ from django.utils import timezone
 from billing import purchases, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, StripeEvent
 from config.errors import ApiError
+from config.texts import is_storable
 
 logger = logging.getLogger(__name__)
 
@@ -22,19 +23,27 @@ Handler = Callable[[Account, str], str]
 
 
 def receive(event: dict[str, Any]) -> StripeEvent:
-    """Store an event, once. What it carries beyond its object's id is not kept."""
+    """Store an event, once. What it carries beyond its object's id is not kept. Raises ApiError 400 for none of Stripe's."""
     told = event["data"]["object"]
     customer = told["id"] if told.get("object") == "customer" else told.get("customer")
-    stored, _ = StripeEvent.objects.get_or_create(
-        stripe_id=event["id"],
-        defaults={
-            "type": event["type"],
-            "object_id": told.get("id") or "",
-            "customer_id": customer or "",
-            "is_live_mode": event["livemode"],
-        },
-    )
+    values = {
+        "stripe_id": event["id"],
+        "type": event["type"],
+        "object_id": told.get("id") or "",
+        "customer_id": customer or "",
+        "is_live_mode": event["livemode"],
+    }
+    _check(values)
+    stored, _ = StripeEvent.objects.get_or_create(stripe_id=values.pop("stripe_id"), defaults=values)
     return stored
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Raise ApiError 400 `invalid_event` unless the columns can hold all of them."""
+    for name, value in values.items():
+        length = getattr(StripeEvent._meta.get_field(name), "max_length", None)
+        if not (isinstance(value, bool) if length is None else isinstance(value, str) and is_storable(value, length)):
+            raise ApiError(400, "invalid_event", f"The event's {name} cannot be stored.")
 
 
 def process(pk: int, *, again: bool = False) -> bool:

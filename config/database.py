@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DataError, InterfaceError, OperationalError, connections
 from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
@@ -101,7 +101,11 @@ def give_back() -> None:
     calls this whenever it has done something: it also drops a connection that broke.
     """
     for one in connections.all(initialized_only=True):
-        if not one.in_atomic_block:
+        if one.in_atomic_block or one.connection is None:
+            continue
+        if one.settings_dict["OPTIONS"].get("pool"):
+            one.close()
+        elif one.errors_occurred:
             one.close_if_unusable_or_obsolete()
 
 
@@ -119,6 +123,12 @@ def is_outage(error: BaseException | None) -> bool:
         # The lowest byte is the error's kind.
         return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _SQLITE_OUTAGES
     return not (getattr(cause, "sqlstate", None) or "").startswith(_TOO_LARGE)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether a value cannot be stored: too long, too large, or no text. It came from outside, and no check found it."""
+    is_half = isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed"
+    return is_half or isinstance(error, DataError | OverflowError)
 
 
 class Sparse(logging.Filter):

@@ -5,6 +5,7 @@ promises; anywhere else it becomes a page.
 """
 
 import errno
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -22,6 +23,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from config import access_log, database, request_id
+
+logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -166,6 +169,9 @@ def _translate(exception: Exception) -> ApiError | None:
         return service_unavailable()
     if is_full_disk(exception):
         return from_status(507)
+    if database.is_refusal(exception):
+        logger.error("the database refused a value", exc_info=exception)
+        return from_status(400)
     if isinstance(exception, exceptions.APIException):
         headers = {}
         if challenge := getattr(exception, "auth_header", None):
@@ -228,6 +234,9 @@ class ApiErrorMiddleware:
             return _without_database(request, exception)
         if is_full_disk(exception):
             exception = from_status(507)
+        if database.is_refusal(exception):
+            logger.error("the database refused a value", exc_info=exception)
+            return _to_a_stranger(request, from_status(400))
         return error_response(request, exception) if isinstance(exception, ApiError) else None
 
 
@@ -262,6 +271,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     exception = sys.exception()
     if exception is not None and database.is_outage(exception):
         return _without_database(request, exception)
+    if exception is not None and database.is_refusal(exception):
+        return _to_a_stranger(request, from_status(400))
     return _to_a_stranger(request, from_status(500))
 
 

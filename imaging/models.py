@@ -75,7 +75,8 @@ class BatchItem(models.Model):
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="items")
     position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=255)
-    source_url = models.CharField(max_length=2048, blank=True)
+    # As long as `outbound.MAX_URL`: what `/rmbg` fetches, a batch fetches too.
+    source_url = models.CharField(max_length=4096, blank=True)
     size = models.PositiveIntegerField(default=0)
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     hold = models.OneToOneField(Hold, on_delete=models.PROTECT, null=True, related_name="batch_item")

@@ -45,10 +45,23 @@ def skip_or_fail(reason: str) -> NoReturn:
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the running product, and of the browser, stay together by file: what a file sets up is set up once."""
+    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        # `make test-postgres`: what uses the test database. The rest has run, or brings a database along.
+        items[:] = [item for item in items if uses_database(item)]
     for item in items:
         together = "server" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
         if together and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+OWN_DATABASE = {"server", "postgres_url"}
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Whether a test runs in this process and asks the test database something."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    asks = item.get_closest_marker("django_db") is not None or bool({"db", "transactional_db"} & fixtures)
+    return asks and not OWN_DATABASE & fixtures
 
 
 class EllipseMatte:

@@ -1,6 +1,6 @@
 """All that there is to know of an account, for one page. Every list is bounded, and each costs one query."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -173,4 +173,5 @@ def _on_day(rows: QuerySet[Any], wanted: Row) -> QuerySet[Any]:
     if "day" not in wanted:
         return rows
     start = datetime.combine(wanted["day"], time(), UTC)
-    return rows.filter(created_at__gte=start, created_at__lt=start + timedelta(days=1))
+    # Up to the day's last microsecond: the last day that there is has none after it.
+    return rows.filter(created_at__gte=start, created_at__lte=datetime.combine(wanted["day"], time.max, UTC))

@@ -19,6 +19,7 @@ from billing.metrics import CREDITS
 from billing.models import Account
 from config.database import give_back
 from config.errors import ApiError
+from config.texts import storable
 from imaging.batches import dispatch, ends, files
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem
@@ -31,6 +32,7 @@ GRACE = timedelta(hours=1)
 MAX_REQUEST_ID = 120
 # What the column holds. An entry of a zip may claim to be larger, and is refused for it.
 MAX_SIZE = 2**31 - 1
+MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 
 
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
@@ -152,9 +154,12 @@ def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
 
 
 def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:
-    size = min(entry.size, MAX_SIZE)
-    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=entry.url, size=size)
+    url, size = storable(entry.url, MAX_URL), min(entry.size, MAX_SIZE)
+    item = BatchItem(batch=batch, position=position, name=entry.name, source_url=url, size=size)
     if entry.problem is not None:
         item.state, item.finished_at = BatchItem.State.FAILED, batch.created_at
-        item.code, item.error = entry.problem.code, ends.shortened(entry.problem.message)
+        item.code, item.error = (
+            entry.problem.code,
+            ends.shortened(storable(entry.problem.message, len(entry.problem.message))),
+        )
     return item

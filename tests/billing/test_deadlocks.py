@@ -98,7 +98,6 @@ def test_holds_of_prepaid_credits_do_not_deadlock(account, other):
     for thread in threads:
         thread.join()
     assert set(done) == {"hold", "other"}, done
-    assert done["hold"] > 10, done
     assert books.differences() == []
     account.refresh_from_db()
     assert account.prepaid_balance == 100_000 - 1 - done["hold"]

@@ -55,6 +55,27 @@ def test_a_large_body_is_refused_unread(client, stub, length):
     assert not StripeEvent.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "evt_" + "x" * 256}, {"id": "evt_\x00"}, {"id": "evt_\ud800"}, {"id": 5}, {"id": {"a": 1}}, {"id": None},
+        {"type": "t" * 101}, {"type": "customer.\x00"}, {"type": ["x"]}, {"livemode": "often"}, {"livemode": None},
+        {"object": "o" * 256}, {"object": "\x00"}, {"object": "\udfff"}, {"object": 10**40}, {"object": {"id": "x"}},
+        {"customer": "c" * 256}, {"customer": "\x00"}, {"customer": {"id": "cus_1"}}, {"customer": ["x"]}, {"customer": 7},
+    ],
+    ids=lambda change: "-".join(f"{name}: {value!r:.12}" for name, value in change.items()).replace("\\", ""),
+)  # fmt: skip
+def test_a_signed_event_that_cannot_be_stored_is_refused(client, stub, change):
+    told = {"id": "in_1", "object": "invoice", "customer": "cus_1"}
+    told |= {"id": change["object"]} if "object" in change else {}
+    told |= {"customer": change["customer"]} if "customer" in change else {}
+    own = {name: value for name, value in change.items() if name not in ("object", "customer")}
+    body = json.dumps(event("invoice.paid", told, "evt_1") | own).encode()
+    response = post(client, body, sign(body))
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_event")
+    assert not StripeEvent.objects.exists()
+
+
 def test_it_is_not_there_without_stripe(client, db):
     assert post(client, BODY, sign(BODY)).status_code == 404
 

@@ -206,10 +206,14 @@ def test_a_search_takes_few_queries_and_reads_no_table_as_a_whole(
     assert len(run) <= 12
     # (SQLite's LIKE uses no index, and needs none on a laptop: PostgreSQL has one for the beginning of an address.)
     statements = [q["sql"] for q in run if q["sql"].startswith("SELECT") and "LIKE" not in q["sql"]]
+    is_sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
+        if not is_sqlite:
+            # Tables as small as these it would read as a whole even where there is an index.
+            cursor.execute("SET LOCAL enable_seqscan = off")
         for statement in statements:
-            cursor.execute(f"EXPLAIN QUERY PLAN {statement.replace('%', '%%')}")
-            plan = [row[3] for row in cursor.fetchall()]
+            cursor.execute(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement.replace('%', '%%')}")
+            plan = [row[3] if is_sqlite else row[0].strip(" ->").replace("Seq Scan on", "SCAN") for row in cursor.fetchall()]
             big = ("billing_hold", "billing_requestrecord", "billing_ledgerentry", "accounts_user", "accounts_apikey",
                    "billing_account", "billing_stripeevent", "billing_packpurchase")  # fmt: skip
             scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in big]

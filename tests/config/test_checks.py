@@ -22,7 +22,8 @@ def test_a_laptop_is_told_that_it_is_one():
     assert ids(deploy=False) == set()
 
 
-def test_production_needs_mail_cache_and_database(settings):
+def test_production_needs_mail_cache_and_database(settings, monkeypatch):
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
     settings.PRODUCTION = True
     settings.REDIS_URL = ""
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
