@@ -31,13 +31,17 @@ class Customer:
         return rate_limits.headers(states)
 
 
+def subject_of(account_id: int) -> str:
+    """What the limits of an account are counted under."""
+    return f"account:{account_id}"
+
+
 def find_customer(caller: Caller) -> Customer:
     """The account and limits of a caller."""
     if isinstance(caller.user, User):
         account = ledger.get_account(caller.user)
         plan = account.plan
-        subject = f"account:{account.pk}"
-        return Customer(caller, account, Policy(subject, plan.requests_per_minute, plan.concurrent_requests))
+        return Customer(caller, account, Policy(subject_of(account.pk), plan.requests_per_minute, plan.concurrent_requests))
     return Customer(caller, None, rate_limits.anonymous_policy(caller.address))
 
 

@@ -52,7 +52,7 @@ class RemoveBackgroundView(CustomerView):
         rate_limits.count_request(customer.policy)
         retry_key = find_retry_key(request)
         with rate_limits.concurrent_place(customer.policy), read_form(request._request) as form:
-            image_url.fetch_picture(form)
+            image_url.fetch_picture(form, customer.policy.subject)
             job = cutouts.check_form(form)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The answer is made inside, so that nobody pays for one that could not be made.

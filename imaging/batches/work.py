@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from billing.admission import subject_of
 from config.errors import ApiError
 from imaging import cutouts, image_url, metrics
 from imaging.batches import dispatch, ends, files, leases
@@ -43,7 +44,7 @@ def work(item: BatchItem) -> None:
 
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
-        image_url.fetch_picture(form)
+        image_url.fetch_picture(form, subject_of(item.batch.account_id), patient=True)
         return cutouts.run(cutouts.check_form(form), patient=True)
 
 
