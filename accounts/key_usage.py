@@ -40,7 +40,11 @@ def take(key: ApiKey, month: date, count: int = 1) -> bool:
     standing.check(key.user_id, key)
     # The cap is reached, or this is the key's first request of the month. Then of several one makes the row.
     ApiKeyMonth.objects.get_or_create(key_id=key.pk, month=month)
-    return bool(execute(*taking))
+    if execute(*taking):
+        return True
+    # The cap is reached, or the key has ended meanwhile.
+    standing.check(key.user_id, key)
+    return False
 
 
 def post(key_id: int, month: date) -> None:

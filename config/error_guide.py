@@ -69,6 +69,7 @@ ADVICE: dict[str, Promise] = {
     "batch_too_large": _("Divide the pictures among several batches."),
     "not_enough_credits": _("Send fewer pictures, or buy credits. Nothing of this batch was held."),
     "too_many_batches": _("Wait until one of your batches has ended, or cancel one."),
+    "daily_batch_limit_reached": _("Wait for the seconds in Retry-After and try again."),
     "rate_limited": _("Wait for the seconds in Retry-After and try again. This is the one 429 to retry by itself."),
     "daily_limit_reached": _("Sign up and send a key, or come back tomorrow (UTC)."),
     "monthly_limit_reached": _("Buy credits or choose a larger plan. Retrying does not help before the next window."),

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 import certifi
 
 from config.database import give_back
+from config.lookups import OURS, Asker, NoPlace
 from config.outbound_url import DEFAULT_PORTS, ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
 from config.public_addresses import find_addresses
 
@@ -33,6 +34,14 @@ class Unreachable(OutboundError):
 
 class TooSlow(OutboundError):
     """The time was over before the answer was complete."""
+
+
+class Crowded(OutboundError):
+    """Nothing was asked: all look-ups of names were taken. `own_fault` tells that the asker's own were too slow."""
+
+    def __init__(self, own_fault: bool) -> None:
+        super().__init__("no place for another look-up")
+        self.own_fault = own_fault
 
 
 class TooManyRedirects(OutboundError):
@@ -76,19 +85,21 @@ def send(
     redirects: int = 0,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
+    asker: Asker = OURS,
 ) -> Iterator[Answer]:
     """Send a request and yield the answer, whose connection ends with the block.
 
     `seconds` is the time for everything: names, connections, redirects and the body of the answer. Up to `redirects` are
-    followed, each checked like the first address; with 0 a redirect is an answer like any other.
-    Raises InvalidUrl, ForbiddenTarget, TooManyRedirects, Unreachable or TooSlow.
+    followed, each checked like the first address; with 0 a redirect is an answer like any other. `asker` is on whose behalf
+    names are looked up.
+    Raises InvalidUrl, ForbiddenTarget, TooManyRedirects, Unreachable, TooSlow or Crowded.
     """
     deadline = time.monotonic() + seconds
     target = parse(url, ports)
     # The other server may take all of that time.
     give_back()
     for _ in range(redirects + 1):
-        connection = _Connection(target, deadline)
+        connection = _Connection(target, deadline, asker)
         try:
             answer = connection.exchange(method, headers or {}, body)
             location = answer.headers.get("Location") if redirects and answer.status in REDIRECTS else None
@@ -127,10 +138,11 @@ class _Connection(http.client.HTTPConnection):
     A socket's own timeout begins anew with each byte that arrives, so it cannot stop a server that drips.
     """
 
-    def __init__(self, target: Target, deadline: float) -> None:
+    def __init__(self, target: Target, deadline: float, asker: Asker) -> None:
         super().__init__(target.host, target.port)
         self.target = target
         self.deadline = deadline
+        self.asker = asker
         self.default_port = DEFAULT_PORTS[target.scheme]
         self.was_cut = False
         self._answer: Answer | None = None
@@ -152,7 +164,7 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Called by http.client when it wants a socket."""
-        addresses = find_addresses(self.target.host, self.target.port, self.remaining())
+        addresses = find_addresses(self.target.host, self.target.port, self.remaining(), self.asker)
         if not addresses:
             raise ForbiddenTarget("its host has no public address")
         sock = self._open(addresses[:MAX_ADDRESSES])
@@ -188,6 +200,8 @@ class _Connection(http.client.HTTPConnection):
         try:
             yield
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if isinstance(error, NoPlace):
+                raise Crowded(error.own_fault) from error
             if self.was_cut or isinstance(error, TimeoutError):
                 raise TooSlow from error
             raise Unreachable from error
@@ -204,6 +218,6 @@ class _Connection(http.client.HTTPConnection):
 
 
 __all__ = [
-    "Answer", "ForbiddenTarget", "InvalidUrl", "OutboundError", "Target", "TooManyRedirects", "TooSlow", "Unreachable",
-    "parse", "send",
+    "Answer", "Crowded", "ForbiddenTarget", "InvalidUrl", "OutboundError", "Target", "TooManyRedirects", "TooSlow",
+    "Unreachable", "parse", "send",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 import ipaddress
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
+
+from config.lookups import OURS, Asker
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -24,9 +25,6 @@ ASSIGNED_V6 = ipaddress.IPv6Network("2000::/3")
 # Protocol assignments with Teredo among them, documentation twice, and 6to4.
 REFUSED_V6 = [ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 
-# A lookup cannot be interrupted, only left behind. It ends by itself after the system's own timeouts.
-_lookups = ThreadPoolExecutor(32, thread_name_prefix="lookup")
-
 
 def is_allowed(address: Address) -> bool:
     """Whether we may connect there: a public unicast address, or one of OUTBOUND_ALLOWED_NETWORKS."""
@@ -43,21 +41,20 @@ def look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-def find_addresses(host: str, port: int, seconds: float) -> list[str]:
+def find_addresses(host: str, port: int, seconds: float, asker: Asker = OURS) -> list[str]:
     """The addresses of a name or of a literal address; empty if there is none, or if any of them may not be used.
 
     A name that mixes public and private addresses is a trap, so that one bad address spoils all. A name that is unknown
     and a name of the private network give the same answer: callers must not learn which names exist there.
-    Raises TimeoutError when the resolver takes longer than `seconds`.
+    Raises TimeoutError when the resolver takes longer than `seconds`, and NoPlace, which is one, when it was not asked.
     """
     if _is_literal(host):
         found = [host]
     else:
-        lookup = _lookups.submit(look_up, host, port)
         try:
-            found = lookup.result(timeout=seconds)
+            found = asker.run(look_up, host, port, seconds)
         except TimeoutError:
-            lookup.cancel()
+            # Itself an OSError.
             raise
         except (OSError, UnicodeError):
             return []

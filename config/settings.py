@@ -310,8 +310,10 @@ OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
 # --- Batches ---------------------------------------------------------------------------------------
 
-# Unfinished batches that an account may have; hours after which a batch's pictures are erased.
+# Unfinished batches that an account may have; batches that it may make in any 24 hours, whatever becomes of them; hours
+# after which a batch's pictures are erased.
 BATCHES_AT_ONCE = at_least("BATCHES_AT_ONCE", default=10, minimum=1)
+BATCHES_PER_DAY = at_least("BATCHES_PER_DAY", default=200, minimum=1)
 BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
 
 # --- Request records -----------------------------------------------------------------------------

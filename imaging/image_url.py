@@ -1,7 +1,6 @@
 """`image_url`: the picture is fetched from where the caller says, as if it had been uploaded."""
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +10,8 @@ from django.conf import settings
 
 from config import outbound
 from config.errors import ApiError
+from config.fair_places import FairPlaces
+from config.lookups import IMAGES, Asker
 from imaging.core.checks import MAX_BYTES, MEBIBYTE
 from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
@@ -24,6 +25,8 @@ FIELD = "image_url"
 MAX_REDIRECTS = 3
 # How long a request waits for one of the process's downloads before it is told to come back later.
 PLACE_SECONDS = 5
+# The same for one of its look-ups of names; an image of a batch is rather put back, so that others have its worker.
+LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
 # What we read, first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
 HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
 
@@ -40,11 +43,14 @@ def find_problem(url: str) -> Problem | None:
     return None
 
 
-def fetch_picture(form: Form) -> None:
+def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
     """Put the picture that `image_url` names into the form; without that field, or with an empty one, do nothing.
 
-    Nothing is fetched for a form that has anything else wrong with it. The form closes the picture's file.
-    Raises ApiError 400 for a picture that cannot be had, 503 `server_busy` when too many are being fetched.
+    Nothing is fetched for a form that has anything else wrong with it. The form closes the picture's file. `owner` is the
+    subject of the caller's limits: owners share downloads and look-ups of names fairly. `patient` is for pictures that
+    nobody waits for.
+    Raises ApiError 400 for a picture that cannot be had, 503 `server_busy` when too many are being fetched, or, if
+    `patient`, when the owner's own names are what is slow.
     """
     url = form.fields.get(FIELD, "").strip()
     if not url:
@@ -54,8 +60,9 @@ def fetch_picture(form: Form) -> None:
     if form.picture:
         form.picture.file.close()
     form.picture = Picture(file_name(url), new_file(), fetched=True)
-    with _place(), _told(url):
-        _download(url, form.picture)
+    asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if patient else LOOKUP_SECONDS)
+    with _place(owner), _told(url, patient):
+        _download(url, form.picture, asker)
 
 
 def invalid(reason: str) -> Problem:
@@ -139,26 +146,30 @@ def file_name(url: str) -> str:
 
 
 @cache
-def _places() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(settings.IMAGE_URL_DOWNLOADS)
+def _places() -> FairPlaces:
+    return FairPlaces(settings.IMAGE_URL_DOWNLOADS, max(1, settings.IMAGE_URL_DOWNLOADS // 2))
 
 
 @contextmanager
-def _place() -> Iterator[None]:
+def _place(owner: str = "") -> Iterator[None]:
     """One of the process's downloads. Raises ApiError 503 when none becomes free in time."""
-    if not _places().acquire(timeout=PLACE_SECONDS):
+    if not _places().take(owner, PLACE_SECONDS):
         raise server_busy()
     try:
         yield
     finally:
-        _places().release()
+        _places().leave(owner)
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def _told(url: str, patient: bool) -> Iterator[None]:
     """Turn what goes wrong with a request into what the caller is told; operators find the cause in the log."""
     try:
         yield
+    except outbound.Crowded as error:
+        if patient or not error.own_fault:
+            raise server_busy() from error
+        raise _logged(url, timed_out(), error) from error
     except outbound.OutboundError as error:
         raise _logged(url, _problem(error), error.__cause__ or error) from error
     except _NotAPicture as error:
@@ -180,9 +191,9 @@ class _NotAPicture(Exception):
         self.problem = problem
 
 
-def _download(url: str, picture: Picture) -> None:
+def _download(url: str, picture: Picture, asker: Asker) -> None:
     limits = {"ports": settings.IMAGE_URL_PORTS, "seconds": settings.IMAGE_URL_SECONDS, "redirects": MAX_REDIRECTS}
-    with outbound.send("GET", url, headers=HEADERS, **limits) as answer:
+    with outbound.send("GET", url, headers=HEADERS, asker=asker, **limits) as answer:
         _check_head(answer)
         while data := answer.read(CHUNK_BYTES):
             picture.write(data)

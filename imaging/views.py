@@ -61,7 +61,7 @@ class RemoveBackgroundView(CustomerView):
         retry_key = find_retry_key(request)
         doorkeeper.raise_refusal(request._request)
         with rate_limits.concurrent_place(customer.policy) as place, read_form(request._request) as form:
-            image_url.fetch_picture(form)
+            image_url.fetch_picture(form, customer.policy.subject)
             job = cutouts.check_form(form)
             sending.check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None

@@ -51,6 +51,9 @@ class BatchListView(BatchView):
         rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
         doorkeeper.raise_refusal(request._request)
+        if retry_key is None:
+            # A retry gets the batch that is there. For any other, two gigabytes need not arrive to be refused.
+            creation.check_places(customer.account)
         with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
             batch = creation.create(
                 customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key

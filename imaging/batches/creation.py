@@ -28,6 +28,7 @@ from imaging.models import Batch, BatchItem
 RETRY_AFTER_SECONDS = 30
 # The sweeper must not void what `expiry` is about to end together with its picture.
 GRACE = timedelta(hours=1)
+DAY = timedelta(hours=24)
 # With a slash and a position behind it, it has to fit into the hold's column.
 MAX_REQUEST_ID = 120
 # What the column holds. An entry of a zip may claim to be larger, and is refused for it.
@@ -38,7 +39,7 @@ MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Make the batch, or return the one that an earlier try with the same `Idempotency-Key` made.
 
-    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or `too_many_batches`;
+    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or as `check_places`;
     401 if the account was deleted or locked, or the key revoked, while the form arrived.
     """
     standing.check(account.user_id, customer.caller.key)
@@ -46,7 +47,7 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
     if retry and (made := _find_earlier(account, retry)):
         return made
     # All is checked again where it counts: here it spares a caller's refused pictures the way into storage.
-    _check_places(account, others=True)
+    check_places(account)
     ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
     batch = _new_batch(customer, account, form, request_id, retry)
     try:
@@ -71,6 +72,17 @@ def too_many_batches() -> ApiError:
     )
 
 
+def daily_batch_limit_reached(retry_after: int) -> ApiError:
+    """The answer to an account that has made as many batches as one may in 24 hours, whatever became of them."""
+    return ApiError(
+        429,
+        "daily_batch_limit_reached",
+        f"At most {settings.BATCHES_PER_DAY} batches may be made in 24 hours. "
+        "Send more images in one batch, or come back later.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
     """Raise ApiError 409 if the batch is of another request."""
     if batch.fingerprint != fingerprint:
@@ -88,11 +100,22 @@ def _oldest_retry() -> datetime:
     return timezone.now() - LIFETIME
 
 
-def _check_places(account: Account, *, others: bool) -> None:
-    """Raise if the account has no place for one more batch, which is `others`, or was made in this transaction."""
-    running = Batch.objects.filter(account=account, state=Batch.State.PROCESSING).count()
-    if running + others > settings.BATCHES_AT_ONCE:
+def check_places(account: Account) -> None:
+    """Raise ApiError 429 `too_many_batches` or `daily_batch_limit_reached` if the account may not make another one now."""
+    _check_places(account, made=0)
+
+
+def _check_places(account: Account, *, made: int) -> None:
+    """The same when `made` batches, 0 or 1, are there already and it is them that are asked about."""
+    batches = Batch.objects.filter(account=account)
+    if batches.filter(state=Batch.State.PROCESSING).count() >= settings.BATCHES_AT_ONCE + made:
         raise too_many_batches()
+    # Batches that fail or are deleted cost nothing, but their rows stay for REQUEST_LOG_DAYS: so all of them count.
+    before = batches.order_by("-created_at").values_list("created_at", flat=True)
+    oldest = before[settings.BATCHES_PER_DAY - 1 + made :][:1].first()
+    left = DAY - (timezone.now() - oldest) if oldest else timedelta()
+    if left > timedelta():
+        raise daily_batch_limit_reached(int(left.total_seconds()) + 1)
 
 
 def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id: str, retry: Retry | None) -> Batch:
@@ -122,7 +145,7 @@ def _record(batch: Batch, entries: list[Entry]) -> Batch:
         return made
     items = _make_items(batch, entries)
     # The user's row is locked, so that batches made at the same moment are counted one by one.
-    _check_places(batch.account, others=False)
+    _check_places(batch.account, made=1)
     ends.end_batch_if_last(batch.pk)
     dispatch.on_commit(items)
     return batch

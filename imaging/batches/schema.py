@@ -169,7 +169,13 @@ LIST_BAD_REQUESTS = [
     validation_error([("limit", "out_of_range", "'limit' must be between 1 and 100, got: 500")]),
     validation_error([("before", "invalid_batch_id", "'before' must be the id of a batch.")]),
 ]
-LIMITS = [too_many_requests(30), not_enough_credits(500, 120, 3600), key_limit_reached(3600), creation.too_many_batches()]
+LIMITS = [
+    too_many_requests(30),
+    not_enough_credits(500, 120, 3600),
+    key_limit_reached(3600),
+    creation.too_many_batches(),
+    creation.daily_batch_limit_reached(3600),
+]
 NO_RESULT = results.no_result(BatchItem(state=BatchItem.State.RUNNING))
 # What can be wrong with one picture of a zip; the other codes of pictures are those of /rmbg.
 OF_AN_ITEM = [ApiError(400, problem.code, problem.message) for problem in zips.PROBLEMS]

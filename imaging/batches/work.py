@@ -77,8 +77,9 @@ def _fail_slow(item: BatchItem) -> None:
 
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
-        image_url.fetch_picture(form)
-        requester = Requester(admission.subject(item.batch.account_id), Rank.BATCH)
+        subject = admission.subject_of(item.batch.account_id)
+        image_url.fetch_picture(form, subject, patient=True)
+        requester = Requester(subject, Rank.BATCH)
         return cutouts.run(cutouts.check_form(form), requester, still_wanted=partial(_is_wanted, item))
 
 

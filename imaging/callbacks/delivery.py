@@ -19,7 +19,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
+from billing.admission import subject_of
 from config import outbound
+from config.lookups import CALLBACKS, Asker
 from imaging.callbacks.backoff import find_next_try
 from imaging.callbacks.message import body_of
 from imaging.callbacks.secrets import get_secret, sign
@@ -113,7 +115,8 @@ def _send(callback: Callback, now: datetime) -> int:
     signature = sign(secret, str(callback.pk), now, body)
     headers = {"Content-Type": "application/json", **signature}
     limits = {"ports": settings.CALLBACK_PORTS, "seconds": settings.CALLBACK_SECONDS}
-    with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), **limits) as answer:
+    asker = Asker(CALLBACKS, subject_of(batch.account_id), settings.CALLBACK_SECONDS)
+    with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), asker=asker, **limits) as answer:
         return answer.status
 
 
@@ -124,7 +127,7 @@ def _reason(failure: outbound.OutboundError) -> str:
             return NOT_AN_ADDRESS
         case outbound.ForbiddenTarget():
             return NOT_PUBLIC
-        case outbound.TooSlow():
+        case outbound.TooSlow() | outbound.Crowded():
             return TOO_SLOW
         case _:
             return UNREACHABLE

@@ -14,7 +14,7 @@ from billing import ledger
 from billing.models import Hold, UsageWindow
 from billing.reconciliation import reconcile
 from billing.windows import get_window
-from imaging.models import Batch
+from imaging.models import Batch, BatchItem
 from tests.conftest import encoded
 from tests.imaging.batches import batch_form, caller, content_of, post, the_batch, work_through, zipped
 from tests.sessions import token_of
@@ -174,6 +174,35 @@ def test_only_so_many_batches_at_once(key, small_png, settings, pictures):
     assert [folder.name for folder in (pictures / "batches").iterdir()] == [first["id"]]
     work_through()
     assert post(key, ("a.png", small_png)).status_code == 202
+
+
+def test_only_so_many_batches_in_a_day_whatever_becomes_of_them(key, outsider_key, small_png, settings, pictures):
+    """What costs nothing leaves rows as well: 15 batches of 500 bad addresses were 4.9 MB."""
+    settings.BATCHES_PER_DAY = 3
+    deleted = post(key, ("a.png", small_png)).json()
+    assert caller(key).delete(deleted["url"]).status_code == 204
+    for _ in range(2):
+        assert post(key, urls=("nonsense",)).json()["status"] == "finished"
+    Batch.objects.filter(pk=deleted["id"]).update(created_at=timezone.now() - timedelta(hours=23))
+    items = BatchItem.objects.count()
+    answer = post(key, urls=("nonsense",) * 50)
+    assert (answer.status_code, answer.json()["code"]) == (429, "daily_batch_limit_reached")
+    assert "At most 3 batches may be made in 24 hours" in answer.json()["error"]
+    assert 3590 < int(answer.headers["Retry-After"]) <= 3601
+    assert post(key, urls=("nonsense",), retry="order-1").json()["code"] == "daily_batch_limit_reached"
+    assert (Batch.objects.count(), BatchItem.objects.count()) == (3, items)
+    assert post(outsider_key, urls=("nonsense",)).status_code == 202, "others have their own"
+    Batch.objects.filter(pk=deleted["id"]).update(created_at=timezone.now() - timedelta(hours=25))
+    assert post(key, urls=("nonsense",), retry="order-1").status_code == 202
+    assert post(key, urls=("nonsense",)).json()["code"] == "daily_batch_limit_reached"
+    assert post(key, urls=("nonsense",), retry="order-1").status_code == 202, "a retry makes none"
+
+
+def test_a_batch_beyond_the_limits_is_not_read(key, settings, pictures, monkeypatch):
+    settings.BATCHES_PER_DAY = 1
+    post(key, urls=("nonsense",))
+    monkeypatch.setattr("imaging.batches.api.read_batch", lambda request: pytest.fail("it was read"))
+    assert post(key, urls=("nonsense",)).json()["code"] == "daily_batch_limit_reached"
 
 
 def test_too_many_requests(key, user, small_png):

@@ -111,6 +111,14 @@ def test_the_end_is_first(end, user, key, small_png, pictures, monkeypatch):
     assert not [path for path in pictures.rglob("*") if path.is_file()]
 
 
+def test_batches_made_at_once_are_counted_one_by_one(user, key, settings, pictures):
+    """Also those that hold no credit."""
+    settings.BATCHES_PER_DAY = 3
+    with in_thread() as start:
+        codes = [one.result(20).status_code for one in [start(lambda: post(key, urls=("nonsense",))) for _ in range(8)]]
+    assert sorted(codes) == [202] * 3 + [429] * 5
+
+
 @pytest.mark.parametrize("end", ["deleted", "revoked"])
 def test_holds_and_ends_that_meet_never_deadlock(end, user, key):
     """Holds of requests take no lock of the user's; they are right before the end and refused after it."""

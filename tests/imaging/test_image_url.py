@@ -3,6 +3,7 @@
 import gzip
 import io
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import BinaryIO
@@ -10,14 +11,20 @@ from typing import BinaryIO
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from PIL import Image
 
+from accounts.models import ApiKey, User
+from billing import ledger
 from billing.models import Hold, UsageWindow
-from config import outbound, rate_limits
+from config import outbound, public_addresses, rate_limits
+from config.lookups import Asker, Lookups
 from imaging import image_url, runtime
 from imaging.core.checks import MAX_BYTES
+from imaging.models import BatchItem
 from imaging.upload import new_file
 from tests.hosts import Host, Names, answer, make_certificate, networks, redirect
+from tests.imaging.batches import work_through
 from tests.imaging.forms import form
 
 pytestmark = pytest.mark.django_db
@@ -486,6 +493,72 @@ def test_more_downloads_than_a_process_may_do_are_told_to_come_back(settings, mo
     assert response.headers["Retry-After"]
     assert host.connections == 0
     assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "empty_file")
+
+
+# --- Names that hang ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hanging(settings, monkeypatch, names):
+    """Has a customer wait for two names that hang until the end of the test, as others left behind."""
+    end, begun = threading.Event(), threading.Semaphore(0)
+    look_up = names.look_up
+
+    def slowly(host: str, port: int) -> list[str]:
+        if host == "slow.test":
+            begun.release()
+            end.wait(20)
+        return look_up(host, port)
+
+    monkeypatch.setattr(public_addresses, "look_up", slowly)
+    monkeypatch.setattr(image_url, "IMAGES", Lookups("test"))
+    monkeypatch.setattr(image_url, "LOOKUP_SECONDS", 0.1)
+
+    def occupy(owner: User, times: int = 2) -> None:
+        asker = Asker(image_url.IMAGES, f"account:{owner.account.pk}")
+        for _ in range(times):
+            with pytest.raises(TimeoutError):
+                public_addresses.find_addresses("slow.test", 80, 0.05, asker)
+            assert begun.acquire(timeout=5)
+
+    yield occupy
+    end.set()
+
+
+def test_the_names_of_one_customer_hang_and_the_pictures_of_others_come(quick_model, hanging, user, web, names, small_png):
+    other = User.objects.create_user("quick@example.com")
+    other.verify_email()
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    started = time.monotonic()
+    with outbound.send(
+        "GET", f"http://pictures.test:{host.port}/", ports=[host.port], seconds=5,
+        asker=Asker(image_url.IMAGES, f"account:{ledger.get_account(other).pk}"),
+    ):  # fmt: skip
+        assert time.monotonic() - started < 0.1
+    assert ask(f"http://pictures.test:{host.port}/", ApiKey.objects.issue(other, name="x")[1].text).status_code == 200
+    assert ask(f"http://pictures.test:{host.port}/").status_code == 200
+
+
+def test_a_customer_whose_names_hang_is_told_so(hanging, user, web, key, names, small_png):
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    assert_refused(ask(f"http://pictures.test:{host.port}/", key), "image_url_timeout")
+    assert host.connections == 0
+
+
+def test_a_picture_of_a_batch_waits_meanwhile(quick_model, hanging, user, web, key, names, small_png, pictures):
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    url = f"http://pictures.test:{host.port}/"
+    assert Client(headers={"x-api-key": key}).post("/api/batches", {"image_url": url}).status_code == 202
+    assert work_through() == 1
+    item = BatchItem.objects.get()
+    assert (item.state, item.attempts, item.hold.state) == ("queued", 0, "held")
+    assert item.leased_until > timezone.now()
 
 
 def test_the_log_tells_the_host_and_the_cause_but_no_secret(web, caplog):
