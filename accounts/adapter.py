@@ -23,6 +23,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Log-in and sign-up count by the same address as anonymous calls of the API."""
         return client_address(request)
 
+    def is_safe_url(self, url: str) -> bool:
+        """Whether visitors may be sent there. What is no address, such as `//[`, is not safe; allauth would crash."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
         """Whoever signs up goes on in the language of the page."""
         user.language = translation.get_language() or user.language

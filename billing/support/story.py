@@ -1,6 +1,6 @@
 """All that there is to know of an account, for one page. Every list is bounded, and each costs one query."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -173,4 +173,6 @@ def _on_day(rows: QuerySet[Any], wanted: Row) -> QuerySet[Any]:
     if "day" not in wanted:
         return rows
     start = datetime.combine(wanted["day"], time(), UTC)
-    return rows.filter(created_at__gte=start, created_at__lt=start + timedelta(days=1))
+    rows = rows.filter(created_at__gte=start)
+    # The calendar's last day has no day after it.
+    return rows if wanted["day"] == date.max else rows.filter(created_at__lt=start + timedelta(days=1))
