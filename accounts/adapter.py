@@ -33,6 +33,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         cleaned: str = super().clean_email(email)
         return cleaned
 
+    def is_safe_url(self, url: str) -> bool:
+        """Whether visitors may be sent there. What is no address, such as `//[`, is not safe; allauth would crash."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
         """Whoever signs up goes on in the language of the page."""
         user.language = translation.get_language() or user.language

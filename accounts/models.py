@@ -301,6 +301,16 @@ class ApiKeyMonth(models.Model):
         return f"{self.key_id} in {self.month:%Y-%m}"
 
 
+class Chore(models.Model):
+    """When a piece of work that one of many processes does is due again: see `accounts.chores`."""
+
+    name = models.CharField(max_length=40, unique=True)
+    due_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.due_at:%Y-%m-%d %H:%M:%S}"
+
+
 def lock_keys(user_id: int) -> None:
     """Until the transaction ends, let no one else make or end keys of this user. The user's row is the lock.
 

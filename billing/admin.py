@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from accounts.admin import SupportAdmin
+from accounts.admin import GuardedAdmin, SupportAdmin
 from billing import ledger
 from billing.models import (
     Account,
@@ -101,6 +101,7 @@ class AccountAdmin(SupportAdmin):
 
 @admin.register(RequestRecord)
 class RequestRecordAdmin(AccountRowsAdmin):
+    linked_lookups = ("code__exact",)
     list_display = ["created_at", "of_account", "channel", "status", "code", "duration_ms", "credits", "key", "request_id"]
     list_filter = ["channel", "status"]
     list_select_related = ["account__user", "key"]
@@ -127,6 +128,7 @@ class LedgerEntryAdmin(AccountRowsAdmin):
 
 @admin.register(Hold)
 class HoldAdmin(AccountRowsAdmin):
+    linked_lookups = ("held_until__isnull",)
     list_display = ["created_at", "of_account", "state", "bucket", "channel", "key", "request_id", "settled_at"]
     list_filter = ["state", "bucket", "channel"]
     list_select_related = ["account__user", "key"]
@@ -135,7 +137,7 @@ class HoldAdmin(AccountRowsAdmin):
 
 
 @admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class PlanAdmin(GuardedAdmin):
     list_display = ["label", "included_credits", "price_cents", "requests_per_minute", "concurrent_requests", "position"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
@@ -145,12 +147,13 @@ class PlanAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy
 
 
 @admin.register(CreditPack)
-class CreditPackAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
+class CreditPackAdmin(GuardedAdmin):
     list_display = ["label", "credits", "price_cents", "is_listed"]
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(AccountRowsAdmin):
+    linked_lookups = ("ended_at__gte",)
     list_display = ["started_at", "of_account", "status", "price", "cancel_at_period_end", "period_end", "ended_at"]
     list_filter = ["status", "cancel_at_period_end"]
     list_select_related = ["account__user", "price"]

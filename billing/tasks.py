@@ -9,14 +9,20 @@ from celery import Task, shared_task
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import chores
 from accounts.models import User
-from billing import idempotency, ledger, request_log, stripe_events
+from accounts.tasks import clear_sessions
+from billing import idempotency, ledger, request_log, stripe_events, unverified
 from billing.models import AnonymousUsage
 
 logger = logging.getLogger(__name__)
 
 # Long enough to look into yesterday's complaints.
 ANONYMOUS_DAYS = 7
+# The chore that several processes may do, and how long it is done for. A little longer than between two of beat's, so that
+# web processes step in only where beat does not run.
+SWEEP = "sweep"
+SWEEP_PAUSE = timedelta(seconds=90)
 # 10 s, 20 s, 40 s … 43 min: Stripe's own outages are over by then; after that, `replay_stripe_events --failed`.
 EVENT_RETRIES = 8
 FIRST_RETRY_SECONDS = 10
@@ -41,6 +47,16 @@ def sweep() -> None:
         logger.warning("voided stale holds", extra={"count": voided})
     for sweeper in _sweepers:
         sweeper()
+    # Also where somebody else asked for it: those who look for a sweep that is due find it done.
+    chores.put_off(SWEEP, SWEEP_PAUSE)
+    if chores.take("daily", timedelta(days=1)):
+        sweep_daily()
+
+
+def sweep_daily() -> None:
+    """Forget sessions that have expired, and accounts that were never verified."""
+    clear_sessions()
+    unverified.remove()
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -50,6 +50,7 @@ def post_worker_init(worker: Any) -> None:
     bound_statements()
     _tracing().start()
     _request_log().start()
+    _sweeper().start()
     if not settings.CELERY_BROKER_URL:
         _batch_runner().start()
         _callback_runner().start()
@@ -60,6 +61,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     """A worker that stops ends the batches' pictures that it has in hand, and writes what it still has to write."""
     _batch_runner().stop()
     _callback_runner().stop()
+    _sweeper().stop()
     _request_log().stop()
     _tracing().stop()
     _rate_limits().settle()
@@ -76,6 +78,12 @@ def _request_log() -> Any:
     from billing.request_log import log
 
     return log
+
+
+def _sweeper() -> Any:
+    from billing.sweeper import sweeper
+
+    return sweeper
 
 
 def _tracing() -> Any:

@@ -321,6 +321,9 @@ BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
 # Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
 REQUEST_LOG_DAYS = at_least("REQUEST_LOG_DAYS", default=90, minimum=1)
 
+# Days after which an account goes whose address was never verified and that was never used.
+UNVERIFIED_ACCOUNT_DAYS = at_least("UNVERIFIED_ACCOUNT_DAYS", default=30, minimum=1)
+
 # --- The API --------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {

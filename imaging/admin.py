@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from billing.admin import AccountRowsAdmin
 from imaging.batches import support
-from imaging.callbacks.admin import CallbackAdmin
+from imaging.callbacks.admin import CallbackAdmin, host_of
 from imaging.models import Batch, BatchItem
 
 __all__ = ["BatchAdmin", "CallbackAdmin"]
@@ -37,7 +37,23 @@ class BatchAdmin(AccountRowsAdmin):
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
     found_by = ("request_id",)
+    # Not what it is retried by, nor the whole address that is called: it may hold a secret of the customer's.
+    fields = [
+        "id", "account", "key", "channel", "request_id", "shown_options", "callback_host", "state", "created_at",
+        "finished_at", "expires_at", "erased_at",
+    ]  # fmt: skip
+    readonly_fields = ["shown_options", "callback_host"]
     inlines = [BatchItemInline]
+
+    @admin.display(description="Callback to")
+    def callback_host(self, batch: Batch) -> str:
+        return host_of(batch.callback_url)
+
+    @admin.display(description="Options")
+    def shown_options(self, batch: Batch) -> str:
+        """As they were sent; of addresses the host alone."""
+        told = {name: host_of(value) if "://" in str(value) else value for name, value in batch.options.items()}
+        return ", ".join(f"{name}={value}" for name, value in told.items())
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         batch_id = support.find_id(search_term.strip())

@@ -1,5 +1,6 @@
 """Callbacks at the support desk: to look at, and to send once more."""
 
+import re
 import uuid
 from typing import Any
 
@@ -81,8 +82,7 @@ class CallbackAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Host")
     def address(self, callback: Callback) -> str:
-        """Scheme and host: the rest of an address may hold a secret of the customer's."""
-        return "/".join(callback.batch.callback_url.split("/")[:3])
+        return host_of(callback.batch.callback_url)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Whoever may act upon accounts."""
@@ -101,6 +101,13 @@ class CallbackAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"Batch {callback.batch_id} is told of once more.", messages.SUCCESS)
             except ApiError as error:
                 self.message_user(request, f"Batch {callback.batch_id}: {error.message}", messages.ERROR)
+
+
+def host_of(url: str) -> str:
+    """Scheme and host of an address: the rest may hold a secret of the customer's."""
+    scheme, separator, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return f"{scheme}{separator}{host}"
 
 
 @transaction.atomic

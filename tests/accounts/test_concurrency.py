@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts import key_usage
-from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth
+from accounts import chores, key_usage
+from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, Chore
 from config.errors import ApiError
 
 pytestmark = [
@@ -59,3 +59,9 @@ def test_a_key_is_rotated_by_one_of_many(user, at_once):
     results = at_once(lambda: ApiKey.objects.get(pk=key.pk).rotate(timedelta(days=1))[0].name, 8)
     assert sorted(map(str, results)) == ["key_not_live"] * 7 + ["rotated"]
     assert ApiKey.objects.count() == 2
+
+
+def test_a_chore_is_done_by_one_of_many(at_once):
+    assert sorted(map(str, at_once(lambda: chores.take("sweep", timedelta(minutes=1)), 24))) == ["False"] * 23 + ["True"]
+    Chore.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+    assert sorted(map(str, at_once(lambda: chores.take("sweep", timedelta(minutes=1)), 24))) == ["False"] * 23 + ["True"]

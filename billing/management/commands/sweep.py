@@ -1,4 +1,4 @@
-"""`manage.py sweep`: what Celery beat does every minute, for deployments without it."""
+"""`manage.py sweep`: what Celery beat, or a web process, does every minute or so, at once."""
 
 from typing import Any
 

@@ -1,0 +1,57 @@
+"""The sweep in the web process, where no Celery beat asks for it, or none that lives.
+
+All web processes look once a minute whether a sweep is due, and one does it. Beat's own puts it off, so that a deployment
+with beat sweeps as often as ever, and one whose beat has died goes on without.
+"""
+
+import logging
+import threading
+
+from django.db import close_old_connections
+
+from accounts import chores
+from billing import tasks
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 60.0
+# How long a process that stops waits for a sweep that is under way; the next one goes on where it ends.
+STOP_SECONDS = 10.0
+
+
+class Sweeper:
+    """A thread that sweeps when it is due."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Look from now on. Starting twice is once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+
+    def look(self) -> None:
+        """Sweep if it is due and no other process does. Never raises: the next look comes all the same."""
+        try:
+            # No request begins or ends here, which is when Django looks after its connections.
+            close_old_connections()
+            if chores.take(tasks.SWEEP, tasks.SWEEP_PAUSE):
+                tasks.sweep()
+        except Exception:
+            logger.exception("the sweep failed")
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self.look()
+        close_old_connections()
+
+
+sweeper = Sweeper()
