@@ -6,6 +6,7 @@ The webhook and the page that customers land on after Checkout both end here, wh
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from billing import ledger, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, PackPurchase, StripePrice
@@ -31,7 +32,6 @@ def match(account: Account, checkout_id: str, dispute: dict[str, Any] | None = N
     _take_back_refunds(account, purchase, checkout["payment_intent"].get("latest_charge"))
     if dispute is not None:
         _follow_dispute(account, purchase, dispute)
-    purchase.save()
     return ""
 
 
@@ -83,7 +83,7 @@ def _take_back_refunds(account: Account, purchase: PackPurchase, charge: dict[st
 
 
 def _follow_dispute(account: Account, purchase: PackPurchase, dispute: dict[str, Any]) -> None:
-    purchase.dispute_status = dispute["status"]
+    PackPurchase.objects.filter(pk=purchase.pk).update(dispute_status=dispute["status"])
     if dispute["status"] == LOST:
         _take_back(account, purchase, purchase.credits, reference=f"stripe:dispute:{dispute['id']}")
 
@@ -92,5 +92,8 @@ def _take_back(account: Account, purchase: PackPurchase, credits: int, *, refere
     """Take up to `credits` back, of those not revoked before: what was spent stays spent, and on record."""
     due = min(credits, purchase.credits - purchase.revoked)
     if due and not ledger.is_used(reference):
-        purchase.taken_back += ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id)
+        taken = ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id, purchase=purchase)
+        # Not by saving the row: a hold that is voided meanwhile may add to what was taken back.
+        row = PackPurchase.objects.filter(pk=purchase.pk)
+        row.update(revoked=F("revoked") + due, taken_back=F("taken_back") + taken)
         purchase.revoked += due
