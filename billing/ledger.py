@@ -156,7 +156,7 @@ def void(held: Hold) -> bool:
 def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
     """There will be no pictures: those of the credits that are still on hold are free again. Returns how many these were."""
     # In the order of their ids, so that two of these wait for each other and never deadlock.
-    locked = Hold.objects.select_for_update().filter(pk__in=hold_ids, state=Hold.State.HELD).order_by("pk")
+    locked = Hold.objects.select_for_update(no_key=True).filter(pk__in=hold_ids, state=Hold.State.HELD).order_by("pk")
     found = list(locked)
     Hold.objects.filter(pk__in=[held.pk for held in found]).update(state=Hold.State.VOIDED, settled_at=timezone.now())
     for (key_id, month), count in Counter((held.key_id, held.month) for held in found).items():
@@ -267,7 +267,7 @@ def adjust(account: Account, credits: int, *, staff: User, reason: str, token: u
 
 def _locked_balance(account: Account) -> int:
     """The prepaid balance, which nothing changes until the transaction ends."""
-    return Account.objects.select_for_update().values_list("prepaid_balance", flat=True).get(pk=account.pk)
+    return Account.objects.select_for_update(no_key=True).values_list("prepaid_balance", flat=True).get(pk=account.pk)
 
 
 @transaction.atomic
@@ -354,7 +354,7 @@ def _take(account: Account, window: UsageWindow) -> Bucket | None:
 
 def _take_included(window: UsageWindow, count: int) -> int:
     """Hold up to `count` included credits and return how many. The window is locked until the transaction ends."""
-    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
+    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
     taken = max(0, min(count, locked.allowance - locked.used - locked.held))
     UsageWindow.objects.filter(pk=window.pk).update(held=F("held") + taken)
     return taken
@@ -381,7 +381,7 @@ def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
 
 def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:
     """Bring a window's allowance to `allowance`. The window is locked here, so that two of these are not added up."""
-    locked = UsageWindow.objects.select_for_update().get(pk=window.pk)
+    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
     change = allowance - locked.allowance
     if change == 0 or (only_up and change < 0):
         return
