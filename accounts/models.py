@@ -89,6 +89,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the account was deleted: see `accounts.deletion`. No address that can be typed ends like this."""
+        return self.email.endswith("@invalid")
+
     def clean(self) -> None:
         super().clean()
         self.email = self.email.strip().lower()

@@ -14,6 +14,7 @@ from billing import ledger
 from billing.models import (
     Account,
     CreditPack,
+    CreditsDue,
     Hold,
     LedgerEntry,
     PackPurchase,
@@ -170,6 +171,13 @@ class PackPurchaseAdmin(AccountRowsAdmin):
     list_select_related = ["account__user"]
     date_hierarchy = "created_at"
     found_by = ("checkout_id", "payment_intent_id", "charge_id")
+
+
+@admin.register(CreditsDue)
+class CreditsDueAdmin(AccountRowsAdmin):
+    list_display = ["of_account", "credits", "taken", "entry", "purchase"]
+    list_select_related = ["account__user", "entry", "purchase"]
+    found_by = ("entry__reference", "purchase__checkout_id")
 
 
 @admin.register(StripeEvent)

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from accounts import key_usage, standing
 from accounts.models import ApiKey, User
-from billing import usage
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing import due, usage
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
 from billing.windows import get_window, month_bounds, month_of, open_window
 from config.errors import ApiError
 from config.sql import execute
@@ -154,6 +154,8 @@ def void(held: Hold) -> bool:
     else:
         Account.objects.filter(pk=held.account_id).update(prepaid_balance=F("prepaid_balance") + 1)
     _void_entry(held).save(force_insert=True)
+    if held.bucket == Bucket.PREPAID:
+        _collect_due(held.account_id, [held])
     return True
 
 
@@ -174,6 +176,8 @@ def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
     for account_id, count in sorted(prepaid.items()):
         Account.objects.filter(pk=account_id).update(prepaid_balance=F("prepaid_balance") + count)
     LedgerEntry.objects.bulk_create(_void_entry(held) for held in found)
+    for account_id in sorted(prepaid):
+        _collect_due(account_id, [held for held in found if held.account_id == account_id and held.bucket == Bucket.PREPAID])
     return len(found)
 
 
@@ -231,16 +235,21 @@ def grant_prepaid(account: Account, credits: int, *, reference: str, note: str =
 
 
 @transaction.atomic
-def refund_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> int:
+def refund_prepaid(
+    account: Account, credits: int, *, reference: str, note: str = "", purchase: PackPurchase | None = None
+) -> int:
     """Take back up to `credits` prepaid credits, once per `reference`: what was spent already stays spent.
 
-    Returns how many were taken; 0 for a reference that was used before.
+    What is on hold now is taken when its hold is voided, and then counted in the purchase's `taken_back`: see `billing.due`.
+    Returns how many were taken at once; 0 for a reference that was used before.
     """
     if is_used(reference):
         return 0
     taken = min(credits, _locked_balance(account))
-    changed = _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note)
-    return taken if changed else 0
+    if not _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note):
+        return 0
+    due.remember(account, credits - taken, reference=reference, purchase=purchase)
+    return taken
 
 
 def is_used(reference: str) -> bool:
@@ -367,6 +376,14 @@ def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, r
     if created:
         Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
     return created
+
+
+def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
+    """Take what refunds could not take while these prepaid credits were on hold, in the transaction that voids them."""
+    for payment in due.collect(account_id, [held.pk for held in voided]):
+        _change_prepaid(
+            voided[0].account, -payment.credits, LedgerEntry.Kind.REFUND, reference=payment.reference, note=payment.note
+        )
 
 
 def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:

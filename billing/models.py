@@ -340,13 +340,16 @@ class StripePrice(models.Model):
 
 
 class StripeCustomer(models.Model):
-    """Who an account is at Stripe. Whoever moves the account to Stripe's state locks this row first.
+    """Who an account is at Stripe.
 
-    It is a row of its own so that a picture, which locks windows and accounts, never waits while Stripe is asked.
+    Moving the account to Stripe's state takes a lease first: `lease` is a random number and ends at `leased_until`. See
+    `billing.stripe_customers`.
     """
 
     account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="stripe_customer")
     stripe_id = models.CharField(max_length=255, unique=True)
+    lease = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
 
     def __str__(self) -> str:
         return self.stripe_id
@@ -384,7 +387,8 @@ class Subscription(models.Model):
 class PackPurchase(models.Model):
     """A pack that was paid for.
 
-    `revoked` credits were refunded or lost to a dispute; `taken_back` of them were still there. The rest was spent already.
+    `revoked` credits were refunded or lost to a dispute; `taken_back` of them have been taken from the balance. The rest was
+    spent before, or is on hold and may still be taken: see `CreditsDue`. Both change by guarded statements only.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="purchases")
@@ -407,8 +411,29 @@ class PackPurchase(models.Model):
 
     @property
     def spent_before_refund(self) -> int:
-        """Credits that the customer has the money back for, and has used."""
+        """Credits that the customer has the money back for, and has used or put on hold before."""
         return self.revoked - self.taken_back
+
+
+class CreditsDue(models.Model):
+    """What a refund, whose movement is `entry`, could not take because credits were on hold.
+
+    `taken` of the `credits` have been taken since, as holds of that time were voided: see `billing.due`.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits_due")
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    purchase = models.ForeignKey(PackPurchase, on_delete=models.PROTECT, null=True, related_name="credits_due")
+    credits = models.PositiveIntegerField()
+    taken = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "credits due"
+        ordering = ["-entry"]
+        constraints = [models.CheckConstraint(condition=Q(taken__lte=F("credits")), name="credits_due_not_passed")]
+
+    def __str__(self) -> str:
+        return f"{self.credits} of {self.entry}"
 
 
 class StripeEvent(models.Model):

@@ -76,8 +76,11 @@ def checkout_done(request: HttpRequest) -> HttpResponse:
     account = ledger.get_account(signed_in(request))
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
         raise from_status(404)
+    session = request.GET.get("session_id", "")
+    if not stripe_client.CHECKOUT_ID.fullmatch(session):
+        raise from_status(404)
     try:
-        purchases.match(account, request.GET.get("session_id", ""))
+        purchases.match(account, session)
     except ApiError as error:
         if error.status < 500:
             raise from_status(404) from error

@@ -3,51 +3,85 @@
 The webhook and the page that customers land on after Checkout both end here, whichever comes first.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
-from django.db import transaction
+from django.db.models import F
 
 from billing import ledger, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, PackPurchase, StripePrice
+from billing.stripe_client import Json
+from billing.stripe_customers import Apply
 
 LOST = "lost"
 # Some banks take days; the credits are gone from the day of the refund.
 GIVEN_BACK = ("succeeded", "pending")
 
 
-@transaction.atomic
-def match(account: Account, checkout_id: str, dispute: dict[str, Any] | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What Stripe says of a payment: the Checkout session, the refunds of its charge, a dispute about it.
+
+    `is_sale` tells that the payment is what is new about it, and not its return.
+    """
+
+    checkout: Json
+    refunds: list[Json]
+    dispute: Json | None = None
+    is_sale: bool = True
+
+
+def match(account: Account, checkout_id: str) -> str:
     """Make our state match a Checkout session. Returns what support has to look into, or an empty text."""
-    account = stripe_customers.lock(account)
-    checkout = stripe_client.get_client().get_checkout(checkout_id)
+    return stripe_customers.move(account, lambda account: read(account, checkout_id))
+
+
+def read(account: Account, checkout_id: str, dispute: Json | None = None, *, is_sale: bool = True) -> Apply:
+    """Ask Stripe for a Checkout session, and what it led to."""
+    client = stripe_client.get_client()
+    checkout = client.get_checkout(checkout_id)
     stripe_customers.require_owner(account, checkout)
     if checkout["mode"] == "subscription":
-        return subscriptions.match(account, checkout["subscription"]) if checkout["subscription"] else ""
+        return subscriptions.read(account, checkout["subscription"]) if checkout["subscription"] else nothing
     if checkout["mode"] != "payment" or checkout["payment_status"] != "paid":
-        return ""
-    purchase = _fulfil(account, checkout)
-    if purchase is None:
-        return f"{checkout_id} is for a price that sync_stripe did not make"
-    _take_back_refunds(account, purchase, checkout["payment_intent"].get("latest_charge"))
-    if dispute is not None:
-        _follow_dispute(account, purchase, dispute)
-    purchase.save()
+        return nothing
+    charge = checkout["payment_intent"].get("latest_charge")
+    refunds = client.list_refunds(charge["id"]) if charge and charge["amount_refunded"] else []
+    return partial(_apply, Reading(checkout, refunds, dispute, is_sale))
+
+
+def read_charge(account: Account, charge: Json, dispute: Json | None = None) -> Apply:
+    """The same for the Checkout session that a charge paid for. A subscription's charge takes no credits back."""
+    if not charge.get("payment_intent"):
+        return nothing
+    known = PackPurchase.objects.filter(payment_intent_id=charge["payment_intent"]).first()
+    if known is not None:
+        return read(account, known.checkout_id, dispute, is_sale=False)
+    # The refund may be told of before the purchase.
+    found = stripe_client.get_client().find_checkout(charge["payment_intent"])
+    return read(account, found["id"], dispute, is_sale=False) if found is not None else nothing
+
+
+def nothing(account: Account) -> str:
+    """There is nothing to apply."""
     return ""
 
 
-def match_charge(account: Account, charge: dict[str, Any], dispute: dict[str, Any] | None = None) -> str:
-    """The same for the Checkout session that a charge paid for. A subscription's charge takes no credits back."""
-    if not charge.get("payment_intent"):
-        return ""
-    known = PackPurchase.objects.filter(payment_intent_id=charge["payment_intent"]).first()
-    if known is not None:
-        return match(account, known.checkout_id, dispute)
-    # The refund may be told of before the purchase.
-    found = stripe_client.get_client().find_checkout(charge["payment_intent"])
-    return match(account, found["id"], dispute) if found is not None else ""
+def _apply(reading: Reading, account: Account) -> str:
+    checkout = reading.checkout
+    stripe_customers.require_owner(account, checkout)
+    purchase = _fulfil(account, checkout)
+    if purchase is None:
+        return f"{checkout['id']} is for a price that sync_stripe did not make"
+    _take_back_refunds(account, purchase, checkout["payment_intent"].get("latest_charge"), reading.refunds)
+    if reading.dispute is not None:
+        _follow_dispute(account, purchase, reading.dispute)
+    if reading.is_sale and account.user.is_deleted and purchase.revoked < purchase.credits:
+        return f"{checkout['id']} is paid for, and its account is deleted: refund it at Stripe"
+    return ""
 
 
-def _fulfil(account: Account, checkout: dict[str, Any]) -> PackPurchase | None:
+def _fulfil(account: Account, checkout: Json) -> PackPurchase | None:
     """Record the purchase and grant its credits, once per session. None for a price that is not ours."""
     [item] = checkout["line_items"]["data"]
     price = StripePrice.objects.filter(stripe_id=item["price"]["id"]).exclude(pack=None).first()
@@ -69,21 +103,21 @@ def _fulfil(account: Account, checkout: dict[str, Any]) -> PackPurchase | None:
     return purchase
 
 
-def _take_back_refunds(account: Account, purchase: PackPurchase, charge: dict[str, Any] | None) -> None:
+def _take_back_refunds(account: Account, purchase: PackPurchase, charge: Json | None, refunds: list[Json]) -> None:
     """Each refund takes its share of the credits. Shares are cut from the running total: all of the money is all of them."""
-    if not charge or not charge["amount_refunded"]:
+    if not charge:
         return
     refunded = 0
-    refunds = [one for one in stripe_client.get_client().list_refunds(charge["id"]) if one["status"] in GIVEN_BACK]
-    for refund in sorted(refunds, key=lambda one: (one["created"], one["id"])):
+    given_back = [one for one in refunds if one["status"] in GIVEN_BACK]
+    for refund in sorted(given_back, key=lambda one: (one["created"], one["id"])):
         before = purchase.credits * refunded // charge["amount"]
         refunded += refund["amount"]
         share = purchase.credits * refunded // charge["amount"] - before
         _take_back(account, purchase, share, reference=f"stripe:refund:{refund['id']}")
 
 
-def _follow_dispute(account: Account, purchase: PackPurchase, dispute: dict[str, Any]) -> None:
-    purchase.dispute_status = dispute["status"]
+def _follow_dispute(account: Account, purchase: PackPurchase, dispute: Json) -> None:
+    PackPurchase.objects.filter(pk=purchase.pk).update(dispute_status=dispute["status"])
     if dispute["status"] == LOST:
         _take_back(account, purchase, purchase.credits, reference=f"stripe:dispute:{dispute['id']}")
 
@@ -92,5 +126,8 @@ def _take_back(account: Account, purchase: PackPurchase, credits: int, *, refere
     """Take up to `credits` back, of those not revoked before: what was spent stays spent, and on record."""
     due = min(credits, purchase.credits - purchase.revoked)
     if due and not ledger.is_used(reference):
-        purchase.taken_back += ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id)
+        taken = ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id, purchase=purchase)
+        # Not by saving the row: a hold that is voided meanwhile may add to what was taken back.
+        row = PackPurchase.objects.filter(pk=purchase.pk)
+        row.update(revoked=F("revoked") + due, taken_back=F("taken_back") + taken)
         purchase.revoked += due

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, Sum
 
 from accounts.models import ApiKeyMonth
 from billing import usage
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, UsageWindow
+from billing.models import Account, Bucket, CreditsDue, Hold, LedgerEntry, MonthlyUsage, PackPurchase, UsageWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ def reconcile(account: Account, *, fix: bool = False) -> list[Difference]:
     locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     differences = [
         *_check_balance(locked),
+        *_check_taken_back(locked),
         *(difference for window in windows for difference in _check_window(window)),
         *_check_months(locked),
         *(difference for month in key_months for difference in _check_key_month(month)),
@@ -50,6 +51,17 @@ def reconcile(account: Account, *, fix: bool = False) -> list[Difference]:
 def _check_balance(account: Account) -> Iterator[Difference]:
     prepaid = LedgerEntry.objects.filter(account=account, bucket=Bucket.PREPAID)
     yield from _compare(account, prepaid_balance=prepaid.aggregate(total=Sum("available", default=0))["total"])
+
+
+def _check_taken_back(account: Account) -> Iterator[Difference]:
+    """What refunds have taken, at once and later. Their movements have the Checkout session's id as their note."""
+    refunds = LedgerEntry.objects.filter(account=account, kind=LedgerEntry.Kind.REFUND)
+    by_checkout = dict(refunds.order_by().values_list("note").annotate(Sum("available")))
+    for purchase in PackPurchase.objects.filter(account=account):
+        yield from _compare(purchase, taken_back=-by_checkout.get(purchase.checkout_id, 0))
+    for one in CreditsDue.objects.filter(account=account).select_related("entry"):
+        later = refunds.filter(reference__startswith=f"due:{one.pk}:")
+        yield from _compare(one, taken=-later.aggregate(total=Sum("available", default=0))["total"])
 
 
 def _check_window(window: UsageWindow) -> Iterator[Difference]:

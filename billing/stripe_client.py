@@ -4,6 +4,8 @@ What Stripe answers comes back as plain dicts, and what goes wrong as ApiError. 
 idempotency key derived from our own rows, so that a retry of ours, too, makes it once.
 """
 
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +13,7 @@ from typing import Any
 
 import stripe
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext
 
 from config.database import give_back
@@ -20,11 +23,14 @@ from config.errors import ApiError
 API_VERSION = "2026-10-28.endive"
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 MAX_RETRIES = 2
-# Older signatures are refused, so that a recorded event cannot be played back.
+# Older signatures are refused, so that a recorded event cannot be played back; so are those that far in the future.
 SIGNATURE_TOLERANCE = 300
 # As many lookup keys as Stripe takes in one request.
 LOOKUP_KEYS_AT_ONCE = 10
 UNKNOWN_OBJECT = "payment_object_unknown"
+# `cs_test_a1b2…`: a short lower-case prefix, then letters, digits and underscores.
+OBJECT_ID = re.compile(r"[a-z]{2,8}_[A-Za-z0-9_]{1,240}")
+CHECKOUT_ID = re.compile(r"cs_[A-Za-z0-9_]{1,240}")
 
 Json = dict[str, Any]
 
@@ -52,6 +58,8 @@ def get_client() -> "StripeClient":
 
 def read_event(body: bytes, signature: str) -> Json:
     """The event in a webhook's body. Raises InvalidSignature unless Stripe signed just that, just now."""
+    if _signed_at(signature) > time.time() + SIGNATURE_TOLERANCE:
+        raise InvalidSignature("The signature is from the future.")
     try:
         event = stripe.Webhook.construct_event(
             body, signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE, api_key=settings.STRIPE_SECRET_KEY
@@ -62,6 +70,13 @@ def read_event(body: bytes, signature: str) -> Json:
         return plain
     except (stripe.SignatureVerificationError, ValueError, AttributeError, TypeError, KeyError) as error:
         raise InvalidSignature(str(error)) from error
+
+
+def _signed_at(signature: str) -> float:
+    """The time in a signature, which the SDK checks against the past alone; 0 without one, which it refuses."""
+    parts = (part.partition("=") for part in signature.split(","))
+    text = next((value for name, _, value in parts if name == "t"), "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
 
 
 class StripeClient:
@@ -81,17 +96,17 @@ class StripeClient:
     def get_subscription(self, stripe_id: str) -> Json:
         """A subscription with its latest invoice."""
         with _errors():
-            return _plain(self._stripe.subscriptions.retrieve(stripe_id, {"expand": ["latest_invoice"]}))
+            return _plain(self._stripe.subscriptions.retrieve(_checked(stripe_id), {"expand": ["latest_invoice"]}))
 
     def get_invoice(self, stripe_id: str) -> Json:
         with _errors():
-            return _plain(self._stripe.invoices.retrieve(stripe_id))
+            return _plain(self._stripe.invoices.retrieve(_checked(stripe_id)))
 
     def get_checkout(self, stripe_id: str) -> Json:
         """A Checkout session with what was bought and the charge that paid for it."""
         with _errors():
             expand = ["line_items", "payment_intent.latest_charge"]
-            return _plain(self._stripe.checkout.sessions.retrieve(stripe_id, {"expand": expand}))
+            return _plain(self._stripe.checkout.sessions.retrieve(_checked(stripe_id), {"expand": expand}))
 
     def find_checkout(self, payment_intent: str) -> Json | None:
         """The Checkout session that made a payment, if one did."""
@@ -101,11 +116,11 @@ class StripeClient:
 
     def get_charge(self, stripe_id: str) -> Json:
         with _errors():
-            return _plain(self._stripe.charges.retrieve(stripe_id))
+            return _plain(self._stripe.charges.retrieve(_checked(stripe_id)))
 
     def get_dispute(self, stripe_id: str) -> Json:
         with _errors():
-            return _plain(self._stripe.disputes.retrieve(stripe_id))
+            return _plain(self._stripe.disputes.retrieve(_checked(stripe_id)))
 
     def list_refunds(self, charge: str) -> list[Json]:
         with _errors():
@@ -199,9 +214,33 @@ def _all(page: Any) -> list[Json]:
     return [_plain(one) for one in page.auto_paging_iter()]
 
 
+def require_no_transaction() -> None:
+    """Raise RuntimeError inside a transaction, as `transaction.atomic(durable=True)` does.
+
+    Stripe may take 80 seconds with its retries. A transaction would keep its locks for as long; on SQLite that is the one
+    lock for writing. The transaction that Django's TestCase wraps around a test does not count.
+    """
+    blocks = transaction.get_connection().atomic_blocks
+    if blocks and not getattr(blocks[-1], "_from_testcase", False):
+        raise RuntimeError("Stripe must not be asked inside a transaction")
+
+
+def _checked(stripe_id: str) -> str:
+    """An id that can be one. Raises ApiError 400 otherwise: an empty one would ask for a list."""
+    if not OBJECT_ID.fullmatch(stripe_id):
+        raise unknown_object()
+    return stripe_id
+
+
+def unknown_object() -> ApiError:
+    """The error for an id that Stripe does not know."""
+    return ApiError(400, UNKNOWN_OBJECT, gettext("The payment provider does not know this object."))
+
+
 @contextmanager
 def _errors() -> Iterator[None]:
     """Stripe's errors in our words. Its own texts may name other customers' objects: they go to the log, not the page."""
+    require_no_transaction()
     # Stripe may take seconds.
     give_back()
     try:
@@ -210,7 +249,7 @@ def _errors() -> Iterator[None]:
         raise ApiError(400, "card_declined", error.user_message or gettext("The card was declined.")) from error
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
-            raise ApiError(400, UNKNOWN_OBJECT, gettext("The payment provider does not know this object.")) from error
+            raise unknown_object() from error
         raise ApiError(400, "payment_request_invalid", gettext("The payment provider refused the request.")) from error
     except stripe.StripeError as error:
         message = gettext(

@@ -1,11 +1,12 @@
 """What Stripe tells us: each event stored once by its id, then processed by one short handler.
 
-An event is a signal only. A handler finds the account and the object, and leaves the rest to `subscriptions.match` or
-`purchases.match`, which read the object anew. So order and repetition make no difference.
+An event is a signal only. A handler reads the event's object again and leaves the rest to `subscriptions` or `purchases`. So
+order and repetition make no difference. Stripe is asked outside of any transaction: see `stripe_customers.move`.
 """
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,13 +14,14 @@ from django.utils import timezone
 
 from billing import purchases, stripe_client, stripe_customers, subscriptions
 from billing.models import Account, StripeEvent
+from billing.stripe_customers import Apply
 from config.errors import ApiError
 from config.texts import is_storable
 
 logger = logging.getLogger(__name__)
 
-# Takes the account and the id of the event's object; returns what support has to look into, or an empty text.
-Handler = Callable[[Account, str], str]
+# Takes the account and the id of the event's object, asks Stripe, and returns what applies the answer.
+Handler = Callable[[Account, str], Apply]
 
 
 def receive(event: dict[str, Any]) -> StripeEvent:
@@ -49,10 +51,9 @@ def _check(values: dict[str, Any]) -> None:
 def process(pk: int, *, again: bool = False) -> bool:
     """Process a stored event, once; with `again` also one that is finished. False if it failed, which is recorded."""
     try:
-        with transaction.atomic():
-            event = StripeEvent.objects.select_for_update(no_key=True).get(pk=pk)
-            if event.is_open or again:
-                _process(event)
+        event = StripeEvent.objects.get(pk=pk)
+        if event.is_open or again:
+            _process(event, again)
     except Exception as error:
         # Whatever it was, nothing of it was written: a later try begins anew.
         logger.exception("Stripe event failed", extra={"event": pk})
@@ -61,28 +62,41 @@ def process(pk: int, *, again: bool = False) -> bool:
     return True
 
 
-def _process(event: StripeEvent) -> None:
+def _process(event: StripeEvent, again: bool) -> None:
     handler = HANDLERS.get(event.type)
-    flag = ""
-    if handler is not None:
-        event.customer_id = event.customer_id or _find_customer(event)
-        event.account = stripe_customers.find(event.customer_id)
-        flag = _handle(handler, event) if event.account else f"unknown customer '{event.customer_id}'"
-    status = StripeEvent.Status.PROCESSED if handler else StripeEvent.Status.IGNORED
-    event.status = StripeEvent.Status.FLAGGED if flag else status
-    event.error, event.attempts, event.finished_at = flag, event.attempts + 1, timezone.now()
-    event.save()
-
-
-def _handle(handler: Handler, event: StripeEvent) -> str:
-    assert event.account is not None  # noqa: S101
+    if handler is None:
+        _finish(event, again, "", done=StripeEvent.Status.IGNORED)
+        return
+    event.customer_id = event.customer_id or _find_customer(event)
+    event.account = stripe_customers.find(event.customer_id)
+    if event.account is None:
+        _finish(event, again, f"unknown customer '{event.customer_id}'")
+        return
     try:
-        with transaction.atomic():
-            return handler(event.account, event.object_id)
+        stripe_customers.move(event.account, partial(_read, event, again, handler), partial(_finish, event, again))
     except ApiError as error:
         if error.code != stripe_client.UNKNOWN_OBJECT:
             raise
-        return f"Stripe does not know '{event.object_id}'"
+        _finish(event, again, f"Stripe does not know '{event.object_id}'")
+
+
+def _read(event: StripeEvent, again: bool, handler: Handler, account: Account) -> Apply:
+    """Ask Stripe, unless another process has done so while this one waited for its turn."""
+    if not again and not StripeEvent.objects.get(pk=event.pk).is_open:
+        return purchases.nothing
+    return handler(account, event.object_id)
+
+
+@transaction.atomic
+def _finish(event: StripeEvent, again: bool, flag: str, *, done: StripeEvent.Status = StripeEvent.Status.PROCESSED) -> None:
+    """Record what came of it. What another process has recorded meanwhile stays."""
+    stored = StripeEvent.objects.select_for_update(no_key=True).get(pk=event.pk)
+    if not (stored.is_open or again):
+        return
+    stored.customer_id, stored.account = event.customer_id, event.account
+    stored.status = StripeEvent.Status.FLAGGED if flag else done
+    stored.error, stored.attempts, stored.finished_at = flag, stored.attempts + 1, timezone.now()
+    stored.save()
 
 
 def _record_failure(pk: int, error: Exception) -> None:
@@ -104,28 +118,28 @@ def _find_customer(event: StripeEvent) -> str:
     return customer or ""
 
 
-def _checkout(account: Account, stripe_id: str) -> str:
-    return purchases.match(account, stripe_id)
+def _subscription(account: Account, stripe_id: str) -> Apply:
+    return subscriptions.read(account, stripe_id)
 
 
-def _subscription(account: Account, stripe_id: str) -> str:
-    return subscriptions.match(account, stripe_id)
+def _checkout(account: Account, stripe_id: str) -> Apply:
+    return purchases.read(account, stripe_id)
 
 
-def _invoice(account: Account, stripe_id: str) -> str:
+def _invoice(account: Account, stripe_id: str) -> Apply:
     parent = stripe_client.get_client().get_invoice(stripe_id).get("parent") or {}
     subscription = (parent.get("subscription_details") or {}).get("subscription")
-    return subscriptions.match(account, subscription) if subscription else ""
+    return subscriptions.read(account, subscription) if subscription else purchases.nothing
 
 
-def _charge(account: Account, stripe_id: str) -> str:
-    return purchases.match_charge(account, stripe_client.get_client().get_charge(stripe_id))
+def _charge(account: Account, stripe_id: str) -> Apply:
+    return purchases.read_charge(account, stripe_client.get_client().get_charge(stripe_id))
 
 
-def _dispute(account: Account, stripe_id: str) -> str:
+def _dispute(account: Account, stripe_id: str) -> Apply:
     client = stripe_client.get_client()
     dispute = client.get_dispute(stripe_id)
-    return purchases.match_charge(account, client.get_charge(dispute["charge"]), dispute)
+    return purchases.read_charge(account, client.get_charge(dispute["charge"]), dispute)
 
 
 HANDLERS: dict[str, Handler] = {

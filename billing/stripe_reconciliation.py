@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from billing import purchases, stripe_client, subscriptions
+from billing import due, purchases, stripe_client, subscriptions
 from billing.models import Account, LedgerEntry, PackPurchase, Subscription
 from billing.stripe_client import Json
 
@@ -65,6 +65,7 @@ def _compare_purchases(account: Account, remote: list[Json]) -> Iterator[str]:
     paid = {one["id"] for one in remote if one["mode"] == "payment" and one["payment_status"] == "paid"}
     yield from (f"pack of {missing} is paid for and not granted" for missing in sorted(paid - known))
     yield from (f"pack of {extra} is granted and not paid for" for extra in sorted(known - paid))
+    on_hold = due.outstanding(account)
     for purchase in PackPurchase.objects.filter(account=account, checkout_id__in=paid & known):
-        if purchase.spent_before_refund:
-            yield f"pack of {purchase}: {purchase.spent_before_refund} credits were spent before the refund"
+        if spent := purchase.spent_before_refund - on_hold[purchase.checkout_id]:
+            yield f"pack of {purchase}: {spent} credits were spent before the refund"

@@ -1,32 +1,57 @@
 """Moves an account to what Stripe says of its subscription. Every event about one ends here, as does `replay`.
 
-The subscription is read anew, under a lock, and our state made to match: so events may repeat and arrive in any order.
+The subscription is read again, under a lease, and our state made to match: so events may repeat and arrive in any order.
 """
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import User
 from billing import ledger, stripe_client, stripe_customers
-from billing.models import Account, Plan, StripePrice, Subscription
+from billing.models import Account, Plan, StripePrice, Subscription, UsageWindow
+from billing.stripe_customers import Apply, OutOfDate
 
 FLAG_NONE = ""
 
 
-@transaction.atomic
 def match(account: Account, stripe_id: str) -> str:
     """Make our state match a subscription. Returns what support has to look into, or an empty text."""
-    account = stripe_customers.lock(account)
-    remote = stripe_client.get_client().get_subscription(stripe_id)
-    stripe_customers.require_owner(account, remote)
-    known = _record(account, remote)
-    if not known.is_live:
-        return _end(account, known)
+    return stripe_customers.move(account, lambda account: read(account, stripe_id))
+
+
+def read(account: Account, stripe_id: str) -> Apply:
+    """Ask Stripe for a subscription, and, once it has ended, for the one that then counts."""
+    client = stripe_client.get_client()
+    found = [client.get_subscription(stripe_id)]
+    while found[-1]["status"] not in Subscription.LIVE:
+        other = _live(account).exclude(stripe_id__in=[one["id"] for one in found]).first()
+        if other is None:
+            break
+        found.append(client.get_subscription(other.stripe_id))
+    return partial(_apply, found)
+
+
+def _apply(found: list[dict[str, Any]], account: Account) -> str:
+    for remote in found:
+        stripe_customers.require_owner(account, remote)
+        known = _record(account, remote)
+        if known.is_live:
+            return _count(account, known, remote)
+    if find_live(account) is not None:
+        # It is new since Stripe was asked.
+        raise OutOfDate
+    if account.cycle is not None:
+        _end(account, account.cycle, known)
+    return FLAG_NONE
+
+
+def _count(account: Account, known: Subscription, remote: dict[str, Any]) -> str:
+    """A subscription is live: provide what is paid for, if it is the one that counts."""
     # Two at once are a mistake that support puts right; until then the older one counts, whichever is told of first.
     leading = find_live(account)
     if leading is not None and leading != known:
@@ -35,12 +60,14 @@ def match(account: Account, stripe_id: str) -> str:
         return f"{known.stripe_id} is for a price that sync_stripe did not make"
     if _is_paid(remote):
         _provision(account, known, known.price.plan)
+    if account.user.is_deleted and not known.cancel_at_period_end:
+        return f"{known.stripe_id} goes on being paid, and its account is deleted"
     return FLAG_NONE
 
 
 def find_live(account: Account) -> Subscription | None:
     """The subscription that counts, if there is one."""
-    return _live(account).select_related("price__plan").order_by("started_at", "stripe_id").first()
+    return _live(account).select_related("price__plan").first()
 
 
 def object_to_deletion(user: User) -> str | None:
@@ -80,7 +107,8 @@ def _record(account: Account, remote: dict[str, Any]) -> Subscription:
 
 
 def _live(account: Account) -> QuerySet[Subscription]:
-    return Subscription.objects.filter(account=account, status__in=Subscription.LIVE)
+    """Those that count, the leading one first."""
+    return Subscription.objects.filter(account=account, status__in=Subscription.LIVE).order_by("started_at", "stripe_id")
 
 
 def _is_paid(remote: dict[str, Any]) -> bool:
@@ -110,13 +138,8 @@ def _provision_trial(account: Account, trial: Subscription, plan: Plan) -> None:
         ledger.renew(account, free, trial.period_start, trial.period_end, extra=plan.trial_credits)
 
 
-def _end(account: Account, ended: Subscription) -> str:
-    """Back to Free, unless another subscription is live: then that one counts."""
-    other = find_live(account)
-    if other is not None:
-        return match(account, other.stripe_id)
-    if account.cycle is not None:
-        now = timezone.now()
-        at = ended.ended_at if ended.ended_at and account.cycle.start < ended.ended_at <= now else now
-        ledger.end_subscription(account, at)
-    return FLAG_NONE
+def _end(account: Account, cycle: UsageWindow, ended: Subscription) -> None:
+    """Back to Free: no other subscription is live."""
+    now = timezone.now()
+    at = ended.ended_at if ended.ended_at and cycle.start < ended.ended_at <= now else now
+    ledger.end_subscription(account, at)

@@ -37,7 +37,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A kind of act. `effect` tells what will happen, `run` does it and tells what happened; it raises ApiError."""
+    """A kind of act. `effect` tells what will happen, `run` does it and tells what happened; it raises ApiError.
+
+    One that `asks_stripe` is run outside of any transaction.
+    """
 
     name: str
     label: str
@@ -46,6 +49,7 @@ class Action:
     form: type[forms.ReasonForm] = forms.ReasonForm
     applies: Callable[[Account], bool] = lambda account: True
     is_grave: bool = False
+    asks_stripe: bool = False
 
     @property
     def needs_target(self) -> bool:
@@ -66,20 +70,44 @@ def offered(staff: User, account: Account) -> list[Action]:
     return [action for action in ACTIONS.values() if not action.needs_target and action.applies(account)]
 
 
-@transaction.atomic
 def perform(action: Action, act: Act) -> str:
     """Do it and write who did what, to whom and why. Both or neither. Raises ApiError."""
-    done = action.run(act)
-    # The log names the user: when a customer is deleted, their name is taken out of it.
-    LogEntry.objects.log_actions(
-        act.staff.pk, [act.account.user], CHANGE, f"{done} Reason: {act.data['reason']}", single_object=True
-    )
+    if action.asks_stripe:
+        return _perform_at_stripe(action, act)
+    with transaction.atomic():
+        done = action.run(act)
+        _log(act, done)
     return done
+
+
+def _perform_at_stripe(action: Action, act: Act) -> str:
+    """No transaction may wait for Stripe: the act is in the trail first, and what came of it once that is known."""
+    entry = _log(act, f"{action.label}: begun.")
+    try:
+        done = action.run(act)
+    except ApiError as error:
+        _note(entry, act, f"{action.label}: failed. {error.message}")
+        raise
+    _note(entry, act, done)
+    return done
+
+
+def _log(act: Act, done: str) -> LogEntry:
+    # The log names the user: when a customer is deleted, their name is taken out of it.
+    return LogEntry.objects.log_actions(act.staff.pk, [act.account.user], CHANGE, _message(act, done), single_object=True)
+
+
+def _note(entry: LogEntry, act: Act, done: str) -> None:
+    LogEntry.objects.filter(pk=entry.pk).update(change_message=_message(act, done))
+
+
+def _message(act: Act, done: str) -> str:
+    return f"{done} Reason: {act.data['reason']}"
 
 
 def is_deleted(account: Account) -> bool:
     """Whether the customer has deleted the account: there is nobody left to open it for."""
-    return account.user.email.endswith("@invalid")
+    return account.user.is_deleted
 
 
 # --- Credits and plans ----------------------------------------------------------------------------
@@ -235,7 +263,7 @@ ACTIONS = {
             _verify, applies=_unverified,
         ),
         Action(
-            "resync", "Match with Stripe", _resync_effect, _resync, applies=_is_customer,
+            "resync", "Match with Stripe", _resync_effect, _resync, applies=_is_customer, asks_stripe=True,
         ),
         Action(
             "revoke-keys", "Revoke all keys",
@@ -257,7 +285,7 @@ ACTIONS = {
         Action("void-hold", "Void hold", _void_effect, _void, forms.HoldForm),
         Action(
             "replay-event", "Process again", _replay_effect, _replay, forms.EventForm,
-            lambda account: stripe_client.is_enabled(),
+            lambda account: stripe_client.is_enabled(), asks_stripe=True,
         ),
     )
 }  # fmt: skip

@@ -1,20 +1,30 @@
 """All that there is to know of an account, for one page. Every list is bounded, and each costs one query."""
 
+from collections import Counter
 from datetime import UTC, datetime, time
 from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib.admin.models import LogEntry
-from django.db.models import CharField, DateTimeField, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import CharField, DateTimeField, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth
-from billing import ledger
+from billing import due, ledger
 from billing.membership import current_window
-from billing.models import Account, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Subscription, UsageWindow
+from billing.models import (
+    Account,
+    CreditsDue,
+    Hold,
+    LedgerEntry,
+    MonthlyUsage,
+    PackPurchase,
+    Subscription,
+    UsageWindow,
+)
 from billing.windows import month_of
 
 LEDGER_ROWS = 200
@@ -98,7 +108,8 @@ def tell(account: Account, query: QueryDict) -> Row:
         "filter": shown,
         "requests": shown.requests(account),
         "ledger_rows": shown.ledger_rows(account),
-        "bought": list_bought(account),
+        "bought": (bought := list_bought(account)),
+        "due": sum(row["due"] for row in bought),
         "events": account.stripe_events.order_by("-id")[:EVENT_ROWS],
         "audit": audit_trail(account),
         "stale_before": timezone.now() - ledger.STALE_HOLD,
@@ -133,25 +144,35 @@ def list_periods(account: Account) -> list[Row]:
 
 
 def list_bought(account: Account) -> list[Row]:
-    """Subscriptions and packs, newest first, in one query. `status_` of a pack is that of a dispute about it."""
+    """Subscriptions and packs, newest first, in one query. `status_` of a pack is that of a dispute about it.
+
+    One query more where a refund could not take everything: `due` of it is on hold and may still be taken.
+    """
     columns = (
         "kind_", "at_", "id_", "payment_", "label_", "status_", "cents_", "from_", "to_", "ends_", "credits_", "revoked_",
-        "taken_",
+        "taken_", "short_",
     )  # fmt: skip
     number, text = Value(None, IntegerField()), Value("", CharField())
     running = Subscription.objects.filter(account=account).order_by().annotate(
         kind_=Value("subscription", CharField()), at_=F("started_at"), id_=F("stripe_id"), payment_=text,
         label_=F("price__plan__label"), status_=F("status"), cents_=F("price__amount_cents"), from_=F("period_start"),
-        to_=F("period_end"), ends_=F("cancel_at_period_end"), credits_=number, revoked_=number, taken_=number,
+        to_=F("period_end"), ends_=F("cancel_at_period_end"), credits_=number, revoked_=number, taken_=number, short_=number,
     )  # fmt: skip
     moment = Value(None, DateTimeField())
+    rows_due = CreditsDue.objects.filter(purchase=OuterRef("pk")).order_by().values("purchase")
+    short = rows_due.annotate(short=Sum(F("credits") - F("taken"))).values("short")
     packs = PackPurchase.objects.filter(account=account).order_by().annotate(
         kind_=Value("pack", CharField()), at_=F("created_at"), id_=F("checkout_id"), payment_=F("payment_intent_id"),
         label_=F("price__pack__label"), status_=F("dispute_status"), cents_=F("amount_cents"), from_=moment, to_=moment,
-        ends_=Value(False), credits_=F("credits"), revoked_=F("revoked"), taken_=F("taken_back"),
+        ends_=Value(False), credits_=F("credits"), revoked_=F("revoked"), taken_=F("taken_back"), short_=Subquery(short),
     )  # fmt: skip
     both = running.values(*columns).union(packs.values(*columns), all=True)
-    return [{**row, "spent": (row["revoked_"] or 0) - (row["taken_"] or 0)} for row in both.order_by("-at_")]
+    rows = list(both.order_by("-at_"))
+    on_hold = due.outstanding(account) if any(row["short_"] for row in rows) else Counter()
+    for row in rows:
+        row["due"] = on_hold[row["id_"]]
+        row["spent"] = (row["revoked_"] or 0) - (row["taken_"] or 0) - row["due"]
+    return rows
 
 
 def audit_trail(account: Account) -> QuerySet[LogEntry]:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 POSTGRES_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 SUITES = [
     "tests/accounts/test_concurrency.py",
+    "tests/billing/test_credits_at_once.py",
     "tests/billing/test_ledger.py",
     "tests/billing/test_reconcile.py",
     "tests/imaging/test_callbacks_at_once.py",

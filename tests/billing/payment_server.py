@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes.stripe_server import StripeFake
-from tests.server import ProductServer
 from tests.services.deployment import Deployment
 
 SECRET = "whsec_test"
@@ -30,7 +29,7 @@ print(stripe_client.get_client().create_checkout({{
 class PaymentServer:
     """A product and its Stripe."""
 
-    product: ProductServer
+    product: Deployment
     stripe: StripeFake
 
     def run(self, code: str) -> str:

@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
 import stripe
+from django.db import transaction
 
-from billing.stripe_client import UNKNOWN_OBJECT
+from billing.stripe_client import UNKNOWN_OBJECT, require_no_transaction
 from config.errors import ApiError
 
 SECRET = "whsec_test"
@@ -72,6 +75,7 @@ class StripeStub:
     # --- The methods of our client ----------------------------------------------------------------
 
     def get(self, stripe_id: str) -> Json:
+        require_no_transaction()
         if stripe_id not in self.objects:
             raise ApiError(400, UNKNOWN_OBJECT, "unknown")
         return json.loads(json.dumps(self.objects[stripe_id]))
@@ -79,22 +83,27 @@ class StripeStub:
     get_subscription = get_invoice = get_checkout = get_charge = get_dispute = get
 
     def list_refunds(self, charge: str) -> list[Json]:
+        require_no_transaction()
         return self.refunds.get(charge, [])
 
     def find_checkout(self, payment_intent: str) -> Json | None:
+        require_no_transaction()
         sessions = (one for one in self.objects.values() if one.get("object") == "checkout.session")
         return next((one for one in sessions if one["payment_intent"]["id"] == payment_intent), None)
 
     def list_subscriptions(self, customer: str) -> list[Json]:
+        require_no_transaction()
         return [one for one in self.objects.values() if one.get("object") == "subscription"]
 
     def list_checkouts(self, customer: str) -> list[Json]:
+        require_no_transaction()
         return [one for one in self.objects.values() if one.get("object") == "checkout.session"]
 
     def list_invoices(self, customer: str, limit: int = 12) -> list[Json]:
         return []
 
     def create_customer(self, *, public_id: str, email: str) -> Json:
+        require_no_transaction()
         return {"id": CUSTOMER}
 
 
@@ -104,6 +113,16 @@ def event(kind: str, told: Json, event_id: str | None = None) -> Json:
         "id": event_id or f"evt_{kind}_{told['id']}", "object": "event", "type": kind, "livemode": False,
         "created": int(time.time()), "data": {"object": told},
     }  # fmt: skip
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Roll back what the block does. Like a TestCase's own, it is no transaction in which Stripe must not be asked."""
+    block = transaction.atomic()
+    block._from_testcase = True  # type: ignore[attr-defined]
+    with block:
+        yield
+        transaction.set_rollback(True)
 
 
 def sign(body: bytes, *, secret: str = SECRET, at: float | None = None) -> str:

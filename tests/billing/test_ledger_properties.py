@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from accounts.models import ApiKey, ApiKeyMonth, User
-from billing import ledger
+from billing import due, ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.windows import month_bounds, month_of
 from config.errors import ApiError
@@ -34,8 +34,26 @@ class Window:
         return self.allowance - self.used - self.held
 
 
+@dataclass
+class Open:
+    """A hold that is open; `at` orders it among all holds and refunds."""
+
+    held: Hold
+    window: str
+    bucket: Bucket
+    at: int
+
+
+@dataclass
+class Due:
+    """What a refund could not take because it was on hold."""
+
+    at: int
+    credits: int
+
+
 class Credits(RuleBasedStateMachine):
-    """The model: windows with three numbers each, one prepaid balance, and the open holds."""
+    """The model: windows with three numbers each, one prepaid balance, the open holds, and what refunds are short of."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,8 +73,12 @@ class Credits(RuleBasedStateMachine):
         self.cycles = 0
         self.prepaid = self.prepaid_held = self.prepaid_used = 0
         self.references: set[str] = set()
-        self.holds: list[tuple[Hold, str, str]] = []
+        self.holds: list[Open] = []
         self.settled: list[Hold] = []
+        # Voided by the sweep while their requests go on.
+        self.lost: list[Hold] = []
+        self.due: list[Due] = []
+        self.moves = 0
         self.start_of_month = month_bounds(month_of(datetime.now(UTC)))[0]
         self.ends = 0
 
@@ -72,6 +94,36 @@ class Credits(RuleBasedStateMachine):
         """The account as the next request would find it."""
         self.account = ledger.get_account(User.objects.get(email="customer@example.com"))
         return self.account
+
+    def opened(self, held: Hold) -> None:
+        """A hold was made."""
+        self.moves += 1
+        bucket = Bucket(held.bucket)
+        self.holds.append(Open(held, self.current, bucket, self.moves))
+        if bucket == Bucket.INCLUDED:
+            self.window().held += 1
+        else:
+            self.prepaid, self.prepaid_held = self.prepaid - 1, self.prepaid_held + 1
+
+    def spent(self, one: Open) -> None:
+        """A hold was posted."""
+        self.settled.append(one.held)
+        if one.bucket == Bucket.INCLUDED:
+            self.windows[one.window].held -= 1
+            self.windows[one.window].used += 1
+        else:
+            self.prepaid_held, self.prepaid_used = self.prepaid_held - 1, self.prepaid_used + 1
+
+    def freed(self, one: Open) -> None:
+        """A hold was voided: a refund of its time that is short of credits gets this one."""
+        if one.bucket == Bucket.INCLUDED:
+            self.windows[one.window].held -= 1
+            return
+        self.prepaid_held -= 1
+        if payee := next((due for due in self.due if due.at > one.at and due.credits), None):
+            payee.credits -= 1
+        else:
+            self.prepaid += 1
 
     @rule(channel=CHANNELS)
     def hold(self, channel: str) -> None:
@@ -89,11 +141,7 @@ class Credits(RuleBasedStateMachine):
             return
         held = ledger.hold(account, channel=channel, key=key, request_id="test")
         assert held.bucket == expected
-        self.holds.append((held, self.current, expected))
-        if expected == Bucket.INCLUDED:
-            window.held += 1
-        else:
-            self.prepaid, self.prepaid_held = self.prepaid - 1, self.prepaid_held + 1
+        self.opened(held)
 
     @rule(channel=CHANNELS, count=CREDITS)
     def hold_many(self, channel: str, count: int) -> None:
@@ -111,32 +159,71 @@ class Credits(RuleBasedStateMachine):
             return
         held = ledger.hold_many(account, ["test"] * count, channel=channel, key=key, until=until)
         assert [each.bucket for each in held] == [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
-        self.holds += [(each, self.current, Bucket(each.bucket)) for each in held]
-        window.held += included
-        self.prepaid, self.prepaid_held = self.prepaid - (count - included), self.prepaid_held + count - included
+        for each in held:
+            self.opened(each)
+
+    def take_open(self, data: st.DataObject) -> Open:
+        """One of the open holds, which is about to be settled."""
+        return self.holds.pop(data.draw(st.integers(0, len(self.holds) - 1)))
 
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
     def post(self, data: st.DataObject) -> None:
-        held, window, bucket = self.holds.pop(data.draw(st.integers(0, len(self.holds) - 1)))
-        assert ledger.post(held)
-        self.settled.append(held)
-        if bucket == Bucket.INCLUDED:
-            self.windows[window].held -= 1
-            self.windows[window].used += 1
-        else:
-            self.prepaid_held, self.prepaid_used = self.prepaid_held - 1, self.prepaid_used + 1
+        one = self.take_open(data)
+        assert ledger.post(one.held)
+        self.spent(one)
 
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
     def void(self, data: st.DataObject) -> None:
-        held, window, bucket = self.holds.pop(data.draw(st.integers(0, len(self.holds) - 1)))
-        assert ledger.void(held)
-        self.settled.append(held)
-        if bucket == Bucket.INCLUDED:
-            self.windows[window].held -= 1
-        else:
-            self.prepaid, self.prepaid_held = self.prepaid + 1, self.prepaid_held - 1
+        one = self.take_open(data)
+        assert ledger.void(one.held)
+        self.settled.append(one.held)
+        self.freed(one)
+
+    @precondition(lambda self: self.holds)
+    @rule(data=st.data(), count=CREDITS)
+    def void_many(self, data: st.DataObject, count: int) -> None:
+        voided = [self.take_open(data) for _ in range(min(count, len(self.holds)))]
+        assert ledger.void_many([one.held.pk for one in voided]) == len(voided)
+        self.settled += [one.held for one in voided]
+        for one in sorted(voided, key=lambda one: one.at):
+            self.freed(one)
+
+    @precondition(lambda self: self.holds)
+    @rule(data=st.data(), renewed=st.booleans())
+    def sweep(self, data: st.DataObject, renewed: bool) -> None:
+        """One request has run for long, and its process has renewed its hold, or could not."""
+        one = self.take_open(data)
+        old = datetime.now(UTC) - ledger.STALE_HOLD - timedelta(minutes=1)
+        Hold.objects.filter(pk=one.held.pk).update(created_at=old, held_until=None)
+        if renewed:
+            assert ledger.keep_held([one.held.pk]) == 1
+            assert ledger.void_stale() == 0
+            self.holds.append(one)
+            return
+        assert ledger.void_stale() == 1
+        self.lost.append(one.held)
+        self.freed(one)
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def deliver_what_the_sweep_voided(self, data: st.DataObject) -> None:
+        lost = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+        known = self.current in self.windows
+        self.reload()
+        assert not ledger.post(lost)
+        if self.window().free <= 0 and not self.prepaid:
+            with pytest.raises(ApiError) as refusal:
+                ledger.hold_again(lost)
+            assert refusal.value.code == "hold_expired"
+            if not known:
+                del self.windows[self.current]
+            return
+        paid = ledger.hold_again(lost)
+        self.opened(paid)
+        self.spent(self.holds.pop())
+        assert ledger.hold_again(paid) == paid, "what is spent is not spent twice"
 
     @precondition(lambda self: self.settled)
     @rule(data=st.data(), settle=st.sampled_from([ledger.post, ledger.void]))
@@ -153,9 +240,13 @@ class Credits(RuleBasedStateMachine):
     @rule(credits=CREDITS, reference=st.sampled_from("abcdefgh"))
     def refund(self, credits: int, reference: str) -> None:
         taken = ledger.refund_prepaid(self.reload(), credits, reference=f"refund:{reference}")
-        assert taken == (0 if f"refund:{reference}" in self.references else min(credits, self.prepaid))
+        is_new = f"refund:{reference}" not in self.references
+        assert taken == (min(credits, self.prepaid) if is_new else 0)
         self.references.add(f"refund:{reference}")
         self.prepaid -= taken
+        self.moves += 1
+        if is_new and credits > taken and self.prepaid_held:
+            self.due.append(Due(self.moves, credits - taken))
 
     @rule(credits=st.integers(-4, 4).filter(bool))
     def adjust(self, credits: int) -> None:
@@ -207,6 +298,14 @@ class Credits(RuleBasedStateMachine):
         # Every prepaid credit that ever came is still there, is held, was taken back, or was spent on a picture.
         moved = _sums(prepaid.exclude(kind__in=["hold", "post", "void"]))[0]
         assert moved == self.prepaid + self.prepaid_held + self.prepaid_used
+
+    @invariant()
+    def what_is_due_is_what_open_holds_can_pay(self) -> None:
+        expected = 0
+        for one in self.due:
+            could_pay = sum(held.bucket == Bucket.PREPAID and held.at < one.at for held in self.holds)
+            expected += min(one.credits, could_pay - expected)
+        assert due.outstanding(self.account).total() == expected
 
     @invariant()
     def the_counters_count_the_holds(self) -> None:

@@ -126,6 +126,31 @@ def test_a_checkout_of_somebody_else_is_not_found(browser, stripe, account):
     assert not LedgerEntry.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {}, {"session_id": ""}, {"session_id": "cs_"}, {"session_id": "../customers"}, {"session_id": "sub_1"},
+        {"session_id": "cs_1/../../customers"}, {"session_id": "cs_1?limit=100"}, {"session_id": "cs_1\n"},
+        {"session_id": "cs_" + "x" * 300}, {"session_id": "cs_é"},
+    ],
+)  # fmt: skip
+def test_stripe_is_asked_for_a_checkout_alone(browser, stripe, account, query):
+    stripe_customers.get_or_create(account)
+    before = len(stripe.requests)
+    assert browser.get("/billing/checkout/done", query).status_code == 404
+    assert len(stripe.requests) == before
+
+
+@pytest.mark.parametrize("odd", ["", "cs_1/..", "../v1/customers", "cs 1", "x", "CS_1"])
+def test_the_client_asks_for_no_object_without_an_id(stripe, odd):
+    before = len(stripe.requests)
+    for method in ("get_subscription", "get_invoice", "get_checkout", "get_charge", "get_dispute"):
+        with pytest.raises(ApiError) as refusal:
+            getattr(stripe_client.get_client(), method)(odd)
+        assert refusal.value.code == stripe_client.UNKNOWN_OBJECT
+    assert len(stripe.requests) == before
+
+
 @pytest.mark.parametrize("what", [{}, {"plan": "1"}, {"plan": "x"}, {"pack": "999"}, {"plan": "9" * 30}])
 def test_what_is_not_on_sale_cannot_be_bought(browser, stripe, what):
     assert browser.post("/billing/checkout", what).status_code == 404

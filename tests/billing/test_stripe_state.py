@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from billing import ledger, membership
 from billing.models import Account, LedgerEntry, PackPurchase, Plan, StripeEvent, Subscription, UsageWindow
 from tests.billing.conftest import moment, spend
+from tests.billing.stripe_stub import undone
 
 pytestmark = pytest.mark.django_db
 PACK, PACK_CENTS = "100 credits", 500
@@ -362,9 +363,8 @@ def test_a_failure_at_any_statement_leaves_nothing_half_done(tell, stub, custome
             break
         assert state() == before, f"statement {statements}"
         # The retry ends right; it is undone for the next statement's turn.
-        with transaction.atomic():
+        with undone():
             assert tell(kind, told, f"evt_{statements}").status_code == 204
             outcome = state()
-            transaction.set_rollback(True)
     assert state() == outcome
     assert statements > 10

@@ -9,8 +9,9 @@ from celery.exceptions import Retry
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from accounts.deletion import delete_account
 from billing import ledger, stripe_events
-from billing.models import LedgerEntry, StripeEvent, UsageWindow
+from billing.models import LedgerEntry, PackPurchase, StripeEvent, UsageWindow
 from billing.tasks import process_stripe_event
 from config.errors import ApiError
 from tests.billing.stripe_stub import event, sign
@@ -164,3 +165,55 @@ def test_a_worker_tries_again_later(stub, customer, monkeypatch):
         process_stripe_event.pop_request()
     assert retry.value.when == 40
     assert StripeEvent.objects.get().status == "failed"
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(290, 204), (330, 400), (10**9, 400)])
+def test_a_signature_from_the_future_is_refused_beyond_the_same_tolerance(client, stub, ahead, status):
+    assert post(client, BODY, sign(BODY, at=time.time() + ahead)).status_code == status
+    assert StripeEvent.objects.exists() is (status == 204)
+
+
+@pytest.mark.parametrize(
+    "signature", ["t=", "t=x,v1=y", "t=٣,v1=y", "t=" + "9" * 400 + ",v1=y", "v1=y", "=,=,t", "t=-1,v1=y"]
+)
+def test_a_time_that_is_none_is_refused(client, stub, signature):
+    response = post(client, BODY, signature.encode().decode("latin-1"))
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_signature")
+
+
+def test_a_pack_that_is_paid_for_after_the_accounts_deletion_is_flagged(tell, stub, customer):
+    opened = stub.buy("100 credits", 500, paid=False)
+    tell("checkout.session.completed", opened)
+    delete_account(customer.user)
+    opened["payment_status"] = "paid"
+    for number in range(2):
+        assert tell("checkout.session.async_payment_succeeded", opened, f"evt_{number}").status_code == 204
+        stored = StripeEvent.objects.latest("id")
+        assert (stored.status, stored.account) == ("flagged", customer)
+        assert "is paid for, and its account is deleted" in stored.error
+    assert PackPurchase.objects.get().credits == 100, "on record, so that a refund takes the credits back"
+    stub.refund(opened["payment_intent"]["latest_charge"], 500)
+    tell("charge.refunded", opened["payment_intent"]["latest_charge"])
+    assert StripeEvent.objects.latest("id").status == "processed"
+    call_command("replay_stripe_events", "--event", "evt_0")
+    assert StripeEvent.objects.get(stripe_id="evt_0").status == "processed", "it is refunded"
+
+
+def test_a_refund_of_what_was_bought_before_the_deletion_is_not_flagged(tell, stub, customer):
+    bought = stub.buy("100 credits", 500)
+    tell("checkout.session.completed", bought)
+    delete_account(customer.user)
+    stub.refund(bought["payment_intent"]["latest_charge"], 100)
+    tell("charge.refunded", bought["payment_intent"]["latest_charge"])
+    assert set(StripeEvent.objects.values_list("status", flat=True)) == {"processed"}
+
+
+def test_a_subscription_that_begins_after_the_accounts_deletion_is_flagged(tell, stub, customer):
+    delete_account(customer.user)
+    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
+    tell("invoice.paid", told["latest_invoice"])
+    assert StripeEvent.objects.get().status == "flagged"
+    assert "goes on being paid, and its account is deleted" in StripeEvent.objects.get().error
+    told["cancel_at_period_end"] = True
+    tell("customer.subscription.updated", told)
+    assert StripeEvent.objects.latest("id").status == "processed"

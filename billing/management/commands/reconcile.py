@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import stripe_reconciliation
+from billing import due, stripe_reconciliation
 from billing.models import Account
 from billing.reconciliation import reconcile
 from config.errors import ApiError
@@ -13,7 +13,7 @@ from config.errors import ApiError
 class Command(BaseCommand):
     help = (
         "Compare every balance and counter with the ledger; with --stripe, subscriptions and purchases with Stripe as well. "
-        "Exits with 1 if anything differs and is not fixed."
+        "Exits with 1 if anything differs and is not fixed. Also lists what refunds will take once holds are released."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,6 +40,9 @@ class Command(BaseCommand):
         differences = reconcile(account, fix=fix)
         for difference in differences:
             self.stdout.write(f"{account}: {difference}")
+        # No difference: nothing is wrong, and there is nothing to fix.
+        for checkout, credits in due.outstanding(account).items():
+            self.stdout.write(f"{account}: {credits} credits of {checkout} were refunded while on hold; taken once released")
         return len(differences)
 
     def _compare(self, account: Account, fix: bool) -> int:

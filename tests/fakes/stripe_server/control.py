@@ -48,6 +48,10 @@ def _fail(fake: StripeFake, times: int = 1, status: int = 500, path: str = "/v1/
     return fake.fail_next(times, status=status, path=path, after=after)
 
 
+def _slow(fake: StripeFake, seconds: float, path: str = "/v1/") -> Any:
+    return fake.slow_down(seconds, path)
+
+
 def _wait(fake: StripeFake, seconds: float = 30) -> Any:
     return fake.wait(seconds)
 
@@ -83,6 +87,7 @@ COMMANDS: dict[tuple[str, str], Callable[..., Any]] = {
     ("POST", "deliver"): _deliver,
     ("POST", "mode"): _mode,
     ("POST", "fail"): _fail,
+    ("POST", "slow"): _slow,
     ("POST", "wait"): _wait,
     ("GET", "clock"): _now,
     ("GET", "events"): _events,

@@ -50,6 +50,7 @@ class StripeFake:
         self.world = World(self.webhooks, clock, after_retries)
         self.requests: list[Recorded] = []
         self.faults: list[Fault] = []
+        self.delays: dict[str, float] = {}
         self._port = port
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -169,6 +170,10 @@ class StripeFake:
     def fail_next(self, times: int = 1, *, status: int = 500, path: str = "/v1/", after: bool = False) -> None:
         """Spoil the next answers under `path`: an HTTP status, or 0 to hang up; `after` the request took effect."""
         self.faults.append(Fault(times, status, path, after))
+
+    def slow_down(self, seconds: float, path: str = "/v1/") -> None:
+        """Answer every request under `path` so many seconds later, from now on."""
+        self.delays[path] = seconds
 
     def object(self, id: str) -> dict[str, Any]:
         """Any object as the API would show it."""

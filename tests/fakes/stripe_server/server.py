@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -72,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, {"error": {"type": "invalid_request_error", "message": f"Not found: {url.path}"}})
 
     def _api(self, path: str, form: str) -> None:
+        time.sleep(max((seconds for slow, seconds in self.server.fake.delays.items() if path.startswith(slow)), default=0))
         fault = _next_fault(self.server.fake, path)
         status: int = fault.status if fault else 0
         answer: Any = {"error": {"type": "api_error", "message": "Told to fail."}}
