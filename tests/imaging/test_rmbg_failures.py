@@ -1,12 +1,16 @@
 """`POST /rmbg`: images that fail in the work on them are counted, and callers who have gone get no work."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.test import Client
 
 from billing.models import AnonymousUsage, Hold, Plan
 from config import rate_limits, redis_client
-from imaging import cutouts, gate, runtime
+from imaging import gate, runtime
 from imaging.core.problems import CallerGone
+from imaging.executor import local
 from imaging.gate import Gate
 from tests.imaging.batches import post as post_batch
 from tests.imaging.batches import the_batch, work_through
@@ -18,9 +22,14 @@ pytestmark = pytest.mark.django_db
 ANONYMOUS, FREE = 5, 60
 
 
-def post(picture: bytes, key: str | None = None, **environ: object):
+def post(picture: bytes, key: str | None = None, **environ: Any):
     headers = {"x-api-key": key} if key else {}
-    return Client(headers=headers, raise_request_exception=False).post("/rmbg", **form(picture), **environ)  # type: ignore[arg-type]
+    return Client(headers=headers, raise_request_exception=False).post("/rmbg", **form(picture), **environ)
+
+
+def gone_when(is_gone: Callable[[], bool]) -> dict[str, Any]:
+    """What waitress tells of the connection."""
+    return {"waitress.client_disconnected": is_gone}
 
 
 def codes(answers: list) -> list[str]:
@@ -37,13 +46,13 @@ def at_any_rate(settings, user) -> None:
 def work_count(monkeypatch) -> list[int]:
     """How many images were begun."""
     begun: list[int] = []
-    execute = cutouts.local.execute
+    execute = local.execute
 
     def counted(*args, **options):
         begun.append(1)
         return execute(*args, **options)
 
-    monkeypatch.setattr(cutouts.local, "execute", counted)
+    monkeypatch.setattr(local, "execute", counted)
     return begun
 
 
@@ -143,7 +152,7 @@ def test_a_caller_who_goes_while_waiting_gets_no_work_and_pays_nothing(quick_mod
     monkeypatch.setattr(runtime, "get_gate", lambda: full)
     gone = iter([False, False, True])
     with full.admit(1):
-        answer = post(small_png, key, **{"waitress.client_disconnected": lambda: next(gone)})
+        answer = post(small_png, key, **gone_when(lambda: next(gone)))
     assert (answer.status_code, answer.json()["code"]) == (499, "caller_gone")
     assert (full.waiting, full.running) == (0, 0)
     assert Hold.objects.get().state == Hold.State.VOIDED
@@ -168,5 +177,5 @@ def test_one_who_waited_and_left_before_the_work_is_not(quick_model, at_any_rate
         busy.setattr(runtime, "get_gate", lambda: full)
         with full.admit(1):
             for _ in range(ANONYMOUS):
-                assert post(small_png, **{"waitress.client_disconnected": lambda: True}).status_code == 499
+                assert post(small_png, **gone_when(lambda: True)).status_code == 499
     assert codes([post(small_png)]) == ["ok"]
