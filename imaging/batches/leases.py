@@ -37,15 +37,32 @@ def take(pk: int) -> BatchItem | None:
 
 
 def take_next() -> BatchItem | None:
-    """Take a lease on the picture whose turn it is; None if none waits."""
-    return next((item for pk in find_waiting(CANDIDATES) if (item := take(pk))), None)
+    """Take a lease on the picture whose turn it is; None if none waits.
+
+    Accounts take turns in this process, however many batches each has; those of one account take turns as in `find_waiting`.
+    """
+    accounts = BatchItem.objects.filter(waiting(timezone.now())).values_list("batch__account", flat=True).distinct()
+    turns = {account: _turns.get(account, 0) for account in accounts.order_by("batch__account")}
+    _turns.clear()
+    _turns.update(turns)
+    for account in sorted(turns, key=turns.__getitem__):
+        for pk in find_waiting(CANDIDATES, account):
+            if item := take(pk):
+                _turns[account] = max(turns.values()) + 1
+                return item
+    return None
 
 
-def find_waiting(limit: int) -> list[int]:
+# The number of each waiting account's last turn. One that has had none yet is next.
+_turns: dict[int, int] = {}
+
+
+def find_waiting(limit: int, account: int | None = None) -> list[int]:
     """Pictures that may be taken now. Batches take turns: first the first picture of each, then the second of each."""
-    return list(
-        BatchItem.objects.filter(waiting(timezone.now())).order_by("position", "pk").values_list("pk", flat=True)[:limit]
-    )
+    items = BatchItem.objects.filter(waiting(timezone.now()))
+    if account is not None:
+        items = items.filter(batch__account=account)
+    return list(items.order_by("position", "pk").values_list("pk", flat=True)[:limit])
 
 
 def waiting(now: datetime) -> Q:

@@ -49,8 +49,8 @@ def find_models() -> list[str]:
 
 def count_places() -> int:
     """Images that all living workers work on at once; 0 while Redis is away or a worker of the release before lives."""
-    places = _find(PLACES_KEY)
-    return sum(map(int, places.values())) if places.keys() >= _find(KEY).keys() else 0
+    workers, places = _find(KEY), _find(PLACES_KEY)
+    return sum(int(places[worker]) for worker in workers) if workers.keys() <= places.keys() else 0
 
 
 def _find(key: str) -> dict[str, str]:

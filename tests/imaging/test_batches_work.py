@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from accounts.models import ApiKey
 from billing import ledger
 from billing.models import Hold, UsageWindow
 from billing.reconciliation import reconcile
@@ -236,6 +237,21 @@ def test_requests_go_first_at_the_gate(key, small_png, monkeypatch):
     retry_is_due()
     work_through()
     assert BatchItem.objects.get().state == "done"
+
+
+def test_accounts_take_turns_however_many_batches_each_has(key, small_png, django_user_model, monkeypatch):
+    monkeypatch.setattr(leases, "_turns", {})
+    other = django_user_model.objects.create_user("second@example.com")
+    other.verify_email()
+    other_key = ApiKey.objects.issue(other, name="x")[1].text
+    for _ in range(3):
+        assert post(key, ("a.png", small_png), ("b.png", small_png)).status_code == 202
+    assert post(other_key, *((f"{n}.png", small_png) for n in range(3))).status_code == 202
+    order = []
+    while item := leases.take_next():
+        order.append("other" if item.batch.account.user == other else "key")
+        work.work(item)
+    assert order == ["key", "other"] * 3 + ["key"] * 3
 
 
 def send_address(key: str, url: str) -> BatchItem:

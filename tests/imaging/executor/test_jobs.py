@@ -1,6 +1,7 @@
 """`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one answer, one charge, and nothing left."""
 
 import io
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,11 @@ from config import broker, redis_client
 from imaging import runtime
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
+from imaging.core.problems import CallerGone
 from imaging.executor import orders, parcels, presence, remote, store, worker
 from imaging.executor.orders import Order
+from imaging.fair_queue import SOMEONE, Rank, Requester
+from imaging.gate import Gate
 from tests.imaging.executor.post import WAIT, broken_png, left, lose_everything, send, states
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -238,8 +242,88 @@ def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, po
     ],
 )
 def test_an_order_arrives_as_it_was_sent(options):
-    order = Order(ImageHeader("WEBP", 10_000, 1, 8), options, refine=True)
+    order = Order(ImageHeader("WEBP", 10_000, 1, 8), options, refine=True, requester=Requester("account:7", Rank.ANONYMOUS))
     assert Order.from_json(order.to_json()) == order
+
+
+def test_an_order_of_the_release_before_says_not_for_whom(order):
+    told = json.loads(order.to_json())
+    del told["requester"]
+    assert Order.from_json(json.dumps(told)).requester == SOMEONE
+
+
+def adjusted(monkeypatch) -> tuple[int, int]:
+    """Slots and queue of the web process after it has looked at the workers."""
+    monkeypatch.setattr(runtime, "_adjust_at", [0.0])
+    runtime.adjust_gate()
+    gate = runtime.get_gate()
+    return gate.slots, gate.queue_size
+
+
+def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(settings, monkeypatch):
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    assert adjusted(monkeypatch) == (32, 0), "while there is no worker, everything"
+    presence.announce("one", "u2net")
+    assert adjusted(monkeypatch) == (2, 30)
+    presence.announce("threads", "u2net", 16)
+    assert adjusted(monkeypatch) == (22, 10)
+    presence.announce("large", "u2net", 100)
+    assert adjusted(monkeypatch) == (32, 0)
+    store.get_redis().zrem(presence.PLACES_KEY, "large 100")
+    assert adjusted(monkeypatch) == (32, 0), "a worker of the release before does not tell its places"
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+
+
+def pass_through(gate: Gate, requester: Requester) -> None:
+    with gate.admit(100, requester):
+        pass
+
+
+def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
+    order, small_png, quick_model, post, settings, monkeypatch
+):
+    """Two workers: the large images of one customer take one of them."""
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
+    presence.announce("threads", "u2net", 2)
+    adjusted(monkeypatch)
+    large = Requester("large")
+    gate = runtime.get_gate()
+    with gate.admit(1, Requester("other")):
+        pass
+    with gate.admit(100, large), ThreadPoolExecutor(1) as pool:
+        second = pool.submit(pass_through, gate, large)
+        while gate.waiting == 0:
+            time.sleep(0.001)
+        assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+        assert not second.done()
+        gate.resize(slots=3, queue_size=29, large_slots=2)
+        second.result(WAIT)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+
+
+def test_a_caller_who_goes_leaves_nothing_for_workers(order, small_png, post):
+    post.deliver = post.lose
+    with pytest.raises(CallerGone):
+        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: False)
+    assert left() == []
+    post.to_worker(post.jobs[0])
+    post.join()
+    assert post.wanted == [False]
+
+
+def test_the_wait_for_a_turn_counts_for_the_deadline(order, small_png, post, settings):
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE, settings.IMAGING_QUEUE_SECONDS = 1, 1, 0.5
+    runtime.get_gate().resize(slots=1, queue_size=1, large_slots=1)
+    post.deliver = post.lose
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        with runtime.get_gate().admit(0):
+            answer = pool.submit(remote.execute, io.BytesIO(small_png), order)
+            time.sleep(0.4)
+        with pytest.raises(Exception, match="places are taken"):
+            answer.result()
+    assert time.monotonic() - started < 0.85
 
 
 def test_the_web_process_holds_no_model(settings, monkeypatch):
