@@ -11,8 +11,8 @@ from imaging.core.codecs.exif import MAX_EXIF_BYTES, UPRIGHT, orientation_of
 from imaging.core.codecs.walk import Data, Part, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
-# Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 500 bytes are no photograph.
-MAX_CHUNKS = 100_000
+# Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 1 kB are no photograph.
+MAX_CHUNKS = 50_000
 # Texts, palettes and the like come by the dozen.
 MAX_CHUNKS_BEFORE_PIXELS = 2000
 
