@@ -67,10 +67,13 @@ class _Chunks:
             if name == b"IDAT":
                 if not is_behind:
                     self.pixels.append((start, min(end, size)))
+            elif name == b"IEND":
+                # Whatever is behind it is no part of the image.
+                break
             elif self.pixels:
                 is_behind = True
                 self._take_exif(name, start, end)
-            elif name == b"IEND" or number >= MAX_CHUNKS_BEFORE_PIXELS:
+            elif number >= MAX_CHUNKS_BEFORE_PIXELS:
                 raise ImageRefused(INVALID_IMAGE)
             else:
                 self._take(name, position, end)
