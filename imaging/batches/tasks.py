@@ -8,7 +8,7 @@ from imaging.batches import expiry, files, work
 from imaging.executor.time_limits import ImageTask
 
 
-@shared_task(base=ImageTask, give_up=work.give_up_slow, name="imaging.tasks.work_on_batch_item")  # type: ignore[untyped-decorator]
+@shared_task(base=ImageTask, give_up=staticmethod(work.give_up_slow), name="imaging.tasks.work_on_batch_item")  # type: ignore[untyped-decorator]
 def work_on_batch_item(pk: int) -> None:
     """Work on one picture."""
     work.work_on(pk)

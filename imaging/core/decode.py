@@ -1,7 +1,7 @@
 """From an uploaded file to upright RGB or RGBA pixels and the colour profile that goes with them."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -59,11 +59,16 @@ def decode(file: BinaryIO, header: ImageHeader, watch: Watch | None = None) -> D
     return DecodedImage(_upright(pixels, header.orientation), profile)
 
 
-def decode_here(data: Data, walk: Walk, watch: Watch) -> tuple[Image.Image, bytes | None]:
-    """Decode in this process: pixels as stored, not upright, and the profile. Raises as `decode` does."""
+def decode_here(
+    data: Data, walk: Walk, watch: Watch, make_image: Callable[[str], Image.Image] | None = None
+) -> tuple[Image.Image, bytes | None]:
+    """Decode in this process: pixels as stored, not upright, and the profile. Raises as `decode` does.
+
+    `make_image` makes the image of a mode (RGB or RGBA) for pixels that need no conversion, instead of Pillow.
+    """
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
-        source, raw_mode = _load(PartsFile(data, parts, watch.check), walk)
+        source, raw_mode = _load(PartsFile(data, parts, watch.check), walk, make_image)
         profile = _usable_profile(source.info.get("icc_profile"))
         pixels = _to_rgb(source, raw_mode, profile)
         del source
@@ -85,7 +90,7 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
         raise ImageRefused(INVALID_IMAGE) from error
 
 
-def _load(file: PartsFile, walk: Walk) -> tuple[Image.Image, str]:
+def _load(file: PartsFile, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
     """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
     source = Image.open(cast(BinaryIO, file), formats=[walk.format])
     if source.size != (walk.width, walk.height):
@@ -93,6 +98,8 @@ def _load(file: PartsFile, walk: Walk) -> tuple[Image.Image, str]:
     raw_mode = _raw_mode(source)
     # Where libjpeg cannot go on with what it has, Pillow joins block to block: with few of them that stays linear.
     source.decodermaxblock = max(source.decodermaxblock, file.size // _BLOCKS)
+    if make_image is not None and source.mode in ("RGB", "RGBA"):
+        source.im = make_image(source.mode).im
     source.load()
     if source.size != (walk.width, walk.height):
         raise ImageRefused(INVALID_IMAGE)

@@ -7,7 +7,7 @@ from imaging.executor import parcels, worker
 from imaging.executor.time_limits import ImageTask
 
 
-@shared_task(bind=True, base=ImageTask, give_up=worker.give_up, name="imaging.tasks.cut_out")  # type: ignore[untyped-decorator]
+@shared_task(bind=True, base=ImageTask, give_up=staticmethod(worker.give_up), name="imaging.tasks.cut_out")  # type: ignore[untyped-decorator]
 def cut_out(self: Task, job_id: str) -> None:
     """Cut out the picture of a job that a web process waits for. Any number of deliveries do no harm."""
     worker.work(job_id, redelivered=bool((self.request.delivery_info or {}).get("redelivered")))

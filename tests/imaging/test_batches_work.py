@@ -1,10 +1,12 @@
 """Work on the pictures of batches: who does it, once, whatever happens meanwhile."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -355,3 +357,56 @@ def test_the_runner_works_until_it_is_stopped(key, small_png, monkeypatch, setti
     assert done.wait(10)
     running.stop()
     assert not any(thread.is_alive() for thread in running._threads)
+
+
+def test_work_on_an_image_of_a_cancelled_batch_stops(key, small_png, kept, monkeypatch, quick_model):
+    """After the step at hand: here the model, which takes long enough for a look at the batch."""
+    monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.0)
+    monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
+    (item,) = make(key, small_png)
+    predict = quick_model.predict
+
+    def cancel_meanwhile(image):
+        caller(key).post(f"/api/batches/{item.batch_id}/cancel")
+        return predict(image)
+
+    monkeypatch.setattr(quick_model, "predict", cancel_meanwhile)
+    assert work_through() == 1
+    assert told(key, item)["status"] == "cancelled"
+    assert [hold.state for hold in Hold.objects.all()] == ["voided"]
+    assert not [name for name in files_left(kept) if name.startswith("out/")]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 60])
+def test_an_image_that_takes_too_long_fails_and_costs_nothing(
+    seconds, key, small_png, kept, settings, monkeypatch, quick_model
+):
+    """By its own deadline, or by a worker's soft time limit."""
+    settings.IMAGING_SECONDS = seconds
+    predict = quick_model.predict
+
+    def slow(image):
+        if seconds == 60:
+            raise SoftTimeLimitExceeded
+        time.sleep(0.2)
+        return predict(image)
+
+    monkeypatch.setattr(quick_model, "predict", slow)
+    (item,) = make(key, small_png)
+    assert work_through() == 1
+    failed = told(key, item)
+    assert (failed["status"], failed["code"]) == ("failed", "image_too_slow")
+    assert Hold.objects.get().state == "voided"
+    assert (the_batch().state, files_left(kept)) == ("finished", [])
+
+
+def test_an_image_over_which_a_worker_was_ended_is_not_tried_again(key, small_png, kept, monkeypatch):
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+    (item,) = make(key, small_png)
+    assert leases.take(item.pk)
+    work_on_batch_item.give_up(item.pk)
+    assert told(key, item)["code"] == "image_too_slow"
+    assert Hold.objects.get().state == "voided"
+    assert (the_batch().state, files_left(kept)) == ("finished", [])
+    work_on_batch_item.give_up(item.pk)
+    work_on_batch_item.give_up(item.pk + 1000)

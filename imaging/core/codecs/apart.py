@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,13 +64,16 @@ def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
         child.wait()
         cast(Any, child.stdout).close()
     watch.check()
-    if not answer:
-        # Killed: by the system, which needs memory, or because the file made a decoder crash.
-        if child.returncode == -9:
-            raise MemoryError
+    if answer:
+        facts: dict[str, Any] = json.loads(answer)
+        return facts
+    if child.returncode == -signal.SIGKILL:
+        # By the system, which needed the memory.
+        raise MemoryError
+    if child.returncode < 0:
+        # The file made a decoder crash.
         raise ImageRefused(INVALID_IMAGE)
-    facts: dict[str, Any] = json.loads(answer)
-    return facts
+    raise DecoderCrashed(f"the decoding process ended with status {child.returncode}")
 
 
 def _answer(child: subprocess.Popen[bytes], watch: Watch) -> bytes:

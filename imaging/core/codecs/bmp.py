@@ -18,9 +18,9 @@ _BITS = (1, 4, 8, 16, 24, 32)
 # More would not fit into Pillow's palettes.
 _MAX_COLOURS = 256
 
-# An encoder makes a run or a literal of several pixels each: a screenshot of 33 megapixels has about 2 million. Each takes
-# half a microsecond.
-MAX_CODES = 4_000_000
+# An encoder makes a run or a literal of several pixels each: a screenshot of 8 megapixels has some 500,000. Each takes up to
+# 0.7 microseconds.
+MAX_CODES = 2_000_000
 TOO_MANY_CODES = too_complex(
     f"This BMP is run-length encoded in more than {MAX_CODES:,} pieces. Save it uncompressed, or as a PNG, and try again."
 )

@@ -19,6 +19,8 @@ import sys
 import traceback
 from typing import Any
 
+from PIL import Image
+
 from imaging.core.codecs.apart import mapped_image
 from imaging.core.codecs.walk import Walk
 from imaging.core.decode import decode_here
@@ -69,14 +71,22 @@ def _outcome(sent: int, made: int) -> dict[str, Any]:
 
 
 def _decode(data: mmap.mmap, walk: Walk, made: int) -> dict[str, Any]:
-    pixels, profile = decode_here(data, walk, Watch())
-    profile = profile or b""
     pixel_bytes = walk.width * walk.height * 4
-    os.ftruncate(made, pixel_bytes + len(profile))
+    os.ftruncate(made, pixel_bytes)
     mapped = mmap.mmap(made, 0)
-    mapped[pixel_bytes:] = profile
-    # The core's own paste is one copy of the memory; Pillow's would look at modes and palettes first.
-    mapped_image(mapped, pixels.mode, pixels.size).im.paste(pixels.im, (0, 0, *pixels.size))
+    targets: list[Image.Image] = []
+
+    def make_image(mode: str) -> Image.Image:
+        targets.append(mapped_image(mapped, mode, (walk.width, walk.height)))
+        return targets[-1]
+
+    pixels, profile = decode_here(data, walk, Watch(), make_image)
+    if all(pixels.im is not target.im for target in targets):
+        # It was converted. The core's own paste is one copy; Pillow's would look at modes and palettes first.
+        make_image(pixels.mode).im.paste(pixels.im, (0, 0, *pixels.size))
+    profile = profile or b""
+    os.ftruncate(made, pixel_bytes + len(profile))
+    os.pwrite(made, profile, pixel_bytes)
     return {"mode": pixels.mode, "profile_bytes": len(profile), "outcome": "decoded"}
 
 

@@ -11,8 +11,8 @@ from imaging.core.codecs.exif import MAX_EXIF_BYTES, UPRIGHT, orientation_of
 from imaging.core.codecs.walk import Data, Part, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
-# Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 500 bytes are no photograph.
-MAX_CHUNKS = 100_000
+# Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 1 kB are no photograph.
+MAX_CHUNKS = 50_000
 # Texts, palettes and the like come by the dozen.
 MAX_CHUNKS_BEFORE_PIXELS = 2000
 
@@ -67,10 +67,13 @@ class _Chunks:
             if name == b"IDAT":
                 if not is_behind:
                     self.pixels.append((start, min(end, size)))
+            elif name == b"IEND":
+                # Whatever is behind it is no part of the image.
+                break
             elif self.pixels:
                 is_behind = True
                 self._take_exif(name, start, end)
-            elif name == b"IEND" or number >= MAX_CHUNKS_BEFORE_PIXELS:
+            elif number >= MAX_CHUNKS_BEFORE_PIXELS:
                 raise ImageRefused(INVALID_IMAGE)
             else:
                 self._take(name, position, end)

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 from PIL import Image
 
 from config import broker, redis_client
-from imaging import runtime
+from imaging import runtime, tasks
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import CallerGone
@@ -370,3 +371,58 @@ def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
     while presence.find_models():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, post, settings, monkeypatch):
+    """After the step at hand, and without an answer."""
+    monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
+    monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.05)
+    settings.IMAGING_QUEUE_SECONDS = 0.3
+    with pytest.raises(Exception, match="places are taken"):
+        remote.execute(io.BytesIO(small_png), order)
+    held_model.go_on.release()
+    post.join()
+    assert (post.wanted, held_model.times) == ([False], 1)
+
+
+def test_a_web_process_stops_waiting_once_its_caller_has_gone(order, small_png, held_model, post):
+    answers = iter([True, True, False])
+    with pytest.raises(CallerGone):
+        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
+    assert left() == []
+    held_model.go_on.release()
+    post.join()
+    assert post.wanted == [False]
+
+
+def test_an_image_that_takes_too_long_is_refused_and_costs_nothing(key, small_png, quick_model, post, settings, monkeypatch):
+    settings.IMAGING_SECONDS = 0.1
+    predict = quick_model.predict
+    monkeypatch.setattr(quick_model, "predict", lambda image: (time.sleep(0.2), predict(image))[1])
+    answer = send(key, small_png)
+    assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
+    assert answer.json()["error"].startswith("This image took longer than 0.1 seconds")
+    assert states() == ["voided"]
+
+
+def test_an_image_over_which_the_time_limit_has_passed_is_refused(key, small_png, quick_model, post, monkeypatch):
+    def exceed(image: Image.Image) -> Any:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(quick_model, "predict", exceed)
+    answer = send(key, small_png)
+    assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
+    assert (states(), len(post.jobs)) == (["voided"], 1)
+
+
+def test_an_image_over_which_a_process_was_ended_is_refused(key, small_png, post):
+    """By the worker's main process, in place of the one that was ended."""
+
+    def to_one_that_is_ended(job_id: str) -> None:
+        assert store.claim(job_id, "ended")
+        tasks.cut_out.give_up(job_id)
+
+    post.deliver = to_one_that_is_ended
+    answer = send(key, small_png)
+    assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
+    assert (states(), len(post.jobs)) == (["voided"], 1)

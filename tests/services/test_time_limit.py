@@ -1,0 +1,40 @@
+"""An image over which a worker's process hangs in C: the process is ended, and the caller is answered and not charged."""
+
+import time
+
+import pytest
+from PIL import Image
+
+from tests.conftest import encoded
+from tests.services.inference import Workshop
+from tests.services.stuck_model_worker import STUCK_WIDTH
+from tests.services.test_inference_workers import rabbitmq  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.services
+
+# The settings give a process 10 s more than the image.
+IMAGING_SECONDS, LIMIT = 1, 11
+
+
+def test_a_process_that_hangs_is_ended_and_the_image_refused(tmp_path, rabbitmq, postgres_url, redis_url, small_png):  # noqa: F811
+    shop = Workshop(
+        tmp_path, broker=rabbitmq, DATABASE_URL=postgres_url, REDIS_URL=redis_url,
+        workers="tests.services.stuck_model_worker", IMAGING_SECONDS=str(IMAGING_SECONDS),
+    )  # fmt: skip
+    try:
+        shop.start()
+        worker = shop.hire("one")
+        account = shop.ask("open_account", included=10)
+        before = worker.children()
+        started = time.monotonic()
+        answer = shop.cut_out(account["key"], encoded(Image.new("RGB", (STUCK_WIDTH, 5))))
+        assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow"), shop.logs()
+        assert time.monotonic() - started < LIMIT + 5
+        assert shop.model_log.read_text().count("!") == 1, "it was given to one process only"
+        # Another process is in its place.
+        assert shop.cut_out(account["key"], small_png).ok, shop.logs()
+        assert worker.children() != before
+        books = shop.ask("read", email=account["email"])
+        assert (books["states"].get("posted"), books["states"].get("voided"), books["states"].get("held", 0)) == (1, 1, 0)
+    finally:
+        shop.stop()
