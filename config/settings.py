@@ -260,7 +260,7 @@ WEB_CONNECTIONS_PER_ADDRESS = at_least("WEB_CONNECTIONS_PER_ADDRESS", default=10
 # Bytes on a process's disk: of uploads that arrive or are worked on, and of results that have not been read yet. One account
 # has at most three eighths of the first, which must be a batch of 2 GB, and a quarter of the second.
 WEB_BODY_BYTES = at_least("WEB_BODY_BYTES", default=6 * 1024**3, minimum=512 * 1024**2)
-WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=2 * 1024**3, minimum=64 * 1024**2)
+WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=3 * 1024**3, minimum=64 * 1024**2)
 
 # --- Imaging --------------------------------------------------------------------------------------
 
@@ -508,6 +508,8 @@ METRICS_NETWORKS = networks("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128
 
 # Where traces are sent (OTLP over HTTP); needs requirements-otel.txt. OpenTelemetry reads its other variables itself.
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+# Peers whose `traceparent` is believed.
+TRACE_NETWORKS = networks("TRACE_NETWORKS")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="rembg")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
     MIDDLEWARE.insert(MIDDLEWARE.index("config.request_id.RequestIdMiddleware") + 1, "config.tracing.TracingMiddleware")

@@ -5,6 +5,7 @@ SDK read the rest of OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`, `OTEL
 No attribute holds a key, a query string, an address of a caller or a name of a file.
 """
 
+import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -77,7 +78,10 @@ def _start() -> Any:
 
 
 class TracingMiddleware:
-    """A span for each request, within the caller's trace where there is one (`traceparent`).
+    """A span for each request, within the trace that a peer in TRACE_NETWORKS names (`traceparent`).
+
+    Any other caller could have all requests sampled, and join foreign traces. A proxy is no such peer unless it makes the
+    header itself: most hand on what their clients send.
 
     OpenTelemetry's own middleware would tell the whole address, with a careless caller's key in its query string, and the
     caller's address.
@@ -101,11 +105,21 @@ def _span(request: HttpRequest) -> Any:
     from opentelemetry import propagate, trace
 
     start()
-    known = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
+    known = {}
+    if _is_trusted(request.META.get("REMOTE_ADDR", "")):
+        known = {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
     attributes = {"http.request.method": request.method or "", REQUEST_ID: request_id.current.get()}
     return trace.get_tracer(__name__).start_as_current_span(
         request.method or "", context=propagate.extract(known), kind=trace.SpanKind.SERVER, attributes=attributes
     )
+
+
+def _is_trusted(peer: str) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in settings.TRACE_NETWORKS)
 
 
 def note_steps(steps: Mapping[str, float], **attributes: str) -> None:

@@ -1,6 +1,7 @@
 """One connection: what it is doing, how quickly, and how it ends."""
 
 import socket
+import struct
 import time
 from contextlib import suppress
 from enum import Enum
@@ -108,9 +109,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         """Whether it has been served and waits for its next request."""
         return self.phase is Phase.IDLE and self.has_served
 
-    def may_be_cut(self, since: float) -> bool:
-        """Whether it may go to make room, having done the same since then. One that is being worked on may not."""
-        return self.phase not in (Phase.WORKING, Phase.JUDGING) and self.since < since
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether it may go to make room. One that is being worked on may not."""
+        return self.phase not in (Phase.WORKING, Phase.JUDGING)
 
     def end_if_idle(self) -> None:
         """End it unless a request has begun."""
@@ -358,6 +360,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         """The connection is over, whoever ended it."""
         if self.request is not None:
             self.request.close()
+        if self.total_outbufs_len and self.socket is not None:
+            # The kernel would keep what it has of the answer for minutes, for a reader that does not read.
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         super().handle_close()
 
     def del_channel(self, map: Any = None) -> None:

@@ -9,9 +9,6 @@ from config.web.figures import REFUSED
 if TYPE_CHECKING:
     from config.web.channel import Channel
 
-# A connection that has just begun to do something has its chance first.
-SPARED_SECONDS = 1.0
-
 
 class Connections:
     """Keeps connections within their bounds.
@@ -57,7 +54,7 @@ class Connections:
         for one in candidates:
             one.watch(now)
         idle = [one for one in candidates if one.is_idle and one is not spared]
-        slow = idle or [one for one in candidates if one.may_be_cut(now - SPARED_SECONDS) and one is not spared]
+        slow = idle or [one for one in candidates if one.may_be_cut and one is not spared]
         if not slow:
             return False
         REFUSED.labels("crowded").inc()

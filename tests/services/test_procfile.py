@@ -142,6 +142,7 @@ def formation(
         folder, DATABASE_URL=own_postgres_url, REDIS_URL=redis_url, CELERY_BROKER_URL=BROKER_URL, CELERY_QUEUE=queue,
         EMAIL_URL=f"filemail:///{folder}/mails", WORKER_PROCESSES="1", IMAGING_THREADS="1",
         IMAGING_EXECUTOR="celery", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200",
+        TRACE_NETWORKS="127.0.0.0/8",
         OUTBOUND_ALLOWED_NETWORKS="127.0.0.0/8", CALLBACK_PORTS=str(receiver.port),
         PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
     )  # fmt: skip
