@@ -46,7 +46,7 @@ def _remove(number: int) -> bool:
     try:
         with transaction.atomic():
             # Under the row's lock: its owner may follow the link at this very moment.
-            user = User.objects.select_for_update().filter(pk=number, email_verified_at=None).first()
+            user = User.objects.select_for_update(no_key=True).filter(pk=number, email_verified_at=None).first()
             if user is None or not find().filter(pk=number).exists():
                 return False
             # The admin's log keeps what staff did, but not to whom by name.

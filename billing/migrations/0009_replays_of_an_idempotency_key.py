@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0007_hold_of_a_batch'),
+        ('billing', '0008_credits_due_and_stripe_leases'),
     ]
 
     operations = [
