@@ -28,6 +28,11 @@ MAX_SCANNED_MEGASAMPLES = 4000
 # coded data. An arithmetic decoder works for each coefficient, whether or not there is data for it.
 _SAMPLE, _SCAN, _ARITHMETIC_SCAN, _MEGABYTE = 0.006, 0.0014, 0.01, 0.02
 
+# The profile of a CMYK image is applied, and a hostile one may chain any number of steps, each of them done for the 280,000
+# points of a table. One up to this size has some 200 at most; a larger one sends the image to a process of its own.
+SMALL_PROFILE_BYTES = 16 * 1024
+_APPLIED_PROFILE = 1.5
+
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 # Those that libjpeg decodes: baseline, extended, progressive, lossless; with Huffman and with arithmetic coding.
@@ -39,7 +44,7 @@ _APP0, _APP1, _APP2, _APP14, _APP15, _COM, _DNL = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 
 # What the decoder needs: how colours are coded, and the colour profile.
 _KEPT = {_APP0: b"JFIF", _APP2: b"ICC_PROFILE\x00", _APP14: b"Adobe"}
 _EXIF = b"Exif\x00\x00"
-_LAYERS = (1, 3, 4)
+_LAYERS, _CMYK = (1, 3, 4), 4
 
 TOO_MANY_SEGMENTS = too_complex(
     f"This JPEG has more than {MAX_SEGMENTS:,} segments. Save it again without its metadata and try again."
@@ -88,6 +93,8 @@ def walk(data: Data) -> Walk:
     scan = _ARITHMETIC_SCAN if frame.marker in _ARITHMETIC else _SCAN
     once = samples * (_SAMPLE + (0 if several or scan == _SCAN else scan))
     seconds = once + scanned * scan + (end - head.scan_start) / 1e6 * _MEGABYTE
+    if frame.layers == _CMYK and head.profile_bytes > SMALL_PROFILE_BYTES:
+        seconds += _APPLIED_PROFILE
     parts = (*head.parts, (head.scan_start, end))
     return Walk("JPEG", frame.width, frame.height, orientation_of(bytes(head.exif)), seconds, parts)
 
@@ -100,7 +107,7 @@ class _Head:
         self.parts: list[Part] = [b"\xff\xd8"]
         self.exif = bytearray()
         self.frame: _Frame | None = None
-        self.table_bytes = 0
+        self.table_bytes = self.profile_bytes = 0
         self.scan_start = self._walk()
 
     def _walk(self) -> int:
@@ -135,6 +142,8 @@ class _Head:
             if _APP0 <= marker <= _APP15 or marker in (_COM, _DNL):
                 return
             raise ImageRefused(INVALID_IMAGE)
+        elif marker == _APP2:
+            self.profile_bytes += end - start
         self.parts.append((start, end))
 
     def _take_exif(self, start: int, end: int) -> None:

@@ -8,6 +8,7 @@ import re
 import tempfile
 import time
 import zlib
+from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 
 from imaging.core.checks import ImageHeader
 from imaging.core.codecs import bmp, jpeg, walk
-from imaging.core.decode import decode
+from imaging.core.decode import APART_SECONDS, decode
 from imaging.core.headers import read_header, walk_through
 from imaging.core.problems import ImageRefused
 from tests.imaging.core import hostile
@@ -143,6 +144,15 @@ def test_what_encoders_write_is_no_hostile_file():
         for options in ({"progressive": True}, {"progressive": True, "subsampling": 0}, {"optimize": True}):
             assert codes(file_bytes(photo(size), "JPEG", **options)) == []
     assert walk_through(file_bytes(photo().resize((4000, 3000)), "JPEG", progressive=True)).seconds < 1
+
+
+def test_a_large_profile_that_is_applied_sends_an_image_to_a_process_of_its_own():
+    def seconds(mode: str, size: int) -> float:
+        return walk_through(file_bytes(photo().convert(mode), "JPEG", icc_profile=bytes(size))).seconds
+
+    assert seconds("CMYK", 100_000) > APART_SECONDS
+    assert seconds("CMYK", 1000) < APART_SECONDS
+    assert seconds("RGB", 100_000) < APART_SECONDS
 
 
 def test_fill_bytes_within_a_scan_are_not_read_again_and_again():
@@ -278,8 +288,8 @@ def test_a_large_upload_is_mapped_and_not_read(monkeypatch):
     with tempfile.SpooledTemporaryFile(1000) as file:
         file.write(file_bytes(photo(), "PNG") + bytes(2 * MEBIBYTE))
         monkeypatch.setattr(file, "read", lambda *_: pytest.fail("read"))
-        assert read_header(file).width == 64
-        assert decode(file, ImageHeader("PNG", 64, 48, 1)).pixels.size == (64, 48)
+        assert read_header(cast(BinaryIO, file)).width == 64
+        assert decode(cast(BinaryIO, file), ImageHeader("PNG", 64, 48, 1)).pixels.size == (64, 48)
 
 
 @settings(max_examples=300)

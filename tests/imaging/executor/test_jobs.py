@@ -398,7 +398,12 @@ def test_a_web_process_stops_waiting_once_its_caller_has_gone(order, small_png, 
 def test_an_image_that_takes_too_long_is_refused_and_costs_nothing(key, small_png, quick_model, post, settings, monkeypatch):
     settings.IMAGING_SECONDS = 0.1
     predict = quick_model.predict
-    monkeypatch.setattr(quick_model, "predict", lambda image: (time.sleep(0.2), predict(image))[1])
+
+    def slow(image: Image.Image) -> Any:
+        time.sleep(0.2)
+        return predict(image)
+
+    monkeypatch.setattr(quick_model, "predict", slow)
     answer = send(key, small_png)
     assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
     assert answer.json()["error"].startswith("This image took longer than 0.1 seconds")
