@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test test-all lint bench services screenshots assets messages requirements clean
+.PHONY: help run run-stripe-sandbox test test-all test-postgres lint bench services screenshots assets messages requirements clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,13 @@ run-stripe-sandbox: .venv/.stamp-dev .venv/.stamp-fast ## the same with payments
 test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are passed to pytest
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# The tests that ask the test database anything, each worker with a database of its own, gone afterwards. Those that start the
+# product or a browser bring a database along, and run in `make test`.
+test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API and the pages again, on PostgreSQL
+	@$(MANAGE) prepare_model
+	@url="$${TEST_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/}"; DATABASE_URL="$${url%/}/scratch_$$$$" \
+	  $(BIN)/pytest -n $(WORKERS) --create-db tests/accounts tests/billing tests/config tests/fakes tests/imaging $(ARGS)
 
 test-all: export EXHAUSTIVE = 1
 test-all: test ## the same with every combination of window, colours and language in the browser

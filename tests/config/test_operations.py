@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+from django.conf import settings
 from django.test import Client
 
 from tests.server import ROOT
@@ -52,6 +53,14 @@ def test_the_same_processes_in_the_procfile_and_in_the_compose_file():
     assert lines.keys() - {"release"} <= services.keys()
     for name in ("worker", "inference", "batch", "beat"):
         assert services[name]["command"].startswith(" ".join(lines[name].removeprefix("exec ").split()[:5]))
+
+
+def test_the_database_has_a_connection_for_everyone():
+    """The sum of docs/capacity.md, for three web processes and as many of the release before."""
+    words = compose()["services"]["postgres"]["command"].split()
+    allowed = next(int(word.removeprefix("max_connections=")) for word in words if word.startswith("max_connections="))
+    assert allowed >= 2 * 3 * settings.DATABASE_POOL_SIZE + 2 + 2 + 10
+    assert str(allowed) in (ROOT / "docs/capacity.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["inference", "batch"])
