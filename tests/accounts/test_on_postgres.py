@@ -30,6 +30,6 @@ def test_accounts_and_credits_hold_on_postgresql():
         skip_or_fail(f"there is no PostgreSQL at {POSTGRES_URL}: {error}")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--create-db", *SUITES]
     environment = {**os.environ, "DATABASE_URL": POSTGRES_URL}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:]
     assert " skipped" not in done.stdout.splitlines()[-1]
