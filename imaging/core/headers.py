@@ -18,7 +18,7 @@ PngImagePlugin.MAX_TEXT_CHUNK = 8 * 1024 * 1024
 
 INVALID_IMAGE = Problem("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)")
 
-# Enough of a file to tell its format, and to hold the whole header of a BMP without a palette.
+# Enough of a file to tell its format, and the size of a BMP.
 START_BYTES = 256
 
 UPRIGHT = 1
@@ -67,6 +67,13 @@ def find_format(start: bytes) -> str | None:
         return _format_of(start)
     except ImageRefused:
         return None
+
+
+def has_bmp_size(start: bytes) -> bool:
+    """Whether a BMP's first bytes give a width and a height that are not zero (BITMAPCOREHEADER, or any later one)."""
+    core = len(start) >= 26 and int.from_bytes(start[14:18], "little") == 12
+    width, height = struct.unpack_from("<HH" if core else "<ii", start.ljust(26, b"\0"), 18)
+    return bool(width and height)
 
 
 def open_lazily(file: BinaryIO, format: str) -> ImageFile.ImageFile:
