@@ -1,5 +1,6 @@
 """What a picture's header says, read without decoding a single pixel, and without any library."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -8,7 +9,7 @@ from imaging.core.codecs import bmp, jpeg, png, webp
 from imaging.core.codecs.walk import Data, Walk, content_of
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
-# Enough of a file to tell its format, and to hold the whole header of a BMP without a palette.
+# Enough of a file to tell its format, and the size of a BMP.
 START_BYTES = 256
 # EXIF orientations from this one on swap width and height.
 _FIRST_SIDEWAYS = 5
@@ -59,3 +60,10 @@ def find_format(start: bytes) -> str | None:
 
 
 _WALKS: dict[str, Callable[[Data], Walk]] = {"JPEG": jpeg.walk, "PNG": png.walk, "WEBP": webp.walk, "BMP": bmp.walk}
+
+
+def has_bmp_size(start: bytes) -> bool:
+    """Whether a BMP's first bytes give a width and a height that are not zero (BITMAPCOREHEADER, or any later one)."""
+    core = len(start) >= 26 and int.from_bytes(start[14:18], "little") == 12
+    width, height = struct.unpack_from("<HH" if core else "<ii", start.ljust(26, b"\0"), 18)
+    return bool(width and height)

