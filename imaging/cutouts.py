@@ -13,16 +13,13 @@ from imaging.core.checks import check_image
 from imaging.core.geometry import check_delivered_size
 from imaging.core.headers import ImageHeader
 from imaging.core.options import CutoutOptions, parse_options
-from imaging.core.problems import CallerGone, ImageRefused, Problem
+from imaging.core.problems import ImageRefused, Problem
 from imaging.executor import local, remote
 from imaging.executor.orders import Delivery, Order
 from imaging.fair_queue import Requester
-from imaging.gate import LeftQueue
 from imaging.upload import CHUNK_BYTES, FIELD, Form, Picture
 
 NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
-# Nobody reads this answer but the log. 499 is what nginx calls it, and others after it.
-CALLER_GONE = (499, "caller_gone", "The caller closed the connection before the image was done.")
 NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
 
 
@@ -59,15 +56,15 @@ def fingerprint(job: Job) -> str:
 
 
 class ImageFailed(ApiError):
-    """The work on an image was begun and came to nothing, and that is not our fault. See `rate_limits.count_failure`."""
+    """The work on an image was begun and failed, and it was the image's fault. See `rate_limits.count_failure`."""
 
 
 def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR.
 
     `still_wanted`: whether the caller still waits for the answer; asked about once a second.
-    Raises ApiError 503 without a place or an answer in time, 499 for a caller who has gone before the work began, and
-    ImageFailed: 400 for a picture that does not decode, 499 for a caller who has gone later.
+    Raises ApiError 503 without a place or an answer in time; ImageFailed, 400, for a picture that does not decode;
+    CallerGone for a caller who has gone, LeftQueue before the work began.
     """
     order = Order(job.header, job.options, settings.IMAGING_REFINE, requester)
     execute = remote.execute if runtime.is_remote() else local.execute
@@ -76,10 +73,6 @@ def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | No
     except ImageRefused as refused:
         error = refusal(list(refused.problems))
         raise ImageFailed(error.status, error.code, error.message, details=error.details) from refused
-    except LeftQueue as gone:
-        raise ApiError(*CALLER_GONE) from gone
-    except CallerGone as gone:
-        raise ImageFailed(*CALLER_GONE) from gone
 
 
 def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:

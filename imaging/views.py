@@ -18,11 +18,14 @@ from billing.admission import Customer
 from billing.idempotency import Retry
 from config import rate_limits
 from config.api import get_request_id
+from config.errors import ApiError
 from imaging import cutouts, image_url, request_facts
 from imaging.core.pipeline import Cutout
+from imaging.core.problems import CallerGone
 from imaging.customer_view import CustomerView, find_retry_key
 from imaging.executor.orders import Delivery
 from imaging.fair_queue import Rank, Requester
+from imaging.gate import LeftQueue
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 
@@ -72,6 +75,16 @@ class RemoveBackgroundView(CustomerView):
         except cutouts.ImageFailed:
             rate_limits.count_failure(customer.policy)
             raise
+        except CallerGone as gone:
+            if not isinstance(gone, LeftQueue):
+                # Else sending images and leaving would be work for nothing, without end.
+                rate_limits.count_failure(customer.policy)
+            raise caller_gone() from gone
+
+
+def caller_gone() -> ApiError:
+    """Only the log reads this answer. 499 is nginx's number for it."""
+    return ApiError(499, "caller_gone", "The caller closed the connection before the image was done.")
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
