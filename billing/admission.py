@@ -31,6 +31,11 @@ class Customer:
         return rate_limits.headers(states)
 
 
+def subject_of(account_id: int) -> str:
+    """What the limits of an account are counted under."""
+    return f"account:{account_id}"
+
+
 def find_customer(caller: Caller) -> Customer:
     """The account and limits of a caller."""
     if isinstance(caller.user, User):
@@ -43,12 +48,7 @@ def account_policy(account: Account) -> Policy:
     """The limits of an account, which its plan sets."""
     plan = account.plan
     failures = rate_limits.FAILURES_PER_REQUEST * plan.requests_per_minute
-    return Policy(subject(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
-
-
-def subject(account_id: int) -> str:
-    """The name under which an account's requests are counted, and have their turns."""
-    return f"account:{account_id}"
+    return Policy(subject_of(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from billing import admission
+from billing.admission import account_policy, subject_of
 from config import rate_limits
 from config.errors import ApiError
 from imaging import cutouts, image_url, metrics
@@ -40,7 +40,7 @@ def work(item: BatchItem) -> None:
             _deliver(item, delivery)
         except ApiError as error:
             if isinstance(error, cutouts.ImageFailed):
-                rate_limits.count_failure(admission.account_policy(item.batch.account), of_batch=True)
+                rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
             _refuse(item, error)
         except Exception as error:
             _try_again(item, error)
@@ -49,7 +49,7 @@ def work(item: BatchItem) -> None:
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
         image_url.fetch_picture(form)
-        return cutouts.run(cutouts.check_form(form), Requester(admission.subject(item.batch.account_id), Rank.BATCH))
+        return cutouts.run(cutouts.check_form(form), Requester(subject_of(item.batch.account_id), Rank.BATCH))
 
 
 @contextmanager

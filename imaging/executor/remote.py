@@ -69,8 +69,10 @@ class _Job:
             self._forget(result)
 
     def _facts(self) -> dict[str, Any]:
-        """Wait for an answer until the deadline, through outages. Raises ApiError 503, CallerGone."""
+        """Wait for an answer until the deadline, through outages. Raises ApiError 503, or CallerGone."""
         while (remaining := self.deadline - time.monotonic()) > 0:
+            if self.still_wanted is not None and not self.still_wanted():
+                raise CallerGone
             try:
                 if not self.is_handed_over:
                     self._hand_over()
@@ -78,8 +80,6 @@ class _Job:
                 if view.facts is not None:
                     return view.facts
                 self._look_after(view)
-                if self.still_wanted is not None and not self.still_wanted():
-                    raise CallerGone
             except parcels.AWAY as error:
                 logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))
