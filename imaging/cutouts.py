@@ -57,7 +57,7 @@ def fingerprint(job: Job) -> str:
 
 
 class ImageFailed(ApiError):
-    """The work on an image was begun and came to nothing, and that is not our fault. See `rate_limits.count_failure`."""
+    """The work on an image was begun and failed, and it was the image's fault. See `rate_limits.count_failure`."""
 
 
 def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:

@@ -20,6 +20,7 @@ Every method is given the time, so that the gate drives it with the machine's cl
    the eighth, to customers; then the newest of the caller with the most to one who has fewer.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
@@ -183,7 +184,7 @@ class FairQueue:
     def leave(self, ticket: Ticket, now: float) -> None:
         """The image is done: its place goes to the next."""
         self.running.remove(ticket)
-        self.weight = self.weight - ticket.weight if self.running else 0.0
+        self._weigh()
         line = ticket.line
         line.had += ticket.share * (now - ticket.admitted_at)
         line.running -= 1
@@ -213,7 +214,6 @@ class FairQueue:
     def _fits(self, ticket: Ticket) -> bool:
         if len(self.running) >= self.slots:
             return False
-        # Sums of floats drift: an empty gate takes any image.
         return not self.running or (self.weight + ticket.weight <= self.megapixels and self._leaves_room(ticket))
 
     def _leaves_room(self, ticket: Ticket) -> bool:
@@ -322,12 +322,16 @@ class FairQueue:
         ticket.share = max(1 / self.slots, ticket.weight / self.megapixels)
         ticket.is_beside = self._reserved is not None
         self.running.add(ticket)
-        self.weight += ticket.weight
+        self._weigh()
         self._served_at[ticket.rank] = now
         line = ticket.line
         line.running += 1
         line.rate += ticket.share
         line.offset += ticket.share * now
+
+    def _weigh(self) -> None:
+        # Added up each time: a running total of floats would drift.
+        self.weight = math.fsum(ticket.weight for ticket in self.running)
 
     def _drop(self, ticket: Ticket, state: State, now: float) -> None:
         self._remove(ticket)

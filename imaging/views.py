@@ -29,8 +29,6 @@ from imaging.gate import LeftQueue
 from imaging.schema import rmbg_schema
 from imaging.upload import read_form
 
-# The access log is the only reader of this answer. 499 is nginx's number for it.
-CALLER_GONE = (499, "caller_gone", "The caller closed the connection before the image was done.")
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100
 
@@ -82,8 +80,14 @@ class RemoveBackgroundView(CustomerView):
             raise
         except CallerGone as gone:
             if not isinstance(gone, LeftQueue):
+                # Else sending images and leaving would be work for nothing, without end.
                 rate_limits.count_failure(customer.policy)
-            raise ApiError(*CALLER_GONE) from gone
+            raise caller_gone() from gone
+
+
+def caller_gone() -> ApiError:
+    """Only the log reads this answer. 499 is nginx's number for it."""
+    return ApiError(499, "caller_gone", "The caller closed the connection before the image was done.")
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:

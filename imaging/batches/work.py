@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from billing import admission
+from billing.admission import account_policy, subject_of
 from config import rate_limits
 from config.database import give_back
 from config.errors import ApiError
@@ -50,7 +50,7 @@ def work(item: BatchItem) -> None:
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
         except ApiError as error:
             if isinstance(error, cutouts.ImageFailed):
-                rate_limits.count_failure(admission.account_policy(item.batch.account), of_batch=True)
+                rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
             _refuse(item, error)
         except SoftTimeLimitExceeded:
             _fail_slow(item)
@@ -77,7 +77,7 @@ def _fail_slow(item: BatchItem) -> None:
 
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
-        subject = admission.subject_of(item.batch.account_id)
+        subject = subject_of(item.batch.account_id)
         image_url.fetch_picture(form, subject, patient=True)
         requester = Requester(subject, Rank.BATCH)
         return cutouts.run(cutouts.check_form(form), requester, still_wanted=partial(_is_wanted, item))
