@@ -49,6 +49,8 @@ class RemoveBackgroundView(CustomerView):
         finally:
             if request.method == "POST":
                 request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - started)
+            # The view and its request refer to each other: the result would stay until the next run of the collector.
+            self.delivery = None
 
     @rmbg_schema
     def post(self, request: Request) -> HttpResponseBase:

@@ -99,10 +99,7 @@ class SlowClients:
     def dribble(self) -> None:
         """Send the next few bytes on each, and see which the server has ended."""
         for connection in list(self.sockets):
-            if self.drop is None:
-                ended = is_reset(connection)
-            else:
-                ended = self._send(connection, self.drop)
+            ended = is_reset(connection) if self.drop is None else self._send(connection, self.drop)
             if ended:
                 connection.close()
                 self.sockets.remove(connection)

@@ -1,0 +1,156 @@
+"""The shipped proxy in front of the product: slow clients are bounded through it, honest ones are served."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from tests.conftest import skip_or_fail
+from tests.imaging.forms import form
+from tests.server import ROOT, free_port
+from tests.services.deployment import Deployment
+from tests.services.slow_clients import MODES, exchange, head, is_served, read_answer, slow_clients, wait_until
+
+pytestmark = pytest.mark.services
+
+MEGABYTE = 1024**2
+SECOND = 10**9  # Caddy's configuration counts nanoseconds
+
+
+@dataclass
+class Proxied:
+    """A deployment and where its proxy listens."""
+
+    deployment: Deployment
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def configuration(port: int, server_port: int) -> dict:
+    """The shipped Caddyfile as Caddy reads it, on a port of loopback without TLS, with one server at a known place."""
+    text = (ROOT / "deploy/Caddyfile").read_text()
+    text, replaced = re.subn(r"dynamic a web 8000 \{[^}]*\}", f"to 127.0.0.1:{server_port}", text)
+    assert replaced == 1
+    environment = {**os.environ, "DOMAIN": f"http://127.0.0.1:{port}"}
+    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", "/dev/stdin"]
+    adapted = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=30)
+    assert adapted.returncode == 0, adapted.stderr
+    return json.loads(adapted.stdout)
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Proxied]:
+    """Two web processes behind Caddy. The server's deadlines are short, and so is the proxy's for headers."""
+    if shutil.which("caddy") is None:
+        skip_or_fail("caddy is not installed")
+    folder = tmp_path_factory.mktemp("caddy")
+    running = Deployment(
+        folder, model_seconds=0, TRUSTED_PROXY_COUNT="1", WEB_PROCESSES="2", REDIS_URL=redis_url, WEB_KEEPALIVE_SECONDS="60",
+        WEB_STALL_SECONDS="2", WEB_DRAIN_SECONDS="1", TRUST_X_FORWARDED_PROTO="1",
+    )  # fmt: skip
+    running.start()
+    port = free_port()
+    settings = configuration(port, running.port) | {"admin": {"disabled": True}}
+    settings["apps"]["http"]["servers"]["srv0"]["read_header_timeout"] = 2 * SECOND
+    path = folder / "caddy.json"
+    path.write_text(json.dumps(settings))
+    environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with (folder / "caddy.log").open("ab") as log:
+        caddy = subprocess.Popen(["caddy", "run", "--config", str(path)], env=environment, stdout=log, stderr=log)
+    made = Proxied(running, port)
+    try:
+        assert wait_until(lambda: requests_work(made)), (folder / "caddy.log").read_text()
+        yield made
+    finally:
+        caddy.terminate()
+        caddy.wait(20)
+        running.stop()
+
+
+def requests_work(proxied: Proxied) -> bool:
+    try:
+        return requests.get(f"{proxied.url}/docs", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def is_answered(proxied: Proxied) -> bool:
+    """Whether an honest caller gets a page."""
+    try:
+        return requests.get(f"{proxied.url}/status.json", timeout=8).ok
+    except requests.RequestException:
+        return False
+
+
+def test_every_deadline_is_set():
+    if shutil.which("caddy") is None:
+        skip_or_fail("caddy is not installed")
+    server = configuration(8080, 8000)["apps"]["http"]["servers"]["srv0"]
+    assert server["read_header_timeout"] == 15 * SECOND
+    for name in ("read_timeout", "write_timeout", "idle_timeout"):
+        assert 0 < server[name] <= 30 * 60 * SECOND
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_200_slow_clients_keep_no_caller_waiting(proxied, mode):
+    with slow_clients(proxied.port, mode, 200) as clients:
+        for _ in range(3):
+            clients.dribble()
+            assert is_answered(proxied)
+            time.sleep(0.3)
+    assert is_served(proxied.deployment.url), "neither is who asks the server itself"
+
+
+# Of a body of less than 256 kB, Caddy reads the rest itself once it has answered, until its own deadline.
+@pytest.mark.parametrize("mode", ["headers", "body with a wrong key", "upload without a key"])
+def test_a_slow_client_is_given_up(proxied, mode):
+    with slow_clients(proxied.port, mode, 5) as clients:
+
+        def are_gone() -> bool:
+            time.sleep(0.4)
+            clients.dribble()
+            return clients.ended == 5
+
+        assert wait_until(are_gone, 15)
+
+
+@pytest.mark.parametrize(("path", "megabytes"), [("/accounts/login/", 6), ("/rmbg", 320)])
+def test_a_body_that_is_too_large_is_cut_off(proxied, path, megabytes):
+    is_cut = False
+    with socket.create_connection(("127.0.0.1", proxied.port), timeout=20) as connection:
+        connection.sendall(head("POST", path, "Transfer-Encoding: chunked", "Content-Type: text/plain"))
+        try:
+            for _ in range(megabytes):
+                connection.sendall(b"100000\r\n" + bytes(MEGABYTE) + b"\r\n")
+            connection.sendall(b"0\r\n\r\n")
+            answer = read_answer(connection)
+            is_cut = answer.status in (0, 413, 502)
+        except OSError:
+            is_cut = True
+    assert is_cut
+    assert is_answered(proxied)
+
+
+def test_honest_calls_work_as_without_it(proxied, small_png):
+    key = proxied.deployment.issue_key("proxied@example.com")
+    body = form(small_png)
+    headers = {"x-api-key": key, "Content-Type": body["content_type"]}
+    for data in body["data"], iter([body["data"]]):  # with a length, and chunked
+        answer = requests.post(f"{proxied.url}/rmbg", data, headers=headers, timeout=30)
+        assert answer.status_code == 200
+    large = form(bytes(51 * MEGABYTE))
+    headers["Content-Type"] = large["content_type"]
+    answer = requests.post(f"{proxied.url}/rmbg", large["data"], headers=headers, timeout=60)
+    assert answer.json()["error"] == "File size (51.0 MB) exceeds the maximum allowed size of 50 MB."
+    assert exchange(proxied.port, head("GET", "/metrics", "Connection: close")).status == 404
