@@ -29,8 +29,8 @@ from pathlib import Path
 import requests
 
 from tests.bench.hostile_clients import small_image
+from tests.bench.hostile_images import write_hostile_images
 from tests.bench.load import Memory, Round, tree
-from tests.hostile_images import write_hostile_images
 from tests.server import ROOT, ProductServer
 from tests.services.caddy import Caddy
 from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
