@@ -4,13 +4,13 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from imaging.core.codecs.apart import decode_apart
-from imaging.core.codecs.walk import Data, PartsFile, Walk, content_of
+from imaging.core.codecs.walk import Data, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
 from imaging.core.watch import Watch
@@ -68,7 +68,7 @@ def decode_here(
     """
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
-        source, raw_mode = _load(PartsFile(data, parts, watch.check), walk, make_image)
+        source, raw_mode = _load(*open_parts(data, parts, watch.check), walk, make_image)
         profile = _usable_profile(source.info.get("icc_profile"))
         pixels = _to_rgb(source, raw_mode, profile)
         del source
@@ -90,14 +90,14 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
         raise ImageRefused(INVALID_IMAGE) from error
 
 
-def _load(file: PartsFile, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
+def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
     """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
-    source = Image.open(cast(BinaryIO, file), formats=[walk.format])
+    source = Image.open(file, formats=[walk.format])
     if source.size != (walk.width, walk.height):
         raise ImageRefused(INVALID_IMAGE)
     raw_mode = _raw_mode(source)
     # Where libjpeg cannot go on with what it has, Pillow joins block to block: with few of them that stays linear.
-    source.decodermaxblock = max(source.decodermaxblock, file.size // _BLOCKS)
+    source.decodermaxblock = max(source.decodermaxblock, size // _BLOCKS)
     if make_image is not None and source.mode in ("RGB", "RGBA"):
         source.im = make_image(source.mode).im
     source.load()

@@ -22,8 +22,9 @@ from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
 from imaging.core.watch import ASK_SECONDS, Watch
 
 _ROOT = Path(__file__).parents[3]
-# Nothing of this process's environment, which holds its secrets. One core is enough, and threads take address space.
+# Nothing else of this process's environment, which holds its secrets. Threads would take address space.
 _ENVIRONMENT = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
+_ENVIRONMENT |= {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
 # Without a deadline, one that no honest file comes near.
 _LONGEST_SECONDS = 600.0
 
@@ -56,6 +57,8 @@ def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
     child = subprocess.Popen(  # noqa: S603 - our own module
         command, cwd=_ROOT, env=_ENVIRONMENT, pass_fds=(sent, made),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        # Ctrl-C in a terminal is for us, who may end what is at work first.
+        start_new_session=True,
     )  # fmt: skip
     try:
         answer = _answer(child, watch)

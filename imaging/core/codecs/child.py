@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from PIL import Image
@@ -50,17 +51,22 @@ def _end_with(parent: int, seconds: float) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds) + 1, math.ceil(seconds) + 2))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01))
+    _limit(resource.RLIMIT_CPU, math.ceil(seconds) + 1)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(kind: int, value: int) -> None:
+    # Where a lower one holds already, or the system knows no such limit, that is that.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(kind, (value, value))
 
 
 def _outcome(sent: int, made: int) -> dict[str, Any]:
     try:
         data = mmap.mmap(sent, 0, access=mmap.ACCESS_READ)
         walk = walk_through(data)
-        bytes_allowed = _BASE_BYTES + walk.width * walk.height * _BYTES_PER_PIXEL
-        resource.setrlimit(resource.RLIMIT_AS, (bytes_allowed, bytes_allowed))
+        _limit(resource.RLIMIT_AS, _BASE_BYTES + walk.width * walk.height * _BYTES_PER_PIXEL)
         return _decode(data, walk, made)
     except ImageRefused as refusal:
         return {"outcome": "refused", "problem": dataclasses.asdict(refusal.problems[0])}

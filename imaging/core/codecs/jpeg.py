@@ -57,7 +57,6 @@ TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 # Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
-_END = re.compile(rb"\xff\xd9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +82,8 @@ def walk(data: Data) -> Walk:
         raise ImageRefused(INVALID_IMAGE)
     first = _components(data, head.scan_start)
     several = frame.marker in _PROGRESSIVE or len(first) < frame.layers
-    if several:
-        end, scanned = _walk_scans(data, head.scan_start, frame)
-    else:
-        # libjpeg reads on to the end of the one scan, and refuses a second.
-        found = _END.search(data, head.scan_start)
-        end, scanned = found.end() if found else len(data), 0.0
+    # Of one scan libjpeg reads as much as it needs, and refuses a second.
+    end, scanned = _walk_scans(data, head.scan_start, frame) if several else (len(data), 0.0)
     samples = frame.megapixels * sum(frame.shares.values())
     scan = _ARITHMETIC_SCAN if frame.marker in _ARITHMETIC else _SCAN
     once = samples * (_SAMPLE + (0 if several or scan == _SCAN else scan))

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 # A whole file. Both slice to bytes and can be searched with `re`, which is linear where `mmap.find` is not.
 Data = bytes | mmap.mmap
 # Bytes as they stand, or start and end of a range of the file.
 Part = bytes | tuple[int, int]
 
-# Below this size a copy costs less than a mapping.
+# Up to this size a copy costs less than a mapping, or than reading in Python.
 _MAPPED_BYTES = 1024 * 1024
 
 
@@ -57,6 +57,14 @@ def content_of(file: BinaryIO) -> Iterator[Data]:
                     mapped.close()
             return
     yield file.read()
+
+
+def open_parts(data: Data, parts: tuple[Part, ...], on_read: Callable[[], None]) -> tuple[BinaryIO, int]:
+    """The `parts` of `data` as one file to read, and its size. `on_read` is called for every block of a large one."""
+    file = PartsFile(data, parts, on_read)
+    if file.size > _MAPPED_BYTES:
+        return cast(BinaryIO, file), file.size
+    return io.BytesIO(file.read()), file.size
 
 
 class PartsFile:

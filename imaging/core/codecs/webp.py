@@ -1,6 +1,6 @@
 """The walk through a WebP's chunks (RFC 9649).
 
-Of an animation only the first frame is shown: libwebp goes through all of them on opening, 2 s for 3,000.
+Of an animation only the first frame is shown: libwebp goes through all of them on opening.
 """
 
 import struct
