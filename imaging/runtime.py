@@ -9,6 +9,7 @@ import threading
 import time
 from functools import cache
 
+import redis
 from django.conf import settings
 
 from imaging.core import matte
@@ -92,7 +93,8 @@ def adjust_gate() -> None:
     """In a web process with workers: hand out what they can work on and a little more; the rest waits here.
 
     The workers' queue is first come, first served, so that what waits there waits behind everything handed out before. The
-    order is fair only for what waits here. While the workers' places are not known, everything is handed out.
+    order is fair only for what waits here. While the workers' places are not known, everything is handed out; while Redis is
+    away, as much as before.
     """
     if not _adjusting.acquire(blocking=False):
         return
@@ -101,7 +103,10 @@ def adjust_gate() -> None:
             return
         _adjust_at[0] = time.monotonic() + ADJUST_SECONDS
         total = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE
-        places = presence.count_places()
+        try:
+            places = presence.count_places()
+        except redis.RedisError:
+            return
         slots = min(total, places + places // 4 + 1) if places else total
         SLOTS.set(slots)
         QUEUE_SIZE.set(total - slots)

@@ -44,24 +44,24 @@ def keep_announcing(model: str, places: int) -> None:
 
 def find_models() -> list[str]:
     """The model of each worker that lives; none while Redis is away."""
-    return sorted(_find(KEY).values())
+    try:
+        return sorted(_find(KEY).values())
+    except redis.RedisError:
+        return []
 
 
 def count_places() -> int:
-    """Images that all living workers work on at once; 0 while Redis is away or a worker of the release before lives."""
+    """Images that all living workers work on at once; 0 while a worker of the release before lives. Raises RedisError."""
     workers, places = _find(KEY), _find(PLACES_KEY)
     return sum(int(places[worker]) for worker in workers) if workers.keys() <= places.keys() else 0
 
 
 def _find(key: str) -> dict[str, str]:
-    """What each worker that lives has put into a set."""
+    """What each worker that lives has put into a set. Raises redis.RedisError."""
     client = get_redis()
     if client is None:
         return {}
-    try:
-        found = cast("list[bytes]", cast("Any", client.eval(_FIND, 1, key_name(key))))
-    except redis.RedisError:
-        return {}
+    found = cast("list[bytes]", cast("Any", client.eval(_FIND, 1, key_name(key))))
     parts = (member.decode().partition(" ") for member in found)
     return {worker: rest for worker, _, rest in parts}
 

@@ -276,6 +276,16 @@ def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(setting
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
 
 
+def test_while_redis_is_away_as_much_is_handed_out_as_before(settings, monkeypatch):
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
+    presence.announce("one", "u2net")
+    assert adjusted(monkeypatch) == (2, 30)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    forget(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    assert presence.find_models() == []
+    assert adjusted(monkeypatch) == (2, 30)
+
+
 def pass_through(gate: Gate, requester: Requester) -> None:
     with gate.admit(100, requester):
         pass
@@ -305,8 +315,9 @@ def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
 
 def test_a_caller_who_goes_leaves_nothing_for_workers(order, small_png, post):
     post.deliver = post.lose
+    answers = iter([True, False])
     with pytest.raises(CallerGone):
-        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: False)
+        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
     assert left() == []
     post.to_worker(post.jobs[0])
     post.join()
