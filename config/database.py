@@ -85,7 +85,7 @@ def postgres_options(pool_size: int) -> dict[str, Any]:
         # A peer that is gone without a word is noticed within some 20 seconds.
         "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000,
         "pool": {
-            "connection_class": BoundedConnection, "min_size": 1, "max_size": pool_size, "timeout": POOL_SECONDS,
+            "connection_class": BoundedConnection, "min_size": 0, "max_size": pool_size, "timeout": POOL_SECONDS,
             "max_idle": IDLE_SECONDS, "reconnect_timeout": RECONNECT_SECONDS,
         },
     }  # fmt: skip
