@@ -181,12 +181,16 @@ def note_outage(error: BaseException) -> None:
 
 
 def _forget_pools() -> None:
-    """A forked child has the parent's pool without its threads, and must not use, nor end, its connections."""
+    """A forked child has the parent's pool without its threads, and must neither use nor end the parent's connections."""
     from django.db.backends.postgresql.base import DatabaseWrapper
 
     pools: dict[str, ConnectionPool[Any]] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # untyped
     _inherited.extend(pools.values())
     pools.clear()
+    for one in connections.all(initialized_only=True):
+        if one.vendor == "postgresql":
+            _inherited.append(one.connection)
+            one.connection = None
 
 
 _inherited: list[Any] = []
