@@ -82,7 +82,7 @@ def postgres_options(pool_size: int) -> dict[str, Any]:
         # A peer that is gone without a word is noticed within some 20 seconds.
         "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000,
         "pool": {
-            "connection_class": BoundedConnection, "min_size": 1, "max_size": pool_size, "timeout": POOL_SECONDS,
+            "connection_class": BoundedConnection, "min_size": 0, "max_size": pool_size, "timeout": POOL_SECONDS,
             "max_idle": IDLE_SECONDS, "reconnect_timeout": RECONNECT_SECONDS,
         },
     }  # fmt: skip
@@ -163,12 +163,16 @@ def note_outage(error: BaseException) -> None:
 
 
 def _forget_pools() -> None:
-    """A forked child has the parent's pool without its threads, and must not use, nor end, its connections."""
+    """A forked child has the parent's pool without its threads, and must neither use nor end the parent's connections."""
     from django.db.backends.postgresql.base import DatabaseWrapper
 
     pools: dict[str, ConnectionPool[Any]] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # untyped
     _inherited.extend(pools.values())
     pools.clear()
+    for one in connections.all(initialized_only=True):
+        if one.vendor == "postgresql":
+            _inherited.append(one.connection)
+            one.connection = None
 
 
 _inherited: list[Any] = []
