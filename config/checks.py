@@ -32,7 +32,7 @@ def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[C
 
 # Characters of a secret that is worth the name: 192 bits as base64.
 MIN_SECRET = 32
-# Networks whose hosts are ourselves, or tell machines in a cloud who they are.
+# Networks whose hosts are this machine, or a cloud's metadata service.
 _OURSELVES = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "169.254.0.0/16", "fe80::/10")]
 # Wider than any network of one operator's: 10.0.0.0/8 is the widest private one, fc00::/7 that of IPv6.
 _WIDEST = {4: 8, 6: 7}
@@ -59,8 +59,8 @@ def _open_hosts() -> list[CheckMessage]:
     ]
     found: list[CheckMessage] = []
     if wide or not settings.ALLOWED_HOSTS:
-        told = ", ".join(wide) or "nothing"
-        message = f"ALLOWED_HOSTS is {told}: links in mails lead where a caller's Host header says. Name the hosts."
+        shown = ", ".join(wide) or "empty"
+        message = f"ALLOWED_HOSTS is {shown}: links in mails lead where a caller's Host header says. Name the hosts."
         found.append(Error(message, id="config.E010"))
     if origins:
         message = f"CSRF_TRUSTED_ORIGINS has {', '.join(origins)}: pages of strangers may send our forms. Name the origins."

@@ -6,6 +6,7 @@ import sys
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Any
 
 import pytest
 from django.core.checks import run_checks
@@ -42,7 +43,7 @@ def production(settings):
 
 # Their database may be SQLite.
 OF_THE_TESTS = {"config.E003"}
-OPEN = {
+OPEN: dict[str, list[dict[str, Any]]] = {
     "config.E010": [
         {"ALLOWED_HOSTS": ["*"]}, {"ALLOWED_HOSTS": ["example.com", "*"]}, {"ALLOWED_HOSTS": [""]}, {"ALLOWED_HOSTS": ["."]},
         {"ALLOWED_HOSTS": [".com"]}, {"ALLOWED_HOSTS": ["*.example.com"]}, {"ALLOWED_HOSTS": []},

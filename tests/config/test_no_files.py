@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 FIELD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="next"\r\n\r\n/\r\n'.encode()
 FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n\r\n'.encode()
-# Whoever is not logged in is sent to the log-in by some of them; that comes after the form's token.
+# Some of them redirect to the log-in; that comes after the check of the form's token.
 PAGES = [
     "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/logout/", "/language", "/admin/login/",
     "/admin/", "/admin/billing/account/search/", "/profile", "/profile/keys", "/billing/checkout", "/nowhere/at/all",
@@ -36,10 +37,11 @@ def upload(head: bytes = FIELD + FILE, size: int = 64 * MEGABYTE) -> Stream:
     return Stream(iter([head, *chunks]))
 
 
-def post(browser: Client, path: str, stream: Stream, method: str = "POST", **headers: str):
+def post(browser: Client, path: str, stream: Stream, method: str = "POST"):
     # Only with the cookie that every page sets is the form looked at.
     browser.cookies["csrftoken"] = "a" * 32
-    options = {"wsgi.input": CountedBody(stream, UNKNOWN_LENGTH), "CONTENT_LENGTH": str(UNKNOWN_LENGTH), **headers}
+    body = CountedBody(stream, UNKNOWN_LENGTH)
+    options: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(UNKNOWN_LENGTH)}
     return browser.generic(method, path, b"x", MULTIPART, **options)
 
 
