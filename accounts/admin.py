@@ -50,7 +50,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for m
         return offered
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list. A value that no row can have, such as the year 99999, is told as Django tells of other wrong ones."""
+        """The list. A value that no row can have, such as the year 99999, is reported as Django reports other wrong ones."""
         try:
             return super().changelist_view(request, extra_context)
         except (OverflowError, ValueError):

@@ -35,7 +35,7 @@ class PageReadsMiddleware:
 
 
 def _subject(request: HttpRequest) -> str:
-    # Without the cookie nobody is logged in: the session need not be asked.
+    # Without the cookie there is no log-in: the session need not be read.
     if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
         return f"pages:user:{request.user.pk}"
     return f"pages:address:{client_address(request)}"

@@ -36,7 +36,7 @@ def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> 
         raise self.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**self.request.retries) from error
 
 
-# Rows that are removed in one statement: nobody waits long for their locks.
+# Rows removed in one statement, so that their locks are short.
 PURGE_BATCH = 5_000
 
 

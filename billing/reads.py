@@ -1,4 +1,4 @@
-"""How often an account may read: widely, ten times as often as its plan lets it send pictures."""
+"""How often an account may read: widely, ten times as often as its plan lets it send images."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ PURGE_ROUNDS = 20
 REFUSED_PER_MINUTE = 1
 # And of failures of ours with callers whom we do not know. /status needs to see a trend, not each of them.
 FAILED_PER_MINUTE = 20
-# Kinds of such calls that are told apart. Past it, new kinds leave no record in this minute.
+# Kinds of such calls that are counted apart. Past it, new kinds leave no record in this minute.
 KINDS = 5_000
 
 

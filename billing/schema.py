@@ -120,7 +120,8 @@ The figures that `/rmbg` enforces, from the same rows of the same database.
 `app_usage` and `api_usage` are included credits used in the UTC calendar month asked for, or in the billing window that
 `periodStartUnix` names. Included credits are spent first, then prepaid ones; prepaid credits spent are in neither figure.
 
-Only an API key is accepted. Asking costs nothing.
+Only an API key is accepted. Asking costs nothing; past 600 reads a minute, or ten times your plan's requests per minute if
+that is more, it is a 429.
 """
 
 

@@ -10,7 +10,7 @@ import threading
 from django.db import close_old_connections
 
 from accounts import chores
-from billing import tasks
+from billing import tasks, usage
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ class Sweeper:
             self._thread.join(STOP_SECONDS)
 
     def look(self) -> None:
-        """Sweep if it is due and no other process does. Never raises: the next look comes all the same."""
+        """Write lost copies of usage, and sweep if that is due and no other process does it. Never raises."""
         try:
             # No request begins or ends here, which is when Django looks after its connections.
             close_old_connections()
+            usage.write_lost()
             if chores.take(tasks.SWEEP, tasks.SWEEP_PAUSE):
                 tasks.sweep()
         except Exception:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 # Accounts of one day's sweep. More wait for the next one.
 MOST = 5_000
-# Whatever an account may have left behind that must stay, or that tells of use.
+# What an account may have left behind that must stay, or that shows use.
 _TRACES = (LedgerEntry, StripeCustomer, Subscription, PackPurchase, StripeEvent, RequestRecord)
 
 
@@ -34,7 +34,7 @@ def find() -> QuerySet[User]:
 
 
 def remove() -> int:
-    """Remove them, each in a transaction of its own. Returns how many."""
+    """Remove them, each in a separate transaction. Returns how many."""
     numbers = list(find().order_by("date_joined").values_list("pk", flat=True)[:MOST])
     removed = sum(_remove(number) for number in numbers)
     if removed:

@@ -18,6 +18,10 @@ from config.redis_client import get_redis
 
 logger = logging.getLogger(__name__)
 
+# Accounts whose copies could not be written, as many as a process remembers: see `write_lost`. A process that is killed
+# forgets them, and their copies come with the next credit.
+_lost: dict[int, None] = {}
+MAX_LOST = 10_000
 # Longer than anyone asks for a window's usage, so that keys of past windows do not pile up for ever.
 KEEP_SECONDS = 400 * 24 * 3600
 
@@ -94,24 +98,44 @@ def write_period(account: Account) -> None:
         else:
             client.delete(*keys)
     except redis.RedisError:
-        _log_lost_copy()
+        _note_lost_copy(account.pk)
 
 
 def write_all(account: Account) -> None:
     """Write every copy of an account anew, whatever stands there: what `reconcile --fix` does."""
+    values = _all_used(account)
+    client = get_redis()
+    if client is not None and values:
+        try:
+            client.mset(values)
+        except redis.RedisError:
+            _note_lost_copy(account.pk)
+    write_period(account)
+
+
+def write_lost() -> int:
+    """Write the copies that could not be written while Redis was away or full. Returns of how many accounts."""
+    written = 0
+    while _lost:
+        pk = next(iter(_lost))
+        account = Account.objects.select_related("user", "cycle").filter(pk=pk).first()
+        # With the script, which never lowers a figure: other processes write meanwhile.
+        if account and not _copy(pk, period_keys(account.user.public_id, account.cycle), _all_used(account)):
+            break
+        _lost.pop(pk, None)
+        written += 1
+    return written
+
+
+def _all_used(account: Account) -> dict[str, int]:
+    """Every documented key of an account's usage, with its value."""
     uid = account.user.public_id
     values: dict[str, int] = {}
     for window in account.windows.all():
         values |= window_keys(uid, window)
     for month in account.months.all():
         values |= month_keys(uid, month)
-    client = get_redis()
-    if client is not None and values:
-        try:
-            client.mset(values)
-        except redis.RedisError:
-            _log_lost_copy()
-    write_period(account)
+    return values
 
 
 def _after_post(held: Hold) -> None:
@@ -126,7 +150,7 @@ def _after_post(held: Hold) -> None:
         counts = {"app_used": read["month_app_used"] or 0, "api_used": read["month_api_used"] or 0}
         month = MonthlyUsage(account_id=held.account_id, month=held.month, **counts)
         uid = held.account.user.public_id
-        _copy(period_keys(uid, cycle), window_keys(uid, window) | month_keys(uid, month))
+        _copy(held.account_id, period_keys(uid, cycle), window_keys(uid, window) | month_keys(uid, month))
 
 
 def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
@@ -134,16 +158,21 @@ def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
     return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
 
 
-def _copy(period: Mapping[str, int | None], used: Mapping[str, int]) -> None:
+def _copy(account_id: int, period: Mapping[str, int | None], used: Mapping[str, int]) -> bool:
+    """Write the copies; False, and noted for later, if Redis did not take them."""
     client = get_redis()
     if client is None:
-        return
+        return True
     values = ["" if value is None else value for value in (*period.values(), *used.values())]
     try:
         client.register_script(_COPY)(keys=[*period, *used], args=[KEEP_SECONDS, *values])
     except redis.RedisError:
-        _log_lost_copy()
+        _note_lost_copy(account_id)
+        return False
+    return True
 
 
-def _log_lost_copy() -> None:
+def _note_lost_copy(account_id: int) -> None:
     logger.warning("usage copy not written: Redis is unreachable")
+    if len(_lost) < MAX_LOST:
+        _lost[account_id] = None

@@ -1,6 +1,7 @@
 """Combinations of settings that each parse well but do not work together, found at start-up."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,111 @@ def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[C
         found.append(Error("Rate limits in memory are per process. Set REDIS_URL.", id="config.E002"))
     if settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         found.append(Error("SQLite serves one machine only. Set DATABASE_URL.", id="config.E003"))
+    return found
+
+
+# Characters of a secret that is worth the name: 192 bits as base64.
+MIN_SECRET = 32
+# Networks whose hosts are this machine, or a cloud's metadata service.
+_OURSELVES = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "169.254.0.0/16", "fe80::/10")]
+# Wider than any network of one operator's: 10.0.0.0/8 is the widest private one, fc00::/7 that of IPv6.
+_WIDEST = {4: 8, 6: 7}
+
+
+@register(Tags.security, deploy=True)
+def check_exposure(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """`manage.py check --deploy`: settings that open a production deployment to more than its operator thinks."""
+    if not settings.PRODUCTION:
+        return []
+    return [
+        *_open_hosts(),
+        *_weak_secrets(),
+        *_open_networks(),
+        *_switches(),
+        *_proxies(),
+    ]
+
+
+def _open_hosts() -> list[CheckMessage]:
+    wide = [host for host in settings.ALLOWED_HOSTS if not host.strip(".* ") or "*" in host or _is_suffix(host)]
+    origins = [
+        origin for origin in settings.CSRF_TRUSTED_ORIGINS if _is_suffix(origin.partition("://")[2].removeprefix("*"))
+    ]
+    found: list[CheckMessage] = []
+    if wide or not settings.ALLOWED_HOSTS:
+        shown = ", ".join(wide) or "empty"
+        message = f"ALLOWED_HOSTS is {shown}: links in mails lead where a caller's Host header says. Name the hosts."
+        found.append(Error(message, id="config.E010"))
+    if origins:
+        message = f"CSRF_TRUSTED_ORIGINS has {', '.join(origins)}: pages of strangers may send our forms. Name the origins."
+        found.append(Error(message, id="config.E018"))
+    return found
+
+
+def _is_suffix(host: str) -> bool:
+    """Whether it stands for all hosts under a top-level domain, or for all there are."""
+    return (host.startswith(".") and "." not in host.strip(".")) or host in ("", "*")
+
+
+def _weak_secrets() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    secrets = {"SECRET_KEY": settings.SECRET_KEY, "API_KEY_PEPPER": settings.API_KEY_PEPPER}
+    if settings.METRICS_TOKEN:
+        secrets["METRICS_TOKEN"] = settings.METRICS_TOKEN
+    weak = [name for name, text in secrets.items() if len(text) < MIN_SECRET or len(set(text)) < MIN_SECRET // 4]
+    if weak:
+        message = (
+            f"{', '.join(weak)} can be guessed: at least {MIN_SECRET} random characters, such as secrets.token_urlsafe(48)."
+        )
+        found.append(Error(message, id="config.E011"))
+    if len(set(secrets.values())) < len(secrets):
+        message = f"{', '.join(secrets)} must differ: who learns one would have the others."
+        found.append(Error(message, id="config.E019"))
+    return found
+
+
+def _open_networks() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    wide = [str(network) for network in settings.METRICS_NETWORKS if network.prefixlen < _WIDEST[network.version]]
+    if wide:
+        found.append(Error(f"METRICS_NETWORKS has {', '.join(wide)}: everybody may read /metrics.", id="config.E012"))
+    ours = [
+        str(network)
+        for network in settings.OUTBOUND_ALLOWED_NETWORKS
+        if any(network.version == own.version and network.overlaps(own) for own in _OURSELVES)
+    ]
+    if ours:
+        message = (
+            f"OUTBOUND_ALLOWED_NETWORKS has {', '.join(ours)}: customers could make this server call itself, "
+            "and the cloud's metadata service."
+        )
+        found.append(Error(message, id="config.E016"))
+    return found
+
+
+def _switches() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not settings.RATE_LIMIT_ENABLED:
+        found.append(Error("RATE_LIMIT_ENABLED=0 is for load tests: one caller may take every place.", id="config.E013"))
+    if settings.DEMO:
+        found.append(Error("DEMO=1 makes an account whose key is printed into the log.", id="config.E014"))
+    if settings.DEBUG:
+        found.append(Error("DEBUG=1 shows settings and source code to everybody.", id="config.E015"))
+    return found
+
+
+def _proxies() -> list[CheckMessage]:
+    if settings.TRUSTED_PROXY_COUNT:
+        return []
+    found: list[CheckMessage] = []
+    if settings.WEB_BIND.startswith(("unix:", "fd:")):
+        message = (
+            f"WEB_BIND={settings.WEB_BIND} has a proxy in front: set TRUSTED_PROXY_COUNT, or all callers share one limit."
+        )
+        found.append(Error(message, id="config.E017"))
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
+        message = "TRUST_X_FORWARDED_PROTO=1 with TRUSTED_PROXY_COUNT=0: any caller may say that plain HTTP was HTTPS."
+        found.append(Warning(message, id="config.W011"))
     return found
 
 

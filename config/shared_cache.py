@@ -82,7 +82,7 @@ class SharedCache(BaseCache):
         found = self._memory.get(name, _MISSING)
         deleted = self._try(lambda: self._redis.delete(name))
         if deleted is _MISSING:
-            # A command that Redis did not answer in time may still be carried out, and leave a lock that nobody opens.
+            # A command that Redis did not answer in time may still be carried out, and leave a lock behind.
             self._memory.set(name, _GONE, GONE_SECONDS)
         else:
             self._memory.delete(name)

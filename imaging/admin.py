@@ -52,8 +52,8 @@ class BatchAdmin(AccountRowsAdmin):
     @admin.display(description="Options")
     def shown_options(self, batch: Batch) -> str:
         """As they were sent; of addresses the host alone."""
-        told = {name: host_of(value) if "://" in str(value) else value for name, value in batch.options.items()}
-        return ", ".join(f"{name}={value}" for name, value in told.items())
+        shown = {name: host_of(value) if "://" in str(value) else value for name, value in batch.options.items()}
+        return ", ".join(f"{name}={value}" for name, value in shown.items())
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         batch_id = support.find_id(search_term.strip())

@@ -1,12 +1,20 @@
 """System checks: settings that each parse but do not work together."""
 
-from ipaddress import IPv4Network
+import os
+import subprocess
+import sys
+from ipaddress import IPv4Network, ip_network
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from config import tracing
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def ids(deploy: bool = True) -> set[str]:
@@ -20,6 +28,97 @@ def ids(deploy: bool = True) -> set[str]:
 def test_a_laptop_is_told_that_it_is_one():
     assert ids() == {"config.W001"}
     assert ids(deploy=False) == set()
+
+
+@pytest.fixture
+def production(settings):
+    """A deployment about which there is nothing to say."""
+    settings.PRODUCTION = True
+    settings.ALLOWED_HOSTS = ["cutouts.example.com", "web"]
+    settings.SECRET_KEY, settings.API_KEY_PEPPER = token_urlsafe(48), token_urlsafe(48)
+    settings.REDIS_URL = "redis://127.0.0.1:6379/0"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    return settings
+
+
+# Their database may be SQLite.
+OF_THE_TESTS = {"config.E003"}
+OPEN: dict[str, list[dict[str, Any]]] = {
+    "config.E010": [
+        {"ALLOWED_HOSTS": ["*"]}, {"ALLOWED_HOSTS": ["example.com", "*"]}, {"ALLOWED_HOSTS": [""]}, {"ALLOWED_HOSTS": ["."]},
+        {"ALLOWED_HOSTS": [".com"]}, {"ALLOWED_HOSTS": ["*.example.com"]}, {"ALLOWED_HOSTS": []},
+    ],
+    "config.E011": [
+        {"API_KEY_PEPPER": "x"}, {"SECRET_KEY": "short"}, {"METRICS_TOKEN": "a"}, {"API_KEY_PEPPER": "a" * 64},
+    ],
+    "config.E012": [
+        {"METRICS_NETWORKS": [ip_network("0.0.0.0/0")]}, {"METRICS_NETWORKS": [ip_network("::/0")]},
+        {"METRICS_NETWORKS": [ip_network("0.0.0.0/1"), ip_network("128.0.0.0/1")]},
+    ],
+    "config.E013": [{"RATE_LIMIT_ENABLED": False}],
+    "config.E014": [{"DEMO": True}],
+    "config.E015": [{"DEBUG": True}],
+    "config.E016": [
+        {"OUTBOUND_ALLOWED_NETWORKS": [ip_network(network)]}
+        for network in ("0.0.0.0/0", "127.0.0.1/32", "169.254.169.254/32", "::1/128", "fe80::/64", "::/0")
+    ],
+    "config.E017": [{"WEB_BIND": "unix:/run/web.sock"}],
+    "config.E018": [{"CSRF_TRUSTED_ORIGINS": ["https://*"]}, {"CSRF_TRUSTED_ORIGINS": ["https://*.com"]}],
+    "config.W011": [{"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "changed"), [(found, one) for found, all_ in OPEN.items() for one in all_])
+def test_what_opens_a_deployment_is_told(production, found, changed):
+    for name, value in changed.items():
+        setattr(production, name, value)
+    assert found in ids()
+    assert ids() - {"config.W003", *OF_THE_TESTS} == {found}
+    assert found not in ids(deploy=False)
+
+
+def test_a_deployment_that_is_closed_is_silent(production):
+    production.METRICS_TOKEN = token_urlsafe(48)
+    production.METRICS_NETWORKS = [ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8"), ip_network("fc00::/7")]
+    production.CSRF_TRUSTED_ORIGINS = ["https://cutouts.example.com", "https://*.example.com"]
+    production.ALLOWED_HOSTS = [".example.com"]
+    assert ids() <= OF_THE_TESTS
+
+
+def test_secrets_must_differ(production):
+    production.SECRET_KEY = production.API_KEY_PEPPER
+    assert ids() - OF_THE_TESTS == {"config.E019"}
+
+
+def test_a_laptop_may_do_all_of_it(settings):
+    settings.ALLOWED_HOSTS, settings.DEMO, settings.RATE_LIMIT_ENABLED = ["*"], True, False
+    assert ids() == {"config.W001"}
+
+
+def test_check_deploy_refuses_the_lot():
+    """As an operator runs it, with all of it at once."""
+    good = {
+        "PRODUCTION": "1", "EMAIL_URL": "smtp://localhost:25", "DATABASE_URL": "postgres://app@localhost:5432/app",
+        "REDIS_URL": "redis://localhost:6379/0", "ALLOWED_HOSTS": "example.com", "SECRET_KEY": token_urlsafe(64),
+        "API_KEY_PEPPER": token_urlsafe(64),
+    }  # fmt: skip
+    bad = {
+        "ALLOWED_HOSTS": "*", "API_KEY_PEPPER": "x", "METRICS_TOKEN": "a", "METRICS_NETWORKS": "0.0.0.0/0",
+        "RATE_LIMIT_ENABLED": "0", "DEMO": "1",
+    }  # fmt: skip
+    # The tests' own, about which Django has a check.
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+
+    def check(**environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True)
+
+    refused = check(**good | bad)
+    assert refused.returncode == 1
+    for number in range(10, 15):
+        assert f"config.E0{number}" in refused.stderr
+    accepted = check(**good)
+    assert (accepted.returncode, accepted.stderr) == (0, ""), accepted.stderr
 
 
 def test_production_needs_mail_cache_and_database(settings, monkeypatch):

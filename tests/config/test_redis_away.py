@@ -141,6 +141,21 @@ def test_limits_are_counted_in_redis_again_once_it_is_back(lost):
     assert rate_limits.states(policy)[0].remaining in (1, 2)
 
 
+def test_copies_of_usage_come_back_without_another_request(lost, user, quick_model, key, small_png):
+    from billing import usage
+    from billing.sweeper import Sweeper
+    from tests.imaging.forms import form
+
+    usage._lost.clear()
+    answer = Client(headers={"x-api-key": key}).post("/rmbg", **form(small_png))
+    assert answer.status_code == 200
+    bring_back(lost)
+    Sweeper().look()
+    assert usage._lost == {}
+    with redis.Redis.from_url(lost.url) as client:
+        assert {client.get(name) for name in client.scan_iter(f"user:{user.public_id}:api_usage:*")} == {b"1"}
+
+
 def test_keys_are_remembered_again_once_redis_is_back(lost, key):
     call = Client(headers={"x-api-key": key})
     assert call.post("/rmbg").status_code == 400
