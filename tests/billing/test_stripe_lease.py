@@ -167,6 +167,12 @@ def test_stripe_is_not_asked_inside_a_transaction(settings):
             call()
 
 
+def test_a_move_inside_a_transaction_does_not_even_wait_for_its_turn(stub, customer):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
+        subscriptions.match(customer, "sub_1")
+    assert StripeCustomer.objects.get().lease is None
+
+
 def test_every_method_of_the_client_is_guarded(settings, monkeypatch):
     settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_1", "http://127.0.0.1:1"
     client = stripe_client.get_client()
