@@ -63,8 +63,10 @@ def move(account: Account, read: Read, finish: Finish | None = None) -> str:
     """Move an account to Stripe's state: `read` it, and apply that. Returns what support has to look into, or an empty text.
 
     `finish` gets that text in the transaction that applies the reading. Both may be called again, after a rollback.
-    Raises ApiError 503 `payment_account_busy` when other moves of the account leave no turn, and what `read` raises.
+    Raises ApiError 503 `payment_account_busy` when other moves of the account leave no turn, and what `read` raises;
+    RuntimeError inside a transaction.
     """
+    stripe_client.require_no_transaction()
     for _ in range(TRIES):
         lease = _take_lease(account)
         try:

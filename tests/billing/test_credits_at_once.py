@@ -32,10 +32,10 @@ def prepaid(account: Account) -> Account:
     return ledger.get_account(account.user)
 
 
-def at_once(*acts: Callable[[], object]) -> list[object]:
+def at_once(*acts: Callable[[], int]) -> list[int]:
     """Call all of them at the same time."""
 
-    def run(act: Callable[[], object]) -> object:
+    def run(act: Callable[[], int]) -> int:
         try:
             return act()
         finally:

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -100,7 +101,7 @@ def test_whoever_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, customer
         slept.append(seconds)
         StripeCustomer.objects.update(lease=None, leased_until=None)
 
-    monkeypatch.setattr(stripe_customers.time, "sleep", sleep)
+    monkeypatch.setattr("billing.stripe_customers.time.sleep", sleep)
     assert subscriptions.match(customer, told["id"]) == ""
     assert len(slept) == 1
 
@@ -166,17 +167,23 @@ def test_stripe_is_not_asked_inside_a_transaction(settings):
             call()
 
 
+def test_a_move_inside_a_transaction_does_not_even_wait_for_its_turn(stub, customer):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
+        subscriptions.match(customer, "sub_1")
+    assert StripeCustomer.objects.get().lease is None
+
+
 def test_every_method_of_the_client_is_guarded(settings, monkeypatch):
     settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_1", "http://127.0.0.1:1"
     client = stripe_client.get_client()
-    arguments = {
+    arguments: dict[str, list[Any]] = {
         "get_subscription": ["sub_1"], "get_invoice": ["in_1"], "get_checkout": ["cs_1"], "find_checkout": ["pi_1"],
         "get_charge": ["ch_1"], "get_dispute": ["dp_1"], "list_refunds": ["ch_1"], "list_invoices": ["cus_1"],
         "list_subscriptions": ["cus_1"], "list_checkouts": ["cus_1"], "find_prices": [["a"]], "find_portal": ["a"],
         "create_checkout": [{}], "rename_product": ["prod_1", "a"], "deactivate_price": ["price_1"],
         "save_portal": [None, {}],
     }  # fmt: skip
-    named = {
+    named: dict[str, dict[str, Any]] = {
         "create_customer": {"public_id": "u_1", "email": "a@example.com"}, "create_product": {"name": "a", "key": "k"},
         "create_portal_session": {"customer": "cus_1", "return_url": "a", "configuration": None},
         "create_price": {"params": {}, "key": "k"},

@@ -18,6 +18,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Hold, LedgerEntry, Plan, StripeEvent, Subscription
 from billing.support import actions, roles
+from config.errors import ApiError
 from tests.billing.conftest import current_window, spend
 from tests.billing.desk import act_url, browser_of, make_staff, page
 from tests.billing.stripe_stub import CUSTOMER
@@ -289,6 +290,17 @@ def test_an_account_is_matched_with_stripe_and_the_differences_are_told_before(s
     assert customer.plan.label == "Premium-1000"
     assert "Nothing differs now" in support.get(act_url(customer, "resync")).content.decode()
     assert audit() == [("support@example.com", f"Moved to what Stripe says. Reason: {REASON}")]
+
+
+def test_an_act_that_stripe_refuses_is_in_the_trail_as_failed(support, customer, stub, monkeypatch):
+    month_at_stripe(stub)
+
+    def fail(stripe_id):
+        raise ApiError(502, "payment_provider_unavailable", "Stripe is away.")
+
+    monkeypatch.setattr(stub, "get_subscription", fail)
+    assert "Stripe is away." in act(support, customer, "resync").content.decode()
+    assert audit() == [("support@example.com", f"Match with Stripe: failed. Stripe is away. Reason: {REASON}")]
 
 
 def test_without_payment_nothing_of_stripes_is_offered(support, customer, stub, settings):

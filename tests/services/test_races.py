@@ -77,13 +77,17 @@ def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("credits", [CREDITS, 100])
 def test_no_picture_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
-    account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
-    with swept_all_the_time(deployment) as voided:
-        answers = at_once(2 * CREDITS, lambda: deployment.cut_out(account["key"], small_png))
-    codes = Counter(map(code_of, answers))
-    books = deployment.ask("read", email=account["email"])
-    assert sum(voided) > 0, "no hold was voided under a request's hands: this proves nothing"
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"].get("posted", 0) == codes["ok"] <= credits
-    assert set(codes) <= ({"ok"} if credits == 100 else {"ok", "monthly_limit_reached", "hold_expired"})
-    assert books["included"] + books["prepaid"] == credits - codes["ok"]
+    # On a busy machine a sweep may come too late for each of the requests: then they are sent again.
+    for _ in range(10):
+        account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
+        with swept_all_the_time(deployment) as voided:
+            answers = at_once(2 * CREDITS, lambda key=account["key"]: deployment.cut_out(key, small_png))
+        codes = Counter(map(code_of, answers))
+        books = deployment.ask("read", email=account["email"])
+        assert books["differences"] == books["reconciled"] == []
+        assert books["states"].get("posted", 0) == codes["ok"] <= credits
+        assert set(codes) <= ({"ok"} if credits == 100 else {"ok", "monthly_limit_reached", "hold_expired"})
+        assert books["included"] + books["prepaid"] == credits - codes["ok"]
+        if sum(voided):
+            return
+    pytest.fail("no hold was voided under a request's hands: this proves nothing")
