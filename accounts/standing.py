@@ -2,7 +2,7 @@
 
 A request is authenticated before its body is read, and an upload may take minutes. What deletes or locks an account, or
 revokes a key, takes the user's row lock, and so does whoever makes something lasting for the account: of the two, the later
-one sees what the earlier one did.
+one sees what the earlier one did. The user's row is locked before any other of the account.
 """
 
 from accounts.authentication import invalid_key

@@ -2,9 +2,12 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from accounts import key_usage
 from accounts.models import ApiKey, ApiKeyMonth
 from billing.models import Hold, LedgerEntry, UsageWindow
+from config.errors import ApiError
 from tests.imaging.forms import form
 
 pytestmark = pytest.mark.django_db
@@ -62,3 +65,23 @@ def test_without_credits_the_key_counts_nothing(quick_model, key, small_png):
     UsageWindow.objects.update(allowance=1)
     assert call(key, small_png).json()["code"] == "monthly_limit_reached"
     assert counts() == (0, 1)
+
+
+@pytest.mark.parametrize("moment", ["before", "in between"])
+def test_a_key_that_ends_is_not_told_that_its_cap_is_reached(user, monkeypatch, moment):
+    """Its first request of a month is counted in two steps, and the key may end between them."""
+    key, _ = ApiKey.objects.issue(user, name="short")
+    make = ApiKeyMonth.objects.get_or_create
+
+    def revoke_first(**values):
+        ApiKey.objects.get(pk=key.pk).revoke()
+        return make(**values)
+
+    if moment == "before":
+        ApiKey.objects.get(pk=key.pk).revoke()
+    else:
+        monkeypatch.setattr(ApiKeyMonth.objects, "get_or_create", revoke_first)
+    with pytest.raises(ApiError) as refused:
+        key_usage.take(key, timezone.now().date().replace(day=1))
+    assert (refused.value.status, refused.value.code) == (401, "invalid_api_key")
+    assert not ApiKeyMonth.objects.exclude(held=0).exists()
