@@ -3,6 +3,7 @@
 The model is a stand-in that takes no time. `python tests/bench/bench_connections.py`
 """
 
+import io
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,6 @@ from statistics import median
 import requests
 from PIL import Image
 
-from tests.conftest import encoded
 from tests.imaging.forms import form
 from tests.server import ROOT
 from tests.services.deployment import Deployment
@@ -37,6 +37,12 @@ class Served(Deployment):
             self.process = subprocess.Popen(command, cwd=ROOT, env=self._env(), stdout=log, stderr=log)
         self.wait_until_ready()
         return self
+
+
+def encoded(image: Image.Image, file_format: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format)
+    return file.getvalue()
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
@@ -77,7 +83,7 @@ def measure(name: str, arguments: list[str], folder: Path) -> None:
     try:
         key = running.issue_key("bench@example.com", prepaid=100_000)
         small = form(encoded(Image.new("RGB", (64, 64), "red")))
-        large = form(encoded(Image.effect_noise((4000, 3000), 60).convert("RGB")), format="jpeg")
+        large = form(encoded(Image.effect_noise((4000, 3000), 60).convert("RGB"), "JPEG"), format="jpeg")
         refused = form(bytes(47 * MEGABYTE))
         with requests.Session() as session:
             print(f"== {name}")

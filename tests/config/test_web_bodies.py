@@ -64,16 +64,31 @@ def test_a_budget_is_given_back_and_one_holder_cannot_have_all_of_it():
 
 
 def test_a_body_beyond_the_budget_is_refused_and_takes_nothing():
-    budget = Budget(100, 100)
+    budget = Budget(MEGABYTE, MEGABYTE)
     kept = Store(budget, "someone")
-    kept.append(bytes(60))
+    kept.append(bytes(2 * MEGABYTE))
+    assert 0 < budget.used < MEGABYTE
     with pytest.raises(Refused) as refusal:
-        kept.append(bytes(60))
+        kept.append(bytes(MEGABYTE))
     assert (refusal.value.error.status, refusal.value.error.code) == (503, "server_busy")
     assert refusal.value.error.headers["Retry-After"]
     kept.close()
     kept.close()
     assert budget.used == 0
+
+
+def test_small_bodies_pass_while_others_fill_the_budget():
+    budget = Budget(MEGABYTE, MEGABYTE)
+    budget.take("someone else", MEGABYTE)
+    kept = Store(budget, "someone")
+    kept.append(bytes(MEGABYTE))
+    assert kept.open().read() == bytes(MEGABYTE)
+    customers = Budget(MEGABYTE, MEGABYTE)
+    kept.hand_to(customers, "customer")
+    kept.append(bytes(MEGABYTE))
+    assert customers.used == MEGABYTE // 2
+    kept.close()
+    assert customers.used == 0
 
 
 class FullDisk:
