@@ -173,7 +173,8 @@ class _Keeper:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # A place may be left by the collector, in a thread that has the lock.
+        self.lock = threading.RLock()
         self.wake = threading.Event()
         self.held: set[Place] = set()
         self.given_up: list[Place] = []
@@ -323,7 +324,7 @@ class _MemoryPlaces:
     """Concurrent places counted in this process."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.leases: dict[str, set[str]] = {}
 
     def take(self, subject: str, lease: str, limit: int) -> bool:

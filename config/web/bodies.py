@@ -11,6 +11,9 @@ from config.web.refusals import Refused
 # Up to here a body stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
 MEMORY_BYTES = 64 * 1024
 TOO_MANY_UPLOADS = "Too many uploads are on their way. Please try again in a few seconds."
+# So much of each body is not counted. A full budget must keep out neither small requests nor customers, who are known only
+# after the first megabyte.
+FREE_BYTES = 1536 * 1024
 # What holds a chunk's size, its extensions included; and all trailers together.
 MAX_CHUNK_LINE = 256
 MAX_TRAILERS = 8 * 1024
@@ -37,7 +40,7 @@ class Store:
         max_kept: int | None = None,
     ) -> None:
         self.size = 0
-        self._kept = 0
+        self._kept = self._counted = 0
         self._max_kept = max_kept
         self._budget, self._holder = budget, holder
         self._file = cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))  # noqa: SIM115  # close() closes it
@@ -88,8 +91,11 @@ class Store:
     def _keep(self, data: bytes) -> None:
         if self._max_kept is not None and self._kept + len(data) > self._max_kept:
             raise Refused(413)
-        if not self._budget.take(self._holder, len(data)):
-            raise Refused(503, TOO_MANY_UPLOADS)
+        counted = max(0, self._kept + len(data) - FREE_BYTES) - self._counted
+        if counted > 0:
+            if not self._budget.take(self._holder, counted):
+                raise Refused(503, TOO_MANY_UPLOADS)
+            self._counted += counted
         self._kept += len(data)
         self._file.write(data)
         self.size += len(data)
@@ -100,9 +106,9 @@ class Store:
 
     def hand_to(self, budget: Budget, holder: str) -> None:
         """Count what is kept for another holder. Raises Refused 503 when that one has no room."""
-        if not budget.take(holder, self._kept):
+        if not budget.take(holder, self._counted):
             raise Refused(503, TOO_MANY_UPLOADS)
-        self._budget.give_back(self._holder, self._kept)
+        self._budget.give_back(self._holder, self._counted)
         self._budget, self._holder = budget, holder
 
     def open(self) -> BinaryIO:
@@ -115,8 +121,8 @@ class Store:
     def close(self) -> None:
         """Let go of everything. Twice is once."""
         self._file.close()
-        self._budget.give_back(self._holder, self._kept)
-        self._kept = 0
+        self._budget.give_back(self._holder, self._counted)
+        self._counted = 0
 
 
 class FixedFraming:

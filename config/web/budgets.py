@@ -20,7 +20,8 @@ class Budget:
         self.total, self.share = total, min(share, total)
         self.used = 0
         self._held: dict[str, int] = {}
-        self._lock = threading.Lock()
+        # Giving back may come from the collector, in a thread that is just taking.
+        self._lock = threading.RLock()
 
     def take(self, holder: str, size: int) -> bool:
         """Take `size` bytes for a holder; False, and nothing is taken, when that is too much."""

@@ -214,15 +214,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
     def _handle_end(self) -> None:
         """The client sends nothing more. It may still read: an answer that is due is given."""
         self.has_ended = True
-        if (
-            self.is_lingering
-            or not (self.requests or self.total_outbufs_len or self.request)
-            or (self.request is not None and not self.request.headers_finished)
-        ):
-            self.handle_close()
-        elif self.request is not None:
+        if self.request is not None and self.request.headers_finished:
             self.request.refuse(server_error(400, "The body ended before it was complete."))
             self._enqueue()
+        elif self.is_lingering or not (self.requests or self.total_outbufs_len):
+            self.handle_close()
 
     def check_client_disconnected(self) -> bool:
         """`waitress.client_disconnected`: as far as can be told, which is that it sends nothing more."""

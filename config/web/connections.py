@@ -1,5 +1,6 @@
 """All connections of this process. There is room for so many, and for so many of one address."""
 
+import logging
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -8,6 +9,8 @@ from config.web.figures import REFUSED
 
 if TYPE_CHECKING:
     from config.web.channel import Channel
+
+logger = logging.getLogger(__name__)
 
 
 class Connections:
@@ -64,4 +67,9 @@ class Connections:
     def tick(self, now: float) -> None:
         """End what has had its time. Called about once a second."""
         for channel in list(self.channels):
-            channel.tick(now)
+            try:
+                channel.tick(now)
+            except Exception:
+                # One connection must not end the loop of all.
+                logger.exception("a connection could not be looked after")
+                channel.handle_close()

@@ -31,6 +31,7 @@ DOORKEEPERS = 2
 # Files that are not connections, and files for a connection: its socket, its request's body, its answer.
 SPARE_FILES, FILES_EACH = 256, 3
 TICK_SECONDS = 1.0
+ACCEPTED_AT_ONCE = 16
 # How long a server that stops leaves idle connections open, for a request that is on its way.
 STOP_LINGER_SECONDS = 2.0
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
@@ -72,8 +73,13 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
         return bool(self.accepting)
 
     def handle_accept(self) -> None:
-        """Take a connection that the kernel has accepted."""
-        self.accept_one()
+        """Take some connections that the kernel has accepted."""
+        self._accept(ACCEPTED_AT_ONCE)
+
+    def _accept(self, count: int) -> None:
+        for _ in range(count):
+            if not self.accept_one():
+                break
 
     def accept_one(self) -> bool:
         """Take a connection; False where there is none."""
@@ -93,8 +99,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
 
     def stop(self) -> None:
         """Shut the door, after those that the kernel has let in already: they cannot be refused any more."""
-        while self.accept_one():
-            pass
+        self._accept(self.adj.backlog)
         self.accepting = False
         self.del_channel()
         self.socket.close()

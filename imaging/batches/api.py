@@ -1,8 +1,11 @@
 """`/api/batches`: make a batch, look after it, fetch its results."""
 
+import weakref
+from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import NotAuthenticated
@@ -20,10 +23,12 @@ from imaging.batches import creation, ends, expiry, names, results, schema
 from imaging.batches.describe import describe, describe_many
 from imaging.batches.upload import read_batch
 from imaging.customer_view import CustomerView, find_retry_key
+from imaging.gate import server_busy
 from imaging.models import Batch
 
 NO_STORE = {"Cache-Control": "no-store"}
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+_zips = BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
 
 
 class BatchView(CustomerView):
@@ -133,15 +138,23 @@ def item_response(batch: Batch, index: int) -> FileResponse:
 
 
 def zip_response(batch: Batch) -> StreamingHttpResponse:
-    """All results as one zip. Raises ApiError 404 or 410."""
+    """All results as one zip. Raises ApiError 404 or 410, 503 while too many are being sent.
+
+    A zip is made while it is sent, by a thread that waits for its reader: other requests need threads, too.
+    """
     archive = results.zip_of(batch)
+    if not _zips.acquire(blocking=False):
+        raise server_busy()
     headers = {
         "Content-Type": "application/zip",
         "Content-Length": str(len(archive)),
         "Content-Disposition": f'attachment; filename="batch-{batch.pk}.zip"',
         **NO_STORE,
     }
-    return StreamingHttpResponse(archive, headers=headers)
+    response = StreamingHttpResponse(archive, headers=headers)
+    # However it ends, sent or not; once.
+    response._resource_closers.append(weakref.finalize(response, _zips.release))  # type: ignore[attr-defined]
+    return response
 
 
 def _told(request: Request, batch: Batch) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def read_answer(connection: socket.socket) -> RawAnswer:
 
 def head(method: str, path: str, *lines: str) -> bytes:
     """A request's head."""
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *lines, "", ""]).encode()
 
 
 FORM = "Content-Type: multipart/form-data; boundary=XX"
@@ -64,7 +64,7 @@ PART = b'--XX\r\nContent-Disposition: form-data; name="image"; filename="a.png"\
 MODES: dict[str, tuple[bytes, bytes | None]] = {
     "idle": (b"", b""),
     "one byte": (b"G", b""),
-    "headers": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", b"X-a: b\r\n"),
+    "headers": (b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"X-a: b\r\n"),
     "body of a GET": (head("GET", "/healthz", "Content-Length: 100000"), b"a"),
     "body with a wrong key": (head("POST", "/rmbg", "x-api-key: no", FORM, "Content-Length: 1000000"), b"a"),
     "form of a page": (

@@ -368,6 +368,7 @@ def test_a_server_that_stops_does_not_wait_for_slow_clients(tmp_path_factory, pi
         customer = pool.submit(running.rmbg, key, files={"image": ("a.png", picture)})
         assert wait_until(lambda: running.events("+"))
         began = time.monotonic()
+        assert running.process is not None
         running.process.send_signal(signal.SIGTERM)
         assert customer.result().status_code == 200
         assert running.process.wait(20) == 0
