@@ -114,9 +114,8 @@ def not_a_zip(name: str) -> Problem:
 
 
 def _may_fit(request: HttpRequest) -> bool:
-    """Whether it is worth reading. A body that does not tell its length is judged while it arrives."""
-    told = request.META.get("CONTENT_LENGTH") or "0"
-    return "HTTP_TRANSFER_ENCODING" in request.META or int(told) <= MAX_TOTAL + FRAMING_BYTES
+    """Whether it is worth reading."""
+    return int(request.META.get("CONTENT_LENGTH") or 0) <= MAX_TOTAL + FRAMING_BYTES
 
 
 def _find_problems(form: BatchForm) -> list[Problem]:

@@ -203,11 +203,10 @@ class Runner:
 
     def __init__(self) -> None:
         from config.errors import ApiError
-        from config.request_body import UNKNOWN_LENGTH
         from imaging.batches.upload import read_batch
         from imaging.upload import read_form
 
-        self.refusal, self.unknown = ApiError, UNKNOWN_LENGTH
+        self.refusal = ApiError
         self.readers: dict[bool, Callable] = {True: read_batch, False: read_form}
 
     def feed(self, form: Form) -> tuple[str, float]:
@@ -229,10 +228,8 @@ class Runner:
         path = "/api/batches" if form.batch else "/rmbg"
         content_type = form.content_type.decode("latin-1")
         environ = RequestFactory().generic("POST", path, b"x", content_type=content_type).environ
-        environ["CONTENT_LENGTH"] = str(self.unknown if form.length is None else form.length)
-        if form.length is None:
-            environ["HTTP_TRANSFER_ENCODING"] = "chunked"
-        # The server gives the reader no more than the announced length.
+        # The server knows the length of a chunked body once it has arrived, and hands over no more than was announced.
+        environ["CONTENT_LENGTH"] = str(len(form.body) if form.length is None else form.length)
         body = form.body if form.length is None else form.body[: form.length]
         environ["wsgi.input"] = Stream(body, form.piece, form.breaks)
         return WSGIRequest(environ)

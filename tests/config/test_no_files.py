@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from config.request_body import UNKNOWN_LENGTH, CountedBody
 from tests.imaging.test_upload import BOUNDARY, MEGABYTE, Stream
 
 pytestmark = pytest.mark.django_db
@@ -40,8 +39,7 @@ def upload(head: bytes = FIELD + FILE, size: int = 64 * MEGABYTE) -> Stream:
 def post(browser: Client, path: str, stream: Stream, method: str = "POST"):
     # Only with the cookie that every page sets is the form looked at.
     browser.cookies["csrftoken"] = "a" * 32
-    body = CountedBody(stream, UNKNOWN_LENGTH)
-    options: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(UNKNOWN_LENGTH)}
+    options: dict[str, Any] = {"wsgi.input": stream, "CONTENT_LENGTH": str(100 * MEGABYTE)}
     return browser.generic(method, path, b"x", MULTIPART, **options)
 
 

@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import user_tokens
 from accounts.deletion import delete_account
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing import request_log
@@ -22,6 +21,7 @@ from tests.imaging.batches import batch_form, post
 from tests.imaging.callbacks import OK, ended_batch, receiver, url_of
 from tests.imaging.forms import form
 from tests.imaging.test_upload import Stream
+from tests.sessions import token_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 __all__ = ["receiver"]
@@ -98,7 +98,7 @@ def test_an_image(end, retry, user, key, small_png):
 @pytest.mark.parametrize("path", ["/rmbg", "/api/batches"])
 def test_an_upload_of_the_web_app(end, path, user, small_png, pictures):
     sent = form(small_png) if path == "/rmbg" else batch_form(("a.png", small_png))
-    token = user_tokens.mint(user)
+    token = token_of(user)
     answer = send_slowly(path, sent, lambda: ENDS[end](user), authorization=f"Bearer {token}")
     assert_no_trace(answer, pictures)
 

@@ -28,6 +28,10 @@ class Stream:
         self.rest = b""
         self.served = 0
 
+    def readline(self, size: int = -1) -> bytes:
+        """WSGI asks for it; no reader of the product takes bodies by line."""
+        return self.read(size)
+
     def read(self, size: int = -1) -> bytes:
         while not self.rest:
             chunk = next(self.chunks, None)

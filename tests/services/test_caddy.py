@@ -1,11 +1,7 @@
 """The shipped proxy in front of the product: slow clients are bounded through it, honest ones are served."""
 
-import json
-import os
-import re
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +11,13 @@ import requests
 
 from tests.conftest import skip_or_fail
 from tests.imaging.forms import form
-from tests.server import ROOT, free_port
+from tests.services.caddy import SECOND, Caddy, configuration
 from tests.services.deployment import Deployment
 from tests.services.slow_clients import MODES, exchange, head, is_served, read_answer, slow_clients, wait_until
 
 pytestmark = pytest.mark.services
 
 MEGABYTE = 1024**2
-SECOND = 10**9  # Caddy's configuration counts nanoseconds
 
 
 @dataclass
@@ -37,18 +32,6 @@ class Proxied:
         return f"http://127.0.0.1:{self.port}"
 
 
-def configuration(port: int, server_port: int) -> dict:
-    """The shipped Caddyfile as Caddy reads it, on a port of loopback without TLS, with one server at a known place."""
-    text = (ROOT / "deploy/Caddyfile").read_text()
-    text, replaced = re.subn(r"dynamic a web 8000 \{[^}]*\}", f"to 127.0.0.1:{server_port}", text)
-    assert replaced == 1
-    environment = {**os.environ, "DOMAIN": f"http://127.0.0.1:{port}"}
-    command = ["caddy", "adapt", "--adapter", "caddyfile", "--config", "/dev/stdin"]
-    adapted = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=30)
-    assert adapted.returncode == 0, adapted.stderr
-    return json.loads(adapted.stdout)
-
-
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Proxied]:
     """Two web processes behind Caddy. The server's deadlines are short, and so is the proxy's for headers."""
@@ -60,29 +43,13 @@ def proxied(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterato
         WEB_STALL_SECONDS="2", WEB_DRAIN_SECONDS="1", TRUST_X_FORWARDED_PROTO="1",
     )  # fmt: skip
     running.start()
-    port = free_port()
-    settings = configuration(port, running.port) | {"admin": {"disabled": True}}
-    settings["apps"]["http"]["servers"]["srv0"]["read_header_timeout"] = 2 * SECOND
-    path = folder / "caddy.json"
-    path.write_text(json.dumps(settings))
-    environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with (folder / "caddy.log").open("ab") as log:
-        caddy = subprocess.Popen(["caddy", "run", "--config", str(path)], env=environment, stdout=log, stderr=log)
-    made = Proxied(running, port)
+    proxy = Caddy(folder, running.port, header_seconds=2)
     try:
-        assert wait_until(lambda: requests_work(made)), (folder / "caddy.log").read_text()
-        yield made
+        proxy.start()
+        yield Proxied(running, proxy.port)
     finally:
-        caddy.terminate()
-        caddy.wait(20)
+        proxy.stop()
         running.stop()
-
-
-def requests_work(proxied: Proxied) -> bool:
-    try:
-        return requests.get(f"{proxied.url}/docs", timeout=5).ok
-    except requests.ConnectionError:
-        return False
 
 
 def is_answered(proxied: Proxied) -> bool:
