@@ -324,7 +324,7 @@ def test_an_entry_without_a_name(small_png):
 def test_nothing_but_refusals_comes_out_of_damaged_zips(small_png):
     """The same ones each time; most of the damage is done to the directory."""
     whole = zipped(("a.png", small_png), ("b/c.png", small_png), ("\u00fc.png", small_png), ("notes.txt", b"text"))
-    outcomes = set()
+    outcomes: set[str | None] = set()
     for number in range(400):
         rng = random.Random(number)  # noqa: S311 - it has to be repeatable
         content = bytearray(whole)
