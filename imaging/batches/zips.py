@@ -126,7 +126,9 @@ def _end_of(info: ZipInfo) -> int:
 
 def _is_noise(info: ZipInfo) -> bool:
     parts = info.filename.replace("\\", "/").split("/")
-    return info.is_dir() or any(part == "__MACOSX" or part.startswith(".") for part in parts if part not in (".", ".."))
+    # Not by `is_dir`, which fails for an empty name.
+    is_folder = info.filename.endswith("/")
+    return is_folder or any(part == "__MACOSX" or part.startswith(".") for part in parts if part not in (".", ".."))
 
 
 def _unpack_entry(archive: ZipFile, info: ZipInfo, allowance: Allowance, take: Callable[[bytes], None]) -> Problem | None:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import random
 import struct
 import time
 import tracemalloc
@@ -309,6 +310,35 @@ def test_many_zips_with_long_lists(monkeypatch):
     noise = zipped(*((f"folder-{n}/", b"") for n in range(200)))
     monkeypatch.setattr(zips.Allowance.__init__, "__defaults__", (5 * 200 * 60, zips.MAX_EXCESS))
     assert refusal(zips=(noise,) * 20) == (400, "invalid_zip")
+
+
+def test_an_entry_without_a_name(small_png):
+    content = zipped(("a", small_png), method=zipfile.ZIP_STORED)
+    at = content.index(b"PK\x01\x02")
+    nameless = bytearray(content[:26] + b"\0\0" + content[28:30] + content[31:at] + content[at : at + 28] + b"\0\0")
+    nameless += content[at + 30 : at + 46] + content[at + 47 :]
+    struct.pack_into("<II", nameless, len(nameless) - 10, 46, at - 1)
+    assert read(zips=(bytes(nameless),)) == [("image", None)]
+
+
+def test_nothing_but_refusals_comes_out_of_damaged_zips(small_png):
+    """The same ones each time; most of the damage is done to the directory."""
+    whole = zipped(("a.png", small_png), ("b/c.png", small_png), ("\u00fc.png", small_png), ("notes.txt", b"text"))
+    outcomes: set[str | None] = set()
+    for number in range(400):
+        rng = random.Random(number)  # noqa: S311 - it has to be repeatable
+        content = bytearray(whole)
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            at = max(0, content.rfind(rng.choice([b"PK\x01\x02", b"PK\x05\x06"]))) + rng.randrange(50)
+            values = rng.choice(
+                [b"\0", b"\xff", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x01\0\0\0", bytes([rng.randrange(256)])]
+            )
+            content[at : at + len(values)] = values
+        try:
+            outcomes.update(code for _, code in read(zips=(bytes(content),)))
+        except ApiError as error:
+            outcomes.add(error.code)
+    assert {None, "invalid_zip", "zip_entry_unreadable", "file_too_large"} <= outcomes
 
 
 @pytest.mark.django_db
