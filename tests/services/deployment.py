@@ -47,7 +47,12 @@ class Deployment(ProductServer):
         if self.accountant is None:
             command = [sys.executable, "-m", "tests.services.books"]
             self.accountant = subprocess.Popen(
-                command, cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                command,
+                cwd=ROOT,
+                env={**self._env(), "PGAPPNAME": "accountant"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
         assert self.accountant.stdin is not None
         assert self.accountant.stdout is not None
