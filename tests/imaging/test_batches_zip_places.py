@@ -1,12 +1,12 @@
 """A zip is made while it is sent, by a thread that waits for its reader: not all threads may do so."""
 
 from threading import BoundedSemaphore
-from types import SimpleNamespace
 
 import pytest
 
 from config.errors import ApiError
 from imaging.batches import api
+from imaging.models import Batch
 
 
 class Archive(list):
@@ -16,7 +16,7 @@ class Archive(list):
 def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch):
     monkeypatch.setattr(api, "_zips", BoundedSemaphore(2))
     monkeypatch.setattr(api.results, "zip_of", lambda batch: Archive([b"zip"]))
-    batch = SimpleNamespace(pk="1")
+    batch = Batch()
     first, second = api.zip_response(batch), api.zip_response(batch)
     with pytest.raises(ApiError) as refusal:
         api.zip_response(batch)
