@@ -13,9 +13,9 @@ class Archive(list):
     """What zipstream makes, as far as an answer needs it."""
 
 
-def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch):
+def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch, db):
     monkeypatch.setattr(api, "_zips", BoundedSemaphore(2))
-    monkeypatch.setattr(api.results, "zip_of", lambda batch: Archive([b"zip"]))
+    monkeypatch.setattr("imaging.batches.results.zip_of", lambda batch: Archive([b"zip"]))
     batch = Batch()
     first, second = api.zip_response(batch), api.zip_response(batch)
     with pytest.raises(ApiError) as refusal:
