@@ -126,7 +126,7 @@ def check_credits(account: Account, count: int) -> None:
 
 @transaction.atomic
 def post(held: Hold) -> bool:
-    """The picture exists: the credit is spent. False if the hold was settled before: see `hold_again`."""
+    """The image exists: the credit is spent. False if the hold was settled before: see `hold_again`."""
     if not _settle(held, Hold.State.POSTED):
         return False
     if held.key_id is not None:

@@ -22,7 +22,7 @@ GIVEN_BACK = ("succeeded", "pending")
 class Reading:
     """What Stripe says of a payment: the Checkout session, the refunds of its charge, a dispute about it.
 
-    `is_sale` tells that the payment is what is new about it, and not its return.
+    `is_sale`: the payment is the news, and not its refund or dispute.
     """
 
     checkout: Json

@@ -92,7 +92,7 @@ def account_busy() -> ApiError:
 
 @transaction.atomic
 def _apply(account: Account, lease: uuid.UUID, apply: Apply, finish: Finish | None) -> str:
-    # The lease ends here; until the transaction does, the row's lock keeps everybody else out. A rollback brings it back.
+    # The lease ends here; until the transaction does, the row's lock keeps other moves out. A rollback restores it.
     if not _end_lease(account, lease):
         raise OutOfDate
     flag = apply(Account.objects.select_related("user", "plan", "cycle").get(pk=account.pk))

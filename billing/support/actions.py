@@ -37,7 +37,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A kind of act. `effect` tells what will happen, `run` does it and tells what happened; it raises ApiError.
+    """A kind of act. `effect` says what will happen, `run` does it and returns what happened; it raises ApiError.
 
     One that `asks_stripe` is run outside of any transaction.
     """

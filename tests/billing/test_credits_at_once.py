@@ -1,4 +1,4 @@
-"""Holds, their ends, the sweep and refunds of one account at the same time, each on a connection of its own."""
+"""Holds, their ends, the sweep and refunds of one account at the same time, each on a separate connection."""
 
 import contextlib
 import random
@@ -50,7 +50,7 @@ def taken_back() -> int:
 
 
 def work(account: Account, seed: int) -> int:
-    """Requests and batches, one after the other. Returns how many pictures were delivered."""
+    """Requests and batches, one after the other. Returns how many images were delivered."""
     moments, delivered = random.Random(seed), 0  # noqa: S311 - no secret
     for number in range(ROUNDS):
         count = 4 if moments.random() < 0.3 else 1

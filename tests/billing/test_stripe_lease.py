@@ -23,7 +23,7 @@ def plan_of(customer) -> str:
 
 
 def lease_ends(**fields) -> None:
-    """Whoever has the lease has had it for too long."""
+    """The lease of the move that runs is over."""
     StripeCustomer.objects.update(leased_until=timezone.now() - timedelta(seconds=1), **fields)
 
 
@@ -92,7 +92,7 @@ def test_a_killed_process_keeps_others_out_until_its_lease_ends(tell, stub, cust
     assert StripeCustomer.objects.values_list("lease", "leased_until").get() == (None, None)
 
 
-def test_whoever_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, customer, monkeypatch):
+def test_a_move_that_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, customer, monkeypatch):
     told = stub.subscribe("Premium-1000", START, END)
     StripeCustomer.objects.update(lease=uuid.uuid4(), leased_until=timezone.now() + stripe_customers.LEASE)
     slept = []

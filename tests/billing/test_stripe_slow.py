@@ -1,4 +1,4 @@
-"""A Stripe that takes seconds for each answer, on SQLite with its one lock for writing: everybody else goes on meanwhile."""
+"""A Stripe that takes seconds for each answer, on SQLite with its one lock for writing: other writers go on meanwhile."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from tests.billing.payment_server import PaymentServer, payment_server
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("server")]
 
 SLOW_SECONDS = 1.5
-# The picture itself takes 0.05 s; on a busy machine a call takes some tenths of a second.
+# The image itself takes 0.05 s; on a busy machine a call takes some tenths of a second.
 SOON_SECONDS = 1.0
 
 

@@ -132,7 +132,7 @@ def test_a_request_whose_hold_was_voided_pays_with_another_credit(while_running,
 
 
 @pytest.mark.parametrize("limit", ["account", "key"])
-def test_without_another_credit_the_answer_is_a_503_and_no_picture(while_running, user, key, small_png, limit):
+def test_without_another_credit_the_answer_is_a_503_and_no_image(while_running, user, key, small_png, limit):
     ledger.hold(ledger.get_account(user), channel="app", key=None, request_id="other")
     if limit == "key":
         ApiKey.objects.update(monthly_credit_cap=1)
@@ -154,7 +154,7 @@ def test_without_another_credit_the_answer_is_a_503_and_no_picture(while_running
     assert not Hold.objects.filter(channel="api", state="held").exists()
 
 
-def test_an_account_that_was_closed_meanwhile_gets_no_free_picture(while_running, user, key, small_png):
+def test_an_account_that_was_closed_meanwhile_gets_no_free_image(while_running, user, key, small_png):
     def closed() -> None:
         swept()
         User.objects.update(is_active=False)

@@ -76,7 +76,7 @@ def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("credits", [CREDITS, 100])
-def test_no_picture_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
+def test_no_image_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
     # On a busy machine a sweep may come too late for each of the requests: then they are sent again.
     for _ in range(10):
         account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
