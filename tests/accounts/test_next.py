@@ -6,7 +6,7 @@ from django.test import Client
 pytestmark = pytest.mark.django_db
 
 PAGES = ["/accounts/login/", "/accounts/signup/", "/accounts/logout/", "/accounts/password/reset/"]
-NO_ADDRESSES = ["//[", "http://[", "//[::1", "https://[x]/", "//]", "///[", "\\\\[", "//[v1.x", "http://a[b]c/", "//\x00["]
+NO_ADDRESSES = ["//[", "http://[", "//[::1", "https://[x]/", "//]", "///[", "\\\\[", "//[v1.x", "http://a[b]c/"]
 
 
 @pytest.mark.parametrize("page", PAGES)
