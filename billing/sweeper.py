@@ -7,10 +7,9 @@ with beat sweeps as often as ever, and one whose beat has died goes on without.
 import logging
 import threading
 
-from django.db import close_old_connections
-
 from accounts import chores
 from billing import tasks, usage
+from config.database import give_back
 
 logger = logging.getLogger(__name__)
 
@@ -41,18 +40,18 @@ class Sweeper:
     def look(self) -> None:
         """Write lost copies of usage, and sweep if that is due and no other process does it. Never raises."""
         try:
-            # No request begins or ends here, which is when Django looks after its connections.
-            close_old_connections()
             usage.write_lost()
             if chores.take(tasks.SWEEP, tasks.SWEEP_PAUSE):
                 tasks.sweep()
         except Exception:
             logger.exception("the sweep failed")
+        finally:
+            # No request begins or ends here, which is when Django looks after its connections.
+            give_back()
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
             self.look()
-        close_old_connections()
 
 
 sweeper = Sweeper()

@@ -35,6 +35,11 @@ def become_worker() -> None:
     _is_worker = True
 
 
+def is_worker() -> bool:
+    """Whether this process works for others."""
+    return _is_worker
+
+
 def is_remote() -> bool:
     """Whether this process has its pictures cut out by workers."""
     return settings.IMAGING_EXECUTOR == "celery" and not _is_worker

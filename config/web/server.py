@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from config.database import give_back
 from config.web import channel as channels
 from config.web.channel import Channel
 from config.web.connections import Connections
@@ -183,7 +183,7 @@ class _Judging:
             # The application will look for itself.
             logger.exception("the sender of an upload could not be looked at")
         finally:
-            close_old_connections()
+            give_back()
         self.channel.server.trigger.pull_trigger(lambda: self.channel.judged(self.request, verdict))
 
     def cancel(self) -> None:

@@ -1,6 +1,7 @@
 """Work in this process: wait for a place, then cut out."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from django.conf import settings
@@ -9,7 +10,9 @@ from imaging import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import cut_out
 from imaging.core.watch import Watch
+from imaging.executor import low_priority
 from imaging.executor.orders import Delivery, Order
+from imaging.fair_queue import LARGE_MEGAPIXELS
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
@@ -23,4 +26,7 @@ def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | 
         model = runtime.get_model()
         # Neither waiting nor loading the model counts.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
-        return Delivery(cut_out(file, order.header, order.options, model, refine=order.refine, watch=watch), queued)
+        work = partial(cut_out, file, order.header, order.options, model, refine=order.refine, watch=watch)
+        # A worker's process has nothing else to do, and Celery's time limit ends what its main thread does.
+        is_low = megapixels > LARGE_MEGAPIXELS and not runtime.is_worker()
+        return Delivery(low_priority.run(work) if is_low else work(), queued)

@@ -49,7 +49,6 @@ def test_it_looks_again_and_again_and_stops(stale, monkeypatch):
     looked = threading.Semaphore(0)
     monkeypatch.setattr(sweeper, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(Sweeper, "look", lambda self: looked.release())
-    monkeypatch.setattr(sweeper, "close_old_connections", lambda: None)
     running = Sweeper()
     running.start()
     running.start()
