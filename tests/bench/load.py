@@ -54,6 +54,8 @@ class Memory:
 
     pid: int
     samples: list[float] = field(default_factory=list)
+    # Each look walks through all pages of the processes, and keeps them from mapping any meanwhile.
+    every: float = SAMPLE_SECONDS
 
     @property
     def peak(self) -> float:
@@ -75,7 +77,7 @@ class Memory:
         return sum(_pss(pid) for pid in tree(self.pid))
 
     def _watch(self, done: threading.Event) -> None:
-        while not done.wait(SAMPLE_SECONDS):
+        while not done.wait(self.every):
             self.samples.append(self.now())
 
 

@@ -43,6 +43,8 @@ P95_SECONDS = 5.0
 MEMORY_MB = 1536.0
 # Above every deadline: whoever waits longer was not answered.
 PATIENCE_SECONDS = 60
+# How often memory and disk are looked at. More often slows the server down.
+LOOK_SECONDS = 1.0
 # What a connection that was cut off, or an answer that was given up, may take to be gone.
 SETTLE_SECONDS = 60
 DEPLOYMENTS = ["-".join(parts) for parts in product(("1", "2"), ("sqlite", "postgres"), ("direct", "caddy"))]
@@ -121,7 +123,7 @@ class Disk:
         return named + sum(_nameless(pid) for pid in tree(self.pid))
 
     def _watch(self, done: threading.Event) -> None:
-        while not done.wait(0.5):
+        while not done.wait(LOOK_SECONDS):
             self.peak = max(self.peak, self.now())
 
 
@@ -187,7 +189,7 @@ def _attack(name: str, server: ProductServer, url: str, images: Path, seconds: i
     # The first answers load what is loaded once.
     customer.call_until(time.monotonic() + 3, server.url)
     customer = Customer(url, customer.key)
-    memory, disk = Memory(server.process.pid), Disk(server.folder / "tmp", server.process.pid)
+    memory, disk = Memory(server.process.pid, every=LOOK_SECONDS), Disk(server.folder / "tmp", server.process.pid)
     before = disk.now()
     plan = {
         "port": int(url.rpartition(":")[2]), "keys": keys, "addresses": ADDRESSES, "seconds": seconds, "seed": seed,

@@ -21,7 +21,7 @@ from tests.imaging.batches import post
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
     # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
-    pytest.mark.skipif(connection.vendor == "sqlite", reason="run on PostgreSQL by test_on_postgres.py"),
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="`make test-postgres` runs this"),
 ]
 ENDS: dict[str, Callable[[User], Any]] = {
     "deleted": delete_account,

@@ -39,8 +39,10 @@ def decoded(data, watch=None):
     return decode(file, read_header(file), watch)
 
 
-def children() -> str:
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().strip()
+def children() -> list[str]:
+    """The decoding processes that live. Other tests of this worker may have servers and browsers running."""
+    pids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [pid for pid in pids if b"imaging.core.codecs.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 FILES = {
@@ -89,16 +91,16 @@ def test_the_deadline_ends_it():
     with pytest.raises(ImageRefused, match=r"took longer than 0\.4 seconds to process and was stopped") as refusal:
         decoded(SLOW, Watch(0.4))
     assert refusal.value.problems[0].code == "image_too_slow"
-    assert time.monotonic() - started < 0.8
-    assert children() == ""
+    assert time.monotonic() - started < 2
+    assert children() == []
 
 
 def test_a_caller_who_has_gone_ends_it():
     started = time.monotonic()
     with pytest.raises(CallerGone):
         decoded(SLOW, Watch(still_wanted=lambda: time.monotonic() - started < 0.4))
-    assert time.monotonic() - started < 1
-    assert children() == ""
+    assert time.monotonic() - started < 2
+    assert children() == []
 
 
 def test_it_ends_with_the_process_that_waits_for_it(tmp_path):
