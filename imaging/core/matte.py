@@ -94,7 +94,6 @@ class CautiousU2Net:
         response = self._fast.run(batch, give_memory_back=large)
         if response.max() >= self._trusted_peak:
             return Prediction(as_matte(response), self.name)
-        # 240 MB that the next run may be long in coming for. Large images in work at the same time need them.
         return Prediction(as_matte(self._exact_engine().run(batch, give_memory_back=large)), self._exact_name)
 
     def _exact_engine(self) -> Engine:

@@ -1,0 +1,51 @@
+"""Large images are worked on at a lower priority, small ones and everything else are not."""
+
+import os
+import sys
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from imaging import runtime
+from imaging.core.headers import ImageHeader
+from imaging.core.options import parse_options
+from imaging.executor import local, low_priority
+from imaging.executor.orders import Order
+
+own: ContextVar[str] = ContextVar("own")
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_the_work_has_a_lower_priority_and_the_caller_keeps_its_own():
+    before = niceness()
+    inside = low_priority.run(niceness)
+    assert niceness() == before
+    if sys.platform == "linux":
+        assert inside == min(19, max(before, low_priority.NICENESS))
+
+
+def test_what_the_work_raises_is_raised_here():
+    def work() -> None:
+        raise KeyError("broken")
+
+    with pytest.raises(KeyError, match="broken"):
+        low_priority.run(work)
+
+
+def test_the_work_sees_the_callers_context():
+    own.set("request-1")
+    assert low_priority.run(own.get) == "request-1"
+
+
+@pytest.mark.parametrize(("side", "is_worker", "is_low"), [(5000, False, False), (5001, False, True), (9000, True, False)])
+def test_only_large_images_of_web_processes(side, is_worker, is_low, monkeypatch, quick_model):
+    threads = []
+    monkeypatch.setattr(runtime, "_is_worker", is_worker)
+    monkeypatch.setattr(local, "cut_out", lambda *args, **options: threads.append(threading.current_thread()))
+    options, _ = parse_options({})
+    local.execute(None, Order(ImageHeader("PNG", side, side, 1), options, refine=True))  # type: ignore[arg-type]
+    assert (threads[0] is not threading.current_thread()) is is_low
