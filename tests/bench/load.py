@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,24 +61,30 @@ class Memory:
     def peak(self) -> float:
         return max(self.samples, default=0.0)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Take samples while the block runs."""
-        done = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=[done])
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
+        return repeated(lambda: self.samples.append(self.now()), self.every)
 
     def now(self) -> float:
         return sum(_pss(pid) for pid in tree(self.pid))
 
-    def _watch(self, done: threading.Event) -> None:
-        while not done.wait(self.every):
-            self.samples.append(self.now())
+
+@contextmanager
+def repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `act` every so many seconds while the block runs."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def tree(pid: int) -> list[int]:

@@ -20,8 +20,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -30,7 +30,7 @@ import requests
 
 from tests.bench.hostile_clients import small_image
 from tests.bench.hostile_images import write_hostile_images
-from tests.bench.load import Memory, Round, tree
+from tests.bench.load import Memory, Round, repeated, tree
 from tests.server import ROOT, ProductServer
 from tests.services.caddy import Caddy
 from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
@@ -106,25 +106,16 @@ class Disk:
     pid: int
     peak: int = 0
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Take samples while the block runs."""
-        done = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=[done])
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
+        return repeated(self._look, LOOK_SECONDS)
 
     def now(self) -> int:
         named = sum(_blocks(str(path)) for path in self.folder.rglob("*") if path.is_file())
         return named + sum(_nameless(pid) for pid in tree(self.pid))
 
-    def _watch(self, done: threading.Event) -> None:
-        while not done.wait(LOOK_SECONDS):
-            self.peak = max(self.peak, self.now())
+    def _look(self) -> None:
+        self.peak = max(self.peak, self.now())
 
 
 def _blocks(path: str) -> int:
