@@ -4,8 +4,9 @@
 
 200 connections that never finish their headers, 200 that never finish their bodies, 50 that hardly read their answers
 (half of them results of 300 MB), and hostile images of every kind from 20 addresses, with three keys, with a wrong key and
-without one. All of it goes to loopback and ends by itself. The product runs as operators run it, with the real model:
-one process or two, on SQLite or on PostgreSQL and Redis, directly or behind Caddy with the shipped Caddyfile.
+without one. All of it goes to loopback and ends. The attackers run at a lower priority (see `hostile_clients`). The product
+runs as operators run it, with the real model: one process or two, on SQLite or on PostgreSQL and Redis, directly or behind
+Caddy with the shipped Caddyfile.
 
 Prints one line per deployment and ends with an error if a call of the customer's was not answered 200, if the 95th
 percentile reached 5 s, memory 1.5 GB, or if anything was left: bytes on disk, credits on hold, books that disagree.
