@@ -56,7 +56,7 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
         except errors._WaitTimeout as error:
             if timeout is not None:
                 raise
-            # What it may still answer nobody would read.
+            # No caller would read a late answer.
             self.close()
             raise psycopg.OperationalError(f"the database has not answered for {limit} s") from error
 
@@ -158,7 +158,7 @@ class NoTraceback(logging.Filter):
 
 
 def note_outage(error: BaseException) -> None:
-    """Log an outage, for whoever was refused because of it."""
+    """Log an outage that made us refuse a request."""
     logger.error("the database does not answer", extra={"reason": str(error).strip()})
 
 

@@ -26,7 +26,7 @@ MAX_THREADS = 160
 
 
 class NoPlace(TimeoutError):
-    """No look-up could be begun in time. `own_fault` tells that the owner's earlier ones are what is slow."""
+    """No look-up could be begun in time. `own_fault`: the owner's earlier ones are what is slow."""
 
     def __init__(self, own_fault: bool) -> None:
         super().__init__("no place for another look-up")

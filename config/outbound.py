@@ -37,7 +37,7 @@ class TooSlow(OutboundError):
 
 
 class Crowded(OutboundError):
-    """Nothing was asked: all look-ups of names were taken. `own_fault` tells that the asker's own were too slow."""
+    """Nothing was asked: all look-ups of names were taken. `own_fault`: the asker's own were too slow."""
 
     def __init__(self, own_fault: bool) -> None:
         super().__init__("no place for another look-up")

@@ -221,7 +221,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.handle_close()
 
     def check_client_disconnected(self) -> bool:
-        """`waitress.client_disconnected`: as far as can be told, which is that it sends nothing more."""
+        """`waitress.client_disconnected`: it sends nothing more, which is all that can be seen."""
         return self.has_ended or not self.connected
 
     def received(self, data: bytes) -> bool:
@@ -353,7 +353,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.logger.exception("an answer's file could not be closed")
 
     def handle_close(self) -> None:
-        """The connection is over, whoever ended it."""
+        """The connection is over, on either side's account."""
         if self.request is not None:
             self.request.close()
         if self.total_outbufs_len and self.socket is not None:

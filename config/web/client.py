@@ -14,7 +14,7 @@ def peer_address(addr: Any) -> str:
 
 
 def forwarded_address(headers: Mapping[str, str], peer: str) -> str:
-    """The caller's address as limits count it, by the headers of its request; empty where it cannot be told."""
+    """The caller's address as limits count it, by the headers of its request; empty where it is unknown."""
     # accounts decides that, and is there once Django is.
     from accounts.client_address import client_address
 

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the server itself."""
+"""What `/metrics` reports about the server itself."""
 
 from prometheus_client import Counter
 

@@ -314,7 +314,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         return client.forwarded_address(self.headers, self.peer) if settings.TRUSTED_PROXY_COUNT else self.peer
 
     def guess_path(self) -> str:
-        """The path as far as it can be told, for an error in the header itself."""
+        """The path, as far as it was read, for an error in the header itself."""
         if self.headers_finished:
             return self.path
         found = PATH_GUESS.match(self.header_plus)
