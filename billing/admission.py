@@ -99,7 +99,7 @@ def _post(held: Hold, retry: Retry | None) -> None:
 
 
 def _void(held: Hold) -> None:
-    """Give the credit back. While the database is away the hold stays, and the sweep voids it: the first error is reported."""
+    """Give the credit back. While the database is away the hold stays for the sweep, and the first error is reported."""
     try:
         if ledger.void(held):
             CREDITS.labels("voided").inc()
