@@ -94,7 +94,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         """Note what the connection is doing, once a second and whenever a place is needed."""
         phase = self.find_phase()
         if phase is Phase.IDLE and settings.TRUSTED_PROXY_COUNT:
-            self.address = ""
+            self.server.connections.move(self, "")
         if phase is not self.phase:
             self.phase, self.since, self.phase_bytes = phase, now, self.moved_bytes()
             self.window_since, self.window_bytes = now, self.moved_bytes()
@@ -103,6 +103,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
     def rate(self, now: float) -> float:
         """Bytes per second in this phase."""
         return (self.moved_bytes() - self.phase_bytes) / max(now - self.since, 1.0)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether another thread is at work on it, or was, so that what it waits for may change without an event."""
+        request = self.request
+        return bool(self.requests or self.total_outbufs_len or self.will_close or self.close_when_flushed) or (
+            request is not None and request.is_waiting
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -256,7 +264,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
 
     def _headers_are_there(self, request: RequestParser) -> None:
         if settings.TRUSTED_PROXY_COUNT:
-            self.address = request.caller_address()
+            self.server.connections.move(self, request.caller_address())
             self.server.connections.make_room_for(self)
 
     def _continue_if_wanted(self) -> None:

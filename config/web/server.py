@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
-from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer
 from waitress.task import ThreadedTaskDispatcher
@@ -18,6 +17,7 @@ from config.database import give_back
 from config.web import channel as channels
 from config.web.channel import Channel
 from config.web.connections import Connections
+from config.web.loop import Loop
 from config.web.parser import RequestParser
 from config.web.uploads import Verdict
 
@@ -32,9 +32,6 @@ DOORKEEPERS = 2
 SPARE_FILES, FILES_EACH = 256, 3
 TICK_SECONDS = 1.0
 ACCEPTED_AT_ONCE = 16
-# Each turn of the loop asks every connection what it waits for, which takes 2 µs. After a turn it rests five times as long,
-# so that a thousand slow connections cost a sixth of a core and 10 ms, not all of it.
-REST_SECONDS_EACH = 10e-6
 # How long a server that stops leaves idle connections open, for a request that is on its way.
 STOP_LINGER_SECONDS = 2.0
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
@@ -113,7 +110,7 @@ class Server:
 
     def __init__(self, application: Callable[..., Any], sockets: Sequence[socket.socket], *, threads: int) -> None:
         self.application = application
-        self.map: dict[int, Any] = {}
+        self.map = Loop()
         self.connections = Connections(_connection_limit(), settings.WEB_CONNECTIONS_PER_ADDRESS)
         self.pool, self.doorkeepers = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
         self.pool.set_thread_count(threads)
@@ -135,12 +132,12 @@ class Server:
 
     def poll(self) -> None:
         """Serve for a second at most."""
-        time.sleep(REST_SECONDS_EACH * len(self.map))
-        wasyncore.poll2(TICK_SECONDS, self.map)
+        self.map.turn(TICK_SECONDS)
         now = time.monotonic()
         if now - self._ticked >= TICK_SECONDS:
             self._ticked = now
             self.connections.tick(now)
+            self.map.ask_all()
 
     def judge(self, channel: Channel, request: RequestParser) -> None:
         """Look at the sender of a large upload, in another thread."""
