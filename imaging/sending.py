@@ -1,8 +1,10 @@
 """How a result leaves: what a caller does not read at once waits on the disk, and keeps its caller's place."""
 
+import io
 import weakref
 from collections.abc import Mapping
 from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
@@ -22,31 +24,44 @@ def check_room(place: Place) -> None:
         raise no_room()
 
 
-def respond(data: bytes, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
-    """The answer with a result. A large one keeps `place`, and its bytes count, until it is sent or the caller is gone.
+def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
+    """The answer with a result, open at its start. A large one keeps `place`, and its bytes count, until it is sent or the
+    caller is gone.
 
     Raises ApiError 503 without room for it, OSError when the disk is full.
     """
-    if len(data) <= MEMORY_BYTES:
-        return HttpResponse(data, headers=dict(headers))
-    budget, size = budgets.results(), len(data)
+    if size <= MEMORY_BYTES:
+        return HttpResponse(content.read(), headers=dict(headers))
+    budget = budgets.results()
     if not budget.take(place.subject, size):
         raise no_room()
     # The answer may never be sent: whatever becomes of it, each of these runs once, with the file's end at the latest.
     try:
         # Closed by the server, once it has been sent.
-        file = TemporaryFile()  # noqa: SIM115
+        file = _on_disk(content)
     except BaseException:
         budget.give_back(place.subject, size)
         raise
     ends = [weakref.finalize(file, budget.give_back, place.subject, size), weakref.finalize(file, place.leave_soon)]
     place.keep()
-    file.write(data)
-    file.seek(0)
     others = {name: value for name, value in headers.items() if name != "Content-Type"}
     response = FileResponse(file, content_type=headers["Content-Type"], headers=others)
     response._resource_closers += ends  # type: ignore[attr-defined]  # untyped; Django's only hook for the end of an answer
     return response
+
+
+def _on_disk(content: BinaryIO) -> BinaryIO:
+    """`content`, if it is there already; else a copy."""
+    if not isinstance(content, io.BytesIO):
+        return content
+    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - returned
+    try:
+        file.write(content.getbuffer())
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def no_room() -> ApiError:

@@ -70,7 +70,7 @@ class RemoveBackgroundView(CustomerView):
                 self.delivery = delivery = self._cut_out(request, customer, job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
                 headers = cutout_headers(delivery.cutout, name=job.name, credits=credits, timings=timings)
-                return sending.respond(delivery.cutout.data, headers, place)
+                return sending.respond(delivery.cutout.content, delivery.cutout.size, headers, place)
 
     def _cut_out(self, request: Request, customer: Customer, job: cutouts.Job) -> Delivery:
         rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
@@ -103,7 +103,7 @@ def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[
     filename = f"{stem(name)}-no-bg.{cutout.extension}"
     return {
         "Content-Type": cutout.media_type,
-        "Content-Length": str(len(cutout.data)),
+        "Content-Length": str(cutout.size),
         "Content-Disposition": content_disposition_header(as_attachment=False, filename=filename) or "inline",
         "Cache-Control": "no-store",
         "X-Width": str(cutout.width),

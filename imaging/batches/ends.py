@@ -33,7 +33,7 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
     Of two who worked on it one gets here first; `attempts` tells whose result it is.
     """
     facts = {
-        "attempts": item.attempts, "media_type": cutout.media_type, "result_size": len(cutout.data),
+        "attempts": item.attempts, "media_type": cutout.media_type, "result_size": cutout.size,
         "width": cutout.width, "height": cutout.height, "model": cutout.model,
     }  # fmt: skip
     if not _end(item, State.DONE, **facts):

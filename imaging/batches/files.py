@@ -10,7 +10,6 @@ from io import RawIOBase
 from typing import BinaryIO, cast
 
 from django.core.files import File
-from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from imaging.models import BatchItem
@@ -39,9 +38,9 @@ def erase_input(item: BatchItem) -> None:
     storage().delete(_input(item.batch_id, item.position))
 
 
-def store_result(item: BatchItem, data: bytes) -> None:
+def store_result(item: BatchItem, content: BinaryIO) -> None:
     """Keep a cutout. Each attempt has a file of its own: one that comes late overwrites nothing that is being read."""
-    storage().save(_result(item), ContentFile(data))
+    storage().save(_result(item), File(content))
 
 
 def open_result(item: BatchItem) -> BinaryIO:

@@ -108,7 +108,7 @@ def _form(item: BatchItem) -> Iterator[Form]:
 
 def _deliver(item: BatchItem, delivery: Delivery) -> None:
     give_back()
-    files.store_result(item, delivery.cutout.data)
+    files.store_result(item, delivery.cutout.content)
     if ends.deliver(item, delivery.cutout):
         metrics.note_delivery(delivery.queued, delivery.cutout.timings)
     else:

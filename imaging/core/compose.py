@@ -10,6 +10,7 @@ import math
 import numpy as np
 from PIL import Image, ImageChops
 
+from imaging.core.canvas import in_mode
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
 from imaging.core.strips import CACHED_PIXELS, strips
@@ -66,12 +67,12 @@ def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions)
 
 
 def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
-    """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA, in place. Takes both pictures over."""
+    """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA. Takes both pictures over."""
     alpha = effective_alpha(image, matte)
-    # On RGB this uses the storage of the fourth, unused, byte of each pixel.
-    image.putalpha(alpha)
+    cutout = in_mode(image, "RGBA")
+    cutout.putalpha(alpha)
     alpha.close()
-    return image
+    return cutout
 
 
 def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
@@ -184,13 +185,12 @@ def _resized_rows(image: Image.Image, width: int, top: float, bottom: float, hei
 
 def fill_background(image: Image.Image, color: RGBA) -> None:
     """Composite `image` (RGBA) over `color`, in place. Where both are translucent the result is."""
-    for top, bottom in strips(image.size):
+    # Small strips: Pillow holds Python's lock while it composites, and all other threads would wait for a large one.
+    for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
         strip = image.crop((0, top, image.width, bottom))
         image.paste(Image.alpha_composite(Image.new("RGBA", strip.size, color), strip), (0, top))
 
 
 def without_alpha(image: Image.Image) -> Image.Image:
     """`image` (RGBA, all opaque) as RGB. Takes the picture over."""
-    opaque = image.convert("RGB")
-    image.close()
-    return opaque
+    return in_mode(image, "RGB")

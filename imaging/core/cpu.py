@@ -1,5 +1,6 @@
 """What the processor can do."""
 
+import os
 from pathlib import Path
 
 # Multiply bytes and add up the products in one instruction. x86: AVX-512 VNNI, AVX-VNNI, AMX; 64-bit Arm: dot product and
@@ -7,6 +8,11 @@ from pathlib import Path
 _INT8_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 _CPUINFO = Path("/proc/cpuinfo")
+
+
+def count_cores() -> int:
+    """The cores that this process may use, where the system says; else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def int8_profits(cpuinfo: Path = _CPUINFO) -> bool:

@@ -4,14 +4,17 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
+from imaging.core.canvas import new_image
 from imaging.core.codecs.apart import decode_apart
 from imaging.core.codecs.walk import Data, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
+from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
 from imaging.core.watch import Watch
 
@@ -54,8 +57,11 @@ def decode(file: BinaryIO, header: ImageHeader, watch: Watch | None = None) -> D
         walk = walk_through(data)
         if (walk.format, walk.width, walk.height) != (header.format, header.width, header.height):
             raise ImageRefused(INVALID_IMAGE)
-        decode_somewhere = decode_apart if walk.seconds > APART_SECONDS else decode_here
-        pixels, profile = decode_somewhere(data, walk, watch)
+        if walk.seconds > APART_SECONDS:
+            pixels, profile = decode_apart(data, walk, watch)
+        else:
+            size = walk.width, walk.height
+            pixels, profile = decode_here(data, walk, watch, partial(new_image, size=size) if is_large(size) else None)
     return DecodedImage(_upright(pixels, header.orientation), profile)
 
 
@@ -98,11 +104,14 @@ def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Ima
     raw_mode = _raw_mode(source)
     # Where libjpeg cannot go on with what it has, Pillow joins block to block: with few of them that stays linear.
     source.decodermaxblock = max(source.decodermaxblock, size // _BLOCKS)
-    if make_image is not None and source.mode in ("RGB", "RGBA"):
-        source.im = make_image(source.mode).im
+    target = make_image(source.mode) if make_image is not None and source.mode in ("RGB", "RGBA") else None
+    if target is not None:
+        source.im = target.im
     source.load()
     if source.size != (walk.width, walk.height):
         raise ImageRefused(INVALID_IMAGE)
+    if target is not None and source.im is target.im:
+        return target, raw_mode
     # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
     return source._new(source.im), raw_mode
 

@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
+from imaging.core.memory import is_large
 from imaging.core.options import OutputFormat
-from imaging.core.png import encode_png
+from imaging.core.png import write_png
 from imaging.core.webp import encode_webp
 
 MEDIA_TYPES: Mapping[OutputFormat, str] = {
@@ -24,17 +26,24 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) -> bytes:
-    """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA.
+def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) -> BinaryIO:
+    """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA. Open at its start.
 
-    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one). A picture in mode L
+    In memory, or for a large image, of which it may have 300 MB and more, on the disk, without a name.
+    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one). An image in mode L
     comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
     """
     image.info = {}
-    if format == "webp":
-        return encode_webp(image, icc_profile)
-    if format == "png":
-        return encode_png(image, icc_profile)
-    buffer = io.BytesIO()
-    image.save(buffer, format, icc_profile=icc_profile, **_SETTINGS[format])
-    return buffer.getvalue()
+    file: BinaryIO = cast(BinaryIO, TemporaryFile()) if is_large(image.size) else io.BytesIO()  # noqa: SIM115 - returned
+    try:
+        if format == "webp":
+            file.write(encode_webp(image, icc_profile))
+        elif format == "png":
+            write_png(file, image, icc_profile)
+        else:
+            image.save(file, format, icc_profile=icc_profile, **_SETTINGS[format])
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file

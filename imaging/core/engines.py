@@ -31,9 +31,16 @@ class Engine(Protocol):
 class OnnxRuntimeEngine:
     """onnxruntime."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        """Load the ONNX file `path`; `threads` is the number of CPU threads of one inference."""
-        self._session = ort.InferenceSession(str(path), _session_options(threads), providers=["CPUExecutionProvider"])
+    def __init__(self, path: Path, *, threads: int, keeps_memory: bool = True) -> None:
+        """Load the ONNX file `path`; `threads` is the number of CPU threads of one inference.
+
+        `keeps_memory` keeps what a run has needed for the next one. Without it a run of u2net takes 0.78 instead of 0.67 s,
+        but the process has 270 MB instead of 570 between two runs, and 70 MB less in a run.
+        """
+        options = _session_options(threads)
+        options.enable_cpu_mem_arena = keeps_memory
+        self._keeps_memory = keeps_memory
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input_name = self._session.get_inputs()[0].name
         # u2net's other six outputs are the side outputs of the training.
         self._output_name = self._session.get_outputs()[0].name
@@ -42,6 +49,7 @@ class OnnxRuntimeEngine:
     def run(self, batch: Floats, *, give_memory_back: bool = False) -> Floats:
         """See Engine. Giving back the memory of a run, 230 MB, takes 0.04 s of its 0.4 s."""
         options = ort.RunOptions()
+        give_memory_back &= self._keeps_memory
         if give_memory_back:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         (output,) = self._session.run([self._output_name], {self._input_name: batch}, options)
@@ -112,8 +120,11 @@ def _any_number_of_pictures(path: Path) -> bytes:
 class OpenVinoEngine:
     """OpenVINO, which the package `openvino` brings. On a processor with INT8 instructions twice as fast or more."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        """Load the ONNX file `path`; `threads` is the number of CPU threads, which pictures at the same time share."""
+    def __init__(self, path: Path, *, threads: int, keeps_memory: bool = True) -> None:
+        """Load the ONNX file `path`; `threads` is the number of CPU threads, which pictures at the same time share.
+
+        OpenVINO keeps the memory of a run whatever `keeps_memory` asks.
+        """
         # Optional, and 0.3 s that a server without it must not pay.
         import openvino
 

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,33 +75,53 @@ class CautiousU2Net:
     magnifies the rounding of INT8 by as much, so that such a picture is run again.
     """
 
-    def __init__(self, fast: Engine, make_exact: Callable[[], Engine], *, name: str, trusted_peak: float) -> None:
+    def __init__(
+        self, fast: Engine, make_exact: Callable[[], Engine], *, name: str, trusted_peak: float, exact_runs: int = 1
+    ) -> None:
         """`make_exact` makes the fp32 engine when it is first needed: most processes would hold it for nothing.
 
-        Responses whose highest value is below `trusted_peak` are run again. Predictions are marked with `name` for fp32
-        and `name` + "-int8".
+        Responses whose highest value is below `trusted_peak` are run again, `exact_runs` at once: each needs 270 MB.
+        Predictions are marked with `name` for fp32 and `name` + "-int8".
         """
         self._fast = fast
         self._make_exact = make_exact
         self._exact: Engine | None = None
         self._making = threading.Lock()
+        self._exact_runs = _started_pool(exact_runs)
         self.name = f"{name}{INT8_SUFFIX}"
         self._exact_name = name
         self._trusted_peak = trusted_peak
 
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
-        batch, large = normalised(shrunk(image)), is_large(image.size)
-        response = self._fast.run(batch, give_memory_back=large)
+        batch = normalised(shrunk(image))
+        response = self._fast.run(batch, give_memory_back=is_large(image.size))
         if response.max() >= self._trusted_peak:
             return Prediction(as_matte(response), self.name)
-        return Prediction(as_matte(self._exact_engine().run(batch, give_memory_back=large)), self._exact_name)
+        response = self._exact_runs.submit(self._run_exactly, batch).result()
+        return Prediction(as_matte(response), self._exact_name)
+
+    def _run_exactly(self, batch: Floats) -> Floats:
+        return self._exact_engine().run(batch)
 
     def _exact_engine(self) -> Engine:
         with self._making:
             if self._exact is None:
                 self._exact = self._make_exact()
             return self._exact
+
+
+def _started_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads run already, at the priority of the caller.
+
+    A thread that has lowered its priority would pass it on to those that it starts, and they to those of the engine.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fp32")
+    all_run = threading.Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(all_run.wait)
+    all_run.wait()
+    return pool
 
 
 def shrunk(image: Image.Image) -> Image.Image:

@@ -1,5 +1,6 @@
 """One cutout, from the uploaded file to the bytes that are delivered."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,15 +20,27 @@ from imaging.core.watch import Watch
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """The delivered file and the facts about it; `timings` are seconds by step: decode, inference, compose, encode."""
+    """The delivered file and the facts about it; `timings` are seconds by step: decode, inference, compose, encode.
 
-    data: bytes
+    `content` is open at its start: in memory, or on the disk if it is large. `size` is in bytes.
+    """
+
+    content: BinaryIO
+    size: int
     media_type: str
     extension: str
     width: int
     height: int
     model: str
     timings: Mapping[str, float]
+
+    @property
+    def data(self) -> bytes:
+        """All of `content`, which stays open at its start."""
+        self.content.seek(0)
+        data = self.content.read()
+        self.content.seek(0)
+        return data
 
 
 def cut_out(
@@ -66,9 +79,11 @@ def cut_out(
     watch.check()
     with _timed(timings, "encode"):
         # A matte has no colours that a profile could describe.
-        data = encode(picture, options.format, None if options.mask else decoded.icc_profile)
+        content = encode(picture, options.format, None if options.mask else decoded.icc_profile)
     width, height = picture.size
-    return Cutout(data, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    return Cutout(content, size, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
 
 
 @contextmanager

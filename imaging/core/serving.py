@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from imaging.core.batching import BatchingEngine
-from imaging.core.cpu import int8_profits
+from imaging.core.cpu import count_cores, int8_profits
 from imaging.core.engines import (
     BatchSession,
     DeviceMissing,
@@ -48,9 +48,10 @@ def load_u2net(
     exact = make[choose_runtime(runtime, int8=False)]
     if not int8:
         return U2Net(_warm(exact, serving_path("u2net"), threads), name="u2net")
-    make_exact: Callable[[], Engine] = partial(exact, serving_path("u2net"), threads=threads)
+    make_exact: Callable[[], Engine] = partial(exact, serving_path("u2net"), threads=threads, keeps_memory=False)
     fast = _warm(make[chosen], int8_path("u2net"), threads)
-    return CautiousU2Net(fast, make_exact, name="u2net", trusted_peak=load_recipe("u2net").trusted_peak)
+    peak, exact_runs = load_recipe("u2net").trusted_peak, max(1, count_cores() // threads)
+    return CautiousU2Net(fast, make_exact, name="u2net", trusted_peak=peak, exact_runs=exact_runs)
 
 
 def _on_gpu(path: Path, threads: int, batch_size: int) -> Engine:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imaging.core import vp8l
+from imaging.core import libwebp, vp8l
 from imaging.core.memory import is_large, trim
 from imaging.core.strips import CACHED_PIXELS, strips
 
@@ -43,23 +43,29 @@ def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
     """
     if image.mode == "L":
         return _container([(b"VP8L", vp8l.encode_image(image))])
-    return _lossy(image, icc_profile) if image.mode == "RGB" else _cutout(image, icc_profile)
+    alpha = _encoded_alpha(image)
+    colours = (b"VP8 ", _encoded_colours(image))
+    if alpha is None and not icc_profile:
+        return _container([colours])
+    flags = (_ALPHA_FLAG if alpha is not None else 0) | (_PROFILE_FLAG if icc_profile else 0)
+    header = flags.to_bytes(4, "little") + _uint24(image.width - 1) + _uint24(image.height - 1)
+    optional = [(b"ICCP", icc_profile), (b"ALPH", alpha)]
+    return _container([(b"VP8X", header), *((name, payload) for name, payload in optional if payload), colours])
 
 
-def _cutout(image: Image.Image, icc_profile: bytes | None) -> bytes:
+def _encoded_alpha(image: Image.Image) -> bytes | None:
+    """The alpha of `image`, which is made opaque; None if it is opaque."""
+    if image.mode == "RGB":
+        return None
     plane = image.getchannel("A")
     if plane.getextrema() == (_OPAQUE, _OPAQUE):
-        return _lossy(image, icc_profile)
+        return None
     alpha = vp8l.encode_alpha(plane)
     plane.close()
     if is_large(image.size):
         trim()
     spread_colours(image)
-    colours = _frame(_lossy(image, None))
-    flags = _ALPHA_FLAG | (_PROFILE_FLAG if icc_profile else 0)
-    header = flags.to_bytes(4, "little") + _uint24(image.width - 1) + _uint24(image.height - 1)
-    profile = [(b"ICCP", icc_profile)] if icc_profile else []
-    return _container([(b"VP8X", header), *profile, (b"ALPH", alpha), (b"VP8 ", colours)])
+    return alpha
 
 
 def spread_colours(image: Image.Image) -> None:
@@ -101,21 +107,33 @@ def _by_block(pixels: npt.NDArray[np.bool_], reduce: np.ufunc) -> npt.NDArray[np
     return result
 
 
-def _lossy(image: Image.Image, icc_profile: bytes | None) -> bytes:
+def _encoded_colours(image: Image.Image) -> bytes:
+    """The VP8 frame of `image` (RGB, or RGBA all opaque)."""
     *first, last = _SETTINGS if image.width * image.height < _DETAILED_PIXELS else _SETTINGS[1:]
     for quality, method in first:
         try:
-            return _lossy_at(image, icc_profile, quality, method)
-        except ValueError as error:
-            if str(error) != _OVERFLOW:
-                raise
-    return _lossy_at(image, icc_profile, *last)
+            return _frame(_lossy(image, quality, method))
+        except TooDetailed:
+            pass
+    return _frame(_lossy(image, *last))
 
 
-def _lossy_at(image: Image.Image, icc_profile: bytes | None, quality: int, method: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=method, icc_profile=icc_profile)
-    return buffer.getvalue()
+class TooDetailed(ValueError):
+    """A method could not keep within the 512 kB that the format has for how blocks are predicted."""
+
+
+def _lossy(image: Image.Image, quality: int, method: int) -> bytes:
+    library = libwebp.find_library()
+    try:
+        if library:
+            return libwebp.encode_colours(library, image, quality, method)
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=quality, method=method)
+        return buffer.getvalue()
+    except ValueError as error:
+        if str(error).startswith(_OVERFLOW):
+            raise TooDetailed from error
+        raise
 
 
 def _frame(file: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """What is to be done with a picture and what came of it, also as JSON: neither side unpickles what the other has sent."""
 
 import dataclasses
+import io
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,8 @@ class Outcome:
 
 def delivered(cutout: Cutout) -> Outcome:
     """The picture is made."""
-    facts = {field.name: getattr(cutout, field.name) for field in dataclasses.fields(cutout) if field.name != "data"}
+    names = [field.name for field in dataclasses.fields(cutout) if field.name not in ("content", "size")]
+    facts = {name: getattr(cutout, name) for name in names}
     return Outcome({"outcome": "delivered", "cutout": {**facts, "timings": dict(cutout.timings)}}, cutout.data)
 
 
@@ -85,7 +87,7 @@ def is_delivered(facts: dict[str, Any]) -> bool:
 
 def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
     """The picture of an outcome that is `delivered`."""
-    return Cutout(data=data, **facts["cutout"])
+    return Cutout(io.BytesIO(data), len(data), **facts["cutout"])
 
 
 def failure_from(facts: dict[str, Any]) -> Exception:

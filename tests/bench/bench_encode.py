@@ -56,7 +56,7 @@ def photograph(side: int) -> Image.Image:
 
 def settings(format: OutputFormat) -> dict[str, Encoder]:
     """The setting in use first."""
-    used: dict[str, Encoder] = {f"{format}, as served": lambda image: encode(image, format, None)}
+    used: dict[str, Encoder] = {f"{format}, as served": lambda image: encode(image, format, None).read()}
     return used | {"webp": webp_settings, "png": png_settings, "jpeg": jpeg_settings, "bmp": dict}[format]()
 
 
@@ -65,7 +65,7 @@ def webp_settings() -> dict[str, Encoder]:
         def run(image: Image.Image) -> bytes:
             used, webp._SETTINGS = webp._SETTINGS, ((quality, method), (quality, 2), (50, 2))
             try:
-                return encode(image, "webp", None)
+                return encode(image, "webp", None).read()
             finally:
                 webp._SETTINGS = used
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from PIL import Image
 
+from imaging.core.canvas import PIXEL_BYTES, mapped_image
 from imaging.core.codecs.walk import Data, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
 from imaging.core.watch import ASK_SECONDS, Watch
@@ -119,12 +120,5 @@ def _mapped(made: int, walk: Walk, facts: dict[str, Any]) -> tuple[Image.Image, 
     mode, profile_bytes = facts["mode"], facts["profile_bytes"]
     mapped = mmap.mmap(made, 0)
     pixels = mapped_image(mapped, mode, (walk.width, walk.height))
-    pixel_bytes = walk.width * walk.height * 4
+    pixel_bytes = walk.width * walk.height * PIXEL_BYTES
     return pixels, mapped[pixel_bytes : pixel_bytes + profile_bytes] if profile_bytes else None
-
-
-def mapped_image(mapped: mmap.mmap, mode: str, size: tuple[int, int]) -> Image.Image:
-    """An image of `mode` (RGB or RGBA) whose pixels, four bytes each, are `mapped`; it may be changed in place."""
-    # Through the core: `Image.frombuffer` takes RGB for packed bytes, which it copies.
-    core: Any = Image.core  # type: ignore[attr-defined]
-    return Image.new(mode, (0, 0))._new(core.map_buffer(mapped, size, "raw", 0, (mode, 0, 1)))

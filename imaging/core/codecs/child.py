@@ -22,7 +22,7 @@ from typing import Any
 
 from PIL import Image
 
-from imaging.core.codecs.apart import mapped_image
+from imaging.core.canvas import PIXEL_BYTES, mapped_image
 from imaging.core.codecs.walk import Walk
 from imaging.core.decode import decode_here
 from imaging.core.headers import walk_through
@@ -77,7 +77,7 @@ def _outcome(sent: int, made: int) -> dict[str, Any]:
 
 
 def _decode(data: mmap.mmap, walk: Walk, made: int) -> dict[str, Any]:
-    pixel_bytes = walk.width * walk.height * 4
+    pixel_bytes = walk.width * walk.height * PIXEL_BYTES
     os.ftruncate(made, pixel_bytes)
     mapped = mmap.mmap(made, 0)
     targets: list[Image.Image] = []

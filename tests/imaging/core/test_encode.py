@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imaging.core import webp
+from imaging.core import libwebp, webp
 from imaging.core.encode import MEDIA_TYPES, encode
 from tests.imaging.core.pictures import FORMATS, EllipseModel, cutout_of, exif, file_bytes, opened, photo
 
@@ -64,7 +64,7 @@ def test_the_profile_is_kept_byte_for_byte(source, format):
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_mask_comes_back_grey(format):
     mask = EllipseModel().predict(photo((90, 70))).matte.resize((45, 35), Image.Resampling.BILINEAR)
-    result = Image.open(io.BytesIO(encode(mask.copy(), format, None)))
+    result = Image.open(encode(mask.copy(), format, None))
     assert result.mode == ("RGB" if format == "webp" else "L")
     channels = array(result.convert("RGB"))
     assert (channels == channels[..., :1]).all()
@@ -74,7 +74,7 @@ def test_a_mask_comes_back_grey(format):
 @pytest.mark.parametrize("format", ["webp", "png"])
 def test_alpha_is_lossless(format):
     image = photo((90, 70), "RGBA")
-    result = Image.open(io.BytesIO(encode(image.copy(), format, None)))
+    result = Image.open(encode(image.copy(), format, None))
     assert (array(result)[..., 3] == array(image)[..., 3]).all()
 
 
@@ -91,28 +91,46 @@ def test_an_opaque_webp_has_no_alpha():
     assert opened(cutout_of(file_bytes(photo()), background=(1, 2, 3, 255))).mode == "RGB"
     image = photo(mode="RGBA")
     image.putalpha(255)
-    assert Image.open(io.BytesIO(encode(image, "webp", SRGB))).info["icc_profile"] == SRGB
+    assert Image.open(encode(image, "webp", SRGB)).info["icc_profile"] == SRGB
 
 
 def test_what_is_too_detailed_for_the_first_settings_is_encoded_with_the_next(monkeypatch):
     tried = []
-    encode_at = webp._lossy_at
+    encode_colours = libwebp.encode_colours
 
-    def refuse_the_first(image, icc_profile, quality, method):
+    def refuse_the_first(library, image, quality, method):
         tried.append((quality, method))
         if len(tried) < 3:
-            raise ValueError("encoding error 6")
-        return encode_at(image, icc_profile, quality, method)
+            raise libwebp.EncodingFailed("encoding error 6")
+        return encode_colours(library, image, quality, method)
 
-    monkeypatch.setattr(webp, "_lossy_at", refuse_the_first)
+    monkeypatch.setattr(libwebp, "encode_colours", refuse_the_first)
     assert opened(cutout_of(file_bytes(photo()))).size == (64, 48)
     assert tried == [(85, 1), (85, 2), (50, 2)]
 
 
-def test_pillow_says_so_when_a_picture_is_too_detailed(monkeypatch):
+@pytest.mark.parametrize("through_pillow", [False, True])
+def test_the_encoder_says_so_when_it_refuses_an_image(monkeypatch, through_pillow):
     # The text that we wait for, from the real encoder: 16384 is one pixel too many, error 5.
-    with pytest.raises(ValueError, match=r"^encoding error 5"):
-        Image.new("RGB", (16_384, 1)).save(io.BytesIO(), "WEBP", method=0)
+    if through_pillow:
+        monkeypatch.setattr(libwebp, "find_library", lambda: None)
+    with pytest.raises(ValueError, match=r"^encoding error 5\b"):
+        webp.encode_webp(Image.new("RGB", (16_384, 1)), None)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (63, 47), (1, 1), (2000, 2101)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("profile", [None, SRGB], ids=["no profile", "sRGB"])
+def test_libwebp_called_directly_gives_the_file_that_pillow_gives(monkeypatch, size, mode, profile):
+    assert libwebp.find_library() is not None
+    image = photo(mode=mode).resize(size)
+    direct = webp.encode_webp(image.copy(), profile)
+    monkeypatch.setattr(libwebp, "find_library", lambda: None)
+    assert webp.encode_webp(image, profile) == direct
+    if mode == "RGB":
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=85, method=1, icc_profile=profile)
+        assert buffer.getvalue() == direct
 
 
 def test_the_steps_are_timed():

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from imaging.core.quantisation import quantise
 from imaging.core.recipe import load_recipe, packed, unpacked
 from imaging.core.serving import CannotServe, choose_runtime, load_u2net, uses_int8
 from imaging.core.weights import int8_path, int8_refusal_path
+from imaging.executor import low_priority
 from tests.conftest import skip_or_fail
 from tests.imaging.core.pictures import THREADS, WEIGHTS, RememberingEngine, needs_weights
 
@@ -162,6 +164,42 @@ class TestPredictions:
         for thread in threads:
             thread.join()
         assert len(made) == 1
+
+    @pytest.mark.parametrize("runs", [1, 2])
+    def test_no_more_run_in_fp32_at_once_than_the_cores_have_room_for(self, runs):
+        inside, most, counting = [], [], threading.Lock()
+        full = threading.Barrier(runs)
+
+        class Counting:
+            def run(self, batch, *, give_memory_back=False):
+                with counting:
+                    inside.append(1)
+                    most.append(len(inside))
+                full.wait(10)
+                with counting:
+                    inside.pop()
+                return np.full((320, 320), 1.0, np.float32)
+
+        model = CautiousU2Net(FixedEngine(0.1), Counting, name="u2net", trusted_peak=0.9, exact_runs=runs)
+        with ThreadPoolExecutor(6) as callers:
+            list(callers.map(lambda _: model.predict(Image.new("RGB", (9, 9))), range(6)))
+        assert max(most) == runs
+
+    @pytest.mark.skipif(not hasattr(os, "setpriority"), reason="priorities of threads are Linux's")
+    def test_fp32_runs_at_the_priority_of_the_process_for_large_images_too(self):
+        found = []
+
+        class Noting:
+            def __init__(self):
+                self.run(None)
+
+            def run(self, batch, *, give_memory_back=False):
+                found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+                return np.full((320, 320), 1.0, np.float32)
+
+        model = CautiousU2Net(FixedEngine(0.1), Noting, name="u2net", trusted_peak=0.9)
+        low_priority.run(lambda: model.predict(Image.new("RGB", (9, 9))))
+        assert set(found) == {os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 class TestOpenVino:
