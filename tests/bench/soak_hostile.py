@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python tests/bench/soak_hostile.py [--seconds 300] [--seed 1] [--only 1-sqlite-direct ...] [--image red]
 
-The image is a photograph of 256 pixels, or with `--image red` a red square: the dearest small image that there is, since INT8
+The image is a photograph of 256 pixels, or with `--image red` a red square: the dearest small image there is, since INT8
 finds no subject in it, so that fp32 runs as well.
 
 200 connections that never finish their headers, 200 that never finish their bodies, 50 that hardly read their answers
@@ -96,7 +96,7 @@ class Customer:
 
     def _send(self) -> None:
         def post() -> requests.Response:
-            files, headers = {"image": ("image", self.image)}, {"x-api-key": self.key}
+            files, headers = {"image": ("a.jpg", self.image)}, {"x-api-key": self.key}
             return requests.post(f"{self.url}/rmbg", files=files, headers=headers, timeout=PATIENCE_SECONDS)
 
         self._timed(post, self.images)
