@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
 # x and y of white, red, green and blue, as cHRM has them.
-Chromaticities = tuple[float, float, float, float, float, float, float, float]
+Chromaticities = tuple[float, ...]
 # A parametric curve, section 10.18: `g`, then up to `a b c d`, in the order of the functions 0 (x^g), 1 and 3.
 Curve = tuple[float, ...]
 

@@ -220,7 +220,7 @@ def test_the_first_transparent_colour_counts():
     ):
         alpha = pixels_of(rgb(before=chunks))[..., 3]
         assert alpha[3, 5] == 0
-        assert (alpha == 0).sum() == (color == PIXELS).all(axis=-1).sum()
+        assert (alpha == 0).sum() == (np.array(color) == PIXELS).all(axis=-1).sum()
 
 
 def test_a_transparent_colour_behind_the_pixels_is_ignored():
@@ -252,7 +252,7 @@ def deep(interlaced=False):
 def test_a_transparent_colour_of_16_bits_is_compared_with_16_bits(interlaced):
     values, make = deep(interlaced)
     result = pixels_of(make(transparent(0x1231, 0x1232, 0x1233)))
-    is_color = (values == (0x1231, 0x1232, 0x1233)).all(axis=-1)
+    is_color = (values == np.array((0x1231, 0x1232, 0x1233))).all(axis=-1)
     assert 0 < is_color.sum() < is_color.size / 2
     assert ((result[..., 3] == 0) == is_color).all()
     assert (result[..., :3] == 0x12).all()
@@ -366,7 +366,7 @@ def test_a_first_frame_in_a_process_of_its_own(monkeypatch):
     assert (pixels_of(data)[top : top + height, left : left + width, :3] == OTHER[:height, :width]).all()
     assert (pixels_of(FIRST_FRAMES["one"]) == OTHER).all()
     values, make = deep()
-    is_color = (values == (0x1231, 0x1232, 0x1233)).all(axis=-1)
+    is_color = (values == np.array((0x1231, 0x1232, 0x1233))).all(axis=-1)
     assert ((pixels_of(make(transparent(0x1231, 0x1232, 0x1233)))[..., 3] == 0) == is_color).all()
 
 
