@@ -8,25 +8,26 @@ from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile
 
 from imaging.core.canvas import new_image
 from imaging.core.codecs.apart import decode_apart
-from imaging.core.codecs.walk import Data, Walk, content_of, open_parts
+from imaging.core.codecs.walk import Colours, Data, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
+from imaging.core.strips import CACHED_PIXELS, strips
 from imaging.core.watch import Watch
 
 # Our own limit on both sides, checked before anything is decoded, is stricter than Pillow's on the area (its warning
 # starts at 89 megapixels, we allow 100). Set once, at import, since it is a global of every thread.
 Image.MAX_IMAGE_PIXELS = None
-# Pillow refuses the whole picture if a compressed profile holds over 1 MiB. Profiles with fine tables do.
-PngImagePlugin.MAX_TEXT_CHUNK = 8 * 1024 * 1024
 
 # From this estimate on an image is decoded in a process of its own, whose start takes 0.2 s.
 APART_SECONDS = 1.0
 _BLOCKS = 16
+# Pillow's names of the layout of 16-bit samples.
+_RGB_16, _RGB_16_SWAPPED = "RGB;16B", "RGB;16L"
 
 _TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -75,9 +76,13 @@ def decode_here(
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
         source, raw_mode = _load(*open_parts(data, parts, watch.check), walk, make_image)
-        profile = _usable_profile(source.info.get("icc_profile"))
+        colours = Colours(source.info.get("icc_profile")) if walk.colours is None else walk.colours(data)
+        profile = _usable_profile(colours.profile)
         pixels = _to_rgb(source, raw_mode, profile)
         del source
+        if colours.to_srgb is not None:
+            colours.to_srgb(pixels)
+        pixels = _on_canvas(pixels, walk)
     pixels.info = {}
     return pixels, profile if _colour_space(profile) == b"RGB " else None
 
@@ -99,21 +104,57 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
 def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
     """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
     source = Image.open(file, formats=[walk.format])
-    if source.size != (walk.width, walk.height):
+    if source.size != walk.decoded_size:
         raise ImageRefused(INVALID_IMAGE)
     raw_mode = _raw_mode(source)
     # Where libjpeg cannot go on with what it has, Pillow joins block to block: with few of them that stays linear.
     source.decodermaxblock = max(source.decodermaxblock, size // _BLOCKS)
-    target = make_image(source.mode) if make_image is not None and source.mode in ("RGB", "RGBA") else None
+    fits = walk.frame is None and source.mode in ("RGB", "RGBA")
+    target = make_image(source.mode) if make_image is not None and fits else None
     if target is not None:
         source.im = target.im
     source.load()
-    if source.size != (walk.width, walk.height):
+    if source.size != walk.decoded_size:
         raise ImageRefused(INVALID_IMAGE)
     if target is not None and source.im is target.im:
-        return target, raw_mode
-    # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
-    return source._new(source.im), raw_mode
+        image = target
+        image.info = source.info
+    else:
+        # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
+        image = source._new(source.im)
+    if raw_mode == _RGB_16 and "transparency" in image.info:
+        _make_transparent(image, _low_bytes(file, walk.format), image.info.pop("transparency"))
+    return image, raw_mode
+
+
+def _low_bytes(file: BinaryIO, format: str) -> Image.Image:
+    """What Pillow throws away of the 16-bit samples in `file`, as samples of 8 bits."""
+    file.seek(0)
+    source = Image.open(file, formats=[format])
+    # As if the samples began with their low byte: it keeps the other.
+    source.tile = [tile._replace(args=_RGB_16_SWAPPED) for tile in source.tile]
+    source.load()
+    return source._new(source.im)
+
+
+def _make_transparent(high: Image.Image, low: Image.Image, color: tuple[int, int, int]) -> None:
+    """Give `high`, the high bytes of 16-bit RGB, an alpha: 0 where they and the `low` bytes are those of `color`."""
+    alpha = Image.new("L", high.size)
+    high_color, low_color = np.divmod(np.array(color), 256)
+    for top, bottom in strips(high.size, pixels=CACHED_PIXELS):
+        box = (0, top, high.width, bottom)
+        is_same = (np.asarray(high.crop(box)) == high_color) & (np.asarray(low.crop(box)) == low_color)
+        alpha.paste(Image.fromarray(np.where(is_same.all(axis=-1), 0, 255).astype(np.uint8)), (0, top))
+    high.putalpha(alpha)
+
+
+def _on_canvas(pixels: Image.Image, walk: Walk) -> Image.Image:
+    """The whole image, transparent but for the decoded `pixels`."""
+    if walk.frame is None:
+        return pixels
+    canvas = Image.new("RGBA", (walk.width, walk.height))
+    canvas.paste(pixels, walk.frame[:2])
+    return canvas
 
 
 def _raw_mode(source: ImageFile.ImageFile) -> str:
@@ -147,19 +188,12 @@ def _to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Image.I
     if image.mode == "CMYK":
         return _through_profile(image, profile, b"CMYK")
     if image.mode == "RGB" and "transparency" in image.info:
-        image.info["transparency"] = _rgb_transparency(image.info["transparency"], raw_mode)
+        # The transparent colour comes in 16 bits, of which those of the samples count.
+        image.info["transparency"] = tuple(sample & 0xFF for sample in image.info["transparency"])
         return image.convert("RGBA")
     if image.mode in ("RGB", "RGBA"):
         return image
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
-
-
-def _rgb_transparency(color: tuple[int, int, int], raw_mode: str) -> tuple[int, int, int]:
-    # Pillow keeps the high byte of 16-bit samples, but all of the transparent colour. So do we with the colour, and
-    # accept that its closest neighbours become transparent too.
-    shift = 8 if "16" in raw_mode else 0
-    red, green, blue = (sample >> shift & 0xFF for sample in color)
-    return red, green, blue
 
 
 def _grey_to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Image.Image:

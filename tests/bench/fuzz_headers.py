@@ -1,5 +1,7 @@
 """Fuzzes the walks through image files: no exception but a refusal, and no walk over 50 ms of processor time per megabyte.
 
+Colours that a walk has left for later are read as well, which must not fail either.
+
     python -m tests.bench.fuzz_headers [--seconds 600] [--seed 1] [--keep FOLDER]
 
 Mutates files of every format, honest and hostile ones: bits, numbers, pieces cut out, moved and repeated up to megabytes,
@@ -29,6 +31,9 @@ REPEATS = 3
 MAX_BYTES = 8 * 1024 * 1024
 LARGE_EVERY = 50
 
+# The fields of a frame of an animated PNG, 24 x 16.
+FRAME = struct.pack(">5I2H2B", 0, 24, 16, 0, 0, 1, 10, 0, 0)
+
 PIECES = [
     b"\xff", b"\xff\x00", b"\xff\xd8", b"\xff\xd9", b"\xff\xda", b"\xff\xd0", b"\xff\x01", b"\xff\xe1",
     b"\xff\xff\xff\xff", bytes(16),
@@ -36,6 +41,9 @@ PIECES = [
     hostile.scan(1), hostile.scan(1, 2, 3), hostile.frame(0xC2, 10_000, 10_000), hostile.frame(0xCA, 1, 1, 3),
     png_chunk(b"IDAT", b""), png_chunk(b"tEXt", b"a\0b"), png_chunk(b"eXIf", exif(6)[6:]), png_chunk(b"iCCP", b"x\0\0"),
     png_chunk(b"PLTE", bytes(768)), png_chunk(b"fcTL", bytes(26)), png_chunk(b"IEND", b""), b"\0\0\0\0IDAT",
+    png_chunk(b"acTL", b"\0\0\0\1\0\0\0\0"), png_chunk(b"fcTL", FRAME), png_chunk(b"fdAT", b"\0\0\0\1abc"),
+    png_chunk(b"cICP", b"\x09\x10\0\1"), png_chunk(b"gAMA", b"\0\1\x86\xa0"), png_chunk(b"cHRM", bytes(range(32))),
+    png_chunk(b"tRNS", bytes(6)), png_chunk(b"sRGB", b"\0"), b"\0\0\0\x09gAMA", b"\0\0\0\4cICP\x0c\x0d\0\1",
     b"EXIF\0\0\0\0", b"ANMF\x10\0\0\0" + bytes(16), b"VP8L\0\0\0\0", b"ABCD\0\0\0\0", b"\0\0", b"\0\2\1\0", b"\1\1",
 ]  # fmt: skip
 NUMBERS = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -51,6 +59,9 @@ def samples() -> list[bytes]:
         file_bytes(small, "MPO", save_all=True, append_images=[photo(seed=1)]),
         file_bytes(small.quantize(16), "PNG", transparency=3),
         file_bytes(photo(), "PNG", save_all=True, append_images=[photo(seed=1)]),
+        file_bytes(small, "PNG", save_all=True, append_images=[small], default_image=True),
+        hostile.png(before=png_chunk(b"gAMA", b"\0\1\x86\xa0") + png_chunk(b"cHRM", bytes(range(32)))),
+        hostile.png(before=png_chunk(b"cICP", b"\x09\x10\0\1") + png_chunk(b"cLLI", bytes(range(8)))),
         file_bytes(photo((24, 16), "RGBA"), "WEBP", exif=exif(6), icc_profile=bytes(500)),
         file_bytes(small, "WEBP", lossless=True),
         hostile.animation(20),
@@ -162,8 +173,12 @@ def check_parts(data: bytes, outcome: str) -> None:
     if outcome in ("JPEG", "PNG", "WEBP", "BMP"):
         with content_of(io.BytesIO(data)) as content:
             walk = walk_through(content)
+            if walk.colours is not None:
+                walk.colours(content)
         assert ImageHeader(walk.format, walk.width, walk.height, walk.orientation).upright_size > (0, 0)
         assert 1 <= walk.orientation <= 8
+        assert 0 < walk.decoded_size[0] <= walk.width
+        assert 0 < walk.decoded_size[1] <= walk.height
         # Larger images are refused for their size.
         assert max(walk.width, walk.height) > MAX_SIDE or 0 <= walk.seconds < 60
         ranges = [part for part in walk.parts if not isinstance(part, bytes)]

@@ -1,14 +1,18 @@
 """The walk through a PNG's chunks (W3C PNG, third edition, section 5).
 
-Pillow unpacks every text and reads every chunk, those behind the pixels too. Shown are only the chunks that make pixels and
-colours, with all data of the image in one.
+Pillow unpacks every text and reads every chunk, those behind the pixels too, and refuses the image for whatever is wrong
+with any. Shown to it are only the chunks that make pixels, with all data of the image in one. What is broken and makes no
+pixels is skipped. Of an animation whose default image is not part of it, the first frame is the image.
 """
 
 import struct
 import zlib
+from functools import partial
 
 from imaging.core.codecs.exif import MAX_EXIF_BYTES, UPRIGHT, orientation_of
-from imaging.core.codecs.walk import Data, Part, Walk
+from imaging.core.codecs.hdr import MEGAPIXEL as HDR_MEGAPIXEL
+from imaging.core.codecs.png_colours import find_colours, is_hdr
+from imaging.core.codecs.walk import Colours, Data, Part, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
 # Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 1 kB are no photograph.
@@ -19,15 +23,36 @@ MAX_CHUNKS_BEFORE_PIXELS = 2000
 # Allowed bits of a sample by colour type, and samples of a pixel by colour type.
 _BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# What is shown, and the most bytes that each may hold; none may come twice.
-_KEPT = {b"IHDR": 1024, b"PLTE": 3 * 256, b"tRNS": 256, b"iCCP": 50 * 1024 * 1024}
+_GREY, _RGB, _PALETTE = 0, 2, 3
+# The bytes of tRNS that count; for a palette up to one for each colour.
+_TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6, _PALETTE: 1}
+_PALETTE_BYTES = 3 * 256
+# What is read before the pixels, and how long it may be; of each the first that is sound.
+_LENGTHS = {
+    b"PLTE": range(1, _PALETTE_BYTES + 1),
+    b"tRNS": range(1, 256 + 1),
+    b"acTL": range(8, 9),
+    b"cICP": range(4, 5),
+    b"sRGB": range(1, 2),
+    b"gAMA": range(4, 5),
+    b"cHRM": range(32, 33),
+    b"mDCV": range(24, 25),
+    b"cLLI": range(8, 9),
+}
+# These may be large, and are read later if at all.
+_LARGE = (b"iCCP", b"eXIf")
+_MAX_HEADER_BYTES = 1024
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_IEND = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _CHUNK = struct.Struct(">I4s")
-_HEAD, _CRC = 8, 4
+_HEAD, _CRC, _SEQUENCE = 8, 4, 4
+_CONTROL = struct.Struct(">5I2H2B")
+_MAX_FRAMES = 2**31 - 1
 
 # Seconds, measured on one core of an EPYC: for a megabyte of unfiltered rows, and for a megapixel.
 _MEGABYTE, _MEGAPIXEL = 0.004, 0.006
+
+Range = tuple[int, int]
+Box = tuple[int, int, int, int]
 
 
 def walk(data: Data) -> Walk:
@@ -36,24 +61,70 @@ def walk(data: Data) -> Walk:
     width, height, bits, colour_type, _, filtering = struct.unpack_from(">IIBBBB", chunks.header)
     if not width or not height or bits not in _BITS.get(colour_type, ()) or filtering:
         raise ImageRefused(INVALID_IMAGE)
+    frame, pixels = _shown(chunks, width, height)
+    header = struct.pack(">II", frame[2] - frame[0], frame[3] - frame[1]) + chunks.header[8:13]
+    parts: list[Part] = [_SIGNATURE, _chunk(b"IHDR", header), *_palette_and_transparency(chunks.small, colour_type)]
+    # Pillow does not check the sum of image data.
+    parts += [_CHUNK.pack(sum(end - start for start, end in pixels), b"IDAT"), *pixels, bytes(_CRC), _chunk(b"IEND")]
     row_bytes = (width * _SAMPLES[colour_type] * bits + 7) // 8 + 1
     seconds = height * row_bytes / 1e6 * _MEGABYTE + width * height / 1e6 * _MEGAPIXEL
-    pixels = sum(end - start for start, end in chunks.pixels)
-    parts: list[Part] = [_SIGNATURE, *chunks.kept, struct.pack(">I4s", pixels, b"IDAT"), *chunks.pixels]
-    # Pillow does not check the sum of image data.
-    return Walk("PNG", width, height, chunks.orientation, seconds, (*parts, bytes(_CRC), _IEND))
+    if bits == 16 and colour_type == _RGB and b"tRNS" in chunks.small:
+        # It is decoded once more for its low bytes.
+        seconds *= 2
+    if is_hdr(chunks.small):
+        seconds += width * height / 1e6 * HDR_MEGAPIXEL
+    return Walk(
+        "PNG", width, height, chunks.orientation, seconds, tuple(parts),
+        frame=None if frame == (0, 0, width, height) else frame,
+        colours=partial(_colours, chunks.small, chunks.large.get(b"iCCP")),
+    )  # fmt: skip
+
+
+def _shown(chunks: "_Chunks", width: int, height: int) -> tuple[Box, list[Range]]:
+    """The box of what is decoded, and the ranges of its data."""
+    box = chunks.first_frame.find_box(width, height)
+    return ((0, 0, width, height), chunks.pixels) if box is None else (box, chunks.first_frame.pixels)
+
+
+def _palette_and_transparency(payloads: dict[bytes, bytes], colour_type: int) -> list[bytes]:
+    parts = [_chunk(b"PLTE", _full_palette(payloads.get(b"PLTE", b"")))] if colour_type == _PALETTE else []
+    needed, transparency = _TRANSPARENCY_BYTES.get(colour_type, 0), payloads.get(b"tRNS", b"")
+    if needed and len(transparency) >= needed:
+        parts.append(_chunk(b"tRNS", transparency if colour_type == _PALETTE else transparency[:needed]))
+    return parts
+
+
+def _full_palette(palette: bytes) -> bytes:
+    """`palette` with 256 colours. What is beyond its own is its last, as browsers have it; Pillow would make it grey."""
+    colours = len(palette) // 3
+    if not colours:
+        raise ImageRefused(INVALID_IMAGE)
+    return palette[: colours * 3] + palette[colours * 3 - 3 : colours * 3] * (256 - colours)
+
+
+def _colours(payloads: dict[bytes, bytes], profile: Range | None, data: Data) -> Colours:
+    return find_colours(payloads, None if profile is None else data[slice(*profile)])
+
+
+def _chunk(name: bytes, payload: bytes = b"") -> bytes:
+    return _CHUNK.pack(len(payload), name) + payload + zlib.crc32(payload, zlib.crc32(name)).to_bytes(_CRC, "big")
 
 
 class _Chunks:
-    """`header` is the payload of IHDR; `kept` and `pixels` are ranges of the file, the latter those of the image's data."""
+    """What is found in a file before its image's data, and behind it.
+
+    `header` is the payload of IHDR; `small` are other payloads by name; `large` and `pixels` are ranges of the file.
+    """
 
     def __init__(self, data: Data) -> None:
         self.data = data
         self.header = b""
-        self.kept: list[tuple[int, int]] = []
-        self.pixels: list[tuple[int, int]] = []
+        self.small: dict[bytes, bytes] = {}
+        self.large: dict[bytes, Range] = {}
+        self.pixels: list[Range] = []
         self.orientation = UPRIGHT
-        self._seen: set[bytes] = set()
+        self.first_frame = _FirstFrame()
+        self._has_default_frame = False
         self._walk()
 
     def _walk(self) -> None:
@@ -72,40 +143,96 @@ class _Chunks:
                 break
             elif self.pixels:
                 is_behind = True
-                self._take_exif(name, start, end)
+                self._take_behind(name, start, end)
             elif number >= MAX_CHUNKS_BEFORE_PIXELS:
                 raise ImageRefused(INVALID_IMAGE)
             else:
-                self._take(name, position, end)
+                self._take(name, start, end)
             position = end + _CRC
         else:
             raise ImageRefused(INVALID_IMAGE)
         if not self.pixels or not self.header:
             raise ImageRefused(INVALID_IMAGE)
 
-    def _take(self, name: bytes, position: int, end: int) -> None:
+    def _take(self, name: bytes, start: int, end: int) -> None:
         """A chunk before the image's data."""
-        start = position + _HEAD
-        self._check(name, start, end)
-        if not self.header:
-            self.header = self.data[start:end]
-            if name != b"IHDR" or len(self.header) < 13:
-                raise ImageRefused(INVALID_IMAGE)
-        if name in _KEPT:
-            if name in self._seen or end - start > _KEPT[name]:
-                raise ImageRefused(INVALID_IMAGE)
-            self._seen.add(name)
-            self.kept.append((position, end + _CRC))
-        self._take_exif(name, start, end)
+        if not self.header or name == b"IHDR":
+            self._take_header(name, start, end)
+        elif name in _LENGTHS:
+            self._take_small(name, start, end)
+        elif name in _LARGE:
+            self._take_large(name, start, end)
+        elif name == b"fcTL":
+            self._has_default_frame = True
 
-    def _check(self, name: bytes, start: int, end: int) -> None:
-        if not name.isalnum() or end + _CRC > len(self.data):
-            raise ImageRefused(INVALID_IMAGE)
-        if zlib.crc32(self.data[start - 4 : end]) != int.from_bytes(self.data[end : end + _CRC], "big"):
-            raise ImageRefused(INVALID_IMAGE)
+    def _take_behind(self, name: bytes, start: int, end: int) -> None:
+        if name == b"eXIf":
+            # exiftool puts it there.
+            self._take_large(name, start, end)
+        elif name == b"fcTL" and self._hides_default_image():
+            self.first_frame.take_control(self.data[start:end] if self._is_sound(start, end) else b"")
+        elif name == b"fdAT" and self._hides_default_image():
+            number = int.from_bytes(self.data[start : start + _SEQUENCE], "big")
+            self.first_frame.take_data(number, (start + _SEQUENCE, min(end, len(self.data))))
 
-    def _take_exif(self, name: bytes, start: int, end: int) -> None:
-        # It may stand behind the pixels: exiftool puts it there. The first one counts.
-        if name == b"eXIf" and name not in self._seen:
-            self._seen.add(name)
-            self.orientation = orientation_of(self.data[start : min(end, start + MAX_EXIF_BYTES)])
+    def _hides_default_image(self) -> bool:
+        frames = int.from_bytes(self.small.get(b"acTL", b"")[:4], "big")
+        return 0 < frames <= _MAX_FRAMES and not self._has_default_frame
+
+    def _take_header(self, name: bytes, start: int, end: int) -> None:
+        is_first = name == b"IHDR" and not self.header
+        if not is_first or not 13 <= end - start <= _MAX_HEADER_BYTES or not self._is_sound(start, end):
+            raise ImageRefused(INVALID_IMAGE)
+        self.header = self.data[start:end]
+
+    def _take_small(self, name: bytes, start: int, end: int) -> None:
+        is_sound = end - start in _LENGTHS[name] and self._is_sound(start, end)
+        if self.header[9] == _PALETTE:
+            if name == b"PLTE" and (name in self.small or not is_sound):
+                raise ImageRefused(INVALID_IMAGE)
+            if name == b"tRNS" and b"PLTE" not in self.small:
+                return
+        if is_sound:
+            self.small.setdefault(name, self.data[start:end])
+
+    def _take_large(self, name: bytes, start: int, end: int) -> None:
+        if name not in self.large and self._is_sound(start, end):
+            self.large[name] = start, end
+            if name == b"eXIf":
+                self.orientation = orientation_of(self.data[start : min(end, start + MAX_EXIF_BYTES)])
+
+    def _is_sound(self, start: int, end: int) -> bool:
+        """Whether a chunk's payload is all there, and has the right sum."""
+        if end + _CRC > len(self.data):
+            return False
+        return zlib.crc32(self.data[start - 4 : end]) == int.from_bytes(self.data[end : end + _CRC], "big")
+
+
+class _FirstFrame:
+    """The first frame of an animation whose default image is not part of it (section 11.3.6); `pixels` as in _Chunks."""
+
+    def __init__(self) -> None:
+        self.pixels: list[Range] = []
+        self._controls: list[bytes] = []
+        self._is_broken = False
+
+    def take_control(self, payload: bytes) -> None:
+        """The payload of a fcTL chunk, empty if it is broken."""
+        if len(self._controls) < 2:
+            self._controls.append(payload)
+
+    def take_data(self, number: int, data: Range) -> None:
+        """The sequence number of a fdAT chunk, and the range of its data."""
+        if len(self._controls) == 1:
+            # The control chunk has number 0.
+            self._is_broken |= number != len(self.pixels) + 1 or data[0] > data[1]
+            self.pixels.append(data)
+
+    def find_box(self, width: int, height: int) -> Box | None:
+        """Where in an image of that size the frame is; None if there is none, or if it is broken."""
+        if self._is_broken or not self.pixels or len(self._controls[0]) != _CONTROL.size:
+            return None
+        number, frame_width, frame_height, left, top, _, _, disposal, blending = _CONTROL.unpack(self._controls[0])
+        right, bottom = left + frame_width, top + frame_height
+        is_inside = left < right <= width and top < bottom <= height
+        return (left, top, right, bottom) if is_inside and number == 0 and disposal <= 2 and blending <= 1 else None

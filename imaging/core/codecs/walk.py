@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
+from PIL import Image
+
 # A whole file. Both slice to bytes and can be searched with `re`, which is linear where `mmap.find` is not.
 Data = bytes | mmap.mmap
 # Bytes as they stand, or start and end of a range of the file.
@@ -20,11 +22,21 @@ _MAPPED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Colours:
+    """What a file says of its colours: an ICC profile, or `to_srgb`, which converts decoded pixels in place, or neither."""
+
+    profile: bytes | None = None
+    to_srgb: Callable[[Image.Image], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Walk:
     """What a file's structure says. `format` is "JPEG", "PNG", "WEBP" or "BMP"; `width` and `height` are pixels as stored.
 
     `orientation` is that of EXIF (1-8). `seconds` estimates what decoding takes on one slow core. `parts` are what the
-    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded.
+    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded. `frame` is the box
+    (left, top, right, bottom) of what is decoded, where that is less than the image: the rest is transparent. `colours` is
+    called when the image is decoded; without it the decoder reads the profile.
     """
 
     format: str
@@ -34,6 +46,16 @@ class Walk:
     seconds: float = 0.0
     parts: tuple[Part, ...] = field(default=(), repr=False)
     unpack: Callable[[Data], tuple[Part, ...]] | None = None
+    frame: tuple[int, int, int, int] | None = None
+    colours: Callable[[Data], Colours] | None = None
+
+    @property
+    def decoded_size(self) -> tuple[int, int]:
+        """The size of what is decoded, in pixels."""
+        if self.frame is None:
+            return self.width, self.height
+        left, top, right, bottom = self.frame
+        return right - left, bottom - top
 
 
 @contextmanager
