@@ -1,6 +1,5 @@
 """From an uploaded file to upright RGB or RGBA pixels and the colour profile that goes with them."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from imaging.core.codecs.apart import decode_apart
 from imaging.core.codecs.walk import Data, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
+from imaging.core.srgb import open_profile
 from imaging.core.watch import Watch
 
 # Our own limit on both sides, checked before anything is decoded, is stricter than Pillow's on the area (its warning
@@ -197,7 +197,7 @@ def _through_profile(image: Image.Image, profile: bytes | None, space: bytes) ->
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    source = open_profile(profile)
     converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     if converted is None:
         raise ValueError("the profile could not be applied")

@@ -27,8 +27,8 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) -> bytes:
     """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA.
 
-    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one). A picture in mode L
-    comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
+    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one: colours come in sRGB). A
+    picture in mode L comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
     """
     image.info = {}
     if format == "webp":
