@@ -80,8 +80,8 @@ FORM: dict[str, Any] = {
         "bg_color": {
             "type": "string",
             "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name, in "
-            "sRGB whatever profile the image has. The subject is composited over it; a translucent colour gives a translucent "
-            "result. Not together with `mask`.",
+            "sRGB whatever profile the image has. The subject is composited over it; a translucent colour gives a "
+            "translucent result. Not together with `mask`.",
             "example": "",
         },
         "angle": {
