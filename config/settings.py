@@ -366,7 +366,11 @@ SPECTACULAR_SETTINGS = {
 # Browsers on any origin may call the API with a key; cookies are never accepted across origins.
 CORS_URLS_REGEX = r"^/(rmbg|api/)"
 CORS_ALLOW_ALL_ORIGINS = True
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
+# The second line: what upload widgets and tracing send unless they are switched off.
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id",
+    "baggage", "cache-control", "traceparent", "tracestate", "x-requested-with",
+]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
     "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
     "x-height", "x-model", "x-request-id", "x-width",

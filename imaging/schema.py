@@ -79,8 +79,9 @@ FORM: dict[str, Any] = {
         "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
         "bg_color": {
             "type": "string",
-            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name. The "
-            "subject is composited over it; a translucent colour gives a translucent result. Not together with `mask`.",
+            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name, in "
+            "sRGB whatever profile the image has. The subject is composited over it; a translucent colour gives a "
+            "translucent result. Not together with `mask`.",
             "example": "",
         },
         "angle": {
@@ -219,8 +220,8 @@ Send one picture as `multipart/form-data`, or the address of one as `image_url`,
 the image, never JSON.
 
 Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
-describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept; EXIF, GPS and all
-other metadata are dropped. Unknown fields are ignored.
+describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept (a bmp, which has
+no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are dropped. Unknown fields are ignored.
 
 A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
 a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.

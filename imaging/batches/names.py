@@ -1,7 +1,9 @@
 """File names of customers: labels that are told again and written into zips, never paths of ours."""
 
 import re
+import struct
 import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator
 
 from imaging.core.encode import MEDIA_TYPES
@@ -20,6 +22,12 @@ _JOINERS = "\u200c\u200d"
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 # (In compatibility form, in which `COM¹`, a device as well, is `COM1`.)
 _DEVICES = re.compile(r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9])\s*(\.|$)", re.IGNORECASE)
+# Info-ZIP's Unicode path (APPNOTE.TXT 4.6.9): its version, the CRC-32 of the raw name that it stands for, the name in UTF-8.
+_UNICODE_PATH, _UNICODE_PATH_VERSION = 0x7075, 1
+# 5C is a backslash in ASCII, and in CP932, GBK and Big5 the second byte of letters whose first one is above ASCII.
+_HALF_LETTER = re.compile(rb"(?<=[\x80-\xff])\\")
+# What Windows and macOS (the icon of a folder) put into folders without a leading dot, in lower case.
+_SYSTEM_FILES = frozenset(["desktop.ini", "ehthumbs.db", "icon\r", "thumbs.db"])
 _EXTENSIONS = {media_type: extension for extension, media_type in MEDIA_TYPES.items()}
 
 
@@ -27,6 +35,47 @@ def label(name: str) -> str:
     """A name as it may be kept: no control characters, at most 255 characters, the end of it, where the extension is."""
     clean = _UNSAFE.sub("", name).encode("utf-8", "replace").decode()
     return clean[-MAX_NAME:]
+
+
+def decoded(raw: bytes, extra: bytes = b"") -> str:
+    """The name of a zip's entry, from its bytes and its extra fields, up to the first NUL; any bytes have one.
+
+    It is the Unicode path among the extra fields if that belongs to this name, else UTF-8 if the bytes are that. The flag
+    that says so is not asked: macOS and many libraries do not set it, and some set it for all names. Else it is CP437, the
+    format's own: wrong letters for most, but all of the name. A backslash that may be half of a letter becomes `_` there.
+    All others separate folders, as old Windows tools write them.
+    """
+    name = _unicode_path(raw, extra) or _utf8(raw)
+    if name is None:
+        name = _HALF_LETTER.sub(b"_", raw).decode("cp437")
+    return name.partition("\0")[0]
+
+
+def _unicode_path(raw: bytes, extra: bytes) -> str | None:
+    start = struct.pack("<BI", _UNICODE_PATH_VERSION, zlib.crc32(raw))
+    at = 0
+    while at + 4 <= len(extra):
+        tag, size = struct.unpack_from("<HH", extra, at)
+        data = extra[at + 4 : at + 4 + size]
+        if tag == _UNICODE_PATH and data.startswith(start):
+            return _utf8(data[len(start) :])
+        at += 4 + size
+    return None
+
+
+def _utf8(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def is_noise(name: str) -> bool:
+    """Whether an entry of a zip is no file of the customer's, by its name: a folder, or what systems add."""
+    *folders, base = name.replace("\\", "/").split("/")
+    if (folders and not base) or base.lower() in _SYSTEM_FILES:
+        return True
+    return any(part == "__MACOSX" or part.startswith(".") for part in (*folders, base) if part not in (".", ".."))
 
 
 def result_name(name: str, media_type: str) -> str:

@@ -36,8 +36,8 @@ BATCH_FORM: dict[str, Any] = {
         "zip": {
             "type": "array",
             "items": {"type": "string", "format": "binary"},
-            "description": "One or more zips of pictures, stored or deflated. Folders, `__MACOSX` and names with a leading "
-            "dot are left out.",
+            "description": "One or more zips of pictures, stored or deflated. Folders, `__MACOSX`, `Thumbs.db`, "
+            "`desktop.ini` and names with a leading dot are left out.",
         },
         "image_url": {
             "type": "array",

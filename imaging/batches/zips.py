@@ -23,9 +23,15 @@ from imaging.upload import CHUNK_BYTES
 
 # All that 500 images with long names need, several times over. An entry in memory takes some ten times its bytes here.
 MAX_DIRECTORY = 2 * MEBIBYTE
-# Bytes of an entry's header in front of its name. The name and an extra field follow, then the data.
-_LOCAL_HEADER_BYTES = 30
+# An entry's header in front of its name. The name and an extra field follow, then the data.
+_LOCAL_HEADER, _LOCAL_HEADER_BYTES = b"PK\x03\x04", 30
+# The same in the list of entries.
+_LISTED, _LISTED_BYTES = b"PK\x01\x02", 46
 _ENCRYPTED = 0x1
+# In the second byte of the flags.
+_UTF8 = 0x08
+# MS-DOS's attribute.
+_FOLDER = 0x10
 # zipfile decompresses these piece by piece; a few bytes of others may ask for gigabytes at once.
 _BOUNDED_METHODS = (ZIP_STORED, ZIP_DEFLATED)
 # What zipfile raises for bytes that are no zip, or no longer one.
@@ -79,12 +85,33 @@ class Allowance:
 
 
 class _Bounded(io.BufferedReader):
-    """Refuses to read very much at once, which is how zipfile reads the list of entries."""
+    """A zip that refuses to be read very much at once, which is how zipfile reads the list of entries.
+
+    It also hides the flag of names in UTF-8. Without it zipfile decodes names by CP437, which has a character for each byte.
+    With it, a name that is not UTF-8 would make zipfile refuse the whole zip, and two headers that differ in the flag alone
+    the entry.
+    """
+
+    is_listing = True
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size > MAX_DIRECTORY:
             raise BadZipFile("the list of entries is too long")
-        return super().read(size if size >= 0 else MAX_DIRECTORY)
+        data = super().read(size if size >= 0 else MAX_DIRECTORY)
+        if self.is_listing:
+            return _without_flags(data)
+        # Packed data that is as short and begins alike is no image's.
+        is_header = len(data) == _LOCAL_HEADER_BYTES and data.startswith(_LOCAL_HEADER)
+        return data[:7] + bytes([data[7] & ~_UTF8]) + data[8:] if is_header else data
+
+
+def _without_flags(directory: bytes) -> bytes:
+    """A list of entries without the flag of UTF-8; bytes that are no such list come back as they are."""
+    cleared, at = bytearray(directory), 0
+    while cleared.startswith(_LISTED, at) and len(cleared) >= at + _LISTED_BYTES:
+        cleared[at + 9] &= ~_UTF8
+        at += _LISTED_BYTES + sum(struct.unpack_from("<3H", cleared, at + 28))
+    return bytes(cleared)
 
 
 def unpack(
@@ -94,18 +121,22 @@ def unpack(
 
     `begin(name, size)` gets the entry's name and the size that it claims, which is also the most that comes of it, and
     returns what takes its bytes. Nothing is taken of an entry whose name, size or first bytes are not an image's. Folders
-    and what systems add (`__MACOSX`, names with a leading dot) are left out. Raises NotAZip.
+    and what systems add (`__MACOSX`, `Thumbs.db`, names with a leading dot) are left out. Raises NotAZip.
     """
+    file = _Bounded(segment)
     try:
-        archive = ZipFile(_Bounded(segment))
+        archive = ZipFile(file)
     except _BROKEN as error:
         raise NotAZip(str(error)) from error
     with archive:
         allowance.take_directory(segment.size - archive.start_dir)
         _check_places(archive)
+        file.is_listing = False
         for info in archive.infolist():
-            if not _is_noise(info):
-                yield _unpack_entry(archive, info, allowance, begin(info.filename, info.file_size))
+            name = names.decoded(info.orig_filename.encode("cp437"), info.extra)
+            if not names.is_noise(name) and not _is_folder(info):
+                take = begin(name, info.file_size)
+                yield _find_problem(info, name) or _unpack_entry(archive, info, allowance, take)
 
 
 def _check_places(archive: ZipFile) -> None:
@@ -124,16 +155,12 @@ def _end_of(info: ZipInfo) -> int:
     return info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
 
 
-def _is_noise(info: ZipInfo) -> bool:
-    parts = info.filename.replace("\\", "/").split("/")
-    # Not by `is_dir`, which fails for an empty name.
-    is_folder = info.filename.endswith("/")
-    return is_folder or any(part == "__MACOSX" or part.startswith(".") for part in parts if part not in (".", ".."))
+def _is_folder(info: ZipInfo) -> bool:
+    """Whether an entry says so in its attributes, be its name as it may."""
+    return bool(info.external_attr & _FOLDER) and not info.file_size
 
 
 def _unpack_entry(archive: ZipFile, info: ZipInfo, allowance: Allowance, take: Callable[[bytes], None]) -> Problem | None:
-    if problem := _find_problem(info):
-        return problem
     try:
         with closing(_chunks(archive, info)) as chunks:
             start = next(chunks, b"")
@@ -148,13 +175,13 @@ def _unpack_entry(archive: ZipFile, info: ZipInfo, allowance: Allowance, take: C
     return None
 
 
-def _find_problem(info: ZipInfo) -> Problem | None:
+def _find_problem(info: ZipInfo, name: str) -> Problem | None:
     """What the directory alone says."""
     if info.flag_bits & _ENCRYPTED:
         return ENCRYPTED
     if info.compress_type not in _BOUNDED_METHODS:
         return UNKNOWN_METHOD
-    return find_early_problem(names.label(info.filename), info.file_size)
+    return find_early_problem(names.label(name), info.file_size)
 
 
 class _Damaged(Exception):

@@ -13,10 +13,12 @@ from PIL import Image, ImageChops
 from imaging.core.canvas import in_mode
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
+from imaging.core.srgb import color_in_profile, convert_to_srgb
 from imaging.core.strips import CACHED_PIXELS, strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
+_FORMATS_WITHOUT_PROFILE = ("bmp",)
 # WebP's encoder gives transparent pixels colours of its own choice (see imaging.core.webp).
 _FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
 _OPAQUE = 255
@@ -33,16 +35,22 @@ _BICUBIC_SUPPORT = 2
 _LANCZOS_SUPPORT = 3
 
 
-def compose_cutout(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Image.Image:
+def compose_cutout(
+    image: Image.Image, matte: Image.Image, options: CutoutOptions, icc_profile: bytes | None = None
+) -> Image.Image:
     """Cut `image` (RGB or RGBA) out along `matte` (L, same size), rotate, resize and put it on its background.
 
-    The result is RGBA, or RGB where nothing can be transparent. Takes both pictures over.
+    The result is RGBA, or RGB where nothing can be transparent, in the colours of `icc_profile`, as the image is; in sRGB if
+    its format has no room for a profile. Takes both pictures over.
     """
     cutout = apply_matte(image, matte)
     cutout = rotate(cutout, options.angle, options.expand)
     cutout = resize(cutout, fitted_size(cutout.size, options.width, options.height, options.exact_resize))
+    if options.format in _FORMATS_WITHOUT_PROFILE:
+        convert_to_srgb(cutout, icc_profile)
+        icc_profile = None
     for color in _background_layers(options):
-        fill_background(cutout, color)
+        fill_background(cutout, color_in_profile(color, icc_profile))
         if color[3] == _OPAQUE:
             return without_alpha(cutout)
     if options.format in _FORMATS_THAT_KEEP_HIDDEN_COLOURS:

@@ -1,6 +1,5 @@
 """From an uploaded file to upright RGB or RGBA pixels and the colour profile that goes with them."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from imaging.core.codecs.walk import Colours, Data, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
+from imaging.core.srgb import open_profile
 from imaging.core.strips import CACHED_PIXELS, strips
 from imaging.core.watch import Watch
 
@@ -240,7 +240,7 @@ def _through_profile(image: Image.Image, profile: bytes | None, space: bytes) ->
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    source = open_profile(profile)
     converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     if converted is None:
         raise ValueError("the profile could not be applied")

@@ -30,8 +30,8 @@ def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) 
     """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA. Open at its start.
 
     In memory, or for a large image, of which it may have 300 MB and more, on the disk, without a name.
-    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one). An image in mode L
-    comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
+    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one: colours come in sRGB). An
+    image in mode L comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
     """
     image.info = {}
     file: BinaryIO = cast(BinaryIO, TemporaryFile()) if is_large(image.size) else io.BytesIO()  # noqa: SIM115 - returned

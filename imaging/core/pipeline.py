@@ -71,8 +71,10 @@ def cut_out(
     watch.check()
     with _timed(timings, "compose"):
         matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
-        compose = compose_mask if options.mask else compose_cutout
-        picture = compose(decoded.pixels, matte, options)
+        if options.mask:
+            picture = compose_mask(decoded.pixels, matte, options)
+        else:
+            picture = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
         if is_large(picture.size):
             # Encoding is the peak: let it not come on top of what composing has left.
             trim()

@@ -16,6 +16,7 @@ from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 from tests.browser.chromium import DESKTOP
 from tests.conftest import encoded
+from tests.imaging.core.profiles import DISPLAY_P3, rgb_profile, seen
 
 pytestmark = [
     pytest.mark.browser,
@@ -105,6 +106,17 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def crop(photo: bytes) -> Image.Image:
     """A piece of a photograph with a face, hair and a flag, of odd sides."""
     return Image.open(io.BytesIO(photo)).crop((60, 0, 261, 140))
+
+
+def test_they_agree_on_colours_where_the_image_has_a_wide_profile(page: Page, crop: Image.Image):
+    image = encoded(crop, "PNG", icc_profile=rgb_profile(DISPLAY_P3))
+    page.goto("/")
+    for format in ("bmp", "png"):
+        options = {"format": format, "background": (0x33, 0x66, 0xCC, 255)}
+        results = (by_the_api(image, **options), by_the_editor(page, image, **options))
+        wanted, got = (Image.fromarray(seen(result).astype(np.uint8)) for result in results)
+        assert got.getpixel((0, 0)) == (0x33, 0x66, 0xCC)
+        assert difference(got, wanted) < 1, format
 
 
 def test_the_editor_and_the_api_agree(page: Page, crop: Image.Image):

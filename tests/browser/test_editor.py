@@ -75,6 +75,23 @@ def little(photo: bytes) -> bytes:
     return encoded(Image.open(io.BytesIO(photo)).resize((80, 60)), "JPEG")
 
 
+@ONLY_DESKTOP
+def test_a_jpeg_of_an_uncommon_name_is_cut_out_and_keeps_its_name(editor: Page, little: bytes):
+    editor.route("**/rmbg", fulfil_with_matte)
+    assert ".jfif" in str(editor.locator("#files").get_attribute("accept"))
+    with editor.expect_request("**/rmbg") as sent:
+        editor.evaluate(DROP, list(little))
+    assert b'name="image"; filename="chair.jpg"' in (sent.value.post_data_buffer or b"")
+    expect(row(editor, "chair.jfif")).to_contain_text("Done", timeout=SLOW)
+
+
+DROP = """(bytes) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([new Uint8Array(bytes)], 'chair.jfif', { type: 'image/jpeg' }));
+  document.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+
+
 def test_pictures_cost_one_credit_each_and_every_later_change_is_free(
     editor: Page, server: ProductServer, server_key: str, session: str, photo: bytes
 ):

@@ -64,6 +64,19 @@ def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
 
 
 @in_one_window
+@pytest.mark.parametrize("name", ["photo.jfif", "photo.JPE", "photo.pjpeg", "photo.pjp"])
+def test_a_jpeg_of_an_uncommon_name_is_sent_under_a_common_one(page: Page, photo: bytes, name: str):
+    """Windows saves JPEGs so; the API, by its contract, refuses these names."""
+    page.goto("/")
+    page.route("**/rmbg", lambda route: None)
+    assert name[5:].lower() in str(page.locator("#file").get_attribute("accept")).split(",")
+    with page.expect_request("**/rmbg") as sent:
+        page.locator("#file").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo})
+    assert b'name="image"; filename="photo.jpg"' in (sent.value.post_data_buffer or b"")
+    page.unroute_all()
+
+
+@in_one_window
 def test_a_pasted_picture_is_taken_and_can_be_cancelled(page: Page, small_png: bytes):
     page.goto("/")
     page.route("**/rmbg", lambda route: None)

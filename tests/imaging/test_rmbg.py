@@ -123,6 +123,9 @@ def test_browsers_elsewhere_may_call_and_read_the_facts(server):
     preflight = server_options(server)
     assert preflight.headers["Access-Control-Allow-Origin"] == "*"
     assert "x-api-key" in preflight.headers["Access-Control-Allow-Headers"]
+    # The last ones are sent by upload widgets and tracing, by default.
+    for header in ("idempotency-key", "cache-control", "traceparent", "tracestate", "x-requested-with"):
+        assert header in preflight.headers["Access-Control-Allow-Headers"].lower().split(", ")
     answer = server.rmbg(headers={"Origin": "https://shop.example"})
     assert "x-credits-charged" in answer.headers["Access-Control-Expose-Headers"].lower()
 

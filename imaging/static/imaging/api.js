@@ -1,5 +1,7 @@
 // Calls of our own API from a page: the session's token, an upload with its progress, errors as one class.
 
+import { sentName } from "./names.js";
+
 /** What went wrong with a call. `code` is the API's, or `network`; `retryAfter` is in seconds, 0 if nothing was said. */
 export class ApiFailure extends Error {
   constructor({ code, status = 0, message = "", requestId = "", retryAfter = 0 }) {
@@ -99,7 +101,10 @@ async function settle(call, done, fail) {
 
 function form(fields) {
   const data = new FormData();
-  for (const [name, value] of fields) data.append(name, value);
+  for (const [name, value] of fields) {
+    if (value instanceof File) data.append(name, value, sentName(value.name));
+    else data.append(name, value);
+  }
   return data;
 }
 

@@ -1,5 +1,8 @@
 // From the original and its matte to the picture that is delivered, in the API's order of work:
 // upright, cut out, rotate, resize, background. (Encoding comes after.)
+//
+// Canvases are sRGB, as CSS colours are: a picture with another profile is converted when it is decoded, and the file made
+// of it needs no profile. (The API keeps the profile instead, and converts the background into it.)
 
 import { makeCanvas, release } from "./canvas.js";
 import { deliveredSize, quarterTurns, radians, rotatedSize } from "./geometry.js";

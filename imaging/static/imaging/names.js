@@ -1,4 +1,10 @@
-// Names of the files that are taken away.
+// Names of the files that are sent and of those that are taken away.
+
+// JPEGs as well: Windows and old browsers save them so. The API, by its contract, knows none of these names.
+const OTHER_JPEG = /\.(jfif|jpe|pjpeg|pjp)$/i;
+
+/** The name under which a file is sent: one that the API allows. */
+export const sentName = (name) => name.replace(OTHER_JPEG, ".jpg");
 
 /** A file's name without folders and extension. */
 export function stem(name) {
