@@ -256,7 +256,7 @@ def test_colours_of_an_image_that_is_decoded_in_a_process_of_its_own(kind, monke
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
 def test_the_result_carries_them(format):
     result = decoded(file(gama(100000)))
-    with Image.open(io.BytesIO(encode(result.pixels, format, result.icc_profile))) as delivered:
+    with Image.open(encode(result.pixels, format, result.icc_profile)) as delivered:
         assert delivered.info["icc_profile"] == result.icc_profile
 
 
