@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, PngImagePlugin
+from PIL import Image, ImageChops, ImageCms, ImageFile, PngImagePlugin
 
 from imaging.core.codecs.apart import decode_apart
-from imaging.core.codecs.walk import Data, Walk, content_of, open_parts
+from imaging.core.codecs.walk import Data, Probe, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
 from imaging.core.watch import Watch
@@ -69,11 +69,28 @@ def decode_here(
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
         source, raw_mode = _load(*open_parts(data, parts, watch.check), walk, make_image)
-        profile = _usable_profile(source.info.get("icc_profile"))
+        if walk.probe is not None:
+            _refuse_missing(source, _load(*open_parts(data, walk.probe.parts, watch.check), walk, None)[0], walk.probe)
+        embedded = source.info.get("icc_profile") if walk.profile is None else data[slice(*walk.profile)]
+        profile = _usable_profile(embedded)
         pixels = _to_rgb(source, raw_mode, profile)
+        # The numbers of a CMYK image mean nothing to a profile for RGB: browsers drop it.
+        is_kept = _colour_space(profile) == b"RGB " and source.mode != "CMYK"
         del source
     pixels.info = {}
-    return pixels, profile if _colour_space(profile) == b"RGB " else None
+    return pixels, profile if is_kept else None
+
+
+def _refuse_missing(image: Image.Image, other: Image.Image, probe: Probe) -> None:
+    """Raise ImageRefused if more of `image` is missing than may be: where it differs from `other`."""
+    box = ImageChops.difference(image, other).getbbox()
+    if box is None:
+        return
+    left, top, right, bottom = box
+    # Colours are smoothed across a block's edge. Of an image of a few blocks more than half has to be there.
+    in_corner = left >= image.width - probe.width - 2 and top >= image.height - probe.height - 2
+    if not in_corner or (right - left) * (bottom - top) * 2 > image.width * image.height:
+        raise ImageRefused(INVALID_IMAGE)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ class Walk:
     """What a file's structure says. `format` is "JPEG", "PNG", "WEBP" or "BMP"; `width` and `height` are pixels as stored.
 
     `orientation` is that of EXIF (1-8). `seconds` estimates what decoding takes on one slow core. `parts` are what the
-    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded.
+    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded. `profile` is the range
+    of a colour profile that the decoder does not find. `probe` says how to find out whether the image is cut off.
     """
 
     format: str
@@ -34,6 +35,20 @@ class Walk:
     seconds: float = 0.0
     parts: tuple[Part, ...] = field(default=(), repr=False)
     unpack: Callable[[Data], tuple[Part, ...]] | None = None
+    profile: tuple[int, int] | None = None
+    probe: "Probe | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """For a file without an end: `parts` go on in another way than those of the walk, as far as the image's data ends.
+
+    The pixels in which the two differ are those that are missing. Up to `width` × `height` at the lower right may be.
+    """
+
+    parts: tuple[Part, ...] = field(repr=False)
+    width: int
+    height: int
 
 
 @contextmanager
