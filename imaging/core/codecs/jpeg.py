@@ -59,9 +59,10 @@ TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 # Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
-# Where an image ends, at the latest.
-_END = re.compile(rb"\xff[\xd8\xd9]")
-_END_MARKER = b"\xff\xd9"
+_START_MARKER, _END_MARKER = b"\xff\xd8", b"\xff\xd9"
+# One by one: `re` takes seven times as long for a pattern of both, where all bytes are FF.
+_START, _END = re.compile(_START_MARKER), re.compile(_END_MARKER)
+_TAIL_BYTES = 1024
 # Behind data without an end, what hardly decodes to the nothing that libjpeg makes of it: zeros are codes for empty blocks.
 _NOISE = bytes(167 * number % 255 for number in range(1, 255)) + _END_MARKER
 # So many blocks of the last row may be missing: one byte holds up to four, in a plain area.
@@ -120,7 +121,7 @@ class _Head:
 
     def __init__(self, data: Data) -> None:
         self.data = data
-        self.parts: list[Part] = [b"\xff\xd8"]
+        self.parts: list[Part] = [_START_MARKER]
         self.exif = bytearray()
         self.frame: _Frame | None = None
         self.table_bytes = self.profile_bytes = 0
@@ -223,11 +224,17 @@ def _components(data: Data, start: int) -> list[int]:
 
 def _single_scan(data: Data, start: int) -> tuple[int, bool]:
     """Where the image ends, and whether with its marker."""
+    tail = data[-_TAIL_BYTES:]
+    if tail.endswith(_END_MARKER) and _START_MARKER not in tail:
+        # Nearly every file: to search through all of it would take 5 % of the decoder's time.
+        return len(data), True
     header = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
-    found = _END.search(data, header)
-    if found is None:
-        return len(data), False
-    return (found.end(), True) if data[found.start() + 1] == _EOI else (found.start(), False)
+    end = _END.search(data, header)
+    # libjpeg cannot go on behind the start of another image.
+    other = _START.search(data, header, end.start() if end else len(data))
+    if other is not None:
+        return other.start(), False
+    return (end.end(), True) if end else (len(data), False)
 
 
 class _Scans:
