@@ -7,11 +7,11 @@ from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageChops, ImageCms, ImageFile
 
 from imaging.core.canvas import new_image
 from imaging.core.codecs.apart import decode_apart
-from imaging.core.codecs.walk import Colours, Data, Walk, content_of, open_parts
+from imaging.core.codecs.walk import Colours, Data, Probe, Walk, content_of, open_parts
 from imaging.core.headers import ImageHeader, walk_through
 from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
@@ -76,15 +76,40 @@ def decode_here(
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
         source, raw_mode = _load(*open_parts(data, parts, watch.check), walk, make_image)
+        if walk.probe is not None:
+            _refuse_missing(source, _load(*open_parts(data, walk.probe.parts, watch.check), walk, None)[0], walk.probe)
         colours = Colours(source.info.get("icc_profile")) if walk.colours is None else walk.colours(data)
         profile = _usable_profile(colours.profile)
         pixels = _to_rgb(source, raw_mode, profile)
+        # The numbers of a CMYK image mean nothing to a profile for RGB: browsers drop it.
+        is_kept = _colour_space(profile) == b"RGB " and source.mode != "CMYK"
         del source
         if colours.to_srgb is not None:
             colours.to_srgb(pixels)
         pixels = _on_canvas(pixels, walk)
     pixels.info = {}
-    return pixels, profile if _colour_space(profile) == b"RGB " else None
+    return pixels, profile if is_kept else None
+
+
+def _refuse_missing(image: Image.Image, other: Image.Image, probe: Probe) -> None:
+    """Raise ImageRefused if more of `image` is missing than may be: where it differs from `other`."""
+    boxes = list(_differences(image, other))
+    if not boxes:
+        return
+    left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
+    right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
+    # Colours are smoothed across a block's edge. Of an image of a few blocks more than half has to be there.
+    in_corner = left >= image.width - probe.width - 2 and top >= image.height - probe.height - 2
+    if not in_corner or (right - left) * (bottom - top) * 2 > image.width * image.height:
+        raise ImageRefused(INVALID_IMAGE)
+
+
+def _differences(image: Image.Image, other: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """The box of what differs in each strip of the two."""
+    for top, bottom in strips(image.size):
+        box = (0, top, image.width, bottom)
+        if found := ImageChops.difference(image.crop(box), other.crop(box)).getbbox():
+            yield found[0], top + found[1], found[2], top + found[3]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from imaging.core.codecs.walk import content_of
 from imaging.core.headers import ImageHeader, read_header, walk_through
 from imaging.core.options import MAX_SIDE
 from imaging.core.problems import ImageRefused
-from tests.imaging.core import hostile
+from tests.imaging.core import bitmaps, hostile
 from tests.imaging.core.pictures import bmp, exif, file_bytes, photo, png_chunk
 
 SECONDS_PER_MEGABYTE = 0.05
@@ -44,6 +44,8 @@ PIECES = [
     png_chunk(b"acTL", b"\0\0\0\1\0\0\0\0"), png_chunk(b"fcTL", FRAME), png_chunk(b"fdAT", b"\0\0\0\1abc"),
     png_chunk(b"cICP", b"\x09\x10\0\1"), png_chunk(b"gAMA", b"\0\1\x86\xa0"), png_chunk(b"cHRM", bytes(range(32))),
     png_chunk(b"tRNS", bytes(6)), png_chunk(b"sRGB", b"\0"), b"\0\0\0\x09gAMA", b"\0\0\0\4cICP\x0c\x0d\0\1",
+    b"\xff\xe5\0\0", hostile.segment(0xE0, b"JFIF\0"), hostile.segment(0xE2, b"ICC_PROFILE\0\1\1"),
+    hostile.segment(0xEE, b"Adobe"),
     b"EXIF\0\0\0\0", b"ANMF\x10\0\0\0" + bytes(16), b"VP8L\0\0\0\0", b"ABCD\0\0\0\0", b"\0\0", b"\0\2\1\0", b"\1\1",
 ]  # fmt: skip
 NUMBERS = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -70,9 +72,27 @@ def samples() -> list[bytes]:
         bmp(2, 1, 1, [b"\x80"], bytes(8)),
         hostile.run_length_bmp(50, 40, b"\x32\1\0\0" * 40 + b"\0\1"),
         hostile.run_length_bmp(50, 40, b"\0\5\1\2\3\0" * 40 + b"\0\1", nibbles=True),
+        *odd_bitmaps(),
+        file_bytes(small, "JPEG", icc_profile=bytes(200))[:-2],
+        file_bytes(small, "JPEG", progressive=True)[:-2],
         hostile.jpeg(hostile.segment(0xE1, b"Exif\0\0" + bytes(10)) * 500),
         hostile.progressive(64, 64, 90),
         hostile.png(before=png_chunk(b"tEXt", b"a\0b") * 500, after=png_chunk(b"tEXt", b"") * 500),
+    ]
+
+
+def odd_bitmaps() -> list[bytes]:
+    """BMP files with headers, masks and a profile that no encoder of ours writes."""
+    rows, palette = bytes(range(192)), bytes(range(64)) * 16
+    return [
+        bitmaps.bitmap((8, 6), 24, rows, header=bitmaps.CORE),
+        bitmaps.bitmap((8, 6), 24, rows, header=bitmaps.OS2_SHORT),
+        bitmaps.bitmap((5, 2), 24, b"\5abc\0\0\2xyz\0\1", header=bitmaps.OS2, compression=bitmaps.RLE24),
+        bitmaps.bitmap((8, 6), 16, rows, compression=bitmaps.ALPHA_BITFIELDS, masks=(0xF00, 0xF0, 0xF, 0xF000)),
+        bitmaps.bitmap((8, 6), 32, rows, header=bitmaps.V4, compression=bitmaps.BITFIELDS, masks=(0xFF, 0xFF00, 0xFF0000)),
+        bitmaps.bitmap((8, 6), 32, rows, header=bitmaps.V5, colour_space=bitmaps.EMBEDDED, profile=bytes(200)),
+        bitmaps.bitmap((8, 6), 8, rows, palette=palette, colours=300),
+        bitmaps.bitmap((8, 6), 2, rows, palette=palette[:16], from_top=True),
     ]
 
 
@@ -181,9 +201,10 @@ def check_parts(data: bytes, outcome: str) -> None:
         assert 0 < walk.decoded_size[1] <= walk.height
         # Larger images are refused for their size.
         assert max(walk.width, walk.height) > MAX_SIDE or 0 <= walk.seconds < 60
-        ranges = [part for part in walk.parts if not isinstance(part, bytes)]
-        assert all(0 <= start <= end <= len(data) for start, end in ranges)
-        assert sum(end - start for start, end in ranges) <= len(data)
+        for parts in (walk.parts, walk.probe.parts if walk.probe else ()):
+            ranges = [part for part in parts if not isinstance(part, bytes)]
+            assert all(0 <= start <= end <= len(data) for start, end in ranges)
+            assert sum(end - start for start, end in ranges) <= len(data)
 
 
 def main() -> None:

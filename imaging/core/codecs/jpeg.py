@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from imaging.core.codecs.exif import MAX_EXIF_BYTES, orientation_of
-from imaging.core.codecs.walk import Data, Part, Walk
+from imaging.core.codecs.walk import Data, Part, Probe, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, too_complex
 
 # Metadata comes in segments of up to 64 kB: 1,000 of them would hold more than the largest file.
@@ -41,10 +41,12 @@ _PROGRESSIVE = {0xC2, 0xCA}
 _ARITHMETIC = {0xC9, 0xCA, 0xCB}
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDD}
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM, _DNL = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE, 0xDC
-# What the decoder needs: how colours are coded, and the colour profile.
-_KEPT = {_APP0: b"JFIF", _APP2: b"ICC_PROFILE\x00", _APP14: b"Adobe"}
+# What the decoder needs: how colours are coded, and the colour profile. libjpeg skips those that are shorter than the second
+# number; Pillow fails.
+_KEPT = {_APP0: (b"JFIF\x00", 14), _APP2: (b"ICC_PROFILE\x00", 14), _APP14: (b"Adobe", 12)}
 _EXIF = b"Exif\x00\x00"
 _LAYERS, _CMYK = (1, 3, 4), 4
+_NOT_BEGUN = 16
 
 TOO_MANY_SEGMENTS = too_complex(
     f"This JPEG has more than {MAX_SEGMENTS:,} segments. Save it again without its metadata and try again."
@@ -57,17 +59,26 @@ TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 # Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_START_MARKER, _END_MARKER = b"\xff\xd8", b"\xff\xd9"
+# One by one: `re` takes seven times as long for a pattern of both, where all bytes are FF.
+_START, _END = re.compile(_START_MARKER), re.compile(_END_MARKER)
+_TAIL_BYTES = 1024
+# Behind data without an end, what hardly decodes to the nothing that libjpeg makes of it: zeros are codes for empty blocks.
+_NOISE = bytes(167 * number % 255 for number in range(1, 255)) + _END_MARKER
+# So many blocks of the last row may be missing: one byte holds up to four, in a plain area.
+_MISSING_BLOCKS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a SOF segment says. `shares` are each component's samples per pixel, by its id."""
+    """What a SOF segment says. `shares` are each component's samples per pixel, by its id; `block` is the size of a MCU."""
 
     marker: int
     width: int
     height: int
     layers: int
     shares: dict[int, float]
+    block: tuple[int, int]
 
     @property
     def megapixels(self) -> float:
@@ -82,8 +93,10 @@ def walk(data: Data) -> Walk:
         raise ImageRefused(INVALID_IMAGE)
     first = _components(data, head.scan_start)
     several = frame.marker in _PROGRESSIVE or len(first) < frame.layers
+    scans = _Scans(data, head.scan_start, frame)
     # Of one scan libjpeg reads as much as it needs, and refuses a second.
-    end, scanned = _walk_scans(data, head.scan_start, frame) if several else (len(data), 0.0)
+    end, ends = scans.walk() if several else _single_scan(data, head.scan_start)
+    scanned = scans.scanned
     samples = frame.megapixels * sum(frame.shares.values())
     scan = _ARITHMETIC_SCAN if frame.marker in _ARITHMETIC else _SCAN
     once = samples * (_SAMPLE + (0 if several or scan == _SCAN else scan))
@@ -91,7 +104,16 @@ def walk(data: Data) -> Walk:
     if frame.layers == _CMYK and head.profile_bytes > SMALL_PROFILE_BYTES:
         seconds += _APPLIED_PROFILE
     parts = (*head.parts, (head.scan_start, end))
-    return Walk("JPEG", frame.width, frame.height, orientation_of(bytes(head.exif)), seconds, parts)
+    orientation = orientation_of(bytes(head.exif))
+    if ends:
+        return Walk("JPEG", frame.width, frame.height, orientation, seconds, parts)
+    if several and not scans.are_complete:
+        raise ImageRefused(INVALID_IMAGE)
+    width, height = frame.block
+    # Within data FF is followed by a byte that does not count.
+    stuffing = b"\x00" if data[end - 1] == 0xFF else b""
+    probe = Probe((*parts, stuffing, _NOISE), _MISSING_BLOCKS * width, height)
+    return Walk("JPEG", frame.width, frame.height, orientation, 2 * seconds, (*parts, _END_MARKER), probe=probe)
 
 
 class _Head:
@@ -99,10 +121,11 @@ class _Head:
 
     def __init__(self, data: Data) -> None:
         self.data = data
-        self.parts: list[Part] = [b"\xff\xd8"]
+        self.parts: list[Part] = [_START_MARKER]
         self.exif = bytearray()
         self.frame: _Frame | None = None
         self.table_bytes = self.profile_bytes = 0
+        self._profile_parts: set[int] = set()
         self.scan_start = self._walk()
 
     def _walk(self) -> int:
@@ -133,13 +156,25 @@ class _Head:
             self.table_bytes += end - start
             if self.table_bytes > MAX_TABLE_BYTES:
                 raise ImageRefused(INVALID_IMAGE)
-        elif not _is_kept(self.data, marker, start):
-            if _APP0 <= marker <= _APP15 or marker in (_COM, _DNL):
+        elif not self._is_kept(marker, start, end):
+            if _is_skipped(marker):
                 return
             raise ImageRefused(INVALID_IMAGE)
         elif marker == _APP2:
             self.profile_bytes += end - start
         self.parts.append((start, end))
+
+    def _is_kept(self, marker: int, start: int, end: int) -> bool:
+        prefix, size = _KEPT.get(marker, (b"", end))
+        payload = self.data[start + 4 : min(end, start + 4 + size)]
+        if len(payload) < size or not payload.startswith(prefix):
+            return False
+        if marker == _APP2:
+            # Of a part of the profile that comes twice the first one counts.
+            number = payload[12]
+            self._profile_parts, is_new = self._profile_parts | {number}, number not in self._profile_parts
+            return is_new
+        return True
 
     def _take_exif(self, start: int, end: int) -> None:
         if len(self.exif) < MAX_EXIF_BYTES and self.data[start : start + len(_EXIF)] == _EXIF:
@@ -147,14 +182,17 @@ class _Head:
             self.exif += self.data[start + len(_EXIF) : end]
 
 
-def _is_kept(data: Data, marker: int, start: int) -> bool:
-    prefix = _KEPT.get(marker)
-    return prefix is not None and data[start + 4 : start + 4 + len(prefix)] == prefix
+def _is_skipped(marker: int) -> bool:
+    """Whether libjpeg knows how to skip a segment, whatever is in it."""
+    return _APP0 <= marker <= _APP15 or marker in (_COM, _DNL)
 
 
 def _segment_end(data: Data, start: int) -> int:
     """The end of the segment whose marker stands at `start`. Raises ImageRefused if it is not whole."""
     length = int.from_bytes(data[start + 2 : start + 4], "big")
+    if length < 2 and _is_skipped(data[start + 1]):
+        # libjpeg has read the length, and skips no more.
+        length = 2
     end = start + 2 + length
     if length < 2 or end > len(data):
         raise ImageRefused(INVALID_IMAGE)
@@ -172,7 +210,9 @@ def _frame(marker: int, payload: bytes) -> _Frame:
         raise ImageRefused(INVALID_IMAGE)
     sizes = {name: (sampling >> 4) * (sampling & 15) for name, sampling, _ in components}
     # libjpeg refuses factors of 0 and above 4.
-    return _Frame(marker, width, height, layers, {name: size / max(1, *sizes.values()) for name, size in sizes.items()})
+    shares = {name: size / max(1, *sizes.values()) for name, size in sizes.items()}
+    block = 8 * max(sampling >> 4 for _, sampling, _ in components), 8 * max(sampling & 15 for _, sampling, _ in components)
+    return _Frame(marker, width, height, layers, shares, block)
 
 
 def _components(data: Data, start: int) -> list[int]:
@@ -182,25 +222,66 @@ def _components(data: Data, start: int) -> list[int]:
     return list(header[1 : 1 + 2 * min(count, 4) : 2])
 
 
-def _walk_scans(data: Data, start: int, frame: _Frame) -> tuple[int, float]:
-    """Where the image ends, and the megasamples that its scans cover together. Raises ImageRefused."""
-    position, scans, scanned = start, 0, 0.0
-    for _ in range(MAX_SEGMENTS):
-        found = _MARKER_IN_SCAN.search(data, position)
-        if found is None:
-            return len(data), scanned
-        marker = data[found.start() + 1]
-        if marker in (_SOI, _EOI) or marker in _FRAMES:
-            return found.end(), scanned
-        position = found.end()
-        if marker == _TEM:
-            continue
-        if marker == _SOS:
-            scans += 1
-            scanned += frame.megapixels * sum(frame.shares.get(name, 1.0) for name in _components(data, found.start()))
-            _check_scans(scans, scanned * (_ARITHMETIC_SCAN / _SCAN if frame.marker in _ARITHMETIC else 1))
-        position = min(found.start() + 2 + max(2, int.from_bytes(data[position : position + 2], "big")), len(data))
-    raise ImageRefused(TOO_MANY_SEGMENTS)
+def _single_scan(data: Data, start: int) -> tuple[int, bool]:
+    """Where the image ends, and whether with its marker."""
+    tail = data[-_TAIL_BYTES:]
+    if tail.endswith(_END_MARKER) and _START_MARKER not in tail:
+        # Nearly every file: to search through all of it would take 5 % of the decoder's time.
+        return len(data), True
+    header = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    end = _END.search(data, header)
+    # libjpeg cannot go on behind the start of another image.
+    other = _START.search(data, header, end.start() if end else len(data))
+    if other is not None:
+        return other.start(), False
+    return (end.end(), True) if end else (len(data), False)
+
+
+class _Scans:
+    """Several scans. `scanned` are the megasamples that they cover together."""
+
+    def __init__(self, data: Data, start: int, frame: _Frame) -> None:
+        self.data, self.start, self.frame = data, start, frame
+        self.count, self.scanned = 0, 0.0
+        # For each component the lowest bits of the 64 coefficients that are still to come.
+        self._left = {name: [_NOT_BEGUN] * 64 for name in frame.shares}
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether each component has been scanned to the last bit."""
+        return not any(any(bits) for bits in self._left.values())
+
+    def walk(self) -> tuple[int, bool]:
+        """Where the image ends, and whether with its marker. Raises ImageRefused."""
+        data, position = self.data, self.start
+        for _ in range(MAX_SEGMENTS):
+            found = _MARKER_IN_SCAN.search(data, position)
+            if found is None:
+                return len(data), False
+            marker = data[found.start() + 1]
+            if marker == _EOI:
+                return found.end(), True
+            if marker == _SOI or marker in _FRAMES:
+                return found.start(), False
+            position = found.end()
+            if marker == _TEM:
+                continue
+            if marker == _SOS:
+                self._take(found.start())
+            length = max(2, int.from_bytes(data[position : position + 2], "big"))
+            position = min(found.start() + 2 + length, len(data))
+        raise ImageRefused(TOO_MANY_SEGMENTS)
+
+    def _take(self, start: int) -> None:
+        names = _components(self.data, start)
+        self.count += 1
+        self.scanned += self.frame.megapixels * sum(self.frame.shares.get(name, 1.0) for name in names)
+        _check_scans(self.count, self.scanned * (_ARITHMETIC_SCAN / _SCAN if self.frame.marker in _ARITHMETIC else 1))
+        place = start + 5 + 2 * len(names)
+        first, last, approximation = self.data[place : place + 3].ljust(3, b"\xff")
+        for name in names:
+            if name in self._left and first <= last < 64:
+                self._left[name][first : last + 1] = [approximation & 15] * (last + 1 - first)
 
 
 def _check_scans(scans: int, scanned: float) -> None:

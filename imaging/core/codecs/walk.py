@@ -36,7 +36,8 @@ class Walk:
     `orientation` is that of EXIF (1-8). `seconds` estimates what decoding takes on one slow core. `parts` are what the
     decoder needs of the file, in order; with `unpack` they are found only when the image is decoded. `frame` is the box
     (left, top, right, bottom) of what is decoded, where that is less than the image: the rest is transparent. `colours` is
-    called when the image is decoded; without it the decoder reads the profile.
+    called when the image is decoded; without it the decoder reads the profile. `probe` says how to find out whether the
+    image is cut off.
     """
 
     format: str
@@ -48,6 +49,7 @@ class Walk:
     unpack: Callable[[Data], tuple[Part, ...]] | None = None
     frame: tuple[int, int, int, int] | None = None
     colours: Callable[[Data], Colours] | None = None
+    probe: "Probe | None" = None
 
     @property
     def decoded_size(self) -> tuple[int, int]:
@@ -56,6 +58,18 @@ class Walk:
             return self.width, self.height
         left, top, right, bottom = self.frame
         return right - left, bottom - top
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """For a file without an end: `parts` go on in another way than those of the walk, as far as the image's data ends.
+
+    The pixels in which the two differ are those that are missing. Up to `width` × `height` at the lower right may be.
+    """
+
+    parts: tuple[Part, ...] = field(repr=False)
+    width: int
+    height: int
 
 
 @contextmanager

@@ -49,13 +49,14 @@ def _size(start: bytes) -> tuple[int, int]:
 
 def _simple(data: Data) -> tuple[list[Part], int]:
     _, start, end = next(_chunks(data))
+    parts = _whole(data, start - 8, end)
     orientation = UPRIGHT
     for other, payload, other_end in _chunks(data):
         if other == b"EXIF":
             # Not allowed without VP8X, but there.
             orientation = orientation_of(data[payload : min(other_end, payload + MAX_EXIF_BYTES)])
             break
-    return [(start - 8, end)], orientation
+    return parts, orientation
 
 
 def _extended(data: Data, start: bytes) -> tuple[list[Part], int]:
@@ -66,7 +67,7 @@ def _extended(data: Data, start: bytes) -> tuple[list[Part], int]:
     for name, payload, end in _chunks(data):
         if name in wanted:
             wanted.remove(name)
-            parts.append((payload - 8, end))
+            parts += _whole(data, payload - 8, end)
             if name in (b"VP8 ", b"VP8L"):
                 wanted -= {b"ALPH", b"VP8 ", b"VP8L"}
         elif name == b"EXIF" and not has_exif:
@@ -75,8 +76,15 @@ def _extended(data: Data, start: bytes) -> tuple[list[Part], int]:
     return parts, orientation
 
 
+def _whole(data: Data, start: int, end: int) -> list[Part]:
+    """A chunk, with zeros where the file lacks its padding or its last byte, which decoders can do without."""
+    missing = max(0, end - len(data))
+    has_padding = data[start + 4] & 1
+    return [(start, end - missing), *([bytes(missing)] if 0 < missing <= 1 + has_padding else [])]
+
+
 def _chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
-    """Name of each chunk, start of its payload, and its end with the padding, or that of the file."""
+    """Name of each chunk, start of its payload, and its end with the padding, which may lie behind that of the file."""
     position = 12
     for _ in range(MAX_CHUNKS):
         head = data[position : position + 8]
@@ -84,5 +92,5 @@ def _chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
             return
         length = int.from_bytes(head[4:], "little")
         end = position + 8 + length + length % 2
-        yield head[:4], position + 8, min(end, len(data))
+        yield head[:4], position + 8, end
         position = end

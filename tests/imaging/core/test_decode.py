@@ -286,6 +286,22 @@ def test_a_truncated_file_is_refused(format):
     assert [problem.code for problem in problems] == ["invalid_image"]
 
 
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_webp_whose_size_is_wrong_or_whose_last_byte_is_missing(mode, lossless):
+    # A profile makes the long form of the header; sizes of chunks are odd and even.
+    for profile in (None, SRGB):
+        for size in ((64, 48), (60, 47), (33, 21)):
+            data = file_bytes(photo(size, mode), "WEBP", lossless=lossless, icc_profile=profile)
+            whole = pixels(data)
+            for wrong in (-8, -1, 1, 2, 1000):
+                length = struct.pack("<I", len(data) - 8 + wrong)
+                assert (pixels(data[:4] + length + data[8:]) == whole).all()
+            assert error(pixels(data[:-1]), whole) < 0.5
+            with pytest.raises(ImageRefused):
+                decoded(data[: -len(data) // 4])
+
+
 def test_running_out_of_memory_is_not_the_pictures_fault(monkeypatch):
     def fail(*_):
         raise MemoryError
