@@ -23,7 +23,7 @@ SOURCES = {
     "WebP": lambda: file_bytes(photo(), "WEBP", lossless=True),
     "BMP": lambda: file_bytes(photo(), "BMP"),
 }
-OPTIONS = {
+OPTIONS: dict[str, dict] = {
     "plain": {},
     "on red": {"background": (255, 0, 0, 255)},
     "turned": {"angle": 30.0},
