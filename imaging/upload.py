@@ -48,11 +48,12 @@ MAX_PLAIN_BYTES = 2_621_440
 MAX_ESCAPES = 100_000
 # White space behind a boundary, and how much of it a client may send.
 _PADDING = re.compile(rb"[ \t]{1,100}")
+BROKEN_OFF = "it broke off before its end."
 # What the parser's messages begin with, and what we say instead.
 _REASONS = (
     ("Empty boundary", "its Content-Type names no boundary."),
     ("Invalid characters in boundary", "the boundary in its Content-Type is not a boundary."),
-    ("Unexpected end", "it ends before its last boundary."),
+    ("Unexpected end", BROKEN_OFF),
     ("Unexpected byte", "there is something at a boundary that does not belong there."),
     ("Invalid line break", "its lines do not all end with CR and LF."),
     ("Maximum segment count", "it has too many parts."),
@@ -166,7 +167,7 @@ def _unescaped(text: bytes | bytearray) -> str:
 def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
     """What is wrong with a body, in our words: the text of an exception may show anything."""
     if isinstance(error, UnreadablePostError):
-        return "it broke off before its end."
+        return BROKEN_OFF
     if isinstance(error, Undecodable):
         return error.reason
     text = str(error)
