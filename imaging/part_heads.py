@@ -20,7 +20,8 @@ _CHARSETS = {
     "cp1257", "cp1258", "cp437", "cp850", "cp852", "cp866", "cp874", "koi8_r", "koi8_u", "mac_roman", "cp932",
     "shift_jis", "euc_jp", "iso2022_jp", "gb2312", "gbk", "gb18030", "big5", "cp950", "euc_kr", "cp949",
 }  # fmt: skip
-# What Windows sends under these names.
+# Names that Python does not know, and what Windows means by those that it does.
+_OTHER_NAMES = {"windows_31j": "cp932", "x_sjis": "cp932", "x_gbk": "gbk", "x_mac_roman": "mac_roman"}
 _WIDER = {
     "shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "big5": "cp950", "euc_kr": "cp949", "ascii": "cp1252",
     "latin_1": "cp1252",
@@ -87,7 +88,7 @@ def decode_value(value: bytes, charset: str) -> str:
 def find_codec(charset: str) -> str | None:
     """Python's name of a charset's codec, or of the wider one that Windows means by it; None for one that is not known."""
     name = normalize_encoding(charset[:_MAX_CHARSET].strip().lower())
-    name = aliases.get(name, name)
+    name = _OTHER_NAMES.get(name) or aliases.get(name, name)
     return _WIDER.get(name, name) if name in _CHARSETS else None
 
 

@@ -230,7 +230,7 @@ class _Pieces:
 
     def _unpadded(self, text: bytes, at: int) -> bytes:
         """`text` but for its end, if that is a boundary of which more may come. The first boundary is at `at`, if any is."""
-        done, pieces = 0, []
+        done, line_end, pieces = 0, 0, []
         while at >= 0:
             end = at + len(self._mark)
             behind = _PADDING.match(text, end)
@@ -240,14 +240,15 @@ class _Pieces:
             if behind and text.startswith(b"\r\n", stop):
                 pieces.append(text[done:end])
                 done = stop
-            at = text.find(self._mark, stop)
-        until = at if at >= 0 else self._whole(text)
+            line_end = stop + 2
+            at = text.find(self._mark, line_end)
+        until = at if at >= 0 else self._whole(text, line_end)
         self._rest = text[until:]
         return b"".join([*pieces, text[done:until]]) if pieces else text[:until]
 
-    def _whole(self, text: bytes) -> int:
-        """Up to where `text` goes before a boundary that is cut off at its end."""
-        cut = text.rfind(b"\r", max(0, len(text) - len(self._mark) + 1))
+    def _whole(self, text: bytes, start: int) -> int:
+        """Up to where `text` goes before a boundary that is cut off at its end. None begins before `start`."""
+        cut = text.rfind(b"\r", max(start, len(text) - len(self._mark) + 1))
         return cut if cut >= 0 and self._mark.startswith(text[cut:]) else len(text)
 
 
