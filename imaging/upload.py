@@ -25,12 +25,13 @@ from config.request_body import DRAIN_BYTES
 from imaging import codings, part_heads
 from imaging.codings import TooMuch, TransferDecoder, Undecodable
 from imaging.core.checks import MAX_BYTES
+from imaging.core.headers import find_format
 
 FIELD = "image"
 # The fields that may be files. Every other part is text, whatever type or file name a client gives it.
 FILE_FIELDS = (FIELD, "zip")
-# What browsers call a file that has no name.
-NAMELESS = "blob"
+# What browsers call a file that has no name, and how many bytes tell an image or a zip from a text.
+NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024
 Reader = Callable[[int], bytes]
 # Up to here a picture stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
@@ -218,10 +219,14 @@ class _Pieces:
         self._read, self._mark = read, b"\r\n--" + boundary
         # A form may begin with its boundary, as if a line had ended before.
         self._start, self._rest = b"\r\n" + start, b""
+        # Whether the last boundary has come. What follows it is read, and nothing else.
+        self._is_over = False
 
     def __iter__(self) -> Iterator[tuple[bytes, bool]]:
         while data := self._start or self._read(CHUNK_BYTES):
             self._start = b""
+            if self._is_over:
+                continue
             text = self._rest + data if self._rest else data
             at = text.find(self._mark)
             if ready := self._unpadded(text, at):
@@ -241,7 +246,8 @@ class _Pieces:
                 pieces.append(text[done:end])
                 done = stop
             line_end = stop + 2
-            at = text.find(self._mark, line_end)
+            self._is_over = text.startswith(b"--", end)
+            at = -1 if self._is_over else text.find(self._mark, line_end)
         until = at if at >= 0 else self._whole(text, line_end)
         self._rest = text[until:]
         return b"".join([*pieces, text[done:until]]) if pieces else text[:until]
@@ -291,23 +297,27 @@ class PartReader(ABC):
         self.name = ""
         self.form_charset = ""
         self._charset = ""
+        # What is there of a text; None for a file.
         self._text: bytearray | None = None
-        # A part that may turn out to be a file: see `begin`.
-        self._is_undecided = False
+        # The first bytes of a part that they will decide on: see `begin`.
+        self._start: bytes | None = None
         self._decoder: TransferDecoder | None = None
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part begins.
 
-        One of FILE_FIELDS is a file even without a file name, but not if it is empty and says nothing of itself.
+        One of FILE_FIELDS without a file name or a type is a file if it begins as one.
         """
         head = part_heads.read(segment, self.form_charset)
-        is_file = head.name in FILE_FIELDS
         self.name, self._charset = head.name, head.charset
-        self._text = None if is_file else bytearray()
         self._decoder = codings.find_transfer_decoder(head.transfer_coding)
-        self._is_undecided = is_file and head.filename is None and not head.is_typed
-        if is_file and not self._is_undecided:
+        self._text, self._start = bytearray(), None
+        if head.name not in FILE_FIELDS:
+            return
+        if head.filename is None and not head.is_typed:
+            self._start = b""
+        else:
+            self._text = None
             self.begin_file(NAMELESS if head.filename is None else head.filename)
 
     def take(self, data: bytes) -> None:
@@ -321,10 +331,11 @@ class PartReader(ABC):
         """The part is complete. Raises Undecodable."""
         if self._decoder is not None:
             self._take_decoded(self._decoder.end())
-        if self._text is not None:
-            self.take_text(self.name, part_heads.decode_value(bytes(self._text), self._charset))
-        elif not self._is_undecided:
+        self._decide()
+        if self._text is None:
             self.end_file()
+        else:
+            self.take_text(self.name, part_heads.decode_value(bytes(self._text), self._charset))
 
     def _decoded(self, decoder: TransferDecoder, data: bytes) -> bytes:
         try:
@@ -332,18 +343,29 @@ class PartReader(ABC):
         except Undecodable:
             if not self.has_enough():
                 raise
-        # The rest is only counted, and the server does not keep it: see `config.web.bodies`.
-        self._decoder = None
-        return data
+        # The server keeps no more of so long a part: see `config.web.bodies`.
+        self._decoder = codings.Counting()
+        return self._decoder.take(data)
 
     def _take_decoded(self, data: bytes) -> None:
-        if self._text is not None:
-            self._text += data[: MAX_FIELD_BYTES - len(self._text)]
-        elif data:
-            if self._is_undecided:
-                self._is_undecided = False
-                self.begin_file(NAMELESS)
+        if self._start is not None:
+            self._start += data
+            if len(self._start) >= DECISIVE_BYTES:
+                self._decide()
+        elif self._text is None:
             self.take_bytes(data)
+        else:
+            self._text += data[: MAX_FIELD_BYTES - len(self._text)]
+
+    def _decide(self) -> None:
+        """Make a file or a text of a part that has not been either."""
+        start, self._start = self._start, None
+        if start is None:
+            return
+        if find_format(start) or start.startswith(b"PK"):
+            self._text = None
+            self.begin_file(NAMELESS)
+        self._take_decoded(start)
 
     def has_enough(self) -> bool:
         """Whether the file is too large already, so that what follows of it need not be decoded."""

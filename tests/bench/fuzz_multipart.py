@@ -94,7 +94,7 @@ TYPES = [
     b"multipart/form-data; boundary='%s'", b"multipart/form-data; charset=shift_jis; boundary=%s ; x",
     b"application/x-www-form-urlencoded; charset=no-such", b"multipart/form-data; boundary=%s" + b"; a=b" * 1500,
 ]  # fmt: skip
-UNPACKING_MS = 300
+UNPACKING_MS = 150
 CODINGS = ["gzip", "deflate", "x-gzip", "br", "utf-8", "gzip, gzip", "identity"]
 
 
@@ -275,7 +275,7 @@ class Runner:
 
 
 def allowed_ms(form: Form, limit: float) -> float:
-    """Milliseconds that a form may take. Of a packed one 100 MB may be unpacked, at 2 to 3 ms each, however short it is."""
+    """Milliseconds that a form may take. Of a packed one 32 MB may be unpacked, at 4 ms each, however short it is."""
     return limit * max(1.0, max(len(form.body), form.unpacked) / MEGABYTE) + (UNPACKING_MS if form.coding else 0)
 
 

@@ -15,6 +15,8 @@ from imaging.upload import Form, Picture, read_form
 from tests.imaging.test_upload import BOUNDARY, MEGABYTE, MULTIPART, Stream, request
 
 END = f"--{BOUNDARY}--\r\n".encode()
+QUOTED = "Content-Transfer-Encoding: quoted-printable"
+BASE64 = "Content-Transfer-Encoding: base64"
 CYRILLIC, GERMAN, JAPANESE = "фото.jpg", "Bücher.jpg", "写真表.jpg"
 
 
@@ -63,23 +65,34 @@ def test_a_text_field_is_one_whatever_it_says_of_itself(suffix, headers):
     assert form.fields == {"format": "png"}
 
 
+STARTS = [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n1234", b"RIFF1234WEBP5678", b"BM12"]
+
+
+@pytest.mark.parametrize("piece", [1, 2**30])
+@pytest.mark.parametrize("content", STARTS)
 @pytest.mark.parametrize("headers", [(), ("Content-Type: text/plain; charset=utf-8",), ("Content-Type: image/jpeg",)])
-def test_an_image_is_a_file_without_a_file_name(headers):
-    assert read_image(part('name="image"', b"\xff\xd8\xff\xe0", *headers)) == ("blob", b"\xff\xd8\xff\xe0")
+def test_an_image_is_a_file_without_a_file_name(headers, content, piece):
+    assert read_image(part('name="image"', content, *headers), piece=piece) == ("blob", content)
+    encoded = part('name="image"', base64.b64encode(content), BASE64, *headers)
+    assert read_image(encoded, piece=piece) == ("blob", content)
 
 
-def test_an_empty_image_field_that_says_nothing_of_itself_is_none():
-    assert parse(part('name="image"', b"")).picture is None
-    assert parse(part('name="image"', b"", "Content-Type: text/plain")).picture is None
-    image = parse(part('name="image"', b"", "Content-Type: image/png")).picture
+@pytest.mark.parametrize("content", [b"", b"hello", b"https://example.com/a.png", "写真です".encode()])
+@pytest.mark.parametrize("headers", [(), ("Content-Type: text/plain",)])
+def test_a_text_in_the_field_of_the_image_is_no_file(headers, content):
+    assert parse(part('name="image"', content, *headers)).picture is None
+    image = parse(part('name="image"', content, "Content-Type: application/octet-stream")).picture
     assert image is not None
-    assert image.size == 0
+    assert image.size == len(content)
 
 
 def test_a_zip_is_a_file_without_a_file_name():
-    with pytest.raises(ApiError) as refusal, read_batch(asked(part('name="zip"', b"no zip") + END)):
+    with pytest.raises(ApiError) as refusal, read_batch(asked(part('name="zip"', b"PK\x03\x04 but damaged") + END)):
         pass
     assert refusal.value.code == "invalid_zip"
+    with pytest.raises(ApiError) as refusal, read_batch(asked(part('name="zip"', b"no zip") + END)):
+        pass
+    assert refusal.value.code == "missing_image"
 
 
 @pytest.mark.parametrize(
@@ -188,10 +201,10 @@ def test_no_name_makes_python_look_for_a_codec_of_that_name(monkeypatch):
     """It keeps every name that it has been asked for, and would import a module for it."""
     import encodings
 
-    known = dict(encodings._cache)  # type: ignore[attr-defined]
+    known = dict(encodings._cache)
     for number in range(50):
         read_image(part(f"name=\"image\"; filename*=hostile-{number}''a.jpg", b"x"))
-    assert not [name for name in encodings._cache if name not in known and "hostile" in name]  # type: ignore[attr-defined]
+    assert not [name for name in encodings._cache if name not in known and "hostile" in name]
     for codec in ("idna", "punycode", "unicode_escape", "utf-7", "rot13", "base64", "zlib", "undefined", "mbcs", ""):
         assert part_heads.find_codec(codec) is None
 
@@ -219,8 +232,6 @@ def test_one_name_of_another_charset_does_not_stop_a_batch(key, pictures, small_
 
 # --- Transfer encodings ---------------------------------------------------------------------------
 
-QUOTED = "Content-Transfer-Encoding: quoted-printable"
-BASE64 = "Content-Transfer-Encoding: base64"
 CONTENT = bytes(range(256)) * 40
 QUOTED_CONTENT = binascii.b2a_qp(CONTENT, istext=False).replace(b"=\n", b"=\r\n")
 
