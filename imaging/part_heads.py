@@ -49,7 +49,7 @@ _PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
 
 @dataclass(frozen=True, slots=True)
 class PartHead:
-    """A part's head. `filename` is None for a part without one; `is_typed` tells that it says to hold an image or bytes.
+    """A part's head. `filename` is None for a part without one; `is_typed`: whether its type is an image, or bytes.
 
     `transfer_coding` and `charset` are as the part has them, empty without.
     """

@@ -30,7 +30,7 @@ from imaging.core.headers import find_format
 FIELD = "image"
 # The fields that may be files. Every other part is text, whatever type or file name a client gives it.
 FILE_FIELDS = (FIELD, "zip")
-# What browsers call a file that has no name, and how many bytes tell an image or a zip from a text.
+# What browsers call a file that has no name, and how many bytes are enough to know an image or a zip.
 NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024
 Reader = Callable[[int], bytes]

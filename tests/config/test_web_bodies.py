@@ -232,14 +232,14 @@ def test_what_the_server_refuses_is_json_for_callers_of_the_api(status, path, is
     assert request.error is not None
     line, headers, body = render(request.error, request.guess_path(), request.headers)
     assert line.startswith(f"{status} ")
-    told = dict(headers)
-    assert told["X-Request-Id"]
+    fields = dict(headers)
+    assert fields["X-Request-Id"]
     if is_api:
         answer = json.loads(body)
-        assert (answer["status"], told["Content-Type"]) == (status, "application/json")
+        assert (answer["status"], fields["Content-Type"]) == (status, "application/json")
         assert set(answer) == {"error", "code", "status"}
     else:
-        assert told["Content-Type"].startswith("text/plain")
+        assert fields["Content-Type"].startswith("text/plain")
     request.close()
 
 
