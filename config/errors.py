@@ -1,7 +1,7 @@
 """The one error class of the product, and the one place that renders errors.
 
-Domain code raises `ApiError`. Under /rmbg and /api/ every error, ours or the framework's, becomes the JSON that the API
-promises; anywhere else it becomes a page.
+Domain code raises `ApiError`. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON that
+the API promises; anywhere else it becomes a page.
 """
 
 import errno
@@ -192,7 +192,7 @@ def is_api(request: HttpRequest) -> bool:
 
 def is_api_path(path: str) -> bool:
     """Whether callers of this address expect JSON."""
-    return path == "/rmbg" or path.startswith(("/rmbg/", "/api/"))
+    return path == "/rmbg" or path.startswith(("/rmbg/", "/api/", "/v1.0/"))
 
 
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:

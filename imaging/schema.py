@@ -16,7 +16,7 @@ from config.errors import ApiError, from_status, service_unavailable, validation
 from config.outbound_url import MAX_URL
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
-from imaging import image_url
+from imaging import codings, image_url
 from imaging.core.checks import MAX_SIDE
 from imaging.core.codecs.bmp import TOO_MANY_CODES
 from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
@@ -24,7 +24,7 @@ from imaging.core.encode import MEDIA_TYPES
 from imaging.core.problems import too_slow
 from imaging.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.gate import server_busy
-from imaging.upload import malformed_form
+from imaging.upload import BROKEN_OFF, malformed_form
 
 ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]
@@ -160,7 +160,7 @@ BAD_REQUESTS = [
     *[_invalid(problem.field, problem.code, problem.message) for problem in OF_AN_ADDRESS],
     validation_error(PROBLEMS),
     two_credentials(),
-    malformed_form("Unexpected end of multipart stream."),
+    malformed_form(BROKEN_OFF),
     invalid_retry_key(),
 ]
 # What a call can be answered besides a picture, per status: what the status means, and each error of it. The documentation's
@@ -175,7 +175,7 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
         [key_reused(), still_running(), too_many_replays()],
     ),
     413: ("The form is far too large.", [from_status(413)]),
-    415: ("The body is not a form.", [from_status(415)]),
+    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), codings.not_supported()]),
     429: (
         "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
         [too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600), key_limit_reached(3600)],
@@ -221,7 +221,8 @@ the image, never JSON.
 
 Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
 describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept (a bmp, which has
-no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are dropped. Unknown fields are ignored.
+no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are dropped. Unknown fields are ignored. The
+body may come with `Content-Encoding: gzip` or `deflate`.
 
 A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
 a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from django.conf import settings
 from waitress.parser import HTTPRequestParser, unquote_bytes_to_wsgi
 
+from config import header_parameters
 from config.errors import ApiError, is_full_disk
 from config.web import budgets, client, uploads
 from config.web.bodies import ChunkedFraming, FixedFraming, Store
@@ -24,7 +25,8 @@ REQUEST_LINE = re.compile(rb"([!$%&'*+\-.^_`|~0-9A-Z]{3,20}) ([\x21-\x7e]+) HTTP
 TARGET = re.compile(rb"(?:https?://[^/?#]+)?(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE)
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 LENGTH = re.compile(r"[0-9]{1,18}")
-BOUNDARY = re.compile(r"boundary=(?:\"([^\"\\]{1,70})\"|([^\s;,\"]{1,70}))", re.IGNORECASE)
+# RFC 2046, 5.1.1.
+MAX_BOUNDARY = 70
 # A second one would leave open which of the two counts.
 SINGLE_FIELDS = {"HOST", "CONTENT_TYPE", "CONTENT_LENGTH", "TRANSFER_ENCODING"}
 PATH_GUESS = re.compile(rb"\s*\S+ (?:https?://[^/\s]*)?(/[^?#\s]*)")
@@ -276,8 +278,10 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
 
     def _new_store(self) -> Store:
         kept = self.upload.kept_of_part if self.upload else None
-        boundary = BOUNDARY.search(self.headers.get("CONTENT_TYPE", ""))
-        delimiter = b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1") if kept and boundary else b""
+        boundary = header_parameters.parse(self.headers.get("CONTENT_TYPE", ""))[1].get("boundary", "")
+        # Packed bytes have no boundaries, and none of them may be missing.
+        has_parts = 0 < len(boundary) <= MAX_BOUNDARY and "CONTENT_ENCODING" not in self.headers
+        delimiter = b"\r\n--" + boundary.encode("latin-1") if kept and has_parts else b""
         most = kept * KEPT_PARTS + SMALL_BODY_BYTES if kept else None
         return Store(budgets.visitor_bodies(), self.caller_address(), delimiter=delimiter, kept_of_part=kept, max_kept=most)
 

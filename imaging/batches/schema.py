@@ -13,6 +13,7 @@ from billing.ledger import key_limit_reached, not_enough_credits
 from config.errors import ApiError, from_status, service_unavailable, validation_error
 from config.rate_limits import too_many_requests
 from config.schema import errors, response_header
+from imaging import codings
 from imaging.batches import callback, creation, results, upload, zips
 from imaging.callbacks import announcing
 from imaging.core.encode import MEDIA_TYPES
@@ -21,7 +22,7 @@ from imaging.cutouts import NO_FILE_CHOSEN, refusal
 from imaging.image_url import SWITCHED_OFF
 from imaging.models import Batch, BatchItem, Callback
 from imaging.schema import FORM, PROBLEMS
-from imaging.upload import malformed_form
+from imaging.upload import BROKEN_OFF, malformed_form
 
 OPTIONS = {name: FORM["properties"][name] for name in upload.OPTION_FIELDS}
 BATCH_FORM: dict[str, Any] = {
@@ -162,7 +163,7 @@ BAD_REQUESTS = [
     ),
     *(validation_error([problem]) for problem in PROBLEMS),
     validation_error(PROBLEMS),
-    malformed_form("Unexpected end of multipart stream."),
+    malformed_form(BROKEN_OFF),
     invalid_retry_key(),
 ]
 LIST_BAD_REQUESTS = [
@@ -237,7 +238,8 @@ create = extend_schema(
     summary="Remove the backgrounds of many images",
     description="""
 Send up to 500 pictures, 2 GB in all, with one set of options: as files, in zips, by their addresses, or all of these. The
-answer comes as soon as they have arrived; ask at `url` what became of them.
+answer comes as soon as they have arrived; ask at `url` what became of them. The body may come with `Content-Encoding: gzip`
+or `deflate`.
 
 A credit is held for each picture at once, spent when its result exists, and given back if it has none. All pictures get a
 credit, or the batch is refused. One bad picture never stops the others. What was sent is erased once it is worked on, the
@@ -261,7 +263,7 @@ results 24 hours after the batch was made.
             _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
             _409=errors("The `Idempotency-Key` stands for another request.", key_reused()),
             _413=errors("The batch is too large, packed or unpacked.", upload.too_large()),
-            _415=errors("The body is not a form.", from_status(415)),
+            _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), codings.not_supported()),
             _429=errors("A limit is reached; `code` tells which.", *LIMITS),
         ),
     },

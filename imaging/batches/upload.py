@@ -95,7 +95,8 @@ def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
     with Spool() as spool:
         form = BatchForm(spool)
         reader = _BatchReader(form)
-        if not read_body(request, reader, max_parts=MAX_PARTS, max_bytes=MAX_TOTAL + FRAMING_BYTES):
+        most = MAX_TOTAL + FRAMING_BYTES
+        if not read_body(request, reader, max_parts=MAX_PARTS, max_bytes=most, max_unpacked=most):
             raise too_large()
         reader.finish()
         if problems := _find_problems(form):

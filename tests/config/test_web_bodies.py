@@ -1,6 +1,7 @@
 """Where the bytes of a request's body go, and what they are counted for."""
 
 import errno
+import json
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from config.web import budgets
 from config.web.bodies import ChunkedFraming, Store
 from config.web.budgets import Budget
 from config.web.parser import RequestParser
-from config.web.refusals import Refused
+from config.web.refusals import Refused, render, server_error
 
 MEGABYTE = 1024**2
 DELIMITER = b"\r\n--XX"
@@ -157,3 +158,101 @@ def test_a_trace_is_continued_for_peers_that_are_named_alone(settings, monkeypat
     tracing._span(request)
     span = trace.get_current_span(seen[0]).get_span_context()
     assert (span.trace_id == int("a" * 32, 16)) == is_believed
+
+
+@pytest.mark.parametrize("coding", ["base64", "Quoted-Printable"])
+@pytest.mark.parametrize("position", [0, 1])
+def test_more_is_kept_of_a_part_that_is_encoded(coding, position):
+    """What it stands for may still be as small as any other."""
+    encoded = b"\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: %s\r\n\r\n" % coding.encode()
+    encoded += b"A" * (1350 - len(encoded))
+    # What stands in the content is no header.
+    plain = b"\r\nContent-Type: text/plain\r\n\r\nContent-Transfer-Encoding: base64\r\n" + b"B" * 1800
+    parts = [encoded, plain, plain]
+    parts.insert(position, parts.pop(0))
+    body = DELIMITER[2:] + DELIMITER.join(parts) + DELIMITER
+    kept = store(delimiter=DELIMITER, kept_of_part=1000)
+    for at in range(0, len(body), 50):
+        kept.append(body[at : at + 50])
+    read = kept.open().read()
+    kept.close()
+    assert len(read) == len(body)
+    assert encoded in read
+    assert 1800 < read.count(b"B") < 2100
+
+
+def begun(head: str, body: bytes = b"") -> RequestParser:
+    """A request of which so much has come."""
+    request = RequestParser(None)
+    request.adj = type("Adjustments", (), {"url_scheme": "http"})
+    sent = head.encode("latin-1") + body
+    while sent and not request.completed:
+        sent = sent[request.received(sent) :]
+    return request
+
+
+@pytest.mark.parametrize(
+    ("headers", "delimiter"),
+    [
+        ("Content-Type: multipart/form-data; boundary=----=_Part_0_1.2", b"\r\n------=_Part_0_1.2"),
+        ('Content-Type: multipart/form-data; boundary="a b"; charset=utf-8', b"\r\n--a b"),
+        ("Content-Type: multipart/form-data; boundary=a,b", b"\r\n--a,b"),
+        ("Content-Type: multipart/form-data; boundary=" + "a" * 71, b""),
+        ("Content-Type: multipart/form-data", b""),
+        # Of packed bytes none may be left out.
+        ("Content-Type: multipart/form-data; boundary=XX\r\nContent-Encoding: gzip", b""),
+    ],
+)
+def test_the_boundary_that_parts_are_told_by(headers, delimiter):
+    request = begun(f"POST /rmbg HTTP/1.1\r\nHost: a\r\n{headers}\r\nContent-Length: 10\r\n\r\n")
+    assert request._store is not None
+    assert request._store._delimiter == delimiter
+    request.close()
+
+
+REFUSED = {
+    400: "POST {} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    413: "PUT {} HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n",
+    414: "GET {}?" + "a" * 5000 + " HTTP/1.1\r\nHost: a\r\n\r\n",
+    417: "POST {} HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\n",
+    431: "POST {} HTTP/1.1\r\nHost: a\r\nX-A: " + "a" * 9000 + "\r\n\r\n",
+    501: "POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("status", REFUSED)
+@pytest.mark.parametrize(
+    ("path", "is_api"),
+    [("/rmbg", True), ("/rmbg/x", True), ("/api/batches", True), ("/v1.0/removebg", True), ("/v1.0/account", True),
+     ("http://localhost/api/x", True), ("/%72mbg", True), ("/", False), ("/docs", False), ("/v1.0x", False),
+     ("/apix", False)],
+)  # fmt: skip
+def test_what_the_server_refuses_is_json_for_callers_of_the_api(status, path, is_api):
+    request = begun(REFUSED[status].format(path))
+    assert request.error is not None
+    line, headers, body = render(request.error, request.guess_path(), request.headers)
+    assert line.startswith(f"{status} ")
+    fields = dict(headers)
+    assert fields["X-Request-Id"]
+    if is_api:
+        answer = json.loads(body)
+        assert (answer["status"], fields["Content-Type"]) == (status, "application/json")
+        assert set(answer) == {"error", "code", "status"}
+    else:
+        assert fields["Content-Type"].startswith("text/plain")
+    request.close()
+
+
+@pytest.mark.parametrize("status", [400, 408, 411, 413, 414, 417, 431, 500, 501, 503, 505, 507])
+def test_every_status_of_the_server_has_the_shape_of_the_api(status):
+    _, _, body = render(server_error(status), "/v1.0/removebg", {})
+    answer = json.loads(body)
+    assert (answer["status"], bool(answer["error"]), bool(answer["code"])) == (status, True, True)
+
+
+@pytest.mark.parametrize("said", ["100-continue", "100-Continue"])
+def test_a_caller_that_asks_first_is_answered_before_it_sends(said):
+    request = begun(f"POST /rmbg HTTP/1.1\r\nHost: a\r\nExpect: {said}\r\nContent-Length: 5\r\n\r\n")
+    assert request.expect_continue
+    assert not request.completed
+    request.close()

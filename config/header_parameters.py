@@ -1,0 +1,35 @@
+"""Values of headers with parameters, such as Content-Type and Content-Disposition, as clients write them."""
+
+import re
+
+# A quote ends a value only where the value may end: names hold quotes that are not escaped. A backslash in front of such a
+# quote belongs to the value (`C:\\`, and in CP932 the second byte of many characters). An unquoted value goes on to the next
+# semicolon: boundaries hold `=`, names hold spaces. No part of it looks at a character more than a few times.
+_END = r'"(?=[ \t]*(?:$|;[ \t]*(?:$|[\w*.-]+[ \t]*=)))'
+_PARAMETER = re.compile(
+    rf""";[ \t]*([^\s=;"']+)[ \t]*=[ \t]*(?:"((?:[^"\\]++|\\(?!{_END}).|\\|(?!{_END})")*+)"?|([^;]*))""", re.DOTALL
+)
+
+
+def parse(value: str) -> tuple[str, dict[str, str]]:
+    """The value in front of the parameters, in small letters, and the parameters by their names in small letters.
+
+    Of a parameter that comes twice the last one counts. Time is linear in the length.
+    """
+    main, divider, _ = value.partition(";")
+    found = _PARAMETER.finditer(value, len(main)) if divider else ()
+    return main.strip().lower(), {match[1].lower(): _plain(match[2], match[3]) for match in found}
+
+
+def _plain(quoted: str | None, bare: str | None) -> str:
+    if quoted is None:
+        return (bare or "").strip()
+    if '\\"' in quoted:
+        # Else backslashes are those of a path of Windows.
+        return quoted.replace("\\\\", "\\").replace('\\"', '"')
+    return quoted
+
+
+def without_single_quotes(value: str) -> str:
+    """A value that some clients put into single quotes, which are part of it by the letter."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == "'" else value
