@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import translation
 
 from accounts import mails
-from accounts.client_address import client_address
+from lib.web.client_address import client_address
 from accounts.models import User
 
 MAX_EMAIL = User._meta.get_field("email").max_length or 0

@@ -13,11 +13,11 @@ from rest_framework.response import Response
 from accounts import user_tokens
 from accounts.authentication import check_verified, email_not_verified
 from accounts.models import User
-from config import access_log
-from config.api import ApiView
-from config.errors import ApiError, csrf_failed, from_status, service_unavailable
-from config.rate_limits import too_many_requests
-from config.schema import errors
+from lib.ops import access_log
+from lib.web.api_view import ApiView
+from lib.web.errors import ApiError, csrf_failed, from_status, service_unavailable
+from lib.web.rate_limits import too_many_requests
+from lib.web.openapi import errors
 
 
 def not_logged_in() -> ApiError:

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from accounts import failed_calls, user_tokens
 from accounts.keys import KeyText, find_key, new_key
 from accounts.models import ApiKey, User
-from config import access_log
-from config.errors import ApiError
+from lib.ops import access_log
+from lib.web.errors import ApiError
 
 # Compared with when no row is found, so that a known and an unknown lookup cost the same.
 _NOBODY = new_key().digest()

@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
 from accounts.authentication import find_bearer_token
-from accounts.client_address import client_address
+from lib.web.client_address import client_address
 from accounts.models import ApiKey, User
 
 Channel = Literal["api", "app", "anonymous"]

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from accounts.models import ApiKey, User, lock_keys
 from accounts.tasks import remove_sessions
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 Veto = Callable[[User], str | None]
 

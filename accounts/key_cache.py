@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from config.redis_client import get_redis, key_name
+from lib.ops.redis_client import get_redis, key_name
 
 LIFETIME_SECONDS = 30
 # Longer than a reader can take between reading a row and remembering it.

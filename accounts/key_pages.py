@@ -21,7 +21,7 @@ from django.views.generic import FormView
 from accounts.forms import KeyForm, NewKeyForm, RotateKeyForm
 from accounts.keys import KeyText
 from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, User
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 
 @method_decorator(never_cache, name="dispatch")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 
 from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 # Writing the time of last use on every request would make a hot row of every busy key.
 LAST_USED_RESOLUTION = timedelta(minutes=1)

@@ -1,6 +1,6 @@
 """How often one visitor may ask for pages: widely, so that only programs ever notice.
 
-Calls of the API that carry a key or token count by account, where they are answered: see `billing.reads`.
+Calls of the API that carry a key or token count by account, where they are answered: see `billing.membership.reads`.
 """
 
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts.client_address import client_address
-from config import rate_limits
-from config.errors import ApiError, error_response
+from lib.web.client_address import client_address
+from lib.web import rate_limits
+from lib.web.errors import ApiError, error_response
 
 # Probes and what counts for itself. Static files have been answered by now.
 _UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/rmbg", "/api/batches", "/api/membership-usage", "/api/stripe/")

@@ -22,7 +22,7 @@ from django.views.generic import FormView, UpdateView
 from accounts.deletion import delete_account, find_objection
 from accounts.forms import DeleteAccountForm, ProfileForm
 from accounts.models import User
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 
 @method_decorator(never_cache, name="dispatch")

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
-from config.database import give_back
+from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)
 

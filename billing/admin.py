@@ -10,7 +10,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.admin import GuardedAdmin, SupportAdmin
-from billing import ledger
+from billing.credits import ledger
 from billing.models import (
     Account,
     CreditPack,

@@ -8,10 +8,10 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts.deletion import register_eraser, register_veto
         from billing import metrics as billing_metrics
-        from billing.subscriptions import object_to_deletion
+        from billing.payments.subscriptions import object_to_deletion
         from billing.support.roles import seed_groups
         from billing.tasks import forget_requests_on_commit
-        from config import metrics
+        from lib.ops import metrics
 
         metrics.register("billing", billing_metrics.read)
         register_eraser(forget_requests_on_commit)

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from billing.models import Hold, StripeEvent
-from config import metrics
+from lib.ops import metrics
 
 # What support or an operator has to look at; finished events are many and nobody's concern.
 UNFINISHED = (StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED, StripeEvent.Status.FLAGGED)

@@ -1,6 +1,6 @@
 """Plans, balances, usage windows and the ledger that proves them.
 
-Credits are money: whole numbers, changed only by `billing.ledger`, each change with a ledger row beside it.
+Credits are money: whole numbers, changed only by `billing.credits.ledger`, each change with a ledger row beside it.
 """
 
 import uuid
@@ -177,7 +177,7 @@ class Hold(models.Model):
 class DailyUsage(models.Model):
     """Credits spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
 
-    A copy of what the holds say, so that nobody counts a million of them for a page: see `billing.daily_usage`.
+    A copy of what the holds say, so that nobody counts a million of them for a page: see `billing.dashboard.daily_usage`.
     """
 
     window = models.ForeignKey(UsageWindow, on_delete=models.CASCADE, related_name="daily_usage")
@@ -271,7 +271,7 @@ class RequestRecord(models.Model):
     """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
 
     `code` is the error's, empty for a picture. Times are milliseconds: `duration_ms` of the whole request, `queue_ms` of
-    waiting for a place, `inference_ms` of the model. Records are kept for a limited time (see `billing.request_log`).
+    waiting for a place, `inference_ms` of the model. Records are kept for a limited time (see `billing.dashboard.request_log`).
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="requests")
@@ -343,7 +343,7 @@ class StripeCustomer(models.Model):
     """Who an account is at Stripe.
 
     Moving the account to Stripe's state takes a lease first: `lease` is a random number and ends at `leased_until`. See
-    `billing.stripe_customers`.
+    `billing.payments.customers`.
     """
 
     account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="stripe_customer")
@@ -356,7 +356,7 @@ class StripeCustomer(models.Model):
 
 
 class Subscription(models.Model):
-    """What Stripe last told of a subscription. Only a paid one makes billing cycles: see `billing.subscriptions`."""
+    """What Stripe last told of a subscription. Only a paid one makes billing cycles: see `billing.payments.subscriptions`."""
 
     # Stripe is still trying to be paid while it is past due; it turns unpaid or cancelled when its retries are over.
     LIVE = ("active", "trialing", "past_due")
@@ -418,7 +418,7 @@ class PackPurchase(models.Model):
 class CreditsDue(models.Model):
     """What a refund, whose movement is `entry`, could not take because credits were on hold.
 
-    `taken` of the `credits` have been taken since, as holds of that time were voided: see `billing.due`.
+    `taken` of the `credits` have been taken since, as holds of that time were voided: see `billing.credits.due`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits_due")

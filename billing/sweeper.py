@@ -8,8 +8,9 @@ import logging
 import threading
 
 from accounts import chores
-from billing import tasks, usage
-from config.database import give_back
+from billing import tasks
+from billing.credits import after_post as usage
+from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,10 @@ from django.utils import timezone
 from accounts import chores
 from accounts.models import User
 from accounts.tasks import clear_sessions
-from billing import idempotency, ledger, request_log, stripe_events, unverified
+from billing.credits import idempotency, ledger
+from billing.dashboard import request_log
+from billing.payments import events as stripe_events
+from billing.support import unverified
 from billing.models import AnonymousUsage
 
 logger = logging.getLogger(__name__)

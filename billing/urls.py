@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from billing import dashboard, pages
-from billing.balance import balance
-from billing.views import MembershipUsageView
-from billing.webhook import webhook
+from billing.dashboard import pages as dashboard
+from billing.payments import pages
+from billing.membership.balance import balance
+from billing.membership.api import MembershipUsageView
+from billing.payments.webhook import webhook
 
 urlpatterns = [
     path("api/membership-usage", MembershipUsageView.as_view(), name="membership-usage"),

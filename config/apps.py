@@ -7,6 +7,7 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import checks, health, metrics, task_logs, tracing  # noqa: F401  (some register themselves)
+        from config import checks  # noqa: F401  (some register themselves)
+        from lib.ops import health, metrics, task_logs, tracing  # noqa: F401  (some register themselves)
 
         metrics.register("parts", health.read_metrics)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from config import tracing
+from lib.ops import tracing
 
 
 @register(Tags.security, deploy=True)

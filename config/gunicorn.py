@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
-from config import metrics_files
+from lib.ops import metrics_files
 
 bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
@@ -19,7 +19,7 @@ timeout = 180
 graceful_timeout = 150
 # Nobody asked for a control socket in the home folder.
 control_socket_disable = True
-# Requests are logged by config.access_log, in the product's own format.
+# Requests are logged by lib.ops.access_log, in the product's own format.
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
@@ -43,7 +43,7 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
-    from config.database import bound_statements
+    from lib.ops.database import bound_statements
     from imaging.core.memory import bound_heaps
 
     bound_heaps()
@@ -68,14 +68,14 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def _rate_limits() -> Any:
-    from config import rate_limits
+    from lib.web import rate_limits
 
     return rate_limits
 
 
 def _request_log() -> Any:
     # Models can be imported only once the application has set Django up.
-    from billing.request_log import log
+    from billing.dashboard.request_log import log
 
     return log
 
@@ -87,7 +87,7 @@ def _sweeper() -> Any:
 
 
 def _tracing() -> Any:
-    from config import tracing
+    from lib.ops import tracing
 
     return tracing
 
@@ -105,7 +105,7 @@ def _callback_runner() -> Any:
 
 
 def _warm_up() -> None:
-    from imaging import runtime
+    from imaging.executor import runtime
 
     runtime.warm_up()
     if settings.DEMO and runtime.is_ready():

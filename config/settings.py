@@ -10,9 +10,9 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from config.database import postgres_options
+from lib.ops.database import postgres_options
 from config.local_secrets import local_secret
-from config.redis_client import cache_options
+from lib.ops.redis_client import cache_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -98,9 +98,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.request_id.RequestIdMiddleware",
-    "config.access_log.AccessLogMiddleware",
-    "config.texts.UnstorableTextMiddleware",
+    "lib.ops.request_id.RequestIdMiddleware",
+    "lib.ops.access_log.AccessLogMiddleware",
+    "lib.web.texts.UnstorableTextMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -108,19 +108,19 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "config.texts.UnstorableFormMiddleware",
+    "lib.web.texts.UnstorableFormMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "config.language.LanguageMiddleware",
+    "lib.web.language.LanguageMiddleware",
     "accounts.page_reads.PageReadsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.errors.ApiErrorMiddleware",
+    "lib.web.errors.ApiErrorMiddleware",
 ]
 
-CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
-# Pages take no files. What does has its own reader: see imaging.upload.
-FILE_UPLOAD_HANDLERS = ["config.no_files.RefuseFiles"]
+CSRF_FAILURE_VIEW = "lib.web.errors.csrf_failure"
+# Pages take no files. What does has its own reader: see imaging.removal.upload.
+FILE_UPLOAD_HANDLERS = ["lib.web.no_files.RefuseFiles"]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
@@ -336,7 +336,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "config.errors.render_exception",
+    "EXCEPTION_HANDLER": "lib.web.errors.render_exception",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -392,7 +392,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "pictures": PICTURE_STORAGE,
     "staticfiles": {
-        "BACKEND": "config.storage.HashedStaticFilesStorage"
+        "BACKEND": "lib.web.static_storage.HashedStaticFilesStorage"
         if PRODUCTION
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
@@ -525,7 +525,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
 TRACE_NETWORKS = networks("TRACE_NETWORKS")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="rembg")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
-    MIDDLEWARE.insert(MIDDLEWARE.index("config.request_id.RequestIdMiddleware") + 1, "config.tracing.TracingMiddleware")
+    MIDDLEWARE.insert(MIDDLEWARE.index("lib.ops.request_id.RequestIdMiddleware") + 1, "lib.ops.tracing.TracingMiddleware")
 
 # --- Logs -----------------------------------------------------------------------------------------
 
@@ -534,9 +534,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request_id": {"()": "config.request_id.RequestIdFilter"},
-        "sparse": {"()": "config.database.Sparse"},
-        "no_traceback": {"()": "config.database.NoTraceback"},
+        "request_id": {"()": "lib.ops.request_id.RequestIdFilter"},
+        "sparse": {"()": "lib.ops.database.Sparse"},
+        "no_traceback": {"()": "lib.ops.database.NoTraceback"},
     },
     "formatters": {
         "json": {
@@ -558,7 +558,7 @@ LOGGING = {
         "django.server": {"level": "WARNING"},
         # It warns whenever a request waits for a thread.
         "waitress": {"level": "ERROR"},
-        "config.database": {"filters": ["sparse"]},
+        "lib.ops.database": {"filters": ["sparse"]},
         # Each connection that it makes, lends or takes back is information for its own developers.
         "psycopg.pool": {"level": "WARNING", "filters": ["sparse"]},
     },

@@ -3,12 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import pages
-from config.documentation import docs_page
-from config.health import healthz, readyz
-from config.language import set_language, texts
-from config.metrics_page import metrics_page
-from config.reference import OpenApiView, ReferenceView
+from website import pages
+from website.documentation import docs_page
+from lib.ops.health import healthz, readyz
+from lib.web.language import set_language, texts
+from lib.ops.metrics_page import metrics_page
+from website.reference import OpenApiView, ReferenceView
 
 urlpatterns = [
     path("healthz", healthz),
@@ -32,9 +32,9 @@ urlpatterns = [
     path("api/docs", ReferenceView.as_view(), name="api-docs"),
 ]
 
-handler400 = "config.errors.bad_request"
-handler403 = "config.errors.forbidden"
-handler404 = "config.errors.not_found"
+handler400 = "lib.web.errors.bad_request"
+handler403 = "lib.web.errors.forbidden"
+handler404 = "lib.web.errors.not_found"
 # allauth's rate limits look for this one.
-handler429 = "config.errors.too_many_attempts"
-handler500 = "config.errors.server_error"
+handler429 = "lib.web.errors.too_many_attempts"
+handler500 = "lib.web.errors.server_error"

@@ -1,4 +1,4 @@
-"""gunicorn's worker: gunicorn starts, watches and stops the process, and waitress serves in it (see `config.web`)."""
+"""gunicorn's worker: gunicorn starts, watches and stops the process, and waitress serves in it (see `lib.web.server`)."""
 
 import os
 import time
@@ -17,7 +17,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # untyped
     def run(self) -> None:
         """The main thread's loop."""
         # Needs Django, which is there once the application has been loaded.
-        from config.web.server import Server
+        from lib.web.server.server import Server
 
         sockets = [getattr(listener, "sock", listener) for listener in self.sockets]
         server = Server(self.wsgi, sockets, threads=self.cfg.threads)

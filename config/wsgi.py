@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.request_body import served
+from lib.web.request_body import served
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

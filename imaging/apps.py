@@ -10,8 +10,9 @@ class ImagingConfig(AppConfig):
         from billing.support.roles import seed_groups
         from billing.support.search import register_reading
         from billing.tasks import register_sweeper
-        from config import metrics, readiness
-        from imaging import doorkeeper, runtime
+        from lib.ops import metrics, readiness
+        from imaging.removal import doorkeeper
+        from imaging.executor import runtime
         from imaging import metrics as imaging_metrics
         from imaging.batches import expiry
         from imaging.batches.support import find_batch

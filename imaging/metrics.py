@@ -7,9 +7,9 @@ from pathlib import Path
 from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from config import metrics
-from imaging import runtime
-from imaging.core.weights import weights_version
+from lib.ops import metrics
+from imaging.executor import runtime
+from imaging.core.weights.files import weights_version
 from imaging.executor import presence
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

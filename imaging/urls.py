@@ -2,10 +2,11 @@
 
 from django.urls import include, path
 
-from imaging import batch_pages, pages, status
+from imaging.batches import pages as batch_pages
+from website import home as pages, status
 from imaging.callbacks.api import CallbackRetryView
 from imaging.callbacks.pages import SecretView
-from imaging.views import RemoveBackgroundView
+from imaging.removal.api import RemoveBackgroundView
 
 urlpatterns = [
     path("", include("imaging.batches.urls")),

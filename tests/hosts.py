@@ -116,7 +116,7 @@ class Names:
         self.asked: list[str] = []
 
     def look_up(self, host: str, port: int) -> list[str]:
-        """In the place of `config.public_addresses.look_up`."""
+        """In the place of `lib.outbound.addresses.look_up`."""
         self.asked.append(host)
         if host not in self.answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")

@@ -15,12 +15,13 @@ from django.utils import translation
 
 from accounts import mails
 from accounts.models import User
-from billing import ledger, stripe_client, stripe_events, stripe_reconciliation, subscriptions
-from billing.membership import current_window
+from billing.credits import ledger
+from billing.payments import client as stripe_client, events as stripe_events, reconciliation as stripe_reconciliation, subscriptions
+from billing.membership.usage import current_window
 from billing.models import Account
 from billing.support import forms
 from billing.support.roles import MAY_ACT
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 Data = dict[str, Any]
 

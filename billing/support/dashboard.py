@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Hold, PackPurchase, RequestRecord, StripeEvent, Subscription
 
 LIFETIME_SECONDS = 30

@@ -8,7 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from accounts.models import ApiKey
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Account, Hold, Plan, StripeEvent
 
 

@@ -13,8 +13,8 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth
-from billing import due, ledger
-from billing.membership import current_window
+from billing.credits import due, ledger
+from billing.membership.usage import current_window
 from billing.models import (
     Account,
     CreditsDue,
@@ -25,7 +25,7 @@ from billing.models import (
     Subscription,
     UsageWindow,
 )
-from billing.windows import month_of
+from billing.credits.windows import month_of
 
 LEDGER_ROWS = 200
 REQUEST_ROWS = EVENT_ROWS = LOG_ROWS = 50

@@ -14,16 +14,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.caller import get_user, identify
-from billing import admission
-from config import rate_limits
-from config.api import get_request_id
-from config.errors import from_status, validation_error
-from imaging import doorkeeper
-from imaging.batches import creation, ends, expiry, names, results, schema
+from billing.credits import admission
+from lib.web import rate_limits
+from lib.web.api_view import get_request_id
+from lib.web.errors import from_status, validation_error
+from imaging.removal import doorkeeper
+from imaging.batches import creation, ends, expiry, names, results, openapi as schema
 from imaging.batches.describe import describe, describe_many
 from imaging.batches.upload import read_batch
-from imaging.customer_view import CustomerView, find_retry_key
-from imaging.gate import server_busy
+from imaging.removal.customer_view import CustomerView, find_retry_key
+from imaging.executor.gate import server_busy
 from imaging.models import Batch
 
 NO_STORE = {"Cache-Control": "no-store"}

@@ -12,14 +12,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import standing
-from billing import ledger
-from billing.admission import Customer
-from billing.idempotency import LIFETIME, Retry, key_reused
+from billing.credits import ledger
+from billing.credits.admission import Customer
+from billing.credits.idempotency import LIFETIME, Retry, key_reused
 from billing.metrics import CREDITS
 from billing.models import Account
-from config.database import give_back
-from config.errors import ApiError
-from config.texts import storable
+from lib.ops.database import give_back
+from lib.web.errors import ApiError
+from lib.web.texts import storable
 from imaging.batches import dispatch, ends, files
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem

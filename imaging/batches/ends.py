@@ -10,9 +10,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from billing import ledger
+from billing.credits import ledger
 from billing.metrics import CREDITS
-from config.errors import ApiError
+from lib.web.errors import ApiError
 from imaging.batches import callback
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem

@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from config.database import give_back
+from lib.ops.database import give_back
 from imaging.models import BatchItem
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 
-from imaging.core.encode import MEDIA_TYPES
+from imaging.core.codecs.encode import MEDIA_TYPES
 
 MAX_NAME = 255
 # One name of a path, in bytes of UTF-8: file systems allow 255, and ` (500)` may be added.

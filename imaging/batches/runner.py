@@ -10,9 +10,9 @@ import time
 
 from django.conf import settings
 
-from config import database
-from config.database import give_back
-from imaging import runtime
+from lib.ops import database
+from lib.ops.database import give_back
+from imaging.executor import runtime
 from imaging.batches import expiry, leases, work
 from imaging.models import BatchItem
 

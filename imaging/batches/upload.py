@@ -10,15 +10,15 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from config.errors import ApiError
-from imaging import image_url
+from lib.web.errors import ApiError
+from imaging.removal import image_url
 from imaging.batches import callback, names, zips
 from imaging.batches.spool import Segment, Spool
-from imaging.core.checks import MAX_BYTES, MEBIBYTE, find_size_problem
+from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import parse_options
 from imaging.core.problems import Problem
-from imaging.cutouts import NO_FILE_CHOSEN, refusal
-from imaging.upload import FIELD, PartReader, read_body
+from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
+from imaging.removal.upload import FIELD, PartReader, read_body
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")

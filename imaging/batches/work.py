@@ -9,17 +9,18 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from billing.admission import account_policy, subject_of
-from config import rate_limits
-from config.database import give_back
-from config.errors import ApiError
-from imaging import cutouts, image_url, metrics
+from billing.credits.admission import account_policy, subject_of
+from lib.web import rate_limits
+from lib.ops.database import give_back
+from lib.web.errors import ApiError
+from imaging.removal import cutouts, image_url
+from imaging import metrics
 from imaging.batches import dispatch, ends, files, leases
 from imaging.core.problems import CallerGone, Problem, too_slow
 from imaging.executor.orders import Delivery
-from imaging.fair_queue import Rank, Requester
+from imaging.executor.fair_queue import Rank, Requester
 from imaging.models import BatchItem
-from imaging.upload import Form, Picture
+from imaging.removal.upload import Form, Picture
 
 logger = logging.getLogger(__name__)
 

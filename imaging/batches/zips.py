@@ -16,10 +16,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from imaging.batches import names
 from imaging.batches.spool import Segment
-from imaging.core.checks import MEBIBYTE, find_early_problem, find_start_problem
-from imaging.core.headers import START_BYTES, find_format
+from imaging.core.codecs.checks import MEBIBYTE, find_early_problem, find_start_problem
+from imaging.core.codecs.headers import START_BYTES, find_format
 from imaging.core.problems import Problem
-from imaging.upload import CHUNK_BYTES
+from imaging.removal.upload import CHUNK_BYTES
 
 # All that 500 images with long names need, several times over. An entry in memory takes some ten times its bytes here.
 MAX_DIRECTORY = 2 * MEBIBYTE

@@ -4,9 +4,9 @@ import ipaddress
 
 from django.conf import settings
 
-from config import outbound
-from config.errors import validation_error
-from config.public_addresses import is_allowed
+from lib.outbound import client as outbound
+from lib.web.errors import validation_error
+from lib.outbound.addresses import is_allowed
 from imaging.core.problems import Problem
 from imaging.models import Batch
 

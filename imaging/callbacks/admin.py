@@ -19,7 +19,7 @@ from billing.admin import ReadOnlyAdmin
 from billing.support import search
 from billing.support.actions import may_act
 from billing.support.roles import MAY_ACT
-from config.errors import ApiError
+from lib.web.errors import ApiError
 from imaging.callbacks.announcing import send_again
 from imaging.models import Callback, CallbackTry
 

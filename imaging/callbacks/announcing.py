@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from config.errors import ApiError
+from lib.web.errors import ApiError
 from imaging.callbacks import tasks
 from imaging.callbacks.runner import runner
 from imaging.models import Batch, Callback, CallbackTry

@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.caller import identify
-from billing import admission
-from config import rate_limits
-from imaging.batches import schema
+from billing.credits import admission
+from lib.web import rate_limits
+from imaging.batches import openapi as schema
 from imaging.batches.api import NO_STORE, BatchView
 from imaging.callbacks.announcing import no_callback, send_again
 from imaging.callbacks.describe import describe

@@ -11,7 +11,7 @@ from django.views import View
 from django.views.decorators.cache import never_cache
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Account
 from imaging.callbacks.secrets import get_secret, rotate
 

@@ -7,8 +7,8 @@ import logging
 import threading
 import time
 
-from config import database
-from config.database import give_back
+from lib.ops import database
+from lib.ops.database import give_back
 from imaging.callbacks import delivery
 
 logger = logging.getLogger(__name__)

@@ -13,13 +13,13 @@ from PIL import Image, ImageChops
 from imaging.core.canvas import in_mode
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
-from imaging.core.srgb import color_in_profile, convert_to_srgb
+from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
 from imaging.core.strips import CACHED_PIXELS, strips
 
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
 _FORMATS_WITHOUT_PROFILE = ("bmp",)
-# WebP's encoder gives transparent pixels colours of its own choice (see imaging.core.webp).
+# WebP's encoder gives transparent pixels colours of its own choice (see imaging.core.codecs.webp_writer).
 _FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
 _OPAQUE = 255
 

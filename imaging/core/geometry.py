@@ -3,7 +3,7 @@
 import math
 from typing import TypeAlias
 
-from imaging.core.headers import ImageHeader
+from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import MAX_SIDE, CutoutOptions
 from imaging.core.problems import Problem
 

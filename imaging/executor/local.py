@@ -6,13 +6,13 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from imaging import runtime
+from imaging.executor import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import cut_out
 from imaging.core.watch import Watch
 from imaging.executor import low_priority
 from imaging.executor.orders import Delivery, Order
-from imaging.fair_queue import LARGE_MEGAPIXELS
+from imaging.executor.fair_queue import LARGE_MEGAPIXELS
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:

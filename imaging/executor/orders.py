@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from imaging.core.headers import ImageHeader
+from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import ImageRefused, Problem
-from imaging.fair_queue import SOMEONE, Rank, Requester
-from imaging.gate import server_busy
+from imaging.executor.fair_queue import SOMEONE, Rank, Requester
+from imaging.executor.gate import server_busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.utils import timezone
 
-from config.redis_client import key_name
+from lib.ops.redis_client import key_name
 from imaging.executor import store
 
 logger = logging.getLogger(__name__)

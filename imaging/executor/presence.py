@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import redis
 
-from config.redis_client import get_redis, key_name
+from lib.ops.redis_client import get_redis, key_name
 from imaging.executor import store
 
 KEY = "imaging:workers"

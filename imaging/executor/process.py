@@ -14,9 +14,9 @@ from celery.signals import celeryd_after_setup, worker_process_init
 from django.conf import settings
 
 from config.celery import app
-from imaging import runtime
+from imaging.executor import runtime
 from imaging.core.memory import bound_heaps
-from imaging.core.weights import weights_ready
+from imaging.core.weights.files import weights_ready
 from imaging.executor import presence
 
 logger = logging.getLogger(__name__)

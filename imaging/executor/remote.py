@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 
 from django.conf import settings
 
-from config import broker
-from imaging import runtime
+from lib.ops import broker
+from imaging.executor import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.problems import CallerGone
 from imaging.executor import orders, parcels, store, tasks
 from imaging.executor.orders import Delivery, Order
-from imaging.gate import server_busy
+from imaging.executor.gate import server_busy
 
 logger = logging.getLogger(__name__)
 

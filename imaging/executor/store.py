@@ -24,7 +24,7 @@ from django.conf import settings
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from config.redis_client import key_name
+from lib.ops.redis_client import key_name
 
 # A web process renews the job about once a second. Is it killed, no worker begins the job after this long.
 JOB_SECONDS = 15
@@ -74,7 +74,7 @@ class View:
 
 @cache
 def get_redis() -> redis.Redis:
-    """A client of its own: waiting takes longer than `config.redis_client` allows, and an outage is waited out."""
+    """A client of its own: waiting takes longer than `lib.ops.redis_client` allows, and an outage is waited out."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=SOCKET_SECONDS,

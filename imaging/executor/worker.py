@@ -10,7 +10,7 @@ import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
-from config.errors import ApiError
+from lib.web.errors import ApiError
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 from imaging.executor import local, orders, parcels, store
 from imaging.executor.orders import Order, Outcome

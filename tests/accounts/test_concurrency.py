@@ -8,9 +8,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts import chores, key_usage
+from accounts import chores
+from billing.credits import key_usage
 from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, Chore
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),

@@ -4,11 +4,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import key_usage
+from billing.credits import key_usage
 from accounts.models import ApiKey, ApiKeyMonth
 from billing.models import Hold, LedgerEntry, UsageWindow
-from config.errors import ApiError
-from tests.imaging.forms import form
+from lib.web.errors import ApiError
+from tests.imaging.removal.forms import form
 
 pytestmark = pytest.mark.django_db
 

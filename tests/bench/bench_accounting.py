@@ -78,8 +78,8 @@ def account_for(key: str) -> None:
 
     from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
     from accounts.caller import identify
-    from billing import admission
-    from config import rate_limits
+    from billing.credits import admission
+    from lib.web import rate_limits
 
     request_started.send(main)
     authenticators = [ApiKeyAuthentication(), UserTokenAuthentication()]

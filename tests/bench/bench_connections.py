@@ -16,7 +16,7 @@ from statistics import median
 import requests
 from PIL import Image
 
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.server import ROOT
 from tests.services.deployment import Deployment
 from tests.services.slow_clients import MODES, is_served, slow_clients

@@ -73,7 +73,7 @@ def fill(email: str, credits: int) -> None:
     from django.utils import timezone
 
     from accounts.models import ApiKey, User
-    from billing import ledger
+    from billing.credits import ledger
 
     user = User.objects.create_user(email, "correct horse battery staple")
     user.verify_email()

@@ -7,7 +7,7 @@ photographs. The model's matte is enlarged plainly, which is rembg's alpha, and 
 within four pixels of the matte of a true edge, two errors are summed: of alpha (SAD), and of its gradient, taken with
 Gaussian derivatives of sigma 1.4 and squared (Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
 Matting", CVPR 2009). Prints ours / rembg's for each picture and the geometric means. The constants of
-imaging.core.refine were chosen on pictures like the even ones; the odd ones are reported, all with --all.
+imaging.core.matting.refine were chosen on pictures like the even ones; the odd ones are reported, all with --all.
 """
 
 import argparse
@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
-from imaging.core.engines import OnnxRuntimeEngine
-from imaging.core.matte import U2Net
-from imaging.core.refine import enlarge
-from imaging.core.weights import serving_path
+from imaging.core.matting.engines import OnnxRuntimeEngine
+from imaging.core.matting.matte import U2Net
+from imaging.core.matting.refine import enlarge
+from imaging.core.weights.files import serving_path
 
 PICTURES = 16
 GRADIENT_SIGMA = 1.4

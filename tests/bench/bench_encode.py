@@ -17,14 +17,14 @@ import numpy as np
 from PIL import Image, ImageChops
 from skimage import data
 
-from imaging.core import webp
+from imaging.core.codecs import webp_writer as webp
 from imaging.core.compose import compose_cutout
-from imaging.core.encode import encode
-from imaging.core.engines import OnnxRuntimeEngine
-from imaging.core.matte import U2Net
+from imaging.core.codecs.encode import encode
+from imaging.core.matting.engines import OnnxRuntimeEngine
+from imaging.core.matting.matte import U2Net
 from imaging.core.options import CutoutOptions, OutputFormat
-from imaging.core.refine import enlarge
-from imaging.core.weights import serving_path
+from imaging.core.matting.refine import enlarge
+from imaging.core.weights.files import serving_path
 
 # zlib's strategies, as Pillow numbers them.
 STRATEGIES = {"default": 0, "filtered": 1, "huffman": 2, "rle": 3}

@@ -30,7 +30,7 @@ def _run() -> None:
     from accounts.authentication import find_live_key
     from accounts.keys import find_key, new_key
     from accounts.models import ApiKey, User
-    from config.errors import ApiError
+    from lib.web.errors import ApiError
 
     call_command("migrate", verbosity=0)
     user = User.objects.create_user("bench@example.com")

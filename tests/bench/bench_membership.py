@@ -43,7 +43,7 @@ def prepare() -> None:
     from rest_framework.response import Response
 
     from accounts.authentication import ApiKeyAuthentication
-    from config.api import ApiView
+    from lib.web.api_view import ApiView
 
     class EmptyView(ApiView):
         authentication_classes = [ApiKeyAuthentication]

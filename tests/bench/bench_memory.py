@@ -92,11 +92,11 @@ picture.save(sys.argv[3], sys.argv[2], **settings[sys.argv[2]])
 
 
 def run_case(name: str, path: Path) -> None:
-    from imaging.core.headers import read_header
+    from imaging.core.codecs.headers import read_header
     from imaging.core.memory import bound_heaps
     from imaging.core.options import parse_options
     from imaging.core.pipeline import cut_out
-    from imaging.core.serving import load_u2net
+    from imaging.core.weights.serving import load_u2net
 
     bound_heaps()
     model = load_u2net(threads=os.cpu_count() or 1)

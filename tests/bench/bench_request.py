@@ -22,8 +22,8 @@ import rembg
 from PIL import Image
 from skimage import data
 
-from imaging.core.encode import encode
-from tests.imaging.forms import form
+from imaging.core.codecs.encode import encode
+from tests.imaging.removal.forms import form
 from tests.server import ProductServer
 
 ROUNDS = 15

@@ -2,7 +2,7 @@
 
     python -m tests.bench.simulate_gate [SCENARIO ...]
 
-Each scenario sends images of several callers to two gates: the one of `imaging.fair_queue`, and first come, first served,
+Each scenario sends images of several callers to two gates: the one of `imaging.executor.fair_queue`, and first come, first served,
 which is what it replaced. Prints, for each kind of caller, how many images were sent and delivered, how many were refused or
 gave up after the deadline, and how long the delivered ones waited. The same seed gives the same figures.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from imaging.fair_queue import FairQueue, Rank, Requester, State
+from imaging.executor.fair_queue import FairQueue, Rank, Requester, State
 
 SEED = 20
 SLOTS, MEGAPIXELS, QUEUE_SIZE, DEADLINE = 2, 150.0, 32, 120.0

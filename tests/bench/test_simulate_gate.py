@@ -2,7 +2,7 @@
 
 import pytest
 
-from imaging.fair_queue import PASS_SECONDS, PROMOTE_SECONDS
+from imaging.executor.fair_queue import PASS_SECONDS, PROMOTE_SECONDS
 from tests.bench.simulate_gate import SCENARIOS, Figures, FirstCome, fair, seconds_of
 
 

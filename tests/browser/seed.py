@@ -14,9 +14,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Account, Hold, MonthlyUsage, Plan, RequestRecord, UsageWindow
-from billing.windows import month_of
+from billing.credits.windows import month_of
 from imaging.callbacks.delivery import UNREACHABLE
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
 

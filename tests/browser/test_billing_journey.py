@@ -7,7 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.billing.payment_server import PaymentServer, payment_server
+from tests.billing.payments.payment_server import PaymentServer, payment_server
 from tests.browser.test_accounts_journey import make_key, sign_up
 
 pytestmark = pytest.mark.browser

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Error, Page
 
-from imaging.core.headers import read_header
-from imaging.core.matte import Prediction
+from imaging.core.codecs.headers import read_header
+from imaging.core.matting.matte import Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 from tests.browser.chromium import DESKTOP

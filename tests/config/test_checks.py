@@ -12,7 +12,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
-from config import tracing
+from lib.ops import tracing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

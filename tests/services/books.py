@@ -18,10 +18,10 @@ if __name__ == "__main__":
     django.setup()
 
 from accounts.models import ApiKey, ApiKeyMonth, User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
-from billing.reconciliation import reconcile
-from config.database import give_back
+from billing.credits.reconciliation import reconcile
+from lib.ops.database import give_back
 from tests.sessions import token_of
 
 MANY = 1_000_000

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import redis
 import requests
 
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.server import READY_SECONDS, ROOT, STOP_SECONDS, ProductServer
 
 Answer = TypeVar("Answer")

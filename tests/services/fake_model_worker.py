@@ -10,7 +10,7 @@ __all__ = ["app"]
 @import_modules.connect(weak=False)  # type: ignore[untyped-decorator]
 def put_model_in_place(**kwargs: object) -> None:
     """Before the pool's processes are forked: they find a model that is loaded. Django is set up by now."""
-    from imaging import runtime
+    from imaging.executor import runtime
     from tests.services.slow_model import SlowEllipse
 
     if runtime._model is None:

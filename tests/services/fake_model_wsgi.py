@@ -7,7 +7,7 @@ import os
 from datetime import timedelta
 
 from config.wsgi import application as product
-from imaging import runtime
+from imaging.executor import runtime
 from imaging.batches import leases
 from tests.services.slow_model import SlowEllipse
 

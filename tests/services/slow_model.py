@@ -10,7 +10,7 @@ import time
 
 from PIL import Image, ImageDraw
 
-from imaging.core.matte import Prediction
+from imaging.core.matting.matte import Prediction
 
 
 class SlowEllipse:

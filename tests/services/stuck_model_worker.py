@@ -4,7 +4,7 @@ from celery.signals import import_modules
 from PIL import Image
 
 from config.celery import app
-from imaging.core.matte import Prediction
+from imaging.core.matting.matte import Prediction
 from tests.services.slow_model import SlowEllipse
 
 __all__ = ["app"]
@@ -22,6 +22,6 @@ class StuckEllipse(SlowEllipse):
 
 @import_modules.connect(weak=False)  # type: ignore[untyped-decorator]
 def put_model_in_place(**kwargs: object) -> None:
-    from imaging import runtime
+    from imaging.executor import runtime
 
     runtime._model = StuckEllipse()

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.conftest import skip_or_fail
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.services.caddy import SECOND, Caddy, configuration
 from tests.services.deployment import Deployment
 from tests.services.slow_clients import MODES, exchange, head, is_served, read_answer, slow_clients, wait_until

@@ -9,7 +9,7 @@ import requests
 from PIL import Image
 
 from tests.conftest import encoded
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.server import READY_SECONDS
 from tests.services.deployment import Deployment, code_of
 from tests.services.inference import Workshop

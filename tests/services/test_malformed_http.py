@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.services.deployment import Deployment
 from tests.services.slow_clients import FORM, PART, exchange, head, read_answer
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.config.test_metrics import samples
+from tests.lib.ops.test_metrics import samples
 from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.services

@@ -5,9 +5,9 @@ import time
 import pytest
 import redis
 
-from config import rate_limits
-from config.errors import ApiError
-from config.rate_limits import Policy
+from lib.web import rate_limits
+from lib.web.errors import ApiError
+from lib.web.rate_limits import Policy
 
 pytestmark = pytest.mark.services
 

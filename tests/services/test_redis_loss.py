@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from config.redis_client import PAUSE_SECONDS
+from lib.ops.redis_client import PAUSE_SECONDS
 from tests.conftest import skip_or_fail
 from tests.redis_server import RedisServer
 from tests.services.deployment import Deployment

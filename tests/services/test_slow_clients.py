@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 from tests.services.deployment import Deployment
 from tests.services.slow_clients import FORM, MODES, PART, exchange, head, is_served, read_answer, slow_clients, wait_until
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from accounts.keys import find_key
 from accounts.models import ApiKey
-from billing import ledger
+from billing.credits import ledger
 from billing.management.commands.issue_key import get_or_create_user
 
 EMAIL = "demo@example.com"

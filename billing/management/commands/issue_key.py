@@ -9,9 +9,9 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Plan
-from config.errors import ApiError
+from lib.web.errors import ApiError
 
 
 class Command(BaseCommand):

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import due, stripe_reconciliation
+from billing.credits import due
+from billing.payments import reconciliation as stripe_reconciliation
 from billing.models import Account
-from billing.reconciliation import reconcile
-from config.errors import ApiError
+from billing.credits.reconciliation import reconcile
+from lib.web.errors import ApiError
 
 
 class Command(BaseCommand):

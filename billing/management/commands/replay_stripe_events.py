@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import stripe_events
+from billing.payments import events as stripe_events
 from billing.models import StripeEvent
 
 

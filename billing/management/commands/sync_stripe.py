@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import catalogue
-from config.errors import ApiError
+from billing.payments import catalogue
+from lib.web.errors import ApiError
 
 
 class Command(BaseCommand):

@@ -35,7 +35,7 @@ class DecoderCrashed(Exception):
 
 
 def decode_apart(data: Data, walk: Walk, watch: Watch) -> tuple[Image.Image, bytes | None]:
-    """What `imaging.core.decode.decode_here` gives, from a child process.
+    """What `imaging.core.codecs.decode.decode_here` gives, from a child process.
 
     Raises as it does: ImageRefused; MemoryError; CallerGone; and DecoderCrashed. When `watch` raises, the child is ended.
     """

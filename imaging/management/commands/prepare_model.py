@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from imaging.core.cpu import int8_profits
-from imaging.core.preparation import WeightsError, prepare
+from imaging.core.weights.preparation import WeightsError, prepare
 
 
 class Command(BaseCommand):

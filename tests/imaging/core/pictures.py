@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from imaging.core.checks import check_image
-from imaging.core.decode import decode
-from imaging.core.matte import Prediction
+from imaging.core.codecs.checks import check_image
+from imaging.core.codecs.decode import decode
+from imaging.core.matting.matte import Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
-from imaging.core.weights import weights_path
+from imaging.core.weights.files import weights_path
 
 WEIGHTS = weights_path("u2net")
 needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"the weights of u2net are not at {WEIGHTS}")

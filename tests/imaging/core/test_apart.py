@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imaging.core import decode as decoding
+from imaging.core.codecs import decode as decoding
 from imaging.core.codecs import apart
-from imaging.core.decode import decode
-from imaging.core.headers import read_header
+from imaging.core.codecs.decode import decode
+from imaging.core.codecs.headers import read_header
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 from imaging.core.problems import CallerGone, ImageRefused
@@ -106,7 +106,7 @@ def test_a_caller_who_has_gone_ends_it():
 def test_it_ends_with_the_process_that_waits_for_it(tmp_path):
     (tmp_path / "slow.jpg").write_bytes(progressive(6000, 6000, 98))
     waiting = (
-        "from imaging.core.headers import read_header; from imaging.core.decode import decode; import sys\n"
+        "from imaging.core.codecs.headers import read_header; from imaging.core.codecs.decode import decode; import sys\n"
         "file = open(sys.argv[1], 'rb'); print('ready', flush=True); decode(file, read_header(file))"
     )
     command = [sys.executable, "-c", waiting, str(tmp_path / "slow.jpg")]

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from imaging.core import matte, serving
-from imaging.core.batching import BatchingEngine
-from imaging.core.engines import BatchSession, Floats, OnnxRuntimeEngine
-from imaging.core.serving import CannotServe
-from imaging.core.weights import serving_path
+from imaging.core.matting import matte
+from imaging.core.weights import serving
+from imaging.core.matting.batching import BatchingEngine
+from imaging.core.matting.engines import BatchSession, Floats, OnnxRuntimeEngine
+from imaging.core.weights.serving import CannotServe
+from imaging.core.weights.files import serving_path
 from tests.imaging.core.pictures import photo
 
 SIZE, PATIENCE = 4, 10
@@ -143,6 +144,6 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch):
 def test_a_gpu_that_onnxruntime_silently_does_without_is_told(monkeypatch):
     """It goes on with the CPU when CUDA's libraries are missing."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr("imaging.core.engines.PROVIDERS", {"cuda": ["CPUExecutionProvider"]})
+    monkeypatch.setattr("imaging.core.matting.engines.PROVIDERS", {"cuda": ["CPUExecutionProvider"]})
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):
         serving.load_u2net(device="cuda", threads=1)

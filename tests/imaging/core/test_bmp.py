@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import ImageCms
 
-from imaging.core.checks import ImageHeader
-from imaging.core.decode import decode
-from imaging.core.headers import read_header
+from imaging.core.codecs.checks import ImageHeader
+from imaging.core.codecs.decode import decode
+from imaging.core.codecs.headers import read_header
 from imaging.core.problems import ImageRefused
 from tests.imaging.core.bitmaps import (
     ALPHA_BITFIELDS,
@@ -243,7 +243,7 @@ def test_a_profile_is_kept_byte_for_byte():
 
 
 def test_a_profile_of_an_image_that_is_decoded_apart(monkeypatch):
-    monkeypatch.setattr("imaging.core.decode.APART_SECONDS", 0)
+    monkeypatch.setattr("imaging.core.codecs.decode.APART_SECONDS", 0)
     data = bitmap(SIZE, 32, rows_of(numbers(32)), header=V5, masks=MASKS_32[5], colour_space=EMBEDDED, profile=PROFILE)
     assert decoded(data).icc_profile == PROFILE
     assert decoded(data).pixels.mode == "RGBA"

@@ -5,7 +5,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from imaging.core.checks import MAX_BYTES, ImageHeader, check_image
+from imaging.core.codecs.checks import MAX_BYTES, ImageHeader, check_image
 from tests.imaging.core.pictures import bmp, check, exif, file_bytes, photo, png, png_chunk
 
 INVALID = "File does not appear to be a valid image (invalid file signature)"

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms
 
-from imaging.core.checks import ImageHeader
-from imaging.core.decode import decode
+from imaging.core.codecs.checks import ImageHeader
+from imaging.core.codecs.decode import decode
 from imaging.core.problems import ImageRefused
 from tests.imaging.core.pictures import bmp, check, decoded, exif, file_bytes, photo, png
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from imaging.core.checks import INVALID_IMAGE, check_image, find_early_problem, find_start_problem
-from imaging.core.headers import START_BYTES
+from imaging.core.codecs.checks import INVALID_IMAGE, check_image, find_early_problem, find_start_problem
+from imaging.core.codecs.headers import START_BYTES
 from tests.conftest import encoded
 
 MODES = {"BMP": ["1", "L", "P", "RGB", "RGBA"], "PNG": ["1", "L", "LA", "P", "RGB", "RGBA"], "JPEG": ["L", "RGB", "CMYK"]}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imaging.core import libwebp, webp
-from imaging.core.encode import MEDIA_TYPES, encode
+from imaging.core.codecs import libwebp, webp_writer as webp
+from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from tests.imaging.core.pictures import FORMATS, EllipseModel, cutout_of, exif, file_bytes, opened, photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from imaging.core.checks import ImageHeader
+from imaging.core.codecs.checks import ImageHeader
 from imaging.core.geometry import (
     check_delivered_size,
     delivered_size,

@@ -11,15 +11,16 @@ import onnx
 import pytest
 from PIL import Image
 
-from imaging.core import engines, int8_gate, serving, weights
-from imaging.core.engines import OnnxRuntimeEngine, OpenVinoEngine
-from imaging.core.int8_gate import agreement
-from imaging.core.matte import CautiousU2Net, U2Net, stretched
-from imaging.core.preparation import keep_first_output
-from imaging.core.quantisation import quantise
-from imaging.core.recipe import load_recipe, packed, unpacked
-from imaging.core.serving import CannotServe, choose_runtime, load_u2net, uses_int8
-from imaging.core.weights import int8_path, int8_refusal_path
+from imaging.core.matting import engines
+from imaging.core.weights import int8_gate, serving, files as weights
+from imaging.core.matting.engines import OnnxRuntimeEngine, OpenVinoEngine
+from imaging.core.weights.int8_gate import agreement
+from imaging.core.matting.matte import CautiousU2Net, U2Net, stretched
+from imaging.core.weights.preparation import keep_first_output
+from imaging.core.weights.quantisation import quantise
+from imaging.core.weights.recipe import load_recipe, packed, unpacked
+from imaging.core.weights.serving import CannotServe, choose_runtime, load_u2net, uses_int8
+from imaging.core.weights.files import int8_path, int8_refusal_path
 from imaging.executor import low_priority
 from tests.conftest import skip_or_fail
 from tests.imaging.core.pictures import THREADS, WEIGHTS, RememberingEngine, needs_weights

@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 
 from imaging.core import memory
 from imaging.core.canvas import in_mode, new_image
-from imaging.core.encode import encode
+from imaging.core.codecs.encode import encode
 from tests.imaging.core.pictures import FORMATS, cutout_of, exif, file_bytes, photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

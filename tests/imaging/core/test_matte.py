@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from imaging.core.engines import OnnxRuntimeEngine
-from imaging.core.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
-from imaging.core.refine import enlarge
+from imaging.core.matting.engines import OnnxRuntimeEngine
+from imaging.core.matting.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
+from imaging.core.matting.refine import enlarge
 from tests.conftest import EXHAUSTIVE
 from tests.imaging.core.pictures import (
     THREADS,

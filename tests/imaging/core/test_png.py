@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.core import png
+from imaging.core.codecs import png_writer as png
 from tests.imaging.core.pictures import file_bytes, photo
 
 

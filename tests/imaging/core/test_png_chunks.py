@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 import pytest
 
-from imaging.core.decode import APART_SECONDS, decode
-from imaging.core.headers import read_header, walk_through
+from imaging.core.codecs.decode import APART_SECONDS, decode
+from imaging.core.codecs.headers import read_header, walk_through
 from imaging.core.problems import ImageRefused
 from tests.imaging.core import hostile
 from tests.imaging.core.hostile import MEBIBYTE
@@ -360,7 +360,7 @@ def test_a_first_frame_that_is_cut_is_refused():
 
 
 def test_a_first_frame_in_a_process_of_its_own(monkeypatch):
-    monkeypatch.setattr("imaging.core.decode.APART_SECONDS", -1.0)
+    monkeypatch.setattr("imaging.core.codecs.decode.APART_SECONDS", -1.0)
     width, height, left, top = SMALL
     data = rgb(actl(), fctl(box=SMALL) + fdat(1, packed(OTHER[:height, :width])))
     assert (pixels_of(data)[top : top + height, left : left + width, :3] == OTHER[:height, :width]).all()

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 from imaging.core.codecs.hdr import BT709, BT2020, HdrCoding
 from imaging.core.codecs.icc import make_profile
 from imaging.core.codecs.png_colours import MAX_PROFILE_BYTES, find_colours, unpacked_profile
-from imaging.core.encode import encode
+from imaging.core.codecs.encode import encode
 from tests.imaging.core import hostile
 from tests.imaging.core.pictures import decoded, png, png_chunk
 
@@ -249,7 +249,7 @@ def test_colours_as_a_browser_shows_them(kind):
 
 @pytest.mark.parametrize("kind", ["PQ", "gamma 1"])
 def test_colours_of_an_image_that_is_decoded_in_a_process_of_its_own(kind, monkeypatch):
-    monkeypatch.setattr("imaging.core.decode.APART_SECONDS", -1.0)
+    monkeypatch.setattr("imaging.core.codecs.decode.APART_SECONDS", -1.0)
     assert_seen(file(BROWSER[kind][0]), BROWSER[kind][1])
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from imaging.core import refine
-from imaging.core.matte import Prediction
-from imaging.core.refine import enlarge
+from imaging.core.matting import refine
+from imaging.core.matting.matte import Prediction
+from imaging.core.matting.refine import enlarge
 from tests.imaging.core.pictures import cutout_of, file_bytes, opened
 
 SIZE = (1500, 1000)

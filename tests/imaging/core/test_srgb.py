@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imaging.core.srgb import color_in_profile, convert_to_srgb
+from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
 from tests.imaging.core.pictures import FORMATS, EllipseModel, UniformModel, cutout_of, decoded, file_bytes, opened, photo
 from tests.imaging.core.profiles import ADOBE_RGB, DISPLAY_P3, SRGB, grey_profile, icc_profile, program, rgb_profile, seen
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.core import vp8l, webp
+from imaging.core.codecs import vp8l, webp_writer as webp
 
 RANDOM = np.random.default_rng(0)
 

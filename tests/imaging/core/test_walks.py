@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.core.checks import ImageHeader
+from imaging.core.codecs.checks import ImageHeader
 from imaging.core.codecs import bmp, jpeg, walk
-from imaging.core.decode import APART_SECONDS, decode
-from imaging.core.headers import read_header, walk_through
+from imaging.core.codecs.decode import APART_SECONDS, decode
+from imaging.core.codecs.headers import read_header, walk_through
 from imaging.core.problems import ImageRefused
 from tests.imaging.core import hostile
 from tests.imaging.core.hostile import MEBIBYTE, animation, progressive, run_length_bmp, scan, segment

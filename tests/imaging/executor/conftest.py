@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from config import redis_client
-from imaging import runtime, tasks
-from imaging.core.headers import ImageHeader
+from lib.ops import redis_client
+from imaging.executor import runtime
+from imaging import tasks
+from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.executor import store
 from imaging.executor.orders import Order

@@ -11,7 +11,7 @@ from PIL import Image
 from billing.models import Hold
 from imaging.executor import store, worker
 from tests.conftest import EllipseMatte, encoded
-from tests.imaging.forms import form
+from tests.imaging.removal.forms import form
 
 WAIT = 10
 

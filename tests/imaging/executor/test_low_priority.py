@@ -7,8 +7,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from imaging import runtime
-from imaging.core.headers import ImageHeader
+from imaging.executor import runtime
+from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import parse_options
 from imaging.executor import local, low_priority
 from imaging.executor.orders import Order

@@ -1,0 +1,136 @@
+"""What a paid request asks of billing: may it run, and then post it or void it. The caller's view knows no more."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import DatabaseError, InterfaceError
+
+from accounts.caller import Caller
+from accounts.models import User
+from billing.credits import anonymous, idempotency, ledger
+from billing.credits.idempotency import Retry
+from billing.metrics import CREDITS
+from billing.models import Account, Hold
+from billing.credits.running_holds import running
+from lib.web import rate_limits
+from lib.web.rate_limits import Policy
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A caller together with the limits that apply to it. `account` is None for an anonymous caller."""
+
+    caller: Caller
+    account: Account | None
+    policy: Policy
+
+    def rate_limit_headers(self) -> dict[str, str]:
+        """`RateLimit` and `RateLimit-Policy` as they stand now."""
+        states = rate_limits.states(self.policy)
+        if self.account is None:
+            today = anonymous.allowance(self.caller.address)
+            states.append(rate_limits.State("day", today.limit, 86_400, today.remaining, today.seconds_to_reset))
+        return rate_limits.headers(states)
+
+
+def subject_of(account_id: int) -> str:
+    """What the limits of an account are counted under."""
+    return f"account:{account_id}"
+
+
+def find_customer(caller: Caller) -> Customer:
+    """The account and limits of a caller."""
+    if isinstance(caller.user, User):
+        account = ledger.get_account(caller.user)
+        return Customer(caller, account, account_policy(account))
+    return Customer(caller, None, rate_limits.anonymous_policy(caller.address))
+
+
+def account_policy(account: Account) -> Policy:
+    """The limits of an account, which its plan sets."""
+    plan = account.plan
+    failures = rate_limits.FAILURES_PER_REQUEST * plan.requests_per_minute
+    return Policy(subject_of(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
+
+
+@contextmanager
+def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
+    """Hold one credit for the block and post it at its end; void it if the block raises anything at all.
+
+    The hold is renewed while the block runs. If it was voided all the same, another credit is held and posted in its place.
+
+    Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead, and for
+    the retry of a request that was delivered before. Raises ApiError 429 before the block when nothing is left, 409 when
+    the retry's key stands for something else or its first try is still running; 503 `hold_expired` after the block when its
+    credit was voided and there is no other.
+    """
+    if customer.account is None:
+        with _allowed(customer.caller.address):
+            yield 0
+        return
+    held = _hold(customer.account, customer.caller, request_id, retry)
+    if held is None:
+        with _replayed(customer.account, retry):
+            yield 0
+        return
+    CREDITS.labels("held").inc()
+    with running.kept(held):
+        try:
+            yield 1
+        except BaseException:
+            _void(held)
+            raise
+        _post(held, retry)
+    CREDITS.labels("posted").inc()
+
+
+def _post(held: Hold, retry: Retry | None) -> None:
+    if ledger.post(held):
+        return
+    if retry is None:
+        ledger.hold_again(held)
+    else:
+        idempotency.hold_again(held, retry)
+    CREDITS.labels("held").inc()
+
+
+def _void(held: Hold) -> None:
+    """Give the credit back. While the database is away the hold stays for the sweep, and the first error is reported."""
+    try:
+        if ledger.void(held):
+            CREDITS.labels("voided").inc()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("a hold is left to the sweep", extra={"hold": str(held.pk), "reason": str(error).strip()})
+
+
+def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
+    if retry is None:
+        return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
+    return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+
+
+@contextmanager
+def _replayed(account: Account, retry: Retry | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if retry is not None:
+            idempotency.give_back(account, retry)
+        raise
+
+
+@contextmanager
+def _allowed(address: str) -> Iterator[None]:
+    usage = anonymous.take(address)
+    try:
+        yield
+    except BaseException:
+        try:
+            anonymous.give_back(usage)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("an anonymous picture stays counted", extra={"reason": str(error).strip()})
+        raise

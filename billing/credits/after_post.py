@@ -1,0 +1,178 @@
+"""What follows a change of usage, after commit: the copies in Redis and the low-balance mail.
+
+The copies are documented to customers and operators, and never read by us: the database is the record. They are raw keys,
+without the cache framework's prefix or REDIS_PREFIX, so that `redis-cli get` finds them; public ids are random, so no two
+deployments have the same.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+from billing.credits import low_balance
+from billing.models import Account, Hold, MonthlyUsage, UsageWindow
+from lib.ops.redis_client import get_redis
+
+logger = logging.getLogger(__name__)
+
+# Accounts whose copies could not be written, as many as a process remembers: see `write_lost`. A process that is killed
+# forgets them, and their copies come with the next credit.
+_lost: dict[int, None] = {}
+MAX_LOST = 10_000
+# Longer than anyone asks for a window's usage, so that keys of past windows do not pile up for ever.
+KEEP_SECONDS = 400 * 24 * 3600
+
+# Commits of two requests may be copied in the other order; used credits only grow, so the larger figure is the later one,
+# and so is the billing period that starts later. The period is written each time, since Redis may have been emptied or away
+# when it began: KEYS[1] and [2] are its bounds, their values empty where there is none.
+_COPY = """
+if ARGV[2] == '' then redis.call('DEL', KEYS[1], KEYS[2])
+elseif tonumber(ARGV[2]) >= tonumber(redis.call('GET', KEYS[1]) or '-1') then
+    redis.call('MSET', KEYS[1], ARGV[2], KEYS[2], ARGV[3])
+end
+for i = 3, #KEYS do
+    local known = tonumber(redis.call('GET', KEYS[i]) or '-1')
+    if tonumber(ARGV[i + 1]) > known then redis.call('SET', KEYS[i], ARGV[i + 1]) end
+    redis.call('EXPIRE', KEYS[i], ARGV[1])
+end
+"""
+
+
+# The window, the current cycle and the month's counts at once: see lib.sql.
+_AFTER_POST = """
+SELECT usage_window.*, account.cycle_id AS cycle_now,
+       month.app_used AS month_app_used, month.api_used AS month_api_used
+FROM billing_usagewindow AS usage_window
+JOIN billing_account AS account ON account.id = usage_window.account_id
+LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
+WHERE usage_window.id = %s
+"""
+
+
+def announce(held: Hold) -> None:
+    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer.
+
+    Whatever fails there is logged: the credit is spent by then, and the customer must get the picture.
+    """
+    transaction.on_commit(lambda: _after_post(held), robust=True)
+
+
+def announce_period(account: Account) -> None:
+    """The billing period changed: once that is committed, copy its bounds."""
+    transaction.on_commit(lambda: write_period(account), robust=True)
+
+
+def window_keys(uid: str, window: UsageWindow) -> dict[str, int]:
+    """The documented keys of a window and their values."""
+    start = int(window.start.timestamp())
+    return {f"user:{uid}:app_usage:cycle:{start}": window.app_used, f"user:{uid}:api_usage:cycle:{start}": window.api_used}
+
+
+def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int]:
+    """The documented keys of a calendar month and their values."""
+    month = f"{usage.month.year}:{usage.month.month}"
+    return {f"user:{uid}:app_usage:{month}": usage.app_used, f"user:{uid}:api_usage:{month}": usage.api_used}
+
+
+def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
+    """The documented keys of the current billing cycle's bounds, the end inclusive; None where there is no cycle."""
+    return {
+        f"user:{uid}:billing_period_start": int(cycle.start.timestamp()) if cycle else None,
+        f"user:{uid}:billing_period_end": int(cycle.end.timestamp()) - 1 if cycle else None,
+    }
+
+
+def write_period(account: Account) -> None:
+    """Copy the bounds of the current billing cycle, or remove them without one."""
+    client = get_redis()
+    if client is None:
+        return
+    keys = period_keys(account.user.public_id, account.cycle)
+    bounds = {name: bound for name, bound in keys.items() if bound is not None}
+    try:
+        if bounds:
+            client.mset(bounds)
+        else:
+            client.delete(*keys)
+    except redis.RedisError:
+        _note_lost_copy(account.pk)
+
+
+def write_all(account: Account) -> None:
+    """Write every copy of an account anew, whatever stands there: what `reconcile --fix` does."""
+    values = _all_used(account)
+    client = get_redis()
+    if client is not None and values:
+        try:
+            client.mset(values)
+        except redis.RedisError:
+            _note_lost_copy(account.pk)
+    write_period(account)
+
+
+def write_lost() -> int:
+    """Write the copies that could not be written while Redis was away or full. Returns of how many accounts."""
+    written = 0
+    while _lost:
+        pk = next(iter(_lost))
+        account = Account.objects.select_related("user", "cycle").filter(pk=pk).first()
+        # With the script, which never lowers a figure: other processes write meanwhile.
+        if account and not _copy(pk, period_keys(account.user.public_id, account.cycle), _all_used(account)):
+            break
+        _lost.pop(pk, None)
+        written += 1
+    return written
+
+
+def _all_used(account: Account) -> dict[str, int]:
+    """Every documented key of an account's usage, with its value."""
+    uid = account.user.public_id
+    values: dict[str, int] = {}
+    for window in account.windows.all():
+        values |= window_keys(uid, window)
+    for month in account.months.all():
+        values |= month_keys(uid, month)
+    return values
+
+
+def _after_post(held: Hold) -> None:
+    # Read anew, with the cycle that is current now: other requests and renewals may have come in between.
+    window = UsageWindow.objects.raw(_AFTER_POST, [held.month.isoformat(), held.window_id])[0]
+    # Of the account only its user and its wish for mails are asked for: the one at hand will do.
+    window.account = held.account
+    low_balance.check(window)
+    if settings.REDIS_URL:
+        read = vars(window)
+        cycle = None if read["cycle_now"] is None else _cycle(window, read["cycle_now"])
+        counts = {"app_used": read["month_app_used"] or 0, "api_used": read["month_api_used"] or 0}
+        month = MonthlyUsage(account_id=held.account_id, month=held.month, **counts)
+        uid = held.account.user.public_id
+        _copy(held.account_id, period_keys(uid, cycle), window_keys(uid, window) | month_keys(uid, month))
+
+
+def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
+    """The window with this key; mostly it is the one at hand."""
+    return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
+
+
+def _copy(account_id: int, period: Mapping[str, int | None], used: Mapping[str, int]) -> bool:
+    """Write the copies; False, and noted for later, if Redis did not take them."""
+    client = get_redis()
+    if client is None:
+        return True
+    values = ["" if value is None else value for value in (*period.values(), *used.values())]
+    try:
+        client.register_script(_COPY)(keys=[*period, *used], args=[KEEP_SECONDS, *values])
+    except redis.RedisError:
+        _note_lost_copy(account_id)
+        return False
+    return True
+
+
+def _note_lost_copy(account_id: int) -> None:
+    logger.warning("usage copy not written: Redis is unreachable")
+    if len(_lost) < MAX_LOST:
+        _lost[account_id] = None

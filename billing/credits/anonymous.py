@@ -1,0 +1,73 @@
+"""The daily allowance of anonymous callers, counted in the database so that no restart or lost cache resets it."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from billing.models import AnonymousUsage
+from lib.web.errors import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one address may still do today."""
+
+    limit: int
+    used: int
+    seconds_to_reset: int
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.used)
+
+
+def take(address: str) -> int:
+    """Use one of today's pictures and return the row's id, for `give_back`. Raises ApiError 429 `daily_limit_reached`."""
+    today = timezone.now().date()
+    usage, _ = AnonymousUsage.objects.get_or_create(address_digest=_digest(address), day=today)
+    free = AnonymousUsage.objects.filter(pk=usage.pk, used__lt=settings.ANONYMOUS_IMAGES_PER_DAY)
+    if not free.update(used=F("used") + 1):
+        raise daily_limit_reached(_seconds_to_midnight())
+    return usage.pk
+
+
+def check(address: str) -> None:
+    """Raise ApiError 429 `daily_limit_reached` if none of today's pictures are left. Uses none."""
+    if not allowance(address).remaining:
+        raise daily_limit_reached(_seconds_to_midnight())
+
+
+def give_back(usage_id: int) -> None:
+    """The picture was not delivered: it does not count."""
+    AnonymousUsage.objects.filter(pk=usage_id, used__gt=0).update(used=F("used") - 1)
+
+
+def allowance(address: str) -> Allowance:
+    """Today's allowance of an address."""
+    usage = AnonymousUsage.objects.filter(address_digest=_digest(address), day=timezone.now().date()).first()
+    return Allowance(settings.ANONYMOUS_IMAGES_PER_DAY, usage.used if usage else 0, _seconds_to_midnight())
+
+
+def daily_limit_reached(retry_after: int) -> ApiError:
+    """The answer when an address has had its pictures of the day."""
+    return ApiError(
+        429,
+        "daily_limit_reached",
+        "You've reached your daily limit. Please sign up for more access.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def _digest(address: str) -> str:
+    return hmac.new(settings.SECRET_KEY.encode(), f"anonymous:{address}".encode(), hashlib.sha256).hexdigest()
+
+
+def _seconds_to_midnight() -> int:
+    now = timezone.now()
+    midnight = datetime.combine(now.date() + timedelta(days=1), time(tzinfo=UTC))
+    return max(1, int((midnight - now).total_seconds()))

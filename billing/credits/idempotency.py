@@ -1,0 +1,127 @@
+"""`Idempotency-Key`: a retry of the same request, with the same key, within a day is charged once."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts import standing
+from accounts.models import ApiKey
+from billing.credits import ledger
+from billing.models import Account, Hold, IdempotencyRecord
+from lib.web.errors import ApiError
+
+LIFETIME = timedelta(hours=24)
+# A retry does all the work again and costs nothing. Clients that retry by themselves do so 2 to 5 times.
+MAX_REPLAYS = 10
+# Visible ASCII, as the header's draft (draft-ietf-httpapi-idempotency-key-header) has it, quoted or not.
+VALID_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+RETRY_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A caller's key, and what it stands for: the SHA-256 of picture and options."""
+
+    key: str
+    fingerprint: str
+
+
+def check_key(key: str) -> str:
+    """The key as it stands. Raises ApiError 400 for one that is empty, too long or not visible ASCII."""
+    if not VALID_KEY.fullmatch(key):
+        raise invalid_key()
+    return key
+
+
+@transaction.atomic
+def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
+    """Hold a credit for this request, unless an earlier try of it was delivered: then None, there is nothing to pay.
+
+    Raises ApiError 409 if the key was used for another request, its first try is still running, or the request was delivered
+    and then retried MAX_REPLAYS times; and 401 and 429 as `hold` does.
+    """
+    # The row's lock makes a second try that comes at the same moment wait until the first one's hold is there to be seen.
+    record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
+        account=account, key=retry.key, defaults={"fingerprint": retry.fingerprint}
+    )
+    if record.created_at < timezone.now() - LIFETIME:
+        record.fingerprint, record.hold, record.created_at = retry.fingerprint, None, timezone.now()
+        record.replays = 0
+    if record.fingerprint != retry.fingerprint:
+        raise key_reused()
+    state = record.hold.state if record.hold else Hold.State.VOIDED
+    if state == Hold.State.HELD:
+        raise still_running()
+    if state == Hold.State.POSTED:
+        standing.check(account.user_id, key)
+        if record.replays >= MAX_REPLAYS:
+            raise too_many_replays()
+        record.replays += 1
+        record.save(update_fields=["replays"])
+        return None
+    record.hold = ledger.hold(account, channel=channel, key=key, request_id=request_id)
+    record.save(update_fields=["fingerprint", "hold", "replays", "created_at"])
+    return record.hold
+
+
+@transaction.atomic
+def hold_again(lost: Hold, retry: Retry) -> Hold:
+    """`ledger.hold_again` for a request with a key, which stands for the new hold from then on.
+
+    Raises ApiError 503 `hold_expired` also when a later try with the key holds, or has spent, the credit instead.
+    """
+    # The row's lock makes a later try wait until the new hold can be seen.
+    records = IdempotencyRecord.objects.select_for_update(no_key=True)
+    record = records.filter(account_id=lost.account_id, key=retry.key, hold_id=lost.pk).first()
+    if record is None:
+        raise ledger.hold_expired()
+    record.hold = ledger.hold_again(lost)
+    record.save(update_fields=["hold"])
+    return record.hold
+
+
+def give_back(account: Account, retry: Retry) -> None:
+    """A retry of a delivered request failed, for example for want of a place: it does not count."""
+    records = IdempotencyRecord.objects.filter(account=account, key=retry.key, replays__gt=0)
+    records.update(replays=F("replays") - 1)
+
+
+def forget_old() -> int:
+    """Remove records that no retry can refer to any more. Returns how many."""
+    return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
+
+
+def invalid_key() -> ApiError:
+    """The answer to a key that cannot be one."""
+    return ApiError(400, "invalid_idempotency_key", "'Idempotency-Key' must be 1 to 255 visible ASCII characters.")
+
+
+def key_reused() -> ApiError:
+    """The answer to a key that stands for another request."""
+    return ApiError(
+        409, "idempotency_key_reused", "This Idempotency-Key was already used for a different image or different options."
+    )
+
+
+def too_many_replays() -> ApiError:
+    """The answer to one retry too many of a request that was delivered."""
+    return ApiError(
+        409,
+        "idempotency_key_used_up",
+        f"The request with this Idempotency-Key was delivered and then retried {MAX_REPLAYS} times. "
+        "Send it with a new key; that costs a credit.",
+    )
+
+
+def still_running() -> ApiError:
+    """The answer to a retry whose first try is still at work."""
+    return ApiError(
+        409,
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is still being processed. Please retry shortly.",
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+    )

@@ -1,0 +1,432 @@
+"""Everything that can happen to an account's credits, one function each.
+
+A balance changes only by a guarded single statement (`UPDATE … WHERE enough is left`), never by reading and then writing,
+and always in one transaction with the ledger row that explains it. Rows are locked in one order, key, window, account,
+so that a hold and a post that meet wait for each other and never deadlock. Every lock is taken with `no_key=True`: at COMMIT
+PostgreSQL checks a new hold's foreign keys with FOR KEY SHARE, out of that order, and a plain FOR UPDATE would block it.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from billing.credits import key_usage
+from accounts import standing
+from accounts.models import ApiKey, User
+from billing.credits import due, after_post as usage
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
+from billing.credits.windows import get_window, month_bounds, month_of, open_window
+from lib.web.errors import ApiError
+from lib.sql import execute
+
+FREE_PLAN = "Free"
+
+# The statements of every paid request, written by hand: see lib.sql.
+_TAKE_INCLUDED = "UPDATE billing_usagewindow SET held = held + 1 WHERE id = %s AND allowance > app_used + api_used + held"
+_TAKE_PREPAID = "UPDATE billing_account SET prepaid_balance = prepaid_balance - 1 WHERE id = %s AND prepaid_balance >= 1"
+_SETTLE = "UPDATE billing_hold SET state = %s, settled_at = %s WHERE id = %s AND state = 'held'"
+_USE_IN_WINDOW = {
+    "api": "UPDATE billing_usagewindow SET api_used = api_used + 1, held = held - 1 WHERE id = %s",
+    "app": "UPDATE billing_usagewindow SET app_used = app_used + 1, held = held - 1 WHERE id = %s",
+}
+_USE_IN_MONTH = {
+    "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
+    "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
+}
+# A request renews its hold while it runs (see `billing.credits.running_holds`): one that was not renewed for this long has lost its
+# process, and nothing will settle it.
+STALE_HOLD = timedelta(minutes=15)
+HOLD_AGAIN_SECONDS = 5
+
+
+def get_account(user: User) -> Account:
+    """The account of `user`, with plan and cycle; made on the free plan on first use."""
+    accounts = Account.objects.select_related("plan", "cycle")
+    try:
+        account = accounts.get(user_id=user.pk)
+    except Account.DoesNotExist:
+        Account.objects.get_or_create(user=user, defaults={"plan": Plan.objects.get(label=FREE_PLAN)})
+        account = accounts.get(user_id=user.pk)
+    account.user = user
+    return account
+
+
+@transaction.atomic
+def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str) -> Hold:
+    """Set one credit aside, an included one if any is left, else a prepaid one.
+
+    Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its own monthly cap,
+    `monthly_limit_reached` when no credit is left. Raises ApiError 401 if the account or the key has come to an end since
+    the request was authenticated. Nothing is held then.
+    """
+    now = timezone.now()
+    month = month_of(now)
+    window = get_window(account, now)
+    if key is None:
+        standing.check(account.user_id, None)
+    elif not key_usage.take(key, month):
+        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
+    bucket = _take(account, window)
+    if bucket is None:
+        raise monthly_limit_reached(window.seconds_left(now))
+    made = Hold.objects.create(
+        account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
+    )
+    _hold_entry(made).save(force_insert=True)
+    return made
+
+
+@transaction.atomic
+def hold_many(
+    account: Account, request_ids: Sequence[str], *, channel: str, key: ApiKey | None, until: datetime
+) -> list[Hold]:
+    """Set one credit aside for each of `request_ids`, in their order: included ones as far as they go, then prepaid ones.
+
+    All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
+    Raises ApiError 429: `key_limit_reached` when the key's own cap leaves fewer, `not_enough_credits` when the account does;
+    401 if the account or the key has come to an end.
+    """
+    now = timezone.now()
+    month, count = month_of(now), len(request_ids)
+    window = get_window(account, now)
+    if key is None:
+        standing.check(account.user_id, None)
+    elif not key_usage.take(key, month, count):
+        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
+    included = _take_included(window, count)
+    if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(
+        prepaid_balance=F("prepaid_balance") - (count - included)
+    ):
+        left = included + Account.objects.values_list("prepaid_balance", flat=True).get(pk=account.pk)
+        raise not_enough_credits(count, left, window.seconds_left(now))
+    buckets = [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
+    made = Hold.objects.bulk_create(
+        Hold(
+            account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month,
+            held_until=until,
+        )
+        for request_id, bucket in zip(request_ids, buckets, strict=True)
+    )  # fmt: skip
+    LedgerEntry.objects.bulk_create(_hold_entry(each) for each in made)
+    return made
+
+
+def check_credits(account: Account, count: int) -> None:
+    """Raise `hold_many`'s `not_enough_credits` if it is sure to do so by now. Holds nothing: others may be quicker."""
+    now = timezone.now()
+    window = get_window(account, now)
+    left = max(0, window.allowance - window.used - window.held) + account.prepaid_balance
+    if left < count:
+        raise not_enough_credits(count, left, window.seconds_left(now))
+
+
+@transaction.atomic
+def post(held: Hold) -> bool:
+    """The image exists: the credit is spent. False if the hold was settled before: see `hold_again`."""
+    if not _settle(held, Hold.State.POSTED):
+        return False
+    if held.key_id is not None:
+        key_usage.post(held.key_id, held.month)
+    if held.bucket == Bucket.INCLUDED:
+        execute(_USE_IN_WINDOW[held.channel], held.window_id)
+        in_month = (_USE_IN_MONTH[held.channel], held.account_id, held.month.isoformat())
+        if not execute(*in_month):
+            MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
+            execute(*in_month)
+    usage.announce(held)
+    _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
+    return True
+
+
+@transaction.atomic
+def void(held: Hold) -> bool:
+    """There will be no picture: the credit is free again. False if the hold was settled before."""
+    if not _settle(held, Hold.State.VOIDED):
+        return False
+    if held.key_id is not None:
+        key_usage.give_back(held.key_id, held.month)
+    if held.bucket == Bucket.INCLUDED:
+        UsageWindow.objects.filter(pk=held.window_id).update(held=F("held") - 1)
+    else:
+        Account.objects.filter(pk=held.account_id).update(prepaid_balance=F("prepaid_balance") + 1)
+    _void_entry(held).save(force_insert=True)
+    if held.bucket == Bucket.PREPAID:
+        _collect_due(held.account_id, [held])
+    return True
+
+
+@transaction.atomic
+def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
+    """There will be no pictures: those of the credits that are still on hold are free again. Returns how many these were."""
+    # In the order of their ids, so that two of these wait for each other and never deadlock.
+    locked = Hold.objects.select_for_update(no_key=True).filter(pk__in=hold_ids, state=Hold.State.HELD).order_by("pk")
+    found = list(locked)
+    Hold.objects.filter(pk__in=[held.pk for held in found]).update(state=Hold.State.VOIDED, settled_at=timezone.now())
+    for (key_id, month), count in Counter((held.key_id, held.month) for held in found).items():
+        if key_id is not None:
+            key_usage.give_back(key_id, month, count)
+    included = Counter(held.window_id for held in found if held.bucket == Bucket.INCLUDED)
+    for window_id, count in sorted(included.items()):
+        UsageWindow.objects.filter(pk=window_id).update(held=F("held") - count)
+    prepaid = Counter(held.account_id for held in found if held.bucket == Bucket.PREPAID)
+    for account_id, count in sorted(prepaid.items()):
+        Account.objects.filter(pk=account_id).update(prepaid_balance=F("prepaid_balance") + count)
+    LedgerEntry.objects.bulk_create(_void_entry(held) for held in found)
+    for account_id in sorted(prepaid):
+        _collect_due(account_id, [held for held in found if held.account_id == account_id and held.bucket == Bucket.PREPAID])
+    return len(found)
+
+
+def void_stale(older_than: timedelta = STALE_HOLD) -> int:
+    """Void the holds that a killed process left behind. Returns how many."""
+    found = list(Hold.objects.filter(stale(older_than)).values_list("pk", flat=True))
+    return sum(void_if_stale(pk, older_than) for pk in found)
+
+
+@transaction.atomic
+def void_if_stale(hold_id: uuid.UUID, older_than: timedelta = STALE_HOLD) -> bool:
+    """Void one hold that nothing will settle. False if it was settled before, or is renewed by a request that runs."""
+    # Locked before it is looked at: a renewal may have come since the caller found it.
+    left = Hold.objects.select_for_update(no_key=True).filter(stale(older_than), pk=hold_id).first()
+    return left is not None and void(left)
+
+
+def keep_held(hold_ids: Sequence[uuid.UUID]) -> int:
+    """Renew the holds of requests that still run: the sweep leaves them alone for STALE_HOLD from now. Returns how many."""
+    renewed = Hold.objects.filter(pk__in=hold_ids, state=Hold.State.HELD)
+    return renewed.update(held_until=timezone.now() + STALE_HOLD)
+
+
+@transaction.atomic
+def hold_again(lost: Hold) -> Hold:
+    """Hold and spend another credit for a request whose hold was voided while it still ran. Returns the new hold.
+
+    The new credit counts in the window and month of now, and against the same key's cap. A hold that was spent before is
+    returned as it is. Raises ApiError 503 `hold_expired` when no credit is left; nothing is held then.
+    """
+    if Hold.objects.filter(pk=lost.pk, state=Hold.State.POSTED).exists():
+        return lost
+    account = get_account(lost.account.user)
+    try:
+        made = hold(account, channel=lost.channel, key=lost.key, request_id=lost.request_id)
+    except ApiError as error:
+        raise hold_expired() from error
+    post(made)
+    return made
+
+
+def stale(older_than: timedelta = STALE_HOLD) -> Q:
+    """Which holds nothing will settle: those of requests after `older_than`, and what was not renewed in its time."""
+    now = timezone.now()
+    overdue = Q(held_until=None, created_at__lt=now - older_than) | Q(held_until__lt=now)
+    return Q(state=Hold.State.HELD) & overdue
+
+
+@transaction.atomic
+def grant_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> bool:
+    """Add prepaid credits, once per `reference`. False if that reference was used before. Raises ValueError below 1."""
+    if credits < 1:
+        raise ValueError(f"a grant must be of at least 1 credit, got {credits}")
+    return _change_prepaid(account, credits, LedgerEntry.Kind.GRANT, reference=reference, note=note)
+
+
+@transaction.atomic
+def refund_prepaid(
+    account: Account, credits: int, *, reference: str, note: str = "", purchase: PackPurchase | None = None
+) -> int:
+    """Take back up to `credits` prepaid credits, once per `reference`: what was spent already stays spent.
+
+    What is on hold now is taken when its hold is voided, and then counted in the purchase's `taken_back`: see `billing.credits.due`.
+    Returns how many were taken at once; 0 for a reference that was used before.
+    """
+    if is_used(reference):
+        return 0
+    taken = min(credits, _locked_balance(account))
+    if not _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note):
+        return 0
+    due.remember(account, credits - taken, reference=reference, purchase=purchase)
+    return taken
+
+
+def is_used(reference: str) -> bool:
+    """Whether credits moved for this reason already."""
+    return LedgerEntry.objects.filter(reference=reference).exists()
+
+
+@transaction.atomic
+def adjust(account: Account, credits: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
+    """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left.
+
+    The same `token` moves credits once: False if it was used before.
+    """
+    if not reason.strip():
+        raise ApiError(400, "reason_required", "A reason is required.")
+    if credits < 0 and _locked_balance(account) < -credits:
+        raise ApiError(400, "balance_too_low", "The account has fewer prepaid credits than that.")
+    note = f"{reason.strip()} ({staff.email})"[:255]
+    reference = f"adjust:{token or uuid.uuid4()}"
+    return _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=reference, note=note)
+
+
+def _locked_balance(account: Account) -> int:
+    """The prepaid balance, which nothing changes until the transaction ends."""
+    return Account.objects.select_for_update(no_key=True).values_list("prepaid_balance", flat=True).get(pk=account.pk)
+
+
+@transaction.atomic
+def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: int = 0) -> UsageWindow:
+    """Stripe has made a billing cycle the current one: it limits from now on. Renewing the same cycle twice is once.
+
+    `extra` credits are included in this cycle beyond the plan's: those of a trial.
+    """
+    window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits + extra)
+    account.plan, account.cycle, account.calendar_from = plan, window, None
+    account.save(update_fields=["plan", "cycle", "calendar_from"])
+    usage.announce_period(account)
+    return window
+
+
+@transaction.atomic
+def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
+    """A larger plan is paid for within a cycle, whose allowance grows to the plan's. Twice is once."""
+    _grant_included(window, plan.included_credits, only_up=True, note=f"upgraded to {plan.label}")
+    account.plan = plan
+    account.save(update_fields=["plan"])
+
+
+@transaction.atomic
+def end_subscription(account: Account, at: datetime) -> None:
+    """Back to the free plan and the calendar month, counted afresh from `at`."""
+    account.plan, account.cycle, account.calendar_from = Plan.objects.get(label=FREE_PLAN), None, at
+    account.save(update_fields=["plan", "cycle", "calendar_from"])
+    usage.announce_period(account)
+
+
+@transaction.atomic
+def change_plan(account: Account, plan: Plan) -> None:
+    """Put the account on another plan at once; the current window's allowance follows it."""
+    account.plan = plan
+    window = get_window(account, timezone.now())
+    _grant_included(window, plan.included_credits, only_up=False, note=f"plan changed to {plan.label}")
+    account.save(update_fields=["plan"])
+
+
+def monthly_limit_reached(retry_after: int) -> ApiError:
+    """The contract's answer when neither an included nor a prepaid credit is left."""
+    return ApiError(
+        429,
+        "monthly_limit_reached",
+        "You've reached your monthly limit. Consider purchasing more credits.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def not_enough_credits(wanted: int, left: int, retry_after: int) -> ApiError:
+    """The answer to a batch for which the account has too few credits. None of them is held then."""
+    message = f"This batch needs {wanted} credits, and {left} are left. Send fewer images or purchase more credits."
+    return ApiError(429, "not_enough_credits", message, headers={"Retry-After": str(retry_after)})
+
+
+def key_limit_reached(retry_after: int) -> ApiError:
+    """The answer to a key that has used up the monthly cap which its owner gave it."""
+    return ApiError(
+        429,
+        "key_limit_reached",
+        "This API key has reached its monthly credit cap. Raise the cap or use another key.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def hold_expired() -> ApiError:
+    """The answer to a request whose hold was voided while it ran, when no other credit can be held. It is not charged."""
+    return ApiError(
+        503,
+        "hold_expired",
+        "This request took so long that its credit was released, and no other credit is left. You were not charged.",
+        headers={"Retry-After": str(HOLD_AGAIN_SECONDS)},
+    )
+
+
+def _take(account: Account, window: UsageWindow) -> Bucket | None:
+    if execute(_TAKE_INCLUDED, window.pk):
+        return Bucket.INCLUDED
+    if execute(_TAKE_PREPAID, account.pk):
+        return Bucket.PREPAID
+    return None
+
+
+def _take_included(window: UsageWindow, count: int) -> int:
+    """Hold up to `count` included credits and return how many. The window is locked until the transaction ends."""
+    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
+    taken = max(0, min(count, locked.allowance - locked.used - locked.held))
+    UsageWindow.objects.filter(pk=window.pk).update(held=F("held") + taken)
+    return taken
+
+
+def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
+    """Move the prepaid balance by a checked amount, once per reference."""
+    _, created = LedgerEntry.objects.get_or_create(
+        reference=reference,
+        defaults={"account": account, "kind": kind, "bucket": Bucket.PREPAID, "available": credits, "note": note},
+    )
+    if created:
+        Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
+    return created
+
+
+def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
+    """Take what refunds could not take while these prepaid credits were on hold, in the transaction that voids them."""
+    for payment in due.collect(account_id, [held.pk for held in voided]):
+        _change_prepaid(
+            voided[0].account, -payment.credits, LedgerEntry.Kind.REFUND, reference=payment.reference, note=payment.note
+        )
+
+
+def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:
+    """Bring a window's allowance to `allowance`. The window is locked here, so that two of these are not added up."""
+    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
+    change = allowance - locked.allowance
+    if change == 0 or (only_up and change < 0):
+        return
+    UsageWindow.objects.filter(pk=window.pk).update(allowance=allowance)
+    LedgerEntry.objects.create(
+        account_id=locked.account_id, kind=LedgerEntry.Kind.GRANT, bucket=Bucket.INCLUDED, available=change, window=locked,
+        reference=f"plan:{window.pk}:{uuid.uuid4()}", note=note,
+    )  # fmt: skip
+
+
+def _settle(held: Hold, state: Hold.State) -> bool:
+    """Move an open hold to its end. Of two that try, one wins."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    pk = Hold._meta.pk.get_db_prep_value(held.pk, connection)
+    return bool(execute(_SETTLE, state.value, now, pk))
+
+
+def _hold_entry(made: Hold) -> LedgerEntry:
+    return _entry(made, LedgerEntry.Kind.HOLD, available=-1, held=1, reference=f"hold:{made.pk}")
+
+
+def _void_entry(held: Hold) -> LedgerEntry:
+    return _entry(held, LedgerEntry.Kind.VOID, available=1, held=-1, reference=f"settle:{held.pk}")
+
+
+def _record(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> None:
+    _entry(of, kind, available=available, held=held, reference=reference).save(force_insert=True)
+
+
+def _entry(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> LedgerEntry:
+    return LedgerEntry(
+        account_id=of.account_id,
+        kind=kind,
+        bucket=of.bucket,
+        available=available,
+        held=held,
+        reference=reference,
+        window_id=of.window_id if of.bucket == Bucket.INCLUDED else None,
+        hold=of,
+    )

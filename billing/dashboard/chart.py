@@ -1,0 +1,160 @@
+"""The dashboard's chart: credits spent on each day of a window, stacked, with an axis of round figures.
+
+Sideways everything is in percent and upwards in pixels: the drawing fills any width without distorting text or patterns.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+
+from billing.models import Bucket
+from billing.dashboard.usage_report import Report
+
+# Pixels: of the bars, of the line above them that tells a day's figures, of the line below with the dates.
+PLOT_HEIGHT = 200
+TOP = 28
+BOTTOM = 26
+# Part of a day's place that its bar fills.
+FILL = 0.72
+# So many dates have room along the axis, half of them on a phone.
+MAX_LABELS = 6
+GRID_LINES = 4
+# The parts of a bar, from the ground up.
+PARTS = ("api", "app", "prepaid")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of a day's bar: its kind, and where it stands in pixels."""
+
+    kind: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day: its figures, and where it stands. `x`, `bar_x`, `middle` and the widths are percent.
+
+    `label` counts the dates along the axis; None for a day without one.
+    """
+
+    day: date
+    api: int
+    app: int
+    prepaid: int
+    x: str
+    width: str
+    bar_x: str
+    bar_width: str
+    middle: str
+    parts: Sequence[Part]
+    label: int | None
+
+    @property
+    def total(self) -> int:
+        return self.api + self.app + self.prepaid
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.label is not None
+
+    @property
+    def is_minor(self) -> bool:
+        """Whether a narrow drawing leaves the label out: every second one."""
+        return self.label is not None and self.label % 2 == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`grid` is the figure and the height, in pixels from above, of each line."""
+
+    days: Sequence[Day]
+    grid: Sequence[tuple[int, float]]
+    plot_height: int = PLOT_HEIGHT
+    top: int = TOP
+    height: int = TOP + PLOT_HEIGHT + BOTTOM
+    ground: int = TOP + PLOT_HEIGHT
+    dates_y: int = TOP + PLOT_HEIGHT + 19
+
+    @property
+    def used(self) -> list[Day]:
+        """The days with usage: those that the table lists."""
+        return [day for day in self.days if day.total]
+
+
+def draw(report: Report, *, is_rtl: bool = False) -> Chart:
+    """The chart of a window; in a language that is read from the right, time runs from there too."""
+    figures = _figures(report)
+    days = _days(report, figures)
+    highest = max((sum(of_day.values()) for of_day in figures.values()), default=0)
+    step = round_step(highest)
+    top = step * -(-highest // step)
+    every = -(-len(days) // MAX_LABELS)
+    bars = []
+    for index, day in enumerate(days):
+        label = None if index % every else index // every
+        bars.append(_draw_day(day, figures.get(day, Counter()), _place(index, len(days), is_rtl), top, label))
+    grid = [(value, _y(value, top)) for value in range(0, top + 1, step)]
+    return Chart(bars, grid)
+
+
+def round_step(highest: int) -> int:
+    """The distance of the grid's lines: 1, 2 or 5 times a power of ten, so that about GRID_LINES of them are enough."""
+    size = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * size * GRID_LINES >= highest:
+                return factor * size
+        size *= 10
+
+
+def _figures(report: Report) -> dict[date, Counter[str]]:
+    """Credits of each day, by part."""
+    figures: dict[date, Counter[str]] = {}
+    for one in report.spent:
+        part = "prepaid" if one.bucket == Bucket.PREPAID else one.channel
+        figures.setdefault(one.day, Counter())[part] += one.credits
+    return figures
+
+
+def _days(report: Report, figures: dict[date, Counter[str]]) -> list[date]:
+    """Every day of the window, and those after its end that a late renewal left in it."""
+    first = report.cycle.window.start.astimezone(UTC).date()
+    last = (report.cycle.end - timedelta(microseconds=1)).astimezone(UTC).date()
+    first, last = min([first, *figures]), max([last, *figures])
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _place(index: int, count: int, is_rtl: bool) -> tuple[float, float]:
+    """Where a day stands and how wide its place is, in percent."""
+    width = 100 / count
+    return (100 - (index + 1) * width if is_rtl else index * width), width
+
+
+def _draw_day(day: date, figures: Counter[str], place: tuple[float, float], top: int, label: int | None) -> Day:
+    x, width = place
+    parts, below = [], 0
+    for kind in PARTS:
+        if figures[kind]:
+            y = _y(below + figures[kind], top)
+            parts.append(Part(kind, y, round(_y(below, top) - y, 2)))
+            below += figures[kind]
+    return Day(
+        day,
+        figures["api"],
+        figures["app"],
+        figures["prepaid"],
+        x=f"{x:.3f}%",
+        width=f"{width:.3f}%",
+        bar_x=f"{x + width * (1 - FILL) / 2:.3f}%",
+        bar_width=f"{width * FILL:.3f}%",
+        middle=f"{x + width / 2:.3f}%",
+        parts=parts,
+        label=label,
+    )
+
+
+def _y(value: int, top: int) -> float:
+    return round(TOP + PLOT_HEIGHT * (1 - value / top), 2) if top else TOP + PLOT_HEIGHT

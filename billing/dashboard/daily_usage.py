@@ -1,0 +1,98 @@
+"""Credits spent in a window by day, channel, key and bucket: exact, from the holds.
+
+A day that is over and settled is counted once and stored; only what is younger is counted live, so that a page costs the
+same whether the window has a thousand holds or a million.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db import DatabaseError, transaction
+from django.db.models import CharField, Count
+from django.db.models.functions import Cast, Substr
+from django.utils import timezone
+
+from billing.credits.ledger import STALE_HOLD
+from billing.models import CountedDays, DailyUsage, Hold, UsageWindow
+
+logger = logging.getLogger(__name__)
+
+# The date as text, in UTC, which is every connection's time zone. For a TruncDate, SQLite would call Python on each row.
+_DAY = Substr(Cast("created_at", CharField()), 1, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Credits of one day, channel, key (None for the web app) and bucket."""
+
+    day: date
+    channel: str
+    key_id: int | None
+    bucket: str
+    credits: int
+
+
+def read(window: UsageWindow) -> list[Spent]:
+    """All that was spent in a window, in order of days. A window without a row yet has nothing."""
+    if window._state.adding:
+        return []
+    until = _counted_until(window)
+    live, first_open = _count_live(window, until)
+    if over := _closable(live, first_open):
+        _store(window, until, over)
+    return sorted(_stored(window, until) + live, key=lambda spent: (spent.day, spent.channel, spent.key_id or 0))
+
+
+def _counted_until(window: UsageWindow) -> date | None:
+    counted: CountedDays | None = getattr(window, "counted", None)
+    return counted.until if counted else None
+
+
+def _stored(window: UsageWindow, until: date | None) -> list[Spent]:
+    """The days before `until`, whatever another reader has stored since."""
+    if until is None:
+        return []
+    rows = DailyUsage.objects.filter(window=window, day__lt=until)
+    return [Spent(*row) for row in rows.values_list("day", "channel", "key_id", "bucket", "credits")]
+
+
+def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], date | None]:
+    """What the days from `until` on have cost, and the first of them with a hold that is still open."""
+    holds = Hold.objects.filter(window=window).exclude(state=Hold.State.VOIDED)
+    if until is not None:
+        holds = holds.filter(created_at__gte=datetime.combine(until, time(), UTC))
+    days = holds.annotate(day=_DAY).values_list("day", "channel", "key_id", "bucket", "state")
+    spent, first_open = [], None
+    for text, channel, key_id, bucket, state, credits in days.annotate(credits=Count("pk")).order_by("day"):
+        day = date.fromisoformat(text)
+        if state == Hold.State.POSTED:
+            spent.append(Spent(day, channel, key_id, bucket, credits))
+        else:
+            first_open = first_open or day
+    return spent, first_open
+
+
+def _closable(live: Iterable[Spent], first_open: date | None) -> list[Spent]:
+    """The part that nothing can change any more.
+
+    A hold may become visible a moment after its time: a day is closed only when its last one would be stale by now.
+    """
+    end = (timezone.now() - STALE_HOLD).astimezone(UTC).date()
+    end = min(end, first_open or end)
+    return [spent for spent in live if spent.day < end]
+
+
+def _store(window: UsageWindow, until: date | None, over: list[Spent]) -> None:
+    """Keep closed days. Of several readers that want to, one does; the page is shown whether it can be or not."""
+    reached = max(spent.day for spent in over) + timedelta(days=1)
+    try:
+        with transaction.atomic():
+            if until is None:
+                CountedDays.objects.bulk_create([CountedDays(window=window, until=reached)])
+            elif not CountedDays.objects.filter(window=window, until=until).update(until=reached):
+                return
+            DailyUsage.objects.bulk_create(DailyUsage(window=window, **asdict(one)) for one in over)
+    except DatabaseError as error:
+        logger.info("closed days not stored", extra={"window": window.pk, "reason": str(error)})

@@ -1,0 +1,243 @@
+"""A `RequestRecord` for each answered call of `/rmbg`, written behind the customers' backs.
+
+A call only appends to a list in memory; a thread of the web process writes what has gathered, once a second or as soon as
+a batch is full, so that nobody waits for it. What could not be written is tried again later; beyond CAPACITY the oldest
+records go. They are not money: a process that is killed outright loses its last second of them, and the ledger nothing.
+
+Calls that anybody can make without end and without cost leave few records, or a flood of them would fill the database: see
+`records_per_minute`. The metrics count every call.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.deletion import IS_DELETED
+from accounts.models import User
+from billing.models import RequestRecord
+from lib.ops.database import give_back
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 10_000
+BATCH = 200
+INTERVAL_SECONDS = 1.0
+# How long a process that stops waits for its last records to be written.
+STOP_SECONDS = 10.0
+# Rows that are removed in one statement, and statements of one sweep: nobody waits long for their locks.
+PURGE_BATCH = 5_000
+PURGE_ROUNDS = 20
+# Records a minute, of each process, of calls that were refused before they cost anything: enough to see that there are such.
+REFUSED_PER_MINUTE = 1
+# And of failures of ours with callers whom we do not know. /status needs to see a trend, not each of them.
+FAILED_PER_MINUTE = 20
+# Kinds of such calls that are counted apart. Past it, new kinds leave no record in this minute.
+KINDS = 5_000
+
+
+def records_per_minute(facts: Mapping[str, Any]) -> int | None:
+    """How many records of such calls a process keeps in a minute; None for all.
+
+    All are kept of what was delivered, and of what the limit of requests per minute let through for a known customer.
+    """
+    status = facts.get("status", 0)
+    if status < 400:
+        return None
+    if facts.get("account_id") is None:
+        return REFUSED_PER_MINUTE if status < 500 else FAILED_PER_MINUTE
+    return REFUSED_PER_MINUTE if facts.get("code") == "rate_limited" else None
+
+
+class _Minute:
+    """How many records of each kind this minute has had. Any thread may use it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._number = 0
+        self._counts: Counter[tuple[Any, ...]] = Counter()
+
+    def has_room(self, facts: Mapping[str, Any]) -> bool:
+        """Whether this call is to leave a record; if so it is counted."""
+        most = records_per_minute(facts)
+        if most is None:
+            return True
+        kind = tuple(facts.get(name) for name in ("account_id", "key_id", "channel", "status", "code"))
+        with self._guard:
+            number = int(time.monotonic() // 60)
+            if number != self._number:
+                self._number, self._counts = number, Counter()
+            is_new = kind not in self._counts
+            if self._counts[kind] >= most or (is_new and len(self._counts) >= KINDS):
+                return False
+            self._counts[kind] += 1
+            return True
+
+
+class RequestLog:
+    """Records on their way to the database. Any thread may add, one at a time writes."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start empty and without a thread: also in a forked child, since the parent writes what it had gathered."""
+        self._records: deque[RequestRecord] = deque()
+        self._minute = _Minute()
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._overflowing = False
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, **facts: Any) -> None:
+        """Take a record's fields, if such a call is to leave one. Never raises: a call is answered all the same."""
+        try:
+            if self._minute.has_room(facts):
+                self._append(RequestRecord(**facts))
+        except Exception:
+            logger.exception("a request record was lost")
+
+    def _append(self, record: RequestRecord) -> None:
+        with self._guard:
+            if len(self._records) >= self.capacity:
+                self._records.popleft()
+                self._note_overflow()
+            self._records.append(record)
+            is_batch = len(self._records) >= BATCH
+        if is_batch:
+            self._wake.set()
+
+    def _note_overflow(self) -> None:
+        """Said once until records can be written again."""
+        if not self._overflowing:
+            self._overflowing = True
+            logger.error("request records are being dropped: they cannot be written", extra={"capacity": self.capacity})
+
+    def flush(self) -> bool:
+        """Write all that has gathered. False if the database could not take it; then it is kept for the next time."""
+        with self._writing:
+            while batch := self._take():
+                try:
+                    self._write(batch)
+                    _forget_deleted(batch)
+                except (OperationalError, InterfaceError) as error:
+                    self._put_back(batch)
+                    logger.warning("request records not written yet", extra={"count": len(batch), "reason": str(error)})
+                    return False
+        self._overflowing = False
+        return True
+
+    def _take(self) -> list[RequestRecord]:
+        with self._guard:
+            return [self._records.popleft() for _ in range(min(BATCH, len(self._records)))]
+
+    def _put_back(self, batch: list[RequestRecord]) -> None:
+        """To the front what has no number from the database yet, as far as newer ones have left room."""
+        unwritten = [record for record in batch if record.pk is None]
+        with self._guard:
+            room = self.capacity - len(self._records)
+            self._records.extendleft(reversed(unwritten[max(0, len(unwritten) - room) :]))
+
+    def _write(self, batch: list[RequestRecord]) -> None:
+        try:
+            RequestRecord.objects.bulk_create(batch)
+        except (OperationalError, InterfaceError):
+            raise
+        except DatabaseError:
+            # One record that cannot be stored must not hold up the others.
+            self._write_singly(batch)
+
+    def _write_singly(self, batch: list[RequestRecord]) -> None:
+        for record in batch:
+            try:
+                RequestRecord.objects.bulk_create([record])
+            except (OperationalError, InterfaceError):
+                raise
+            except DatabaseError:
+                logger.exception("a request record was refused", extra={"request": record.request_id})
+
+    def start(self) -> None:
+        """Write from now on, in a thread of this process. Starting twice is once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and end the thread. Called when the process stops; twice is once."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            self._wake.set()
+            thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(INTERVAL_SECONDS)
+            self._wake.clear()
+            if not self._flush_in_thread():
+                # However much has gathered, the database is given a moment.
+                self._stopping.wait(INTERVAL_SECONDS)
+        self._flush_in_thread()
+
+    def _flush_in_thread(self) -> bool:
+        """The thread goes on whatever happens."""
+        try:
+            return self.flush()
+        except Exception:
+            logger.exception("request records could not be written")
+            return False
+        finally:
+            give_back()
+
+
+log = RequestLog()
+os.register_at_fork(after_in_child=log._forget)
+atexit.register(log.stop)
+
+
+def forget_old() -> int:
+    """Remove records older than REQUEST_LOG_DAYS, as many as one sweep may. Returns how many."""
+    limit = timezone.now() - timedelta(days=settings.REQUEST_LOG_DAYS)
+    return _remove(RequestRecord.objects.filter(created_at__lt=limit).order_by("created_at"), PURGE_ROUNDS)
+
+
+def forget_customer(user_pk: int) -> int:
+    """Remove every record of a customer. Returns how many."""
+    return _remove(RequestRecord.objects.filter(account__user_id=user_pk).order_by())
+
+
+def _forget_deleted(written: list[RequestRecord]) -> None:
+    """A call may end after its account was deleted, with all records that were there by then.
+
+    Looked at once the records are written: a deletion that is later than this look removes them.
+    """
+    accounts = {record.account_id for record in written if record.account_id is not None}
+    for user_pk in User.objects.filter(IS_DELETED, account__in=accounts).values_list("pk", flat=True) if accounts else ():
+        forget_customer(user_pk)
+
+
+def _remove(records: QuerySet[RequestRecord], rounds: int | None = None) -> int:
+    """In statements of PURGE_BATCH rows, at most `rounds` of them."""
+    removed = done = 0
+    while rounds is None or done < rounds:
+        count = RequestRecord.objects.filter(pk__in=records.values("pk")[:PURGE_BATCH]).delete()[0]
+        removed, done = removed + count, done + 1
+        if count < PURGE_BATCH:
+            break
+    return removed

@@ -1,0 +1,38 @@
+"""`/billing/balance`: what a signed-in customer has left, for the scripts of our own pages."""
+
+from typing import TypedDict
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.api import not_logged_in
+from accounts.models import User
+from billing.credits import ledger
+from billing.membership import usage as membership
+
+
+class Balance(TypedDict):
+    """Credits that are left: of the plan's in the current window, prepaid ones, and both together."""
+
+    included: int
+    prepaid: int
+    left: int
+
+
+def describe(user: User) -> Balance:
+    """The figures that `/rmbg` enforces and `/api/membership-usage` tells."""
+    account = ledger.get_account(user)
+    cycle = membership.describe_cycle(account, membership.current_window(account))
+    included, prepaid = cycle["remainingIncludedCredits"], cycle["prepaidCredits"]
+    return Balance(included=included, prepaid=prepaid, left=included + prepaid)
+
+
+@require_safe
+@never_cache
+def balance(request: HttpRequest) -> HttpResponse:
+    """The balance as JSON; 401 in the API's error shape for a browser without a session."""
+    if not isinstance(request.user, User):
+        error = not_logged_in()
+        return JsonResponse(error.body(), status=error.status, headers=error.headers)
+    return JsonResponse(describe(request.user))

@@ -1,0 +1,199 @@
+"""`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from where it enforces them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from billing.credits import ledger
+from billing.models import Account, MonthlyUsage, Plan, UsageWindow
+from billing.credits.windows import calendar_bounds, month_of
+from lib.web.errors import validation_error
+
+FLAG_ON = ("1", "true")
+DIGITS = re.compile(r"\d{1,12}")
+Problems = list[tuple[str, str, str]]
+
+# One statement, written by hand: composing two by the ORM takes several times as long as the database takes to answer.
+_ACCOUNT_AND_MONTH = """
+SELECT account.*, plan.label AS plan_label, plan.included_credits AS plan_credits,
+       month.app_used AS month_app_used, month.api_used AS month_api_used
+FROM billing_account AS account
+JOIN billing_plan AS plan ON plan.id = account.plan_id
+LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
+WHERE account.user_id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller asks for. `month` is a first day; `window_start` excludes it."""
+
+    list_cycles: bool = False
+    expand_cycle: bool = False
+    month: date | None = None
+    window_start: datetime | None = None
+
+
+def parse_query(query: Mapping[str, str]) -> Query:
+    """Read the parameters, all problems in one pass. Raises ApiError 400. `listBillingCycles` makes all others unread."""
+    if _is_on(query.get("listBillingCycles")):
+        return Query(list_cycles=True)
+    problems: Problems = []
+    month = _parse_month(query, problems)
+    window_start = _parse_window_start(query, problems)
+    if problems:
+        raise validation_error(problems)
+    flags = [flag.strip() for flag in query.get("expand", "").split(",")]
+    expand = "billing_cycle" in flags or _is_on(query.get("includeBillingCycle"))
+    return Query(expand_cycle=expand, month=month, window_start=window_start)
+
+
+def describe(user: User, query: Query) -> dict[str, Any]:
+    """The answer's body. Raises ApiError 400 for a window that the account does not have."""
+    account, month = read(user, query.month or month_of(timezone.now()))
+    if query.list_cycles:
+        return {"billingCycles": list_cycles(account)}
+    window = _get_asked_window(account, query.window_start)
+    used = month if window is None else window
+    body: dict[str, Any] = {
+        "membership": account.plan.label,
+        "credits": account.plan.included_credits,
+        "prepaidCredits": account.prepaid_balance,
+        "app_usage": used.app_used,
+        "api_usage": used.api_used,
+    }
+    if query.expand_cycle:
+        body["billingCycle"] = describe_cycle(account, window or current_window(account))
+    return body
+
+
+def read(user: User, month: date) -> tuple[Account, MonthlyUsage]:
+    """The account with what the answer tells of its plan, and its usage in the month that starts on `month`."""
+    rows = Account.objects.raw(_ACCOUNT_AND_MONTH, [month.isoformat(), user.pk])
+    # An account is made on first use.
+    account = next(iter(rows), None) or ledger.get_account(user)
+    told = vars(account)
+    if "plan_label" in told:
+        account.plan = Plan(id=account.plan_id, label=told["plan_label"], included_credits=told["plan_credits"])
+    used = {"app_used": told.get("month_app_used") or 0, "api_used": told.get("month_api_used") or 0}
+    return account, MonthlyUsage(account=account, month=month, **used)
+
+
+def current_window(account: Account, known: Iterable[UsageWindow] | None = None) -> UsageWindow:
+    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking.
+
+    `known` are the account's newest windows, where they have been read already.
+    """
+    if account.cycle is not None:
+        return account.cycle
+    start, end = calendar_bounds(account, timezone.now())
+    kind, allowance = UsageWindow.Kind.MONTH, account.plan.included_credits
+    if known is None:
+        known = UsageWindow.objects.filter(account=account, kind=kind, start=start)
+    found = next((window for window in known if (window.kind, window.start) == (kind, start)), None)
+    return found or UsageWindow(account=account, kind=kind, start=start, end=end, allowance=allowance)
+
+
+def describe_cycle(account: Account, window: UsageWindow) -> dict[str, Any]:
+    """The `billingCycle` object."""
+    return {
+        "periodStartUnix": _unix(window.start),
+        "periodEndUnix": _unix(window.end) - 1,
+        "appUsage": window.app_used,
+        "apiUsage": window.api_used,
+        "includedCredits": window.allowance,
+        "prepaidCredits": account.prepaid_balance,
+        "usedIncludedCredits": window.used,
+        "remainingIncludedCredits": max(0, window.allowance - window.used),
+        "stripeBillingSynced": window.kind == UsageWindow.Kind.CYCLE,
+    }
+
+
+def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = None) -> list[tuple[UsageWindow, datetime]]:
+    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins.
+
+    They are picked from `windows`, for a caller who wants more of them than their columns.
+    """
+    windows = UsageWindow.objects.all() if windows is None else windows
+    has_usage = Q(app_used__gt=0) | Q(api_used__gt=0)
+    listed: list[tuple[UsageWindow, datetime]] = []
+    for window in windows.filter(has_usage | Q(pk=account.cycle_id), account=account).order_by("-start", "-id"):
+        listed.append((window, listed[-1][0].start if listed else window.end))
+    return listed
+
+
+def list_cycles(account: Account) -> list[dict[str, int]]:
+    """The `billingCycles` entries."""
+    return [
+        {
+            "periodStartUnix": _unix(window.start),
+            "periodEndUnix": _unix(end) - 1,
+            "appUsage": window.app_used,
+            "apiUsage": window.api_used,
+        }
+        for window, end in listed_windows(account)
+    ]
+
+
+def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow | None:
+    """The window that starts in the second asked for; None if none was asked for."""
+    if start is None:
+        return None
+    seconds = Q(start__gte=start, start__lt=start + timedelta(seconds=1))
+    window = UsageWindow.objects.filter(seconds, account=account).order_by(F("kind")).first()
+    current = current_window(account)
+    if window is None and _unix(current.start) == _unix(start):
+        window = current
+    if window is None:
+        message = (
+            f"No billing cycle starts at 'periodStartUnix' {_unix(start)}. Use 'listBillingCycles=1' to see those there are."
+        )
+        raise validation_error([("periodStartUnix", "unknown_billing_cycle", message)])
+    return window
+
+
+def _parse_month(query: Mapping[str, str], problems: Problems) -> date | None:
+    if "year" not in query and "month" not in query:
+        return None
+    today = timezone.now().astimezone(UTC)
+    year = _parse_number(query, "year", 1, 9999, problems) if "year" in query else today.year
+    month = _parse_number(query, "month", 1, 12, problems) if "month" in query else today.month
+    return date(year, month, 1) if year and month else None
+
+
+def _parse_window_start(query: Mapping[str, str], problems: Problems) -> datetime | None:
+    if "periodStartUnix" not in query:
+        return None
+    if "year" in query or "month" in query:
+        message = "Cannot use 'periodStartUnix' together with 'year' or 'month'. Choose one or the other."
+        problems.append(("periodStartUnix", "conflicting_parameters", message))
+        return None
+    latest = _unix(datetime(9999, 12, 31, tzinfo=UTC))
+    seconds = _parse_number(query, "periodStartUnix", 1, latest, problems)
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _parse_number(query: Mapping[str, str], name: str, low: int, high: int, problems: Problems) -> int:
+    """A whole number within bounds; 0, and a problem noted, for anything else."""
+    text = query[name].strip()
+    if not DIGITS.fullmatch(text) or not text.isascii():
+        problems.append((name, "invalid_integer", f"'{name}' must be an integer, got: '{text[:100]}'"))
+        return 0
+    if not low <= int(text) <= high:
+        problems.append((name, "out_of_range", f"'{name}' must be between {low} and {high}, got: {text}"))
+        return 0
+    return int(text)
+
+
+def _is_on(value: str | None) -> bool:
+    return value is not None and value.strip().lower() in FLAG_ON
+
+
+def _unix(moment: datetime) -> int:
+    return int(moment.timestamp())

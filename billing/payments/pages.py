@@ -1,0 +1,170 @@
+"""Pricing, Checkout, the customer portal and the billing page. Cards and bank data are Stripe's alone."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import User
+from billing.payments import catalogue, purchases, client as stripe_client, customers as stripe_customers, subscriptions
+from billing.credits import ledger
+from billing.membership import usage as membership
+from billing.models import Account, CreditPack, PackPurchase, Plan, StripePrice, Subscription
+from billing.payments.client import Json
+from lib.web.errors import ApiError, error_response, from_status
+
+View = Callable[[HttpRequest], HttpResponseBase]
+PURCHASES_SHOWN = 12
+
+
+def page(view: View) -> View:
+    """A page that is never cached, and on which an ApiError is a page as well."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return view(request)
+        except ApiError as error:
+            return error_response(request, error)
+
+    return never_cache(wrapped)
+
+
+@require_safe
+@page
+def pricing(request: HttpRequest) -> HttpResponse:
+    """Plans and packs, for everybody."""
+    account = ledger.get_account(request.user) if isinstance(request.user, User) else None
+    context = {
+        "plans": Plan.objects.all(),
+        "packs": CreditPack.objects.filter(is_listed=True),
+        "is_enabled": stripe_client.is_enabled(),
+        "account": account,
+        "subscription": subscriptions.find_live(account) if account else None,
+    }
+    return render(request, "billing/pricing.html", context)
+
+
+@require_POST
+@page
+def checkout(request: HttpRequest) -> HttpResponse:
+    """Send the customer to Stripe's Checkout, for a plan or a pack."""
+    if not isinstance(request.user, User):
+        return redirect_to_login(reverse("pricing"))
+    account = ledger.get_account(request.user)
+    price = _get_price(request)
+    if price.plan is not None and subscriptions.find_live(account) is not None:
+        text = gettext("You have a subscription already. Change its plan on the billing page.")
+        raise ApiError(409, "already_subscribed", text)
+    session = stripe_client.get_client().create_checkout(_checkout_params(request, account, price))
+    return redirect(session["url"])
+
+
+@require_safe
+@login_required
+@page
+def checkout_done(request: HttpRequest) -> HttpResponse:
+    """Where Stripe sends the customer after paying: fulfils at once, if the webhook has not done so yet."""
+    account = ledger.get_account(signed_in(request))
+    if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
+        raise from_status(404)
+    session = request.GET.get("session_id", "")
+    if not stripe_client.CHECKOUT_ID.fullmatch(session):
+        raise from_status(404)
+    try:
+        purchases.match(account, session)
+    except ApiError as error:
+        if error.status < 500:
+            raise from_status(404) from error
+        messages.info(request, gettext("Your payment is being confirmed. It will show here in a minute."))
+        return redirect("billing")
+    messages.success(request, gettext("Thank you. Your payment is shown below as soon as your bank has confirmed it."))
+    return redirect("billing")
+
+
+@require_POST
+@login_required
+@page
+def portal(request: HttpRequest) -> HttpResponse:
+    """Send the customer to Stripe's portal: cards, invoices, another plan, cancelling."""
+    client = stripe_client.get_client()
+    configuration = client.find_portal(catalogue.PORTAL_NAME)
+    session = client.create_portal_session(
+        customer=stripe_customers.get_or_create(ledger.get_account(signed_in(request))),
+        return_url=request.build_absolute_uri(reverse("billing")),
+        configuration=configuration["id"] if configuration else None,
+    )
+    return redirect(session["url"])
+
+
+@require_safe
+@login_required
+@page
+def billing(request: HttpRequest) -> HttpResponse:
+    """Plan, renewal, balances, invoices, packs. Usage is on the dashboard."""
+    account = ledger.get_account(signed_in(request))
+    window = membership.current_window(account)
+    context = {
+        "account": account,
+        "subscription": subscriptions.find_live(account),
+        "window": window,
+        "cycle": membership.describe_cycle(account, window),
+        "purchases": PackPurchase.objects.filter(account=account).select_related("price__pack")[:PURCHASES_SHOWN],
+        "invoices": _invoices(account),
+        "is_enabled": stripe_client.is_enabled(),
+    }
+    return render(request, "billing/billing.html", context)
+
+
+def signed_in(request: HttpRequest) -> User:
+    """Who is signed in, on a page that only they can see."""
+    assert isinstance(request.user, User)  # noqa: S101  (login_required has seen to it)
+    return request.user
+
+
+def _get_price(request: HttpRequest) -> StripePrice:
+    """The price that a form asks for, by its plan's or pack's number. Raises ApiError 404 for what is not on sale."""
+    on_sale = StripePrice.objects.select_related("plan", "pack").filter(is_active=True)
+    for field in ("plan", "pack"):
+        number = request.POST.get(field, "")
+        if number.isdecimal() and len(number) < 10 and (found := on_sale.filter(**{field: int(number)}).first()):
+            return found
+    raise ApiError(404, "not_on_sale", gettext("This is not on sale at the moment."))
+
+
+def _checkout_params(request: HttpRequest, account: Account, price: StripePrice) -> dict[str, Any]:
+    # The braces are Stripe's: it puts the session's id there.
+    done = request.build_absolute_uri(reverse("checkout-done")) + "?session_id={CHECKOUT_SESSION_ID}"
+    params: dict[str, Any] = {
+        "mode": "subscription" if price.plan else "payment",
+        "customer": stripe_customers.get_or_create(account),
+        "client_reference_id": account.user.public_id,
+        "line_items": [{"price": price.stripe_id, "quantity": 1}],
+        "success_url": done,
+        "cancel_url": request.build_absolute_uri(reverse("pricing")),
+    }
+    # A trial is for those who never subscribed.
+    if price.plan and price.plan.trial_days and not Subscription.objects.filter(account=account).exists():
+        params["subscription_data"] = {"trial_period_days": price.plan.trial_days}
+    return params
+
+
+def _invoices(account: Account) -> list[Json] | None:
+    """The customer's invoices, as Stripe has them; None while Stripe cannot be asked."""
+    if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
+        return []
+    try:
+        found = stripe_client.get_client().list_invoices(account.stripe_customer.stripe_id)
+    except ApiError:
+        return None
+    return [one | {"date": subscriptions.moment(one["created"])} for one in found if one["status"] != "draft"]

@@ -1,0 +1,45 @@
+"""`POST /api/stripe/webhook`: where Stripe tells us what has happened."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from billing.payments import client as stripe_client, events as stripe_events
+from billing.models import StripeEvent
+from billing.payments.client import InvalidSignature
+from billing.tasks import process_stripe_event
+from lib.web.errors import ApiError, error_response
+
+# Stripe's largest events are some hundred kilobytes.
+MAX_BODY_BYTES = 1_000_000
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Store a signed event and have it processed. Anything but 2xx makes Stripe send it again."""
+    try:
+        event = _read(request)
+        stored = stripe_events.receive(event)
+        if stored.is_open:
+            process_stripe_event.delay(stored.pk)
+        if settings.CELERY_TASK_ALWAYS_EAGER and StripeEvent.objects.get(pk=stored.pk).is_open:
+            raise ApiError(503, "event_not_processed", "The event could not be processed. Send it again.")
+    except ApiError as error:
+        return error_response(request, error)
+    return HttpResponse(status=204)
+
+
+def _read(request: HttpRequest) -> stripe_client.Json:
+    """The event of a request. Raises ApiError 404 where payment is off, 413 for too large a body, 400 unsigned."""
+    if not settings.STRIPE_WEBHOOK_SECRET:
+        raise ApiError(404, "not_found", "Payment is switched off on this server.")
+    # A body of unknown length counts as an endless one; Stripe always tells the length.
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise ApiError(413, "payload_too_large", "The request body is too large.")
+    try:
+        return stripe_client.read_event(request.body, request.headers.get("Stripe-Signature", ""))
+    except InvalidSignature as error:
+        raise ApiError(400, "invalid_signature", "The body does not carry a valid signature.") from error

@@ -1,0 +1,363 @@
+"""`/api/batches` in the OpenAPI document."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+
+from accounts.authentication import email_not_verified, invalid_key, two_credentials
+from billing.credits.idempotency import invalid_key as invalid_retry_key
+from billing.credits.idempotency import key_reused
+from billing.credits.ledger import key_limit_reached, not_enough_credits
+from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from lib.web.rate_limits import too_many_requests
+from lib.web.openapi import errors, response_header
+from imaging.removal import codings
+from imaging.batches import callback, creation, results, upload, zips
+from imaging.callbacks import announcing
+from imaging.core.codecs.encode import MEDIA_TYPES
+from imaging.core.problems import Problem
+from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
+from imaging.removal.image_url import SWITCHED_OFF
+from imaging.models import Batch, BatchItem, Callback
+from imaging.removal.openapi import FORM, PROBLEMS
+from imaging.removal.upload import BROKEN_OFF, malformed_form
+
+OPTIONS = {name: FORM["properties"][name] for name in upload.OPTION_FIELDS}
+BATCH_FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "image": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "Any number of pictures, each as a part of this name: webp, bmp, png, jpg or jpeg; at most 50 MB "
+            "and 10000 × 10000 px each. A file name may have folders.",
+        },
+        "zip": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "One or more zips of pictures, stored or deflated. Folders, `__MACOSX`, `Thumbs.db`, "
+            "`desktop.ini` and names with a leading dot are left out.",
+        },
+        "image_url": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 4096},
+            "description": "Addresses of pictures, each as a field of this name, fetched as `/rmbg` fetches its one.",
+        },
+        **OPTIONS,
+        "callback_url": {
+            "type": "string",
+            "maxLength": callback.MAX_URL,
+            "description": "A public http or https address that is called when the batch has ended.",
+            "example": "",
+        },
+    },
+}
+# Without a file a plain form will do.
+FORM_OF_ADDRESSES = {
+    "type": "object",
+    "required": ["image_url"],
+    "properties": {name: field for name, field in BATCH_FORM["properties"].items() if name not in ("image", "zip")},
+}
+
+
+class BatchCountsSerializer(serializers.Serializer[object]):
+    """How many pictures are in which state."""
+
+    total = serializers.IntegerField()
+    queued = serializers.IntegerField(help_text="Waiting.")
+    running = serializers.IntegerField(help_text="Being worked on.")
+    done = serializers.IntegerField(help_text="With a result.")
+    failed = serializers.IntegerField(help_text="Without one; `code` and `error` of the picture say why.")
+    cancelled = serializers.IntegerField(help_text="Not done when the batch was cancelled, or its time was over.")
+
+
+class BatchCreditsSerializer(serializers.Serializer[object]):
+    """What the batch costs."""
+
+    held = serializers.IntegerField(help_text="On hold for pictures that are not done yet.")
+    charged = serializers.IntegerField(help_text="Spent: one for each picture that is done.")
+
+
+class BatchCallbackTrySerializer(serializers.Serializer[object]):
+    """One try to deliver the callback."""
+
+    number = serializers.IntegerField(help_text="From 1. One that is missing was cut off on our side.")
+    at = serializers.DateTimeField(help_text="When it began.")
+    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of the answer; null if none came.")
+    error = serializers.CharField(allow_null=True, help_text="Why none came.")
+    duration_ms = serializers.IntegerField()
+
+
+class BatchCallbackSerializer(serializers.Serializer[object]):
+    """What became of the callback."""
+
+    id = serializers.UUIDField(help_text="The `webhook-id` of every try.")
+    state = serializers.ChoiceField(Callback.State.choices, help_text="`failed`: given up.")
+    tries = serializers.IntegerField(help_text="How often it was tried, a try that is under way included.")
+    next_try_at = serializers.DateTimeField(allow_null=True)
+    attempts = BatchCallbackTrySerializer(many=True)
+
+
+class BatchItemSerializer(serializers.Serializer[object]):
+    """One picture of a batch."""
+
+    index = serializers.IntegerField(help_text="Its position, from 0, in the order that they were sent.")
+    name = serializers.CharField(help_text="File name as sent, folders of a zip included.")
+    image_url = serializers.CharField(allow_null=True, help_text="The address that it is fetched from.")
+    status = serializers.ChoiceField(BatchItem.State.choices)
+    code = serializers.CharField(allow_null=True, help_text="Why there is no result, for machines: a code of `/rmbg`.")
+    error = serializers.CharField(allow_null=True, help_text="The same for people.")
+    width = serializers.IntegerField(allow_null=True, help_text="Of the result, in pixels.")
+    height = serializers.IntegerField(allow_null=True, help_text="Of the result, in pixels.")
+    bytes = serializers.IntegerField(allow_null=True, help_text="Of the result.")
+    model = serializers.CharField(allow_null=True, help_text="What made the matte, as `X-Model` tells it.")
+    result_url = serializers.CharField(allow_null=True, help_text="Where the result is, while it is there.")
+
+
+class BatchSummarySerializer(serializers.Serializer[object]):
+    """A batch without its pictures."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(Batch.State.choices)
+    url = serializers.CharField(help_text="Where to ask for this again.")
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(help_text="When its pictures will be erased.")
+    erased_at = serializers.DateTimeField(allow_null=True, help_text="When they were.")
+    counts = BatchCountsSerializer()
+    credits = BatchCreditsSerializer()
+    options = serializers.DictField(child=serializers.CharField(), help_text="The options as they were sent.")
+    callback_url = serializers.CharField(allow_null=True)
+    callback = BatchCallbackSerializer(allow_null=True, help_text="What became of the callback; null before the batch ends.")
+    zip_url = serializers.CharField(allow_null=True, help_text="All results as one zip, once there are any.")
+
+
+class BatchSerializer(BatchSummarySerializer):
+    """A batch."""
+
+    items = BatchItemSerializer(many=True, required=False, help_text="Left out with `items=0`.")
+
+
+class BatchListSerializer(serializers.Serializer[object]):
+    """A page of batches, the newest first."""
+
+    batches = BatchSummarySerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
+
+
+def _told(*problems: Problem) -> list[ApiError]:
+    return [refusal([problem]) for problem in problems]
+
+
+BAD_REQUESTS = [
+    *_told(
+        upload.NO_PICTURES,
+        NO_FILE_CHOSEN,
+        upload.TOO_MANY,
+        upload.not_a_zip("pictures.zip"),
+        SWITCHED_OFF,
+        callback.invalid("it must begin with http:// or https://"),
+        callback.forbidden("its host has no public address"),
+    ),
+    *(validation_error([problem]) for problem in PROBLEMS),
+    validation_error(PROBLEMS),
+    malformed_form(BROKEN_OFF),
+    invalid_retry_key(),
+]
+LIST_BAD_REQUESTS = [
+    validation_error([("limit", "out_of_range", "'limit' must be between 1 and 100, got: 500")]),
+    validation_error([("before", "invalid_batch_id", "'before' must be the id of a batch.")]),
+]
+LIMITS = [
+    too_many_requests(30),
+    not_enough_credits(500, 120, 3600),
+    key_limit_reached(3600),
+    creation.too_many_batches(),
+    creation.daily_batch_limit_reached(3600),
+]
+NO_RESULT = results.no_result(BatchItem(state=BatchItem.State.RUNNING))
+# What can be wrong with one picture of a zip; the other codes of pictures are those of /rmbg.
+OF_AN_ITEM = [ApiError(400, problem.code, problem.message) for problem in zips.PROBLEMS]
+# All that /rmbg does not answer, or not like this.
+ERRORS = [
+    *BAD_REQUESTS,
+    *LIST_BAD_REQUESTS,
+    key_reused(),
+    NO_RESULT,
+    results.no_results(),
+    results.no_such_item(500),
+    results.batch_expired(),
+    upload.too_large(),
+    announcing.no_callback(),
+    announcing.gone(),
+    announcing.tries_used_up(),
+    *LIMITS,
+]
+
+BATCH = OpenApiResponse(BatchSerializer, "The batch.")
+RETRY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="A key of your own for this batch. A retry with the same key, pictures and options within 24 hours is "
+    "answered with the batch that the first one made.",
+)
+ITEMS = OpenApiParameter("items", {"type": "string", "enum": ["0", "1"]}, description="`0` leaves the pictures out.")
+CHALLENGE = response_header("WWW-Authenticate", "The credentials that are accepted.", [401])
+RETRY_AFTER = response_header("Retry-After", "Seconds after which to try again.", [429, 503], int)
+TAGS = ["Batches"]
+
+
+def _headers(*statuses: int) -> list[OpenApiParameter]:
+    told = [*statuses, 400, 401, 403, 405, 429, 500, 503]
+    return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE, RETRY_AFTER]
+
+
+def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
+    """What every endpoint may answer."""
+    allowed = " and ".join(methods)
+    return {
+        400: errors("Key and token together.", two_credentials()),
+        401: errors("The key or token is missing, unknown, revoked or expired.", invalid_key()),
+        403: errors("The owner's e-mail address is not verified.", email_not_verified()),
+        405: errors(f"Only {allowed} is possible here.", from_status(405)),
+        429: errors("Too many calls in a short time.", too_many_requests(30)),
+        500: errors("Our fault.", from_status(500)),
+        503: errors("The database is away.", service_unavailable()),
+    } | {int(name[1:]): response for name, response in more.items()}
+
+
+NOT_FOUND = errors("You have no batch of this id.", from_status(404))
+NOTHING_THERE = [from_status(404), NO_RESULT, results.no_such_item(500)]
+GONE = errors("The pictures have been erased.", results.batch_expired())
+
+create = extend_schema(
+    operation_id="createBatch",
+    summary="Remove the backgrounds of many images",
+    description="""
+Send up to 500 pictures, 2 GB in all, with one set of options: as files, in zips, by their addresses, or all of these. The
+answer comes as soon as they have arrived; ask at `url` what became of them. The body may come with `Content-Encoding: gzip`
+or `deflate`.
+
+A credit is held for each picture at once, spent when its result exists, and given back if it has none. All pictures get a
+credit, or the batch is refused. One bad picture never stops the others. What was sent is erased once it is worked on, the
+results 24 hours after the batch was made.
+""",
+    tags=TAGS,
+    parameters=[
+        RETRY_KEY,
+        ITEMS,
+        *_headers(202, 409, 413, 415),
+        response_header("Location", "The batch's address, as in `url`.", [202]),
+        response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", [202, 400, 429]),
+        response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", [202, 400, 429]),
+    ],
+    request={"multipart/form-data": BATCH_FORM, "application/x-www-form-urlencoded": FORM_OF_ADDRESSES},
+    responses={
+        202: BATCH,
+        **_errors(
+            "GET",
+            "POST",
+            _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
+            _409=errors("The `Idempotency-Key` stands for another request.", key_reused()),
+            _413=errors("The batch is too large, packed or unpacked.", upload.too_large()),
+            _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), codings.not_supported()),
+            _429=errors("A limit is reached; `code` tells which.", *LIMITS),
+        ),
+    },
+)
+list_all = extend_schema(
+    operation_id="listBatches",
+    summary="Your batches",
+    description="The newest first, without their pictures. Those of all keys of the account.",
+    tags=TAGS,
+    parameters=[
+        OpenApiParameter(
+            "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, description="Batches a page."
+        ),
+        OpenApiParameter("before", {"type": "string", "format": "uuid"}, description="Go on behind this batch."),
+        *_headers(200),
+    ],
+    responses={
+        200: OpenApiResponse(BatchListSerializer, "A page of batches."),
+        **_errors("GET", "POST", _400=errors("A parameter is wrong.", *LIST_BAD_REQUESTS), _404=NOT_FOUND),
+    },
+)
+read = extend_schema(
+    operation_id="readBatch",
+    summary="What became of a batch",
+    tags=TAGS,
+    parameters=[ITEMS, *_headers(200, 404)],
+    responses={200: BATCH, **_errors("GET", "DELETE", _404=NOT_FOUND)},
+)
+delete = extend_schema(
+    operation_id="deleteBatch",
+    summary="Cancel a batch and erase its pictures",
+    description="At once. What it cost stays charged, and its entry in the list stays.",
+    tags=TAGS,
+    parameters=_headers(204, 404),
+    responses={
+        204: OpenApiResponse(description="Nothing is left of its pictures."),
+        **_errors("GET", "DELETE", _404=NOT_FOUND),
+    },
+)
+cancel = extend_schema(
+    operation_id="cancelBatch",
+    summary="Cancel a batch",
+    description="Pictures that are not done cost nothing. Results stay. Cancelling a batch that has ended changes nothing.",
+    tags=TAGS,
+    parameters=[ITEMS, *_headers(200, 404)],
+    request=None,
+    responses={200: BATCH, **_errors("POST", _404=NOT_FOUND)},
+)
+read_item = extend_schema(
+    operation_id="readBatchResult",
+    summary="One result of a batch",
+    tags=TAGS,
+    parameters=[
+        *_headers(200, 404, 410),
+        response_header("Content-Disposition", 'inline; filename="<input stem>.<ext>"', [200]),
+        response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
+        response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+        response_header("X-Model", "Name and version of the model that made the matte.", [200]),
+    ],
+    responses={
+        **{(200, media_type): OpenApiResponse(OpenApiTypes.BINARY, "The picture.") for media_type in MEDIA_TYPES.values()},
+        **_errors(
+            "GET", _404=errors("No such batch or picture, or no result (yet).", from_status(404), NO_RESULT), _410=GONE
+        ),
+    },
+)
+read_zip = extend_schema(
+    operation_id="readBatchZip",
+    summary="All results of a batch",
+    description="A zip of what is done by now, each under the name that its picture had, with the extension of its format.",
+    tags=TAGS,
+    parameters=[
+        *_headers(200, 404, 410),
+        response_header("Content-Disposition", 'attachment; filename="batch-<id>.zip"', [200]),
+    ],
+    responses={
+        (200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The zip."),
+        **_errors("GET", _404=errors("No such batch, or no result.", from_status(404), results.no_results()), _410=GONE),
+    },
+)
+retry_callback = extend_schema(
+    operation_id="retryCallback",
+    summary="Send a batch's callback again",
+    description="One more try, at once, also of a callback that was delivered or given up. A callback that is being tried "
+    "right now is left alone.",
+    tags=TAGS,
+    parameters=_headers(202, 404, 409),
+    request=None,
+    responses={
+        202: OpenApiResponse(BatchCallbackSerializer, "It is on its way. Ask for the batch to learn what became of it."),
+        **_errors(
+            "POST",
+            _404=errors("No such batch, or it has no callback (yet).", from_status(404), announcing.no_callback()),
+            _409=errors("It cannot be sent again.", announcing.gone(), announcing.tries_used_up()),
+        ),
+    },
+)

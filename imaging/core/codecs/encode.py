@@ -1,0 +1,49 @@
+"""From a composed picture to the bytes of a file, with no metadata but the colour profile."""
+
+import io
+from collections.abc import Mapping
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
+
+from PIL import Image
+
+from imaging.core.memory import is_large
+from imaging.core.options import OutputFormat
+from imaging.core.codecs.png_writer import write_png
+from imaging.core.codecs.webp_writer import encode_webp
+
+MEDIA_TYPES: Mapping[OutputFormat, str] = {
+    "webp": "image/webp",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "bmp": "image/bmp",
+}
+
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    # Chroma at full resolution: a subject on a plain background is all about its edge.
+    "jpeg": {"quality": 90, "subsampling": "4:4:4"},
+    "bmp": {},
+}
+
+
+def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) -> BinaryIO:
+    """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA. Open at its start.
+
+    In memory, or for a large image, of which it may have 300 MB and more, on the disk, without a name.
+    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one: colours come in sRGB). An
+    image in mode L comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
+    """
+    image.info = {}
+    file: BinaryIO = cast(BinaryIO, TemporaryFile()) if is_large(image.size) else io.BytesIO()  # noqa: SIM115 - returned
+    try:
+        if format == "webp":
+            file.write(encode_webp(image, icc_profile))
+        elif format == "png":
+            write_png(file, image, icc_profile)
+        else:
+            image.save(file, format, icc_profile=icc_profile, **_SETTINGS[format])
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file

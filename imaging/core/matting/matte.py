@@ -1,0 +1,179 @@
+"""From a picture to its alpha matte: the models."""
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from imaging.core.matting.engines import Engine
+from imaging.core.memory import is_large
+from imaging.core.weights.files import INT8_SUFFIX
+
+Floats = npt.NDArray[np.float32]
+
+# The training input of U2-Net and the statistics of ImageNet, as in rembg's u2net session.
+_INPUT_SIZE = (320, 320)
+_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+_STD = np.array((0.229, 0.224, 0.225), np.float32)
+
+
+# Shrink by averaging to three times the size first, where there is more: of 12 megapixels that takes 30 instead of 100
+# ms, and moves the matte by 0.0002 of its range.
+_REDUCING_GAP = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A matte (mode L, 255 = subject) and the name of the model that made it."""
+
+    matte: Image.Image
+    model: str
+
+
+class MatteModel(Protocol):
+    """Makes alpha mattes. Safe to use from several threads at once. `name` is what makes nearly all of them."""
+
+    name: str
+
+    def predict(self, image: Image.Image) -> Prediction:
+        """The matte of `image` (RGB or RGBA, any size). `image` is unchanged.
+
+        It covers the whole picture, at the picture's size or at the model's own (see imaging.core.matting.refine).
+        """
+        ...
+
+
+def warm_up(model: MatteModel) -> None:
+    """Run one blank prediction, so that the first caller does not wait for the allocations of a first run."""
+    model.predict(Image.new("RGB", _INPUT_SIZE))
+
+
+class U2Net:
+    """U2-Net, with the very maths of rembg's session, but none of rembg's imports."""
+
+    def __init__(self, engine: Engine, *, name: str) -> None:
+        """`engine` runs the network; `name` is what its predictions are marked with."""
+        self._engine = engine
+        self.name = name
+
+    def predict(self, image: Image.Image) -> Prediction:
+        """See MatteModel."""
+        response = self._engine.run(normalised(shrunk(image)), give_memory_back=is_large(image.size))
+        return Prediction(as_matte(response), self.name)
+
+
+class CautiousU2Net:
+    """U2-Net in INT8, and in fp32 for the few pictures that INT8 cannot be trusted with.
+
+    Where the network finds no clear subject, its whole response is weak. Stretching it to the full range, as rembg does,
+    magnifies the rounding of INT8 by as much, so that such a picture is run again.
+    """
+
+    def __init__(
+        self, fast: Engine, make_exact: Callable[[], Engine], *, name: str, trusted_peak: float, exact_runs: int = 1
+    ) -> None:
+        """`make_exact` makes the fp32 engine when it is first needed: most processes would hold it for nothing.
+
+        Responses whose highest value is below `trusted_peak` are run again, `exact_runs` at once: each needs 270 MB.
+        Predictions are marked with `name` for fp32 and `name` + "-int8".
+        """
+        self._fast = fast
+        self._make_exact = make_exact
+        self._exact: Engine | None = None
+        self._making = threading.Lock()
+        self._exact_runs = _started_pool(exact_runs)
+        self.name = f"{name}{INT8_SUFFIX}"
+        self._exact_name = name
+        self._trusted_peak = trusted_peak
+
+    def predict(self, image: Image.Image) -> Prediction:
+        """See MatteModel."""
+        batch = normalised(shrunk(image))
+        response = self._fast.run(batch, give_memory_back=is_large(image.size))
+        if response.max() >= self._trusted_peak:
+            return Prediction(as_matte(response), self.name)
+        response = self._exact_runs.submit(self._run_exactly, batch).result()
+        return Prediction(as_matte(response), self._exact_name)
+
+    def _run_exactly(self, batch: Floats) -> Floats:
+        return self._exact_engine().run(batch)
+
+    def _exact_engine(self) -> Engine:
+        with self._making:
+            if self._exact is None:
+                self._exact = self._make_exact()
+            return self._exact
+
+
+def _started_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads run already, at the priority of the caller.
+
+    A thread that has lowered its priority would pass it on to those that it starts, and they to those of the engine.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fp32")
+    all_run = threading.Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(all_run.wait)
+    all_run.wait()
+    return pool
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """`image` without its alpha at the size of the network's input."""
+    if image.mode == "RGB":
+        return _resized(image)
+    # The same as converting to RGB first, band by band: that would be another copy of the whole picture.
+    bands = [_resized(image.getchannel(band)) for band in "RGB"]
+    return Image.merge("RGB", bands)
+
+
+def _resized(image: Image.Image) -> Image.Image:
+    return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+
+
+def normalised(image: Image.Image) -> Floats:
+    """(1, 3, 320, 320): divided by the brightest sample, then standardised."""
+    samples = np.asarray(image, np.float32)
+    samples = samples / max(float(samples.max()), 1e-6)
+    standardised: Floats = (samples - _MEAN) / _STD
+    return np.ascontiguousarray(standardised.transpose(2, 0, 1)[np.newaxis])
+
+
+def as_matte(response: Floats) -> Image.Image:
+    """The response of the network, stretched to its full range, as mode L."""
+    return Image.fromarray((stretched(response) * 255).astype(np.uint8))
+
+
+def stretched(response: Floats) -> Floats:
+    """`response`, from 0 to 1."""
+    low, high = float(response.min()), float(response.max())
+    if high > low:
+        response = (response - low) / (high - low)
+    # Else there is nothing to stretch, and the response itself is the probability of subject, the same everywhere.
+    clipped: Floats = response.clip(0, 1)
+    return clipped
+
+
+class RembgMatte:
+    """Any other model of rembg's catalogue, through rembg's own session."""
+
+    def __init__(self, name: str) -> None:
+        """Load (and if need be download) the model that rembg calls `name`; raises ValueError if it knows none."""
+        # Of its imports pymatting has numba compile everything, 50 s on first use, for a refinement that is not used here.
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+        # Costs 1.4 s and 175 MB of imports, which the default model must not pay.
+        import rembg
+
+        self.name = name
+        self._session: Any = rembg.new_session(name)
+
+    def predict(self, image: Image.Image) -> Prediction:
+        """See MatteModel."""
+        masks: list[Image.Image] = self._session.predict(image)
+        return Prediction(masks[0].convert("L"), self.name)

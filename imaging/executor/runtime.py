@@ -1,0 +1,135 @@
+"""The process's one model and one gate, made on first use: after any fork, which onnxruntime's threads do not survive.
+
+A web process whose pictures are cut out by workers has no model, and a gate that bounds what it hands out.
+"""
+
+import logging
+import math
+import threading
+import time
+from functools import cache
+
+import redis
+from django.conf import settings
+
+from imaging.core.matting import matte
+from imaging.core.matting.matte import MatteModel, RembgMatte
+from imaging.core.weights.serving import load_u2net
+from imaging.executor import presence
+from imaging.executor.gate import QUEUE_SIZE, SLOTS, Gate
+
+logger = logging.getLogger(__name__)
+
+_loading = threading.Lock()
+_model: MatteModel | None = None
+_is_worker = False
+_adjusting = threading.Lock()
+_adjust_at = [0.0]
+# How often the workers are counted.
+ADJUST_SECONDS = 2.0
+
+
+def become_worker() -> None:
+    """This process works for others: it hands nothing on."""
+    global _is_worker
+    _is_worker = True
+
+
+def is_worker() -> bool:
+    """Whether this process works for others."""
+    return _is_worker
+
+
+def is_remote() -> bool:
+    """Whether this process has its pictures cut out by workers."""
+    return settings.IMAGING_EXECUTOR == "celery" and not _is_worker
+
+
+def get_model() -> MatteModel:
+    """The loaded and warmed-up model. The first caller loads it, others wait for that."""
+    global _model
+    if _model is None:
+        with _loading:
+            if _model is None:
+                _model = _load()
+    return _model
+
+
+def is_ready() -> bool:
+    """Whether the model is loaded and warm: here, or by some worker."""
+    return bool(presence.find_models()) if is_remote() else _model is not None
+
+
+def model_name() -> str:
+    """The name of the model that is loaded, here or by a worker, or of the one to be loaded."""
+    if is_remote():
+        return next(iter(presence.find_models()), str(settings.IMAGING_MODEL))
+    return _model.name if _model else str(settings.IMAGING_MODEL)
+
+
+def warm_up() -> None:
+    """Make gate and model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
+    get_gate()
+    if is_remote():
+        return
+    try:
+        get_model()
+    except Exception:
+        logger.exception("the model could not be loaded; run `manage.py prepare_model`")
+
+
+@cache
+def get_gate() -> Gate:
+    """The gate that every picture of this process goes through. With workers it is bounded by `adjust_gate`."""
+    # What goes through in a process with workers is bounded in memory by their gates.
+    slots = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE if is_remote() else settings.IMAGING_SLOTS
+    queue_size = 0 if is_remote() else settings.IMAGING_QUEUE_SIZE
+    SLOTS.set(slots)
+    QUEUE_SIZE.set(queue_size)
+    return Gate(
+        slots=slots,
+        megapixels=math.inf if is_remote() else settings.IMAGING_MEGAPIXELS,
+        queue_size=queue_size,
+        seconds=settings.IMAGING_QUEUE_SECONDS,
+    )
+
+
+def adjust_gate() -> None:
+    """In a web process with workers: hand out what they can work on and a little more; the rest waits here.
+
+    The workers' queue is first come, first served, so that what waits there waits behind everything handed out before. The
+    order is fair only for what waits here. While the workers' places are not known, everything is handed out; while Redis is
+    away, as much as before.
+    """
+    if not _adjusting.acquire(blocking=False):
+        return
+    try:
+        if time.monotonic() < _adjust_at[0]:
+            return
+        _adjust_at[0] = time.monotonic() + ADJUST_SECONDS
+        total = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE
+        try:
+            places = presence.count_places()
+        except redis.RedisError:
+            return
+        slots = min(total, places + places // 4 + 1) if places else total
+        SLOTS.set(slots)
+        QUEUE_SIZE.set(total - slots)
+        get_gate().resize(slots=slots, queue_size=total - slots, large_slots=(places or total) - 1)
+    finally:
+        _adjusting.release()
+
+
+def _load() -> MatteModel:
+    name = settings.IMAGING_MODEL
+    if name == "u2net":
+        return load_u2net(
+            precision=settings.IMAGING_PRECISION,
+            runtime=settings.IMAGING_RUNTIME,
+            threads=settings.IMAGING_THREADS,
+            device=settings.IMAGING_DEVICE,
+            batch_size=settings.IMAGING_BATCH_SIZE,
+        )
+    model = RembgMatte(name)
+    matte.warm_up(model)
+    return model

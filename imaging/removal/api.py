@@ -1,0 +1,120 @@
+"""`POST /rmbg`."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+
+from accounts.caller import identify
+from billing.credits import admission
+from billing.credits.admission import Customer
+from billing.credits.idempotency import Retry
+from lib.web import rate_limits
+from lib.web.api_view import get_request_id
+from lib.web.errors import ApiError
+from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
+from imaging.core.pipeline import Cutout
+from imaging.core.problems import CallerGone
+from imaging.removal.customer_view import CustomerView, find_retry_key
+from imaging.executor.orders import Delivery
+from imaging.executor.fair_queue import Rank, Requester
+from imaging.executor.gate import LeftQueue
+from imaging.removal.openapi import rmbg_schema
+from imaging.removal.upload import read_form
+
+UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
+MAX_STEM = 100
+
+
+class RemoveBackgroundView(CustomerView):
+    """Removes the background of one picture. The answer is the picture itself."""
+
+    permission_classes = [AllowAny]
+    delivery: Delivery | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Note every answered call, a crash included, for the customer's dashboard."""
+        started = time.perf_counter()
+        response = None
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+            return response
+        finally:
+            if request.method == "POST":
+                request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - started)
+            # The view and its request refer to each other: the result would stay until the next run of the collector.
+            self.delivery = None
+
+    @rmbg_schema
+    def post(self, request: Request) -> HttpResponseBase:
+        started = time.perf_counter()
+        self.customer = customer = admission.find_customer(identify(request))
+        rate_limits.count_request(customer.policy)
+        rate_limits.check_failures(customer.policy)
+        retry_key = find_retry_key(request)
+        doorkeeper.raise_refusal(request._request)
+        with rate_limits.concurrent_place(customer.policy) as place, read_form(request._request) as form:
+            image_url.fetch_picture(form, customer.policy.subject)
+            job = cutouts.check_form(form)
+            sending.check_room(place)
+            retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
+            # The answer is made inside, so that nobody pays for one that could not be made.
+            with admission.charged(customer, get_request_id(request), retry) as credits:
+                self.delivery = delivery = self._cut_out(request, customer, job)
+                timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
+                headers = cutout_headers(delivery.cutout, name=job.name, credits=credits, timings=timings)
+                return sending.respond(delivery.cutout.content, delivery.cutout.size, headers, place)
+
+    def _cut_out(self, request: Request, customer: Customer, job: cutouts.Job) -> Delivery:
+        rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
+        requester = Requester(customer.policy.subject, rank)
+        try:
+            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request._request))
+        except cutouts.ImageFailed:
+            rate_limits.count_failure(customer.policy)
+            raise
+        except CallerGone as gone:
+            if not isinstance(gone, LeftQueue):
+                # Else sending images and leaving would be work for nothing, without end.
+                rate_limits.count_failure(customer.policy)
+            raise caller_gone() from gone
+
+
+def caller_gone() -> ApiError:
+    """Only the log reads this answer. 499 is nginx's number for it."""
+    return ApiError(499, "caller_gone", "The caller closed the connection before the image was done.")
+
+
+def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
+    """Whether the caller still waits for the answer, where the web server knows (waitress does)."""
+    is_gone = request.META.get("waitress.client_disconnected")
+    return None if is_gone is None else lambda: not is_gone()
+
+
+def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> dict[str, str]:
+    """The facts about a picture. `timings` are seconds, told in milliseconds."""
+    filename = f"{stem(name)}-no-bg.{cutout.extension}"
+    return {
+        "Content-Type": cutout.media_type,
+        "Content-Length": str(cutout.size),
+        "Content-Disposition": content_disposition_header(as_attachment=False, filename=filename) or "inline",
+        "Cache-Control": "no-store",
+        "X-Width": str(cutout.width),
+        "X-Height": str(cutout.height),
+        "X-Credits-Charged": str(credits),
+        "X-Model": cutout.model,
+        "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
+    }
+
+
+def stem(name: str) -> str:
+    """The file name without folders and extension, safe to send back; `image` if nothing is left."""
+    base = PurePosixPath(UNSAFE_IN_NAMES.sub("", name).replace("\\", "/")).name
+    return PurePosixPath(base).stem.strip(". ")[:MAX_STEM] or "image"

@@ -1,0 +1,93 @@
+"""One picture's way from an upload to a cutout: check everything, wait for a place, work."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from django.conf import settings
+
+from lib.ops.database import give_back
+from lib.web.errors import ApiError, validation_error
+from imaging.executor import runtime
+from imaging.core.codecs.checks import check_image
+from imaging.core.geometry import check_delivered_size
+from imaging.core.codecs.headers import ImageHeader
+from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.problems import ImageRefused, Problem
+from imaging.executor import local, remote
+from imaging.executor.orders import Delivery, Order
+from imaging.executor.fair_queue import Requester
+from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
+
+NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
+NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture and its options, found good as far as can be told without decoding."""
+
+    file: BinaryIO
+    name: str
+    header: ImageHeader
+    options: CutoutOptions
+
+
+def check_form(form: Form) -> Job:
+    """Find all problems of a form in one pass. Raises ApiError 400."""
+    header, problems = _check_picture(form.picture)
+    options, option_problems = parse_options(form.fields)
+    problems += option_problems
+    if header and not problems:
+        problems += check_delivered_size(header.upright_size, options)
+    if problems or header is None or form.picture is None:
+        raise refusal(problems)
+    return Job(form.picture.file, form.picture.name, header, options)
+
+
+def fingerprint(job: Job) -> str:
+    """SHA-256, in hexadecimal, of the picture and its options: the same for a retry, whatever its form looks like."""
+    job.file.seek(0)
+    digest = hashlib.sha256()
+    while chunk := job.file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    digest.update(repr(job.options).encode())
+    return digest.hexdigest()
+
+
+class ImageFailed(ApiError):
+    """The work on an image was begun and failed, and it was the image's fault. See `rate_limits.count_failure`."""
+
+
+def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
+    """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR.
+
+    `still_wanted`: whether the caller still waits for the answer; asked about once a second, and between the steps.
+    Raises ApiError 503 without a place or an answer in time; ImageFailed 400 for an image that does not decode, or takes
+    longer than IMAGING_SECONDS; LeftQueue or CallerGone for a caller who has gone: before the work began, or later.
+    """
+    # An image waits and works for seconds, and needs the database for none of it.
+    give_back()
+    order = Order(job.header, job.options, settings.IMAGING_REFINE, requester)
+    execute = remote.execute if runtime.is_remote() else local.execute
+    try:
+        return execute(job.file, order, still_wanted=still_wanted)
+    except ImageRefused as refused:
+        error = refusal(list(refused.problems))
+        raise ImageFailed(error.status, error.code, error.message, details=error.details) from refused
+
+
+def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
+    if picture is None:
+        return None, [NO_PICTURE]
+    if not picture.name:
+        return None, [NO_FILE_CHOSEN]
+    # Of a picture that was fetched, `photo.php` says nothing.
+    name = "" if picture.fetched else picture.name
+    return check_image(picture.file, name=name, size=picture.size)
+
+
+def refusal(problems: list[Problem]) -> ApiError:
+    """The 400 that tells all problems."""
+    return validation_error([(problem.field, problem.code, problem.message) for problem in problems])

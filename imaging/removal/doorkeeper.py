@@ -1,0 +1,65 @@
+"""Looks at the sender of a large upload before the upload is taken: one that would be refused in any case costs no disk."""
+
+from functools import partial
+from typing import Any
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from accounts.authentication import ApiKeyAuthentication, UserTokenAuthentication
+from accounts.caller import identify
+from billing.credits import admission, anonymous
+from billing.credits.admission import Customer
+from lib.web import rate_limits
+from lib.web.errors import ApiError, from_status
+from lib.web.request_body import DRAIN_BYTES
+from lib.web.server import uploads
+from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
+from imaging.batches.upload import FRAMING_BYTES, MAX_TOTAL
+from imaging.core.codecs.checks import MAX_BYTES
+
+REFUSAL = "rembg.refusal"
+
+
+def register() -> None:
+    """Tell the server which addresses take uploads."""
+    uploads.register(
+        "/rmbg",
+        Upload(DRAIN_BYTES + SMALL_BODY_BYTES, partial(judge, is_open=True), kept_of_part=MAX_BYTES + SMALL_BODY_BYTES),
+    )
+    uploads.register(
+        "/api/batches", Upload(MAX_TOTAL + FRAMING_BYTES, partial(judge, is_open=False), refuses_by_length=True)
+    )
+
+
+def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
+    """Who sends this upload, and whether it would be refused whatever it holds.
+
+    `is_open`: callers without a credential are let in, too. Nothing is counted: the request itself does that.
+    """
+    request = Request(WSGIRequest(environ), authenticators=[ApiKeyAuthentication(), UserTokenAuthentication()])
+    try:
+        customer = admission.find_customer(identify(request))
+        if customer.account is None and not is_open:
+            return Verdict(from_status(401))
+        _check_allowances(customer)
+    except ApiError as refusal:
+        return Verdict(refusal)
+    except APIException as refusal:
+        return Verdict(from_status(refusal.status_code))
+    return Verdict(holder=None if customer.account is None else customer.policy.subject)
+
+
+def _check_allowances(customer: Customer) -> None:
+    rate_limits.check(customer.policy)
+    if customer.account is None:
+        anonymous.check(customer.caller.address)
+
+
+def raise_refusal(request: HttpRequest) -> None:
+    """Raise what the doorkeeper found. The body of such a request has been thrown away."""
+    refusal = request.META.get(REFUSAL)
+    if refusal is not None:
+        raise refusal

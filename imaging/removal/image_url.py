@@ -1,0 +1,211 @@
+"""`image_url`: the picture is fetched from where the caller says, as if it had been uploaded."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from lib.outbound import client as outbound
+from lib.web.errors import ApiError
+from lib.outbound.fair_places import FairPlaces
+from lib.outbound.lookups import IMAGES, Asker
+from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
+from imaging.core.options import parse_options, shortened
+from imaging.core.problems import Problem
+from imaging.removal.cutouts import refusal
+from imaging.executor.gate import server_busy
+from imaging.removal.upload import CHUNK_BYTES, Form, Picture, new_file
+
+logger = logging.getLogger(__name__)
+
+FIELD = "image_url"
+MAX_REDIRECTS = 3
+# How long a request waits for one of the process's downloads before it is told to come back later.
+PLACE_SECONDS = 5
+# The same for one of its look-ups of names; an image of a batch is rather put back, so that others have its worker.
+LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
+# What we read, first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
+HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
+
+TWO_PICTURES = Problem(FIELD, "two_pictures", "Send the picture either as 'image' or by 'image_url', not both.")
+SWITCHED_OFF = Problem(FIELD, "image_url_disabled", "'image_url' is switched off here. Send the picture itself as 'image'.")
+
+
+def find_problem(url: str) -> Problem | None:
+    """What can be told of an address without a connection."""
+    try:
+        outbound.parse(url, settings.IMAGE_URL_PORTS)
+    except outbound.OutboundError as error:
+        return _problem(error)
+    return None
+
+
+def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
+    """Put the picture that `image_url` names into the form; without that field, or with an empty one, do nothing.
+
+    Nothing is fetched for a form that has anything else wrong with it. The form closes the picture's file. `owner` is the
+    subject of the caller's limits: owners share downloads and look-ups of names fairly. `patient` is for pictures that
+    nobody waits for.
+    Raises ApiError 400 for a picture that cannot be had, 503 `server_busy` when too many are being fetched, or, if
+    `patient`, when the owner's own names are what is slow.
+    """
+    url = form.fields.get(FIELD, "").strip()
+    if not url:
+        return
+    if problems := _find_problems(form, url):
+        raise refusal(problems)
+    if form.picture:
+        form.picture.file.close()
+    form.picture = Picture(file_name(url), new_file(), fetched=True)
+    asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if patient else LOOKUP_SECONDS)
+    with _place(owner), _told(url, patient):
+        _download(url, form.picture, asker)
+
+
+def invalid(reason: str) -> Problem:
+    """The address is not one that could be fetched."""
+    return Problem(FIELD, "image_url_invalid", f"'image_url' is not an address that can be fetched: {reason}.")
+
+
+def forbidden(reason: str) -> Problem:
+    """The address leads to where no request of a customer may go."""
+    return Problem(FIELD, "image_url_forbidden", f"'image_url' may not be fetched: {reason}.")
+
+
+def too_many_redirects() -> Problem:
+    """One redirect more than is followed."""
+    return Problem(FIELD, "image_url_redirects", f"'image_url' redirects more than {MAX_REDIRECTS} times.")
+
+
+def unreachable() -> Problem:
+    """No connection, or one that broke. Which, and why, is not told: it would map somebody's network."""
+    message = "The server of 'image_url' could not be reached, or its answer broke off."
+    return Problem(FIELD, "image_url_unreachable", message)
+
+
+def timed_out() -> Problem:
+    """The whole download took longer than IMAGE_URL_SECONDS."""
+    seconds = settings.IMAGE_URL_SECONDS
+    return Problem(FIELD, "image_url_timeout", f"The picture of 'image_url' did not arrive within {seconds} seconds.")
+
+
+def no_picture(status: int) -> Problem:
+    """The server answered, but with something else than 200."""
+    message = f"The server of 'image_url' answered with status {status} instead of a picture."
+    return Problem(FIELD, "image_url_failed", message)
+
+
+def compressed(encoding: str) -> Problem:
+    """The server compressed the answer, although it was asked not to."""
+    message = f"The server of 'image_url' sent the picture with the encoding '{shortened(encoding)}', which is not accepted."
+    return Problem(FIELD, "image_url_encoding", message)
+
+
+def too_large() -> Problem:
+    """More bytes than an upload may have; how many more, nobody has waited for."""
+    message = f"The picture of 'image_url' exceeds the maximum allowed size of {MAX_BYTES // MEBIBYTE} MB."
+    return Problem(FIELD, "image_url_too_large", message)
+
+
+def _find_problems(form: Form, url: str) -> list[Problem]:
+    """What is wrong with the form before anything is fetched."""
+    _, option_problems = parse_options(form.fields)
+    return [*_address_problems(form, url), *option_problems]
+
+
+def _address_problems(form: Form, url: str) -> list[Problem]:
+    if not settings.IMAGE_URL_ENABLED:
+        return [SWITCHED_OFF]
+    # A browser's form has a nameless, empty part where no file was chosen.
+    if form.picture and (form.picture.name or form.picture.size):
+        return [TWO_PICTURES]
+    problem = find_problem(url)
+    return [problem] if problem else []
+
+
+def _problem(error: outbound.OutboundError) -> Problem:
+    match error:
+        case outbound.InvalidUrl():
+            return invalid(error.reason)
+        case outbound.ForbiddenTarget():
+            return forbidden(error.reason)
+        case outbound.TooManyRedirects():
+            return too_many_redirects()
+        case outbound.TooSlow():
+            return timed_out()
+        case _:
+            return unreachable()
+
+
+def file_name(url: str) -> str:
+    """The last part of the address's path, for the name of the answer."""
+    return unquote(urlsplit(url).path, errors="replace").rpartition("/")[2] or "image"
+
+
+@cache
+def _places() -> FairPlaces:
+    return FairPlaces(settings.IMAGE_URL_DOWNLOADS, max(1, settings.IMAGE_URL_DOWNLOADS // 2))
+
+
+@contextmanager
+def _place(owner: str = "") -> Iterator[None]:
+    """One of the process's downloads. Raises ApiError 503 when none becomes free in time."""
+    if not _places().take(owner, PLACE_SECONDS):
+        raise server_busy()
+    try:
+        yield
+    finally:
+        _places().leave(owner)
+
+
+@contextmanager
+def _told(url: str, patient: bool) -> Iterator[None]:
+    """Turn what goes wrong with a request into what the caller is told; operators find the cause in the log."""
+    try:
+        yield
+    except outbound.Crowded as error:
+        if patient or not error.own_fault:
+            raise server_busy() from error
+        raise _logged(url, timed_out(), error) from error
+    except outbound.OutboundError as error:
+        raise _logged(url, _problem(error), error.__cause__ or error) from error
+    except _NotAPicture as error:
+        raise _logged(url, error.problem, error) from error
+
+
+def _logged(url: str, problem: Problem, cause: BaseException) -> ApiError:
+    # The host alone: the rest of an address may hold a secret.
+    facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
+    logger.info("picture not fetched", extra=facts)
+    return refusal([problem])
+
+
+class _NotAPicture(Exception):
+    """The server was reached, but its answer is of no use."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _download(url: str, picture: Picture, asker: Asker) -> None:
+    limits = {"ports": settings.IMAGE_URL_PORTS, "seconds": settings.IMAGE_URL_SECONDS, "redirects": MAX_REDIRECTS}
+    with outbound.send("GET", url, headers=HEADERS, asker=asker, **limits) as answer:
+        _check_head(answer)
+        while data := answer.read(CHUNK_BYTES):
+            picture.write(data)
+            if picture.size > MAX_BYTES:
+                raise _NotAPicture(too_large())
+
+
+def _check_head(answer: outbound.Answer) -> None:
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if answer.status != 200:
+        raise _NotAPicture(no_picture(answer.status))
+    if encoding not in ("", "identity"):
+        raise _NotAPicture(compressed(encoding))
+    if answer.left is not None and answer.left > MAX_BYTES:
+        raise _NotAPicture(too_large())

@@ -1,0 +1,244 @@
+"""`POST /rmbg` in the OpenAPI document."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from accounts.authentication import email_not_verified, invalid_key, two_credentials
+from billing.credits.anonymous import daily_limit_reached
+from billing.credits.idempotency import invalid_key as invalid_retry_key
+from billing.credits.idempotency import key_reused, still_running, too_many_replays
+from billing.credits.ledger import hold_expired, key_limit_reached, monthly_limit_reached
+from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from lib.outbound.urls import MAX_URL
+from lib.web.rate_limits import too_many_requests
+from lib.web.openapi import errors, response_header
+from imaging.removal import codings, image_url
+from imaging.core.codecs.checks import MAX_SIDE
+from imaging.core.codecs.bmp import TOO_MANY_CODES
+from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
+from imaging.core.codecs.encode import MEDIA_TYPES
+from imaging.core.problems import too_slow
+from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
+from imaging.executor.gate import server_busy
+from imaging.removal.upload import BROKEN_OFF, malformed_form
+
+ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
+LIMITED = [200, 400, 429, 503]
+
+
+def _side(other: str) -> dict[str, Any]:
+    return {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_SIDE,
+        "default": 0,
+        "description": f"Size of the delivered image in pixels. Empty or 0: unset. Without `{other}` the other side "
+        "follows the aspect ratio (and may not exceed the maximum either); with both, the largest size that fits inside.",
+    }
+
+
+def _boolean(default: bool, description: str) -> dict[str, Any]:
+    return {
+        "type": "boolean",
+        "default": default,
+        "description": f"{description} `true/false/1/0/yes/no/on/off` in any letter case.",
+    }
+
+
+IMAGE = {
+    "type": "string",
+    "format": "binary",
+    "description": "webp, bmp, png, jpg or jpeg; at most 50 MB; at most 10000 px wide and 10000 px high. Required, "
+    "unless there is an `image_url`.",
+}
+FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "image": IMAGE,
+        "image_url": {
+            "type": "string",
+            "maxLength": MAX_URL,
+            "description": "Instead of `image`: the public http or https address of the picture, which is fetched with "
+            "the same limits. At most 3 redirects; no user name or password; no private address.",
+            "example": "",
+        },
+        "format": {
+            "type": "string",
+            "enum": ["webp", "png", "jpeg", "jpg", "bmp"],
+            "default": "webp",
+            "description": "Format of the delivered image, in any letter case. `jpeg` and `bmp` have no transparency: "
+            "without a `bg_color` they are flattened on white.",
+        },
+        "w": _side("h"),
+        "h": _side("w"),
+        "exact_resize": _boolean(False, "With both `w` and `h`: exactly that size, even if that distorts."),
+        "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
+        "bg_color": {
+            "type": "string",
+            "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name, in "
+            "sRGB whatever profile the image has. The subject is composited over it; a translucent colour gives a "
+            "translucent result. Not together with `mask`.",
+            "example": "",
+        },
+        "angle": {
+            "type": "number",
+            "minimum": -360,
+            "maximum": 360,
+            "default": 0,
+            "description": "Degrees, counter-clockwise.",
+        },
+        "expand": _boolean(
+            True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."
+        ),
+        "return_base64": _boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
+    },
+}
+
+
+# Without a file a plain form will do.
+FORM_OF_AN_ADDRESS = {
+    "type": "object",
+    "required": ["image_url"],
+    "properties": {name: field for name, field in FORM["properties"].items() if name != "image"},
+}
+
+
+def _invalid(field: str, code: str, message: str) -> ApiError:
+    return validation_error([(field, code, message)])
+
+
+PROBLEMS = [
+    ("w", "invalid_integer", "'w' must be an integer, got: 'abc'"),
+    ("angle", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
+]
+OF_DECODING = [TOO_MANY_SCANS, TOO_MANY_SEGMENTS, TOO_MANY_CODES, too_slow(settings.IMAGING_SECONDS)]
+OF_AN_ADDRESS = [
+    image_url.TWO_PICTURES,
+    image_url.invalid("it must begin with http:// or https://"),
+    image_url.forbidden("its host has no public address"),
+    image_url.too_many_redirects(),
+    image_url.unreachable(),
+    image_url.timed_out(),
+    image_url.no_picture(404),
+    image_url.compressed("gzip"),
+    image_url.too_large(),
+    image_url.SWITCHED_OFF,
+]
+BAD_REQUESTS = [
+    _invalid(NO_PICTURE.field, NO_PICTURE.code, NO_PICTURE.message),
+    _invalid(NO_FILE_CHOSEN.field, NO_FILE_CHOSEN.code, NO_FILE_CHOSEN.message),
+    _invalid(
+        "image",
+        "unsupported_file_type",
+        "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg",
+    ),
+    _invalid("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)"),
+    _invalid("image", "empty_file", "Uploaded file is empty (0 bytes)."),
+    _invalid("image", "file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
+    _invalid("image", "image_too_wide", "Image width (12000px) exceeds the maximum allowed width of 10000px."),
+    _invalid("image", "image_too_tall", "Image height (15000px) exceeds the maximum allowed height of 10000px."),
+    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_DECODING],
+    *[_invalid(*problem) for problem in PROBLEMS],
+    _invalid("w", "out_of_range", "'w' must be at least 1, got: -5"),
+    _invalid("w", "out_of_range", "'w' must be at most 10000, got: 15000"),
+    _invalid(
+        "w",
+        "out_of_range",
+        "'w' of 9000 would make the delivered image's height 27000px, which exceeds the maximum allowed height of 10000px.",
+    ),
+    _invalid("angle", "invalid_number", "'angle' must be a number, got: 'ninety'"),
+    _invalid("format", "invalid_format", "Invalid format 'gif'. Allowed formats: PNG, JPEG, WEBP, BMP"),
+    _invalid(
+        "bg_color", "invalid_color", "Invalid color format '#12345'. Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA"
+    ),
+    _invalid("mask", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
+    _invalid("mask", "mask_with_bg_color", "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."),
+    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_AN_ADDRESS],
+    validation_error(PROBLEMS),
+    two_credentials(),
+    malformed_form(BROKEN_OFF),
+    invalid_retry_key(),
+]
+# What a call can be answered besides a picture, per status: what the status means, and each error of it. The documentation's
+# table of errors is made of this too.
+ERRORS: dict[int, tuple[str, list[ApiError]]] = {
+    400: ("Something about the request is wrong. All field problems are told at once.", BAD_REQUESTS),
+    401: ("The key or token is unknown, revoked or expired.", [invalid_key()]),
+    403: ("The owner's e-mail address is not verified.", [email_not_verified()]),
+    405: ("Only POST is possible here.", [from_status(405)]),
+    409: (
+        "The `Idempotency-Key` stands for another request, its first try is still running, or it was retried too often.",
+        [key_reused(), still_running(), too_many_replays()],
+    ),
+    413: ("The form is far too large.", [from_status(413)]),
+    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), codings.not_supported()]),
+    429: (
+        "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
+        [too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600), key_limit_reached(3600)],
+    ),
+    500: ("Our fault.", [from_status(500)]),
+    503: (
+        "Every processing slot and queue place is taken, the database is away, or the request took longer than its credit "
+        "could be held.",
+        [server_busy(), service_unavailable(), hold_expired()],
+    ),
+}
+
+HEADERS = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        OpenApiParameter.HEADER,
+        description="A key of your own for this picture. A retry with the same key, picture and options within 24 hours is "
+        "charged once, and delivered 10 times again at most. Visible ASCII; without meaning for anonymous callers.",
+    ),
+    response_header("X-Request-Id", "Unique per request, also in our logs. A valid one of the caller's is kept.", ALL),
+    response_header("Content-Disposition", 'inline; filename="<input stem>-no-bg.<ext>"', [200]),
+    response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
+    response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+    response_header("X-Credits-Charged", "1, or 0 for an anonymous call and for the retry of a delivered one.", [200], int),
+    response_header("X-Model", "Name and version of the model that made the matte.", [200]),
+    response_header("Server-Timing", "queue, decode, inference, compose, encode and total, in milliseconds.", [200]),
+    response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", LIMITED),
+    response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", LIMITED),
+    response_header("Retry-After", "Seconds after which to try again.", [409, 429, 503], int),
+    response_header("WWW-Authenticate", "The credentials that are accepted.", [401]),
+]
+
+_picture = OpenApiResponse(OpenApiTypes.BINARY, "The picture itself, whatever options are sent.")
+RESPONSES: dict[Any, Any] = {
+    **{(200, media_type): _picture for media_type in MEDIA_TYPES.values()},
+    **{status: errors(meaning, *examples) for status, (meaning, examples) in ERRORS.items()},
+}
+
+DESCRIPTION = """
+Send one picture as `multipart/form-data`, or the address of one as `image_url`, and receive the cutout: the response body is
+the image, never JSON.
+
+Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
+describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept (a bmp, which has
+no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are dropped. Unknown fields are ignored. The
+body may come with `Content-Encoding: gzip` or `deflate`.
+
+A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
+a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.
+
+Several problems of one request come in one answer, with `code` `validation_error` and one entry of `details` each.
+"""
+
+
+def rmbg_schema(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Describe the view that it decorates."""
+    return extend_schema(
+        operation_id="removeBackground",
+        summary="Remove the background of one image",
+        description=DESCRIPTION,
+        tags=["Images"],
+        parameters=HEADERS,
+        request={"multipart/form-data": FORM, "application/x-www-form-urlencoded": FORM_OF_AN_ADDRESS},
+        responses=RESPONSES,
+    )(view)

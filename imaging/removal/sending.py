@@ -1,0 +1,74 @@
+"""How a result leaves: what a caller does not read at once waits on the disk, and keeps its caller's place."""
+
+import io
+import weakref
+from collections.abc import Mapping
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+
+from lib.web.errors import ApiError
+from lib.web.rate_limits import Place
+from lib.web.server import budgets
+
+# Up to here a result is small enough to lie in the server's memory.
+MEMORY_BYTES = 256 * 1024
+RETRY_SECONDS = 5
+
+
+def check_room(place: Place) -> None:
+    """Raise ApiError 503 while the caller's unread results, or everybody's, fill their room: before anything is charged."""
+    if not budgets.results().has_room(place.subject):
+        raise no_room()
+
+
+def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
+    """The answer with a result, open at its start. A large one keeps `place`, and its bytes count, until it is sent or the
+    caller is gone.
+
+    Raises ApiError 503 without room for it, OSError when the disk is full.
+    """
+    if size <= MEMORY_BYTES:
+        return HttpResponse(content.read(), headers=dict(headers))
+    budget = budgets.results()
+    if not budget.take(place.subject, size):
+        raise no_room()
+    # The answer may never be sent: whatever becomes of it, each of these runs once, with the file's end at the latest.
+    try:
+        # Closed by the server, once it has been sent.
+        file = _on_disk(content)
+    except BaseException:
+        budget.give_back(place.subject, size)
+        raise
+    ends = [weakref.finalize(file, budget.give_back, place.subject, size), weakref.finalize(file, place.leave_soon)]
+    place.keep()
+    others = {name: value for name, value in headers.items() if name != "Content-Type"}
+    response = FileResponse(file, content_type=headers["Content-Type"], headers=others)
+    response._resource_closers += ends  # type: ignore[attr-defined]  # untyped; Django's only hook for the end of an answer
+    return response
+
+
+def _on_disk(content: BinaryIO) -> BinaryIO:
+    """`content`, if it is there already; else a copy."""
+    if not isinstance(content, io.BytesIO):
+        return content
+    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - returned
+    try:
+        file.write(content.getbuffer())
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def no_room() -> ApiError:
+    """The answer while too many results wait for their readers."""
+    return ApiError(
+        503,
+        "server_busy",
+        "Too many results have not been read yet. Read them, or try again in a few seconds.",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )

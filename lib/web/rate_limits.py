@@ -1,0 +1,394 @@
+"""Requests per minute and requests at once, per account or address: counted atomically, in Redis or in memory.
+
+These limits protect the service, not money. While Redis is away or full each process counts for itself, and says so in the
+log; credits and allowances are counted in the database.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+import redis
+from django.conf import settings
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from lib.ops import redis_client
+from lib.web.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+WINDOW_SECONDS = 60
+# A place taken by a process that was killed is free again after this long. Longer than a request waits and works.
+LEASE_SECONDS = 240
+FAILURE_SECONDS = 600
+# Of an address: as many as it gets images a day by default.
+ANONYMOUS_FAILURES = 5
+# Of an account, for each request a minute of its plan: 60 for 20 a minute. A shop notices nothing until three in ten of all
+# images that its plan lets through in ten minutes are broken in a way that only decoding shows.
+FAILURES_PER_REQUEST = 3
+# Of an account's batches, in place of that: a batch may be a whole folder of broken files.
+BATCH_FAILURES_FACTOR = 10
+RENEW_SECONDS = 60
+# A place becomes free whenever a request ends, so a second is a fair time to come back.
+CONCURRENCY_RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time.
+
+    `failures` images in any FAILURE_SECONDS may fail in the work on them, which costs us as much as a delivered one.
+    """
+
+    subject: str
+    per_minute: int
+    at_once: int
+    failures: int = ANONYMOUS_FAILURES
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One limit as it stands: `remaining` of `limit` per `window` seconds, replenished in `reset` seconds."""
+
+    name: str
+    limit: int
+    window: int
+    remaining: int
+    reset: int
+
+
+def anonymous_policy(address: str) -> Policy:
+    """The limits of a caller known by its address alone."""
+    per_minute, at_once = settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS
+    return Policy(f"address:{address}", per_minute, at_once)
+
+
+def count_request(policy: Policy) -> None:
+    """Count one request. Raises ApiError 429 `rate_limited`, with Retry-After, past the limit."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    if not _hit(RateLimitItemPerMinute(policy.per_minute), policy.subject):
+        reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
+        raise too_many_requests(max(1, reset))
+
+
+def count_widely(subject: str, per_minute: int) -> int:
+    """Count one of what is cheap, such as a read. 0 within the limit, else the seconds after which the next may come."""
+    if not settings.RATE_LIMIT_ENABLED or _hit(RateLimitItemPerMinute(per_minute), subject):
+        return 0
+    return max((state.reset for state in states(Policy(subject, per_minute, 1))), default=0) or CONCURRENCY_RETRY_SECONDS
+
+
+def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
+    """Raise ApiError 429 `rate_limited`, with Retry-After, for a subject too many of whose images have failed lately.
+
+    `of_batch` for those of batches, which are counted apart: a folder of broken files sent as a batch stops no request, and
+    an image of a batch is never refused for it, only the next batch.
+    """
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    stats = _stats(*_failures(policy, of_batch=of_batch))
+    if stats.remaining <= 0:
+        raise too_many_requests(max(1, round(stats.reset_time - time.time())))
+
+
+def count_failure(policy: Policy, *, of_batch: bool = False) -> None:
+    """Count an image that failed in the work on it. Those in work at the same time may go past the limit."""
+    if settings.RATE_LIMIT_ENABLED:
+        _hit(*_failures(policy, of_batch=of_batch))
+
+
+def _failures(policy: Policy, *, of_batch: bool) -> tuple[RateLimitItem, str, str]:
+    kind, factor = ("batch-failures", BATCH_FAILURES_FACTOR) if of_batch else ("failures", 1)
+    return RateLimitItemPerSecond(policy.failures * factor, FAILURE_SECONDS), kind, policy.subject
+
+
+def check(policy: Policy) -> None:
+    """Raise ApiError 429 `rate_limited` if the next request would be refused as one too many in a minute. Counts nothing."""
+    current = states(policy)
+    if current and not current[0].remaining:
+        raise too_many_requests(max(1, current[0].reset))
+
+
+class Place:
+    """One of a subject's concurrent places. It is left at the end of its block, or later by the answer that keeps it."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject, self.lease = subject, str(uuid.uuid4())
+        self.is_kept = False
+        self._counted_in: _MemoryPlaces | _RedisPlaces | None = None
+
+    def take(self, limit: int) -> bool:
+        """Count it, in this process while Redis is away. False if `limit` are taken."""
+        try:
+            self._counted_in = _places()
+            taken = self._counted_in.take(self.subject, self.lease, limit)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, counting in this process", extra={"subject": self.subject})
+            self._counted_in = _own_places()
+            taken = self._counted_in.take(self.subject, self.lease, limit)
+        if taken and self.is_leased:
+            _keeper.hold(self)
+        return taken
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether it lapses in Redis unless it is renewed."""
+        return isinstance(self._counted_in, _RedisPlaces)
+
+    def keep(self) -> None:
+        """Stay taken after the block, until `leave_soon`."""
+        self.is_kept = True
+
+    def leave(self) -> None:
+        """Make it free. Twice is once."""
+        _keeper.forget(self)
+        if self._counted_in is None:
+            return
+        try:
+            self._counted_in.leave(self.subject, self.lease)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": self.subject})
+
+    def leave_soon(self) -> None:
+        """Make it free without waiting for Redis: for the thread that serves all connections."""
+        if self.is_leased:
+            _keeper.leave(self)
+        else:
+            self.leave()
+
+
+class _Keeper:
+    """A thread that renews the leases of this process's places in Redis, and leaves those that have been given up.
+
+    A request may wait for its turn, work and be read for longer than a lease.
+    """
+
+    def __init__(self) -> None:
+        # A place may be left by the collector, in a thread that has the lock.
+        self.lock = threading.RLock()
+        self.wake = threading.Event()
+        self.held: set[Place] = set()
+        self.given_up: list[Place] = []
+        self.thread: threading.Thread | None = None
+
+    def hold(self, place: Place) -> None:
+        """Renew this place's lease from now on."""
+        with self.lock:
+            self.held.add(place)
+            # Also after a fork, which no thread survives.
+            if self.thread is None or not self.thread.is_alive():
+                self.thread = threading.Thread(target=self._run, name="places", daemon=True)
+                self.thread.start()
+
+    def forget(self, place: Place) -> None:
+        """It has been left."""
+        with self.lock:
+            self.held.discard(place)
+
+    def leave(self, place: Place) -> None:
+        """Leave it at the next opportunity."""
+        with self.lock:
+            self.given_up.append(place)
+        self.wake.set()
+
+    def settle(self) -> None:
+        """Leave now what has been given up."""
+        with self.lock:
+            given_up, self.given_up = self.given_up, []
+        for place in given_up:
+            place.leave()
+
+    def _run(self) -> None:
+        renewed = time.monotonic()
+        while True:
+            self.wake.wait(RENEW_SECONDS)
+            self.wake.clear()
+            self.settle()
+            if time.monotonic() - renewed >= RENEW_SECONDS:
+                renewed = time.monotonic()
+                self._renew()
+
+    def _renew(self) -> None:
+        with self.lock:
+            held = [(place.subject, place.lease) for place in self.held]
+        try:
+            _places().renew(held)
+        except redis.RedisError:
+            logger.warning("concurrency limiter unreachable, leases were not renewed")
+
+
+_keeper = _Keeper()
+
+
+def settle() -> None:
+    """Leave what has been given up: before the process ends."""
+    _keeper.settle()
+
+
+@contextmanager
+def concurrent_place(policy: Policy) -> Iterator[Place]:
+    """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken.
+
+    An answer that takes long to be read keeps the place (`Place.keep`) and leaves it when it has been sent.
+    """
+    place = Place(policy.subject)
+    if settings.RATE_LIMIT_ENABLED and not place.take(policy.at_once):
+        raise too_many_requests(CONCURRENCY_RETRY_SECONDS)
+    try:
+        yield place
+    except BaseException:
+        place.is_kept = False
+        raise
+    finally:
+        if not place.is_kept:
+            place.leave()
+
+
+def states(policy: Policy) -> list[State]:
+    """The request limit of a subject as it stands; empty when limits are off or cannot be read."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return []
+    stats = _stats(RateLimitItemPerMinute(policy.per_minute), policy.subject)
+    reset = max(0, round(stats.reset_time - time.time()))
+    return [State("minute", policy.per_minute, WINDOW_SECONDS, max(0, stats.remaining), reset)]
+
+
+def headers(limits: Sequence[State]) -> dict[str, str]:
+    """`RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10; nothing without a limit."""
+    if not limits:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(f'"{state.name}";q={state.limit};w={state.window}' for state in limits),
+        "RateLimit": ", ".join(f'"{state.name}";r={state.remaining};t={state.reset}' for state in limits),
+    }
+
+
+def too_many_requests(retry_after: int) -> ApiError:
+    """The contract's answer to a caller who is too quick."""
+    return ApiError(
+        429,
+        "rate_limited",
+        "You're making requests too quickly, Please Upgrade or slow down.",
+        headers={"Retry-After": str(retry_after)},
+    )
+
+
+def reset() -> None:
+    """Forget every connection and every count kept in memory."""
+    redis_client.reset()
+    for made in (_limiter, _own_limiter, _places, _own_places):
+        made.cache_clear()
+
+
+def _hit(item: RateLimitItem, *subject: str) -> bool:
+    """Count one hit; False if the item's window is full already."""
+    try:
+        return _limiter().hit(item, *subject)
+    except redis.RedisError:
+        logger.warning("rate limiter unreachable, counting in this process", extra={"subject": "/".join(subject)})
+        return _own_limiter().hit(item, *subject)
+
+
+def _stats(item: RateLimitItem, *subject: str) -> WindowStats:
+    """What is left of the item's window, and when it is whole again."""
+    try:
+        return _limiter().get_window_stats(item, *subject)
+    except redis.RedisError:
+        return _own_limiter().get_window_stats(item, *subject)
+
+
+@cache
+def _limiter() -> MovingWindowRateLimiter:
+    if not settings.REDIS_URL:
+        return _own_limiter()
+    pool, prefix = redis_client.get_pool(), redis_client.key_name("LIMITS")
+    return MovingWindowRateLimiter(RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=prefix))
+
+
+@cache
+def _own_limiter() -> MovingWindowRateLimiter:
+    """Counts in this process's memory."""
+    return MovingWindowRateLimiter(MemoryStorage())
+
+
+class _MemoryPlaces:
+    """Concurrent places counted in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.leases: dict[str, set[str]] = {}
+
+    def take(self, subject: str, lease: str, limit: int) -> bool:
+        with self.lock:
+            held = self.leases.setdefault(subject, set())
+            if len(held) >= limit:
+                return False
+            held.add(lease)
+            return True
+
+    def leave(self, subject: str, lease: str) -> None:
+        with self.lock:
+            held = self.leases.get(subject, set())
+            held.discard(lease)
+            if not held:
+                self.leases.pop(subject, None)
+
+    def renew(self, leases: Sequence[tuple[str, str]]) -> None:
+        """They do not lapse."""
+
+
+class _RedisPlaces:
+    """Concurrent places shared by all processes: a sorted set of leases per subject, scored by when they lapse."""
+
+    # One script, so that no two processes can see the same free place.
+    TAKE = """
+    local now = tonumber(redis.call('TIME')[1])
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[3]), ARGV[1])
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+    return 1
+    """
+    # Also for one that has lapsed or was lost with Redis: its request still runs.
+    RENEW = """
+    redis.call('ZADD', KEYS[1], tonumber(redis.call('TIME')[1]) + tonumber(ARGV[2]), ARGV[1])
+    redis.call('EXPIRE', KEYS[1], ARGV[2])
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.redis = client
+        self.take_script = self.redis.register_script(self.TAKE)
+        self.renew_script = self.redis.register_script(self.RENEW)
+
+    def take(self, subject: str, lease: str, limit: int) -> bool:
+        return bool(cast(int, self.take_script(keys=[self._name(subject)], args=[lease, limit, LEASE_SECONDS])))
+
+    def leave(self, subject: str, lease: str) -> None:
+        self.redis.zrem(self._name(subject), lease)
+
+    def renew(self, leases: Sequence[tuple[str, str]]) -> None:
+        for subject, lease in leases:
+            self.renew_script(keys=[self._name(subject)], args=[lease, LEASE_SECONDS])
+
+    def _name(self, subject: str) -> str:
+        return redis_client.key_name(f"concurrent:{subject}")
+
+
+@cache
+def _places() -> _MemoryPlaces | _RedisPlaces:
+    client = redis_client.get_redis()
+    return _own_places() if client is None else _RedisPlaces(client)
+
+
+@cache
+def _own_places() -> _MemoryPlaces:
+    return _MemoryPlaces()

@@ -1,0 +1,84 @@
+"""Reads are limited too, but widely."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from billing.credits import ledger
+from billing.models import Plan
+
+pytestmark = pytest.mark.django_db
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+PER_MINUTE = 5
+
+
+@pytest.fixture(autouse=True)
+def _few(settings) -> None:
+    settings.READS_PER_MINUTE = PER_MINUTE
+    Plan.objects.update(requests_per_minute=0)
+
+
+READS = ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}", f"/api/batches/{NOBODY}/zip"]
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_key_reads_so_often_a_minute(key, path):
+    caller = Client(headers={"x-api-key": key})
+    assert {caller.get(path).status_code for _ in range(PER_MINUTE)} <= {200, 404}
+    refused = caller.get(path)
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+
+def test_all_reads_of_an_account_count_together_and_those_of_another_do_not(user, key):
+    from accounts.models import ApiKey
+
+    second = ApiKey.objects.issue(user, name="second")[1].text
+    stranger = User.objects.create_user("stranger@example.com")
+    stranger.verify_email()
+    other = ApiKey.objects.issue(stranger, name="other")[1].text
+    for path in (*READS, READS[0]):
+        Client(headers={"x-api-key": key}).get(path)
+    assert Client(headers={"x-api-key": second}).get(READS[0]).status_code == 429
+    assert Client(headers={"x-api-key": second}).post(f"/api/batches/{NOBODY}/cancel").status_code == 429
+    assert Client(headers={"x-api-key": other}).get(READS[0]).status_code == 200
+
+
+def test_a_plan_for_many_requests_allows_ten_times_as_many_reads(user, key):
+    Plan.objects.update(requests_per_minute=2)
+    caller = Client(headers={"x-api-key": key})
+    answers = [caller.get("/api/membership-usage").status_code for _ in range(21)]
+    assert answers == [200] * 20 + [429]
+
+
+def test_pictures_do_not_count_as_reads(user, key):
+    Plan.objects.update(requests_per_minute=100)
+    ledger.get_account(user)
+    caller = Client(headers={"x-api-key": key})
+    assert {caller.post("/rmbg").status_code for _ in range(3 * PER_MINUTE)} == {400}
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/billing/balance", "/status.json", "/pricing", "/api/openapi", "/batches"])
+def test_pages_of_a_visitor_are_counted_by_user_and_else_by_address(client, outsider, user, path, settings):
+    settings.READS_PER_MINUTE = 2
+    client.force_login(user)
+    answers = [client.get(path) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    # At the same address: another customer, and one who is not logged in.
+    assert outsider.get(path).status_code == 200
+    assert Client().get("/status.json").status_code == 200
+
+
+def test_visitors_without_a_log_in_count_by_address():
+    assert [Client().get("/pricing").status_code for _ in range(PER_MINUTE + 1)] == [200] * PER_MINUTE + [429]
+    assert Client(REMOTE_ADDR="203.0.113.8").get("/pricing").status_code == 200
+    for probe in ("/healthz", "/readyz"):
+        assert Client().get(probe).status_code in (200, 503)
+
+
+def test_limits_that_are_off_are_off_here_too(settings, key):
+    settings.RATE_LIMIT_ENABLED = False
+    caller = Client(headers={"x-api-key": key})
+    assert {caller.get("/api/membership-usage").status_code for _ in range(2 * PER_MINUTE)} == {200}

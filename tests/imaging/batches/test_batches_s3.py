@@ -1,0 +1,69 @@
+"""Batches whose pictures lie in an S3-compatible store."""
+
+import uuid
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from imaging.batches import expiry, files
+from imaging.models import Batch
+from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model", "bucket")]
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, settings):
+    """Every test has a bucket of its own."""
+    name = f"pictures-{uuid.uuid4().hex}"
+    options = {
+        "bucket_name": name, "endpoint_url": endpoint, "region_name": "us-east-1", "access_key": "x", "secret_key": "y",
+        "default_acl": None, "file_overwrite": True,
+    }  # fmt: skip
+    settings.STORAGES = {**settings.STORAGES, "pictures": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}}
+    return files.storage().connection.create_bucket(Bucket=name)  # type: ignore[attr-defined]
+
+
+def names(bucket) -> list[str]:
+    return sorted(entry.key.partition("/")[2].partition("/")[2] for entry in bucket.objects.all())
+
+
+def test_from_upload_to_results(key, small_png, bucket):
+    url = post(key, ("a.png", small_png), ("b.png", b"bad"), ("c.png", small_png), format="png").json()["url"]
+    assert names(bucket) == ["in/0", "in/1", "in/2"]
+    work_through()
+    assert names(bucket) == ["out/0-1", "out/2-1"]
+    told = caller(key).get(url).json()
+    assert told["credits"] == {"held": 0, "charged": 2}
+    one = content_of(caller(key).get(told["items"][2]["result_url"]))
+    assert len(one) == told["items"][2]["bytes"]
+    archive = caller(key).get(told["zip_url"])
+    assert len(content_of(archive)) == int(archive.headers["Content-Length"])
+
+
+def test_erasing(key, small_png, bucket):
+    post(key, ("a.png", small_png), ("b.png", small_png))
+    work_through()
+    assert files.batch_ids() == [the_batch().pk]
+    assert files.last_change(the_batch().pk) is not None
+    expiry.erase(the_batch())
+    assert names(bucket) == []
+    assert files.batch_ids() == []
+
+
+def test_orphans_are_found(key, small_png, bucket, monkeypatch):
+    post(key, ("a.png", small_png))
+    Batch.objects.all().delete()
+    assert expiry.erase_orphans() == 0
+    monkeypatch.setattr(expiry, "ORPHAN_AGE", -expiry.ORPHAN_AGE)
+    assert expiry.erase_orphans() == 1
+    assert names(bucket) == []

@@ -1,0 +1,31 @@
+"""A zip is made while it is sent, by a thread that waits for its reader: not all threads may do so."""
+
+from threading import BoundedSemaphore
+
+import pytest
+
+from lib.web.errors import ApiError
+from imaging.batches import api
+from imaging.models import Batch
+
+
+class Archive(list):
+    """What zipstream makes, as far as an answer needs it."""
+
+
+def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch, db):
+    monkeypatch.setattr(api, "_zips", BoundedSemaphore(2))
+    monkeypatch.setattr("imaging.batches.results.zip_of", lambda batch: Archive([b"zip"]))
+    batch = Batch()
+    first, second = api.zip_response(batch), api.zip_response(batch)
+    with pytest.raises(ApiError) as refusal:
+        api.zip_response(batch)
+    assert (refusal.value.status, refusal.value.code) == (503, "server_busy")
+    assert refusal.value.headers["Retry-After"]
+    first.close()
+    third = api.zip_response(batch)
+    # One whose answer is never sent does not stay.
+    del second
+    fourth = api.zip_response(batch)
+    third.close()
+    fourth.close()

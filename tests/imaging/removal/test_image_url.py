@@ -1,0 +1,574 @@
+"""`POST /rmbg` with `image_url`: good pictures are fetched, and nobody reaches what is not public."""
+
+import gzip
+import io
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from PIL import Image
+
+from accounts.models import ApiKey, User
+from billing.credits import ledger
+from billing.models import Hold, UsageWindow
+from lib.outbound import client as outbound, addresses as public_addresses
+from lib.web import rate_limits
+from lib.outbound.lookups import Asker, Lookups
+from imaging.removal import image_url
+from imaging.executor import runtime
+from imaging.core.codecs.checks import MAX_BYTES
+from imaging.models import BatchItem
+from imaging.removal.upload import new_file
+from tests.hosts import Host, Names, answer, make_certificate, networks, redirect
+from tests.imaging.batches.sending import work_through
+from tests.imaging.removal.forms import form
+
+pytestmark = pytest.mark.django_db
+PRIVATE = "'image_url' may not be fetched: its host has no public address."
+UNREACHABLE = "The server of 'image_url' could not be reached, or its answer broke off."
+
+
+@pytest.fixture(autouse=True)
+def _fresh_places():
+    image_url._places.cache_clear()
+    yield
+    image_url._places.cache_clear()
+
+
+@pytest.fixture
+def web(settings, hosts) -> Callable[..., Host]:
+    """Makes servers on loopback addresses that customers may reach."""
+    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
+    settings.IMAGE_URL_PORTS = []
+
+    def make(reply, **options) -> Host:
+        host = hosts(reply, **options)
+        settings.IMAGE_URL_PORTS = [*settings.IMAGE_URL_PORTS, host.port]
+        return host
+
+    return make
+
+
+def ask(url: str, key: str | None = None, **fields: str):
+    headers = {"x-api-key": key} if key else {}
+    return Client(headers=headers).post("/rmbg", **form(None, image_url=url, **fields))
+
+
+def assert_refused(response, code: str, message: str | None = None) -> None:
+    """A 400 that cost nothing and left nothing."""
+    assert (response.status_code, response.json()["code"]) == (400, code), response.content
+    if message is not None:
+        assert response.json() == {"error": message, "code": code, "status": 400}
+    assert not Hold.objects.exists()
+    assert not any(window.used for window in UsageWindow.objects.all())
+
+
+# --- Pictures that are fetched --------------------------------------------------------------------
+
+
+def test_a_picture_is_fetched_cut_out_and_charged(quick_model, web, key, small_png):
+    host = web(lambda path: [answer(small_png, "Content-Type: text/html")])
+    response = ask(f"http://127.0.0.1:{host.port}/shop/a%20red%20chair.php?size=1", key, format="png")
+    assert response.status_code == 200, response.content
+    assert Image.open(io.BytesIO(response.content)).size == (8, 6)
+    assert response.headers["Content-Disposition"] == 'inline; filename="a red chair-no-bg.png"'
+    assert response.headers["X-Credits-Charged"] == "1"
+    assert UsageWindow.objects.get().used == 1
+    assert host.requests[0].startswith("GET /shop/a%20red%20chair.php?size=1 HTTP/1.1\r\n")
+    assert "\r\nAccept-Encoding: identity\r\n" in host.requests[0]
+    assert key not in host.requests[0]
+
+
+def test_a_plain_form_will_do(quick_model, web, small_png):
+    host = web(lambda path: [answer(small_png, length=-1)])
+    body = f"image_url=http%3A%2F%2F127.0.0.1%3A{host.port}&format=png"
+    response = Client().post("/rmbg", body, content_type="application/x-www-form-urlencoded")
+    assert response.headers["Content-Disposition"] == 'inline; filename="image-no-bg.png"'
+
+
+def test_a_browsers_form_with_no_file_chosen(quick_model, web, small_png):
+    host = web(lambda path: [answer(small_png)])
+    sent = form(b"", name="", image_url=f"http://127.0.0.1:{host.port}/a.png")
+    assert Client().post("/rmbg", **sent).status_code == 200
+
+
+def test_an_empty_address_is_none(quick_model, small_png):
+    assert Client().post("/rmbg", **form(small_png, image_url=" ")).status_code == 200
+    assert_refused(ask(""), "missing_image")
+
+
+def test_a_chunked_answer(quick_model, web, small_png):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    host = web(
+        lambda path: [head, b"5;a=b\r\n", small_png[:5], b"\r\n%x\r\n" % len(small_png[5:]), small_png[5:], b"\r\n0\r\n\r\n"]
+    )
+    assert ask(f"http://127.0.0.1:{host.port}/a.png").status_code == 200
+
+
+def test_three_redirects_are_followed(quick_model, web, names, small_png):
+    def reply(path: str):
+        step = int(path[1:])
+        return [answer(small_png)] if step == 3 else [redirect(f"/{step + 1}", f"{(301, 302, 307)[step]} Moved")]
+
+    host = web(reply)
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    assert ask(f"http://pictures.test:{host.port}/0").status_code == 200
+    assert names.asked == ["pictures.test"] * 4
+
+
+def test_a_retry_is_known_by_the_bytes(quick_model, web, key, small_png, photo):
+    pictures = iter([small_png, small_png, photo])
+    host = web(lambda path: [answer(next(pictures))])
+    headers = {"x-api-key": key, "Idempotency-Key": "order-1"}
+    sent = form(image_url=f"http://127.0.0.1:{host.port}/a")
+    first, second, third = (Client(headers=headers).post("/rmbg", **sent) for _ in range(3))
+    assert (first.headers["X-Credits-Charged"], second.headers["X-Credits-Charged"]) == ("1", "0")
+    assert (third.status_code, third.json()["code"]) == (409, "idempotency_key_reused")
+
+
+def test_an_ipv6_address(quick_model, settings, web, small_png):
+    host = web(lambda path: [answer(small_png)], address="::1")
+    settings.OUTBOUND_ALLOWED_NETWORKS = networks("::1")
+    assert ask(f"http://[0:0::1]:{host.port}/a.png").status_code == 200
+    assert f"\r\nHost: [::1]:{host.port}\r\n" in host.requests[0]
+
+
+def test_proxies_of_the_environment_are_not_used(quick_model, web, monkeypatch, small_png):
+    host, proxy = web(lambda path: [answer(small_png)]), web(lambda path: [answer(small_png)])
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    assert ask(f"http://127.0.0.1:{host.port}/a.png").status_code == 200
+    assert proxy.connections == 0
+
+
+# --- Forms that are wrong -------------------------------------------------------------------------
+
+
+def test_both_a_file_and_an_address(web, key, small_png):
+    host = web(lambda path: [answer(small_png)])
+    sent = form(small_png, image_url=f"http://127.0.0.1:{host.port}/")
+    message = "Send the picture either as 'image' or by 'image_url', not both."
+    assert_refused(Client(headers={"x-api-key": key}).post("/rmbg", **sent), "two_pictures", message)
+    assert host.connections == 0
+
+
+def test_nothing_is_fetched_for_a_form_with_a_wrong_option(web, key):
+    host = web(lambda path: [answer(b"")])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key, w="abc"), "invalid_integer")
+    assert host.connections == 0
+
+
+def test_all_problems_are_told_at_once():
+    response = ask("ftp://example.com/a.png", w="abc", angle="500")
+    assert_refused(response, "validation_error")
+    assert [detail["field"] for detail in response.json()["details"]] == ["image_url", "w", "angle"]
+
+
+def test_an_operator_may_switch_it_off(settings, web):
+    host = web(lambda path: [answer(b"")])
+    settings.IMAGE_URL_ENABLED = False
+    message = "'image_url' is switched off here. Send the picture itself as 'image'."
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "image_url_disabled", message)
+    assert host.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "message"),
+    [
+        ("file:///etc/passwd", "invalid", "is not an address that can be fetched: it must begin with http:// or https://."),
+        ("http://a@b.test/", "invalid", "is not an address that can be fetched: it may not hold a user name or password."),
+        ("http://example.com:22/", "forbidden", "may not be fetched: port 22 is not allowed."),
+    ],
+)  # fmt: skip
+def test_an_unusable_address_says_why(url, code, message):
+    assert_refused(ask(url), f"image_url_{code}", f"'image_url' {message}")
+
+
+def test_an_address_that_is_too_long():
+    message = "'image_url' is not an address that can be fetched: it is longer than 4096 characters."
+    assert_refused(ask("http://example.com/" + "a" * 9000), "image_url_invalid", message)
+
+
+# --- Addresses that are not public ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.0.0.1.", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]", "[::]", "localhost", "LOCALHOST.", "127。0。0。1", "①②⑦.0.0.1", "2130706433",
+        "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "127.1", "0", "%31%32%37.0.0.1", "[::ffff:127.0.0.1%25lo]",
+        "user@127.0.0.1", "example.com@127.0.0.1",
+        "0.0.0.0",  # noqa: S104 - an address to connect to, which Linux takes for this machine
+    ],
+)  # fmt: skip
+def test_this_machine_is_not_reached_however_it_is_written(settings, hosts, key, host):
+    secret = hosts(lambda path: [answer(b"secret")])
+    settings.IMAGE_URL_PORTS = [secret.port]
+    response = ask(f"http://{host}:{secret.port}/", key)
+    assert response.json()["code"] in ("image_url_forbidden", "image_url_invalid")
+    assert_refused(response, response.json()["code"])
+    assert secret.connections == 0
+
+
+def test_the_ipv6_loopback_is_not_reached(settings, hosts):
+    secret = hosts(lambda path: [answer(b"secret")], address="::1")
+    settings.IMAGE_URL_PORTS = [secret.port]
+    assert_refused(ask(f"http://[::1]:{secret.port}/"), "image_url_forbidden", PRIVATE)
+    assert_refused(ask(f"http://[::1%25lo]:{secret.port}/"), "image_url_invalid")
+    assert secret.connections == 0
+
+
+def test_a_private_name_and_an_unknown_one_look_alike(names, web):
+    names.answers = {"db.internal": [["10.0.0.5"]]}
+    web(lambda path: [])
+    port = web(lambda path: []).port
+    known, unknown = ask(f"http://db.internal:{port}/"), ask(f"http://no.internal:{port}/")
+    assert known.content == unknown.content
+    assert_refused(known, "image_url_forbidden", PRIVATE)
+
+
+@pytest.fixture
+def two_sides(settings, hosts, small_png):
+    """A public server and a private one on the same port: only 127.0.0.2 may be reached."""
+    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.2/32")
+    public = hosts(lambda path: [redirect("/again") if path == "/first" else answer(small_png)], address="127.0.0.2")
+    private = hosts(lambda path: [answer(small_png)], address="127.0.0.1", port=public.port)
+    settings.IMAGE_URL_PORTS = [public.port]
+    return public, private
+
+
+def test_a_name_that_answers_differently_the_second_time(quick_model, two_sides, names: Names):
+    public, private = two_sides
+    names.answers = {"rebind.test": [["127.0.0.2"], ["127.0.0.1"]]}
+    assert ask(f"http://rebind.test:{public.port}/a").status_code == 200
+    assert names.asked == ["rebind.test"]
+    assert ask(f"http://rebind.test:{public.port}/a").json()["code"] == "image_url_forbidden"
+    assert private.connections == 0
+
+
+def test_a_name_that_changes_between_redirects(two_sides, names, key):
+    public, private = two_sides
+    names.answers = {"rebind.test": [["127.0.0.2"], ["127.0.0.1"]]}
+    assert_refused(ask(f"http://rebind.test:{public.port}/first", key), "image_url_forbidden", PRIVATE)
+    assert (public.connections, private.connections) == (1, 0)
+
+
+def test_a_name_with_a_public_and_a_private_address(two_sides, names):
+    public, private = two_sides
+    names.answers = {"mixed.test": [["127.0.0.2", "127.0.0.1"]]}
+    assert_refused(ask(f"http://mixed.test:{public.port}/a"), "image_url_forbidden", PRIVATE)
+    assert (public.connections, private.connections) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("http://127.0.0.1:{port}/", PRIVATE),
+        ("//127.0.0.1:{port}/", PRIVATE),
+        ("http://[::ffff:127.0.0.1]:{port}/", PRIVATE),
+        ("http://169.254.169.254:{port}/latest/meta-data", PRIVATE),
+        ("http://127.0.0.2:6379/", "'image_url' may not be fetched: port 6379 is not allowed."),
+        ("file:///etc/passwd", None),
+        ("http://2130706433:{port}/", None),
+        ("http://a:b@127.0.0.2:{port}/", None),
+        ("http://[", None),
+    ],
+)
+def test_a_redirect_to_where_nobody_may_go(settings, hosts, key, location, message):
+    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.2/32")
+    public: Host = hosts(lambda path: [redirect(location.format(port=public.port))], address="127.0.0.2")
+    private = hosts(lambda path: [answer(b"secret")], port=public.port)
+    settings.IMAGE_URL_PORTS = [public.port]
+    message = message or "'image_url' may not be fetched: it redirects to an address that cannot be used."
+    assert_refused(ask(f"http://127.0.0.2:{public.port}/", key), "image_url_forbidden", message)
+    assert (public.connections, private.connections) == (1, 0)
+
+
+def test_a_redirect_too_many(web, key):
+    host = web(lambda path: [redirect(f"{path}x")])
+    message = "'image_url' redirects more than 3 times."
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_redirects", message)
+    assert host.connections == 4
+
+
+# --- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls(tmp_path, monkeypatch):
+    """The server's side of a certificate for pictures.test, which this machine trusts."""
+    public, context = make_certificate(tmp_path, "pictures.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    outbound.tls_context.cache_clear()
+    yield context
+    outbound.tls_context.cache_clear()
+
+
+def test_a_picture_over_https(quick_model, web, names, tls, small_png):
+    host = web(lambda path: [answer(small_png)], tls=tls)
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    assert ask(f"https://pictures.test:{host.port}/a.png").status_code == 200
+    assert f"\r\nHost: pictures.test:{host.port}\r\n" in host.requests[0]
+
+
+def test_a_certificate_of_another_name(web, names, tls):
+    host = web(lambda path: [answer(b"")], tls=tls)
+    names.answers = {"other.test": [["127.0.0.1"]]}
+    assert_refused(ask(f"https://other.test:{host.port}/"), "image_url_unreachable", UNREACHABLE)
+    assert host.requests == []
+
+
+def test_a_certificate_that_nobody_trusts(web, names, tmp_path):
+    host = web(lambda path: [answer(b"")], tls=make_certificate(tmp_path, "pictures.test")[1])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    assert_refused(ask(f"https://pictures.test:{host.port}/"), "image_url_unreachable", UNREACHABLE)
+    assert host.requests == []
+
+
+def test_a_redirect_from_https_to_http(web, names, tls, small_png):
+    plain = web(lambda path: [answer(small_png)])
+    host = web(lambda path: [redirect(f"http://pictures.test:{plain.port}/")], tls=tls)
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    message = "'image_url' may not be fetched: it redirects from https to http."
+    assert_refused(ask(f"https://pictures.test:{host.port}/"), "image_url_forbidden", message)
+    assert plain.connections == 0
+
+
+# --- Servers that misbehave -----------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param((), id="nothing yet"),
+        pytest.param((HEAD, b"X-Endless: "), id="header"),
+        pytest.param((HEAD, b"Content-Length: 100000\r\n\r\n"), id="body"),
+        pytest.param((HEAD, b"\r\n"), id="body without end"),
+        pytest.param((HEAD, b"Transfer-Encoding: chunked\r\n\r\n"), id="chunk size"),
+    ],
+)
+def test_a_server_that_drips_is_cut_off(settings, web, key, start):
+    settings.IMAGE_URL_SECONDS = 0.5
+    host: Host = web(lambda path: host.drip(*start))
+    started = time.monotonic()
+    response = ask(f"http://127.0.0.1:{host.port}/", key)
+    assert time.monotonic() - started < 1.5
+    assert_refused(response, "image_url_timeout", "The picture of 'image_url' did not arrive within 0.5 seconds.")
+
+
+def test_a_handshake_that_drips_is_cut_off(settings, web):
+    settings.IMAGE_URL_SECONDS = 0.5
+    host: Host = web(lambda path: host.drip(b"\x16\x03\x03\x40\x00"), listens=False)
+    started = time.monotonic()
+    assert_refused(ask(f"https://127.0.0.1:{host.port}/"), "image_url_timeout")
+    assert time.monotonic() - started < 1.5
+
+
+def test_the_time_is_one_for_all_redirects(settings, web):
+    settings.IMAGE_URL_SECONDS = 0.5
+
+    def reply(path: str):
+        time.sleep(0.2)
+        yield redirect(f"{path}x")
+
+    assert_refused(ask(f"http://127.0.0.1:{web(reply).port}/"), "image_url_timeout")
+
+
+MEGABYTE = b"\0" * 1024**2
+TOO_LARGE = "The picture of 'image_url' exceeds the maximum allowed size of 50 MB."
+
+
+def test_an_endless_body_is_counted(web, key):
+    sent = itertools.count()
+    host = web(lambda path: itertools.chain([HEAD + b"\r\n"], (MEGABYTE for _ in sent)))
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_too_large", TOO_LARGE)
+    assert next(sent) < 70
+
+
+def test_an_announced_size_is_believed_if_it_is_too_large(web):
+    host = web(lambda path: [answer(b"x", length=MAX_BYTES + 1)])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "image_url_too_large", TOO_LARGE)
+
+
+def test_a_body_longer_than_announced_ends_as_announced(web, small_png):
+    host = web(lambda path: [answer(small_png, length=20)])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "invalid_image")
+
+
+def test_a_body_shorter_than_announced(web, small_png):
+    host = web(lambda path: [answer(small_png, length=len(small_png) + 1)])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "image_url_unreachable", UNREACHABLE)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip"])
+def test_a_compressed_body_is_not_unpacked(web, key, small_png, encoding):
+    host = web(lambda path: [answer(gzip.compress(small_png), f"Content-Encoding: {encoding}")])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_encoding")
+
+
+def test_a_bomb_without_a_label_is_no_picture(web):
+    host = web(lambda path: [answer(gzip.compress(MEGABYTE * 20))])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "invalid_image")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(b"", "empty_file"), (b"<html>hello</html>", "invalid_image"), (b"GIF89a" + b"0" * 99, "invalid_image")],
+)
+def test_what_is_not_a_picture(web, key, body, code):
+    host = web(lambda path: [answer(body, "Content-Type: image/png")])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/a.png", key), code)
+
+
+@pytest.mark.parametrize(
+    "status", ["404 Not Found", "500 Oops", "204 No Content", "206 Partial Content", "304 Not Modified"]
+)
+def test_another_status_than_200(web, key, small_png, status):
+    host = web(lambda path: [answer(small_png, status=status)])
+    message = f"The server of 'image_url' answered with status {status[:3]} instead of a picture."
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_failed", message)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"-ERR unknown command\r\n", HEAD + b"X: " + b"a" * 70_000]
+)
+def test_whatever_is_not_http_looks_like_a_closed_port(web, names, said):
+    host = web(lambda path: [said])
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "image_url_unreachable", UNREACHABLE)
+    host.stop()
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/"), "image_url_unreachable", UNREACHABLE)
+
+
+# --- What a download takes up ---------------------------------------------------------------------
+
+
+def test_the_file_is_gone_whatever_happens(web, monkeypatch, quick_model, photo):
+    files: list[BinaryIO] = []
+
+    def kept() -> BinaryIO:
+        files.append(new_file())
+        return files[-1]
+
+    monkeypatch.setattr(image_url, "new_file", kept)
+    bodies = iter([answer(photo), answer(b"no picture"), answer(photo, length=len(photo) + 1)])
+    host = web(lambda path: [next(bodies)])
+    assert [ask(f"http://127.0.0.1:{host.port}/").status_code for _ in range(3)] == [200, 400, 400]
+    assert [file.closed for file in files] == [True] * 3
+
+
+def test_a_download_holds_no_slot_and_no_credit_but_the_callers_place(quick_model, web, key, small_png):
+    places = rate_limits._places()
+    assert isinstance(places, rate_limits._MemoryPlaces)
+    events: list[object] = []
+
+    def reply(path: str):
+        events.append((runtime.get_gate().running, len(places.leases)))
+        yield answer(small_png)
+
+    def watch(execute, sql, *rest):
+        if sql.startswith('INSERT INTO "billing_hold"'):
+            events.append("hold")
+        return execute(sql, *rest)
+
+    host = web(reply)
+    with connection.execute_wrapper(watch):
+        assert ask(f"http://127.0.0.1:{host.port}/", key).status_code == 200
+    assert events == [(0, 1), "hold"]
+
+
+def test_more_downloads_than_a_process_may_do_are_told_to_come_back(settings, monkeypatch, web, key):
+    settings.IMAGE_URL_DOWNLOADS = 1
+    monkeypatch.setattr(image_url, "PLACE_SECONDS", 0.05)
+    host = web(lambda path: [answer(b"")])
+    with image_url._place():
+        response = ask(f"http://127.0.0.1:{host.port}/", key)
+    assert (response.status_code, response.json()["code"]) == (503, "server_busy")
+    assert response.headers["Retry-After"]
+    assert host.connections == 0
+    assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "empty_file")
+
+
+# --- Names that hang ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hanging(settings, monkeypatch, names):
+    """Has a customer wait for two names that hang until the end of the test, as others left behind."""
+    end, begun = threading.Event(), threading.Semaphore(0)
+    look_up = names.look_up
+
+    def slowly(host: str, port: int) -> list[str]:
+        if host == "slow.test":
+            begun.release()
+            end.wait(20)
+        return look_up(host, port)
+
+    monkeypatch.setattr(public_addresses, "look_up", slowly)
+    monkeypatch.setattr(image_url, "IMAGES", Lookups("test"))
+    monkeypatch.setattr(image_url, "LOOKUP_SECONDS", 0.1)
+
+    def occupy(owner: User, times: int = 2) -> None:
+        asker = Asker(image_url.__dict__["IMAGES"], f"account:{owner.account.pk}")
+        for _ in range(times):
+            with pytest.raises(TimeoutError):
+                public_addresses.find_addresses("slow.test", 80, 0.05, asker)
+            assert begun.acquire(timeout=5)
+
+    yield occupy
+    end.set()
+
+
+def test_the_names_of_one_customer_hang_and_the_pictures_of_others_come(quick_model, hanging, user, web, names, small_png):
+    other = User.objects.create_user("quick@example.com")
+    other.verify_email()
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    started = time.monotonic()
+    with outbound.send(
+        "GET", f"http://pictures.test:{host.port}/", ports=[host.port], seconds=5,
+        asker=Asker(image_url.__dict__["IMAGES"], f"account:{ledger.get_account(other).pk}"),
+    ):  # fmt: skip
+        assert time.monotonic() - started < 0.1
+    assert ask(f"http://pictures.test:{host.port}/", ApiKey.objects.issue(other, name="x")[1].text).status_code == 200
+    assert ask(f"http://pictures.test:{host.port}/").status_code == 200
+
+
+def test_a_customer_whose_names_hang_is_told_so(hanging, user, web, key, names, small_png):
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    assert_refused(ask(f"http://pictures.test:{host.port}/", key), "image_url_timeout")
+    assert host.connections == 0
+
+
+def test_a_picture_of_a_batch_waits_meanwhile(quick_model, hanging, user, web, key, names, small_png, pictures):
+    hanging(user)
+    host = web(lambda path: [answer(small_png)])
+    names.answers = {"pictures.test": [["127.0.0.1"]]}
+    url = f"http://pictures.test:{host.port}/"
+    assert Client(headers={"x-api-key": key}).post("/api/batches", {"image_url": url}).status_code == 202
+    assert work_through() == 1
+    item = BatchItem.objects.get()
+    assert item.hold is not None
+    assert (item.state, item.attempts, item.hold.state) == ("queued", 0, "held")
+    assert item.leased_until > timezone.now()
+
+
+def test_the_log_tells_the_host_and_the_cause_but_no_secret(web, caplog):
+    host = web(lambda path: [b""])
+    with caplog.at_level("INFO", "imaging.removal.image_url"):
+        ask(f"http://127.0.0.1:{host.port}/private/token-1234?signature=5678")
+    record = next(record for record in caplog.records if record.name == "imaging.removal.image_url")
+    assert (record.host, record.error_code) == ("127.0.0.1", "image_url_unreachable")
+    assert "RemoteDisconnected" in record.cause
+    assert "1234" not in str(record.__dict__) and "5678" not in str(record.__dict__)

@@ -1,0 +1,95 @@
+"""`/` and `/editor`: what each visitor gets. What happens on them is in tests/browser."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from billing.credits import ledger
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner(client: Client, user) -> Client:
+    client.force_login(user)
+    return client
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def test_the_front_page_is_for_everybody(client, owner):
+    for browser in (Client(), owner):
+        response = browser.get("/")
+        assert response.status_code == 200
+        assert "Remove the background of any picture" in text_of(response)
+
+
+def test_the_front_page_tells_the_plans_prices_and_the_address_to_call(client):
+    text = text_of(client.get("/"))
+    assert "Premium-5000" in text
+    assert "$69" in text
+    assert "5,000 pictures a month" in text
+    assert "http://testserver/rmbg" in text
+
+
+def test_the_front_page_tells_how_many_are_free(client, settings):
+    settings.ANONYMOUS_IMAGES_PER_DAY = 7
+    assert "7 a day are free" in text_of(client.get("/"))
+
+
+def test_the_editor_sends_anonymous_visitors_to_log_in(client):
+    response = client.get("/editor")
+    assert response.status_code == 302
+    assert response.headers["Location"] == "/accounts/login/?next=/editor"
+
+
+def test_the_editor_shows_the_balance_and_is_never_cached(owner, user):
+    ledger.grant_prepaid(ledger.get_account(user), 1000, reference="test")
+    response = owner.get("/editor")
+    assert response.status_code == 200
+    assert "<strong>1,050</strong> credits left" in text_of(response)
+    assert "50 included, 1,000 prepaid" in text_of(response)
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("address", ["/", "/editor"])
+def test_other_methods_are_refused(owner, address):
+    assert owner.post(address).status_code == 405
+    assert owner.head(address).status_code == 200
+
+
+@pytest.mark.parametrize(("address", "limit"), [("/", 4), ("/editor", 6)])
+def test_queries(owner, django_assert_max_num_queries, address, limit):
+    owner.get(address)
+    with django_assert_max_num_queries(limit):
+        owner.get(address)
+
+
+@pytest.mark.parametrize("address", ["/", "/editor"])
+def test_every_file_that_a_page_names_is_there(owner, address):
+    named = re.findall(r'(?:href|src|data-sample)="/static/([^"]+)"', text_of(owner.get(address)))
+    assert any(name.endswith(".js") for name in named)
+    assert [name for name in named if finders.find(name) is None] == []
+
+
+@pytest.mark.parametrize("address", ["/", "/editor"])
+def test_each_module_that_a_page_needs_is_named_ahead(owner, address):
+    text = text_of(owner.get(address))
+    ahead = set(re.findall(r'rel="modulepreload" href="/static/imaging/([\w-]+\.js)"', text))
+    found: set[str] = set()
+    to_read = re.findall(r'type="module" src="/static/imaging/([\w-]+\.js)"', text)
+    while to_read:
+        module = Path(str(finders.find(f"imaging/{to_read.pop()}"))).read_text()
+        needed = set(re.findall(r'^import .*?"\./([\w-]+\.js)";$', module, re.MULTILINE))
+        to_read += needed - found
+        found |= needed
+    assert ahead == found
+
+
+def test_arabic_reads_from_right_to_left(client):
+    assert 'lang="ar" dir="rtl"' in text_of(client.get("/", headers={"Accept-Language": "ar"}))

@@ -1,0 +1,223 @@
+"""`/docs`: the documentation. Each page is a template; its title and sections are named here, for the menus."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from accounts.models import ApiKey
+from billing.models import Plan
+from website import error_guide
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `slug` is its address under /docs, empty for the first; `sections` are anchors with their titles."""
+
+    slug: str
+    title: Text
+    description: Text
+    sections: dict[str, Text]
+
+    @property
+    def template(self) -> str:
+        """The template that it is written in."""
+        return f"docs/{self.slug or 'quick-start'}.html"
+
+    @property
+    def url(self) -> str:
+        """Its address on this deployment."""
+        return reverse("docs-page", args=[self.slug]) if self.slug else reverse("docs")
+
+
+PAGES = (
+    Page(
+        "",
+        _("Quick start"),
+        _("From nothing to your first cutout in two minutes: get a key, send a picture, save the answer."),
+        {
+            "key": _("Get a key"),
+            "first-cutout": _("Make your first cutout"),
+            "answer": _("Read the answer"),
+            "options": _("Say what you want"),
+            "next": _("Where to go from here"),
+        },
+    ),
+    Page(
+        "rmbg",
+        _("Remove a background"),
+        _("Every field, response header and rule of POST /rmbg."),
+        {
+            "request": _("The request"),
+            "fields": _("Fields"),
+            "order": _("Order of work"),
+            "resizing": _("Sizes"),
+            "colours": _("Colours and transparency"),
+            "kept": _("What is kept of your picture"),
+            "headers": _("Response headers"),
+            "callers": _("Who is calling"),
+        },
+    ),
+    Page(
+        "batches",
+        _("Batches"),
+        _("Many pictures in one request: send them, see what becomes of them, fetch the results."),
+        {
+            "send": _("Send many pictures"),
+            "fields": _("Fields"),
+            "status": _("What became of them"),
+            "results": _("Fetch the results"),
+            "cost": _("What it costs"),
+            "stop": _("Cancel and erase"),
+            "again": _("Send it again"),
+        },
+    ),
+    Page(
+        "callbacks",
+        _("Callbacks"),
+        _("How we tell your server that a batch has ended, and how it knows that it was us."),
+        {
+            "ask": _("Ask for one"),
+            "message": _("What is sent"),
+            "verify": _("Verify the signature"),
+            "retries": _("Answers and retries"),
+            "rotate": _("A new secret"),
+        },
+    ),
+    Page(
+        "samples",
+        _("Code samples"),
+        _("Working samples in curl, HTTP, Python, Node.js, browser JavaScript and PHP."),
+        {
+            "cutout": _("Make a cutout"),
+            "white-background": _("A shop picture: white, 1000 px, JPEG"),
+            "retry": _("Retry without paying twice"),
+            "usage": _("Ask what is left"),
+            "client": _("The Node.js client"),
+        },
+    ),
+    Page(
+        "errors",
+        _("Errors"),
+        _("Every error with its status, code and text, and what to do about it."),
+        {
+            "shape": _("One shape"),
+            "all": _("All errors of /rmbg"),
+            "batches": _("Errors of /api/batches"),
+            "membership": _("Errors of /api/membership-usage"),
+            "request-id": _("The request id"),
+        },
+    ),
+    Page(
+        "limits",
+        _("Limits and retries"),
+        _("How many requests you may send, how the answer tells, and which errors to retry."),
+        {
+            "rates": _("Requests per minute and at once"),
+            "rate-headers": _("Reading the limits"),
+            "which-429": _("Which 429 to retry"),
+            "backoff": _("How to retry"),
+            "idempotency": _("Idempotency-Key"),
+            "sizes": _("Limits of a picture"),
+        },
+    ),
+    Page(
+        "credits",
+        _("Credits and billing"),
+        _("What a credit buys, when it is spent, what is never charged, and when it renews."),
+        {
+            "credit": _("One picture, one credit"),
+            "hold": _("Hold, then post or void"),
+            "never": _("What is never charged"),
+            "windows": _("Billing windows"),
+            "prepaid": _("Prepaid credits"),
+            "caps": _("A cap per key"),
+        },
+    ),
+    Page(
+        "membership-usage",
+        _("Usage by API"),
+        _("GET /api/membership-usage: plan, credits and usage as JSON."),
+        {
+            "ask": _("Ask"),
+            "parameters": _("Parameters"),
+            "fields": _("Fields of the answer"),
+            "cycle": _("The billing cycle"),
+            "list": _("All billing cycles"),
+        },
+    ),
+)
+BY_SLUG = {page.slug: page for page in PAGES}
+
+
+@require_safe
+def docs_page(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """One page of the documentation. Raises Http404 for an unknown one."""
+    page = BY_SLUG.get(slug)
+    # The first page has one address.
+    if page is None or (slug == "" and request.path != page.url):
+        raise Http404
+    response = render(request, page.template, _frame(request, page) | _facts(page))
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+def _frame(request: HttpRequest, page: Page) -> dict[str, Any]:
+    at = PAGES.index(page)
+    return {
+        "pages": PAGES,
+        "page": page,
+        "previous": PAGES[at - 1] if at else None,
+        "next": PAGES[at + 1] if at + 1 < len(PAGES) else None,
+        "base_url": base_url(request),
+        "prefixes": _live_prefixes(request),
+        "social_title": page.title,
+        "social_description": page.description,
+    }
+
+
+def _facts(page: Page) -> dict[str, Any]:
+    """What a page tells that the code or the database knows better than a text."""
+    if page.slug == "errors":
+        return {
+            "rmbg_errors": error_guide.rmbg_errors(),
+            "batch_errors": error_guide.batch_errors(),
+            "membership_errors": error_guide.membership_errors(),
+        }
+    if page.slug == "batches":
+        return {"batches": {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}}
+    if page.slug in ("limits", "credits"):
+        return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits()}
+    if page.slug == "callbacks":
+        ports = ", ".join(str(port) for port in settings.CALLBACK_PORTS)
+        return {"callback": {"ports": ports, "seconds": settings.CALLBACK_SECONDS}}
+    return {"anonymous": _anonymous_limits()}
+
+
+def _anonymous_limits() -> dict[str, int]:
+    return {
+        "per_day": settings.ANONYMOUS_IMAGES_PER_DAY,
+        "per_minute": settings.ANONYMOUS_REQUESTS_PER_MINUTE,
+        "at_once": settings.ANONYMOUS_CONCURRENT_REQUESTS,
+    }
+
+
+def _live_prefixes(request: HttpRequest) -> list[str]:
+    """The prefixes of the reader's own live keys, newest first."""
+    if not request.user.is_authenticated:
+        return []
+    return [key.prefix for key in ApiKey.objects.live().filter(user=request.user).only("lookup")]
+
+
+def base_url(request: HttpRequest) -> str:
+    """Scheme and host that the reader sees this deployment under, without a slash at the end."""
+    return request.build_absolute_uri("/").rstrip("/")
