@@ -48,7 +48,7 @@ test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are pas
 test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API and the pages again, on PostgreSQL
 	@$(MANAGE) prepare_model
 	@url="$${TEST_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/}"; DATABASE_URL="$${url%/}/scratch_$$$$" \
-	  $(BIN)/pytest -n $(WORKERS) --create-db tests/accounts tests/billing tests/config tests/fakes tests/imaging $(ARGS)
+	  $(BIN)/pytest -n $(WORKERS) --create-db tests/accounts tests/billing tests/config tests/fakes tests/imaging tests/lib tests/website $(ARGS)
 
 test-all: export EXHAUSTIVE = 1
 test-all: test ## the same with every combination of window, colours and language in the browser

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.utils import translation
 
 from accounts import mails
-from lib.web.client_address import client_address
 from accounts.models import User
+from lib.web.client_address import client_address
 
 MAX_EMAIL = User._meta.get_field("email").max_length or 0
 

@@ -16,8 +16,8 @@ from accounts.models import User
 from lib.ops import access_log
 from lib.web.api_view import ApiView
 from lib.web.errors import ApiError, csrf_failed, from_status, service_unavailable
-from lib.web.rate_limits import too_many_requests
 from lib.web.openapi import errors
+from lib.web.rate_limits import too_many_requests
 
 
 def not_logged_in() -> ApiError:

@@ -8,8 +8,8 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
 from accounts.authentication import find_bearer_token
-from lib.web.client_address import client_address
 from accounts.models import ApiKey, User
+from lib.web.client_address import client_address
 
 Channel = Literal["api", "app", "anonymous"]
 

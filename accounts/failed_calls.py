@@ -11,8 +11,8 @@ from collections import OrderedDict
 from django.conf import settings
 from django.http import HttpRequest
 
-from lib.web.client_address import client_address
 from lib.web import rate_limits
+from lib.web.client_address import client_address
 
 # Addresses and keys remembered in a process; beyond it, the least recently used are forgotten.
 CAPACITY = 10_000

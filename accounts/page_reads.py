@@ -8,8 +8,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from lib.web.client_address import client_address
 from lib.web import rate_limits
+from lib.web.client_address import client_address
 from lib.web.errors import ApiError, error_response
 
 # Probes and what counts for itself. Static files have been answered by now.

@@ -271,7 +271,8 @@ class RequestRecord(models.Model):
     """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
 
     `code` is the error's, empty for a picture. Times are milliseconds: `duration_ms` of the whole request, `queue_ms` of
-    waiting for a place, `inference_ms` of the model. Records are kept for a limited time (see `billing.dashboard.request_log`).
+    waiting for a place, `inference_ms` of the model. Records are kept for a limited time: see
+    `billing.dashboard.request_log`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="requests")
@@ -356,7 +357,7 @@ class StripeCustomer(models.Model):
 
 
 class Subscription(models.Model):
-    """What Stripe last told of a subscription. Only a paid one makes billing cycles: see `billing.payments.subscriptions`."""
+    """A subscription as last read from Stripe. Only a paid one makes cycles: see `billing.payments.subscriptions`."""
 
     # Stripe is still trying to be paid while it is past due; it turns unpaid or cancelled when its retries are over.
     LIVE = ("active", "trialing", "past_due")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,9 +14,11 @@ from accounts.models import User
 from accounts.tasks import clear_sessions
 from billing.credits import idempotency, ledger
 from billing.dashboard import request_log
-from billing.payments import events as stripe_events
-from billing.support import unverified
 from billing.models import AnonymousUsage
+from billing.payments.tasks import process_stripe_event
+from billing.support import unverified
+
+__all__ = ["forget_requests", "process_stripe_event", "sweep"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +28,6 @@ ANONYMOUS_DAYS = 7
 # web processes step in only where beat does not run.
 SWEEP = "sweep"
 SWEEP_PAUSE = timedelta(seconds=90)
-# 10 s, 20 s, 40 s … 43 min: Stripe's own outages are over by then; after that, `replay_stripe_events --failed`.
-EVENT_RETRIES = 8
-FIRST_RETRY_SECONDS = 10
 
 
 _sweepers: list[Callable[[], object]] = []
@@ -71,10 +70,3 @@ def forget_requests(user_pk: int) -> None:
 def forget_requests_on_commit(user: User) -> None:
     """The same once the customer's account is deleted."""
     transaction.on_commit(partial(forget_requests.delay, user.pk), robust=True)
-
-
-@shared_task(bind=True, max_retries=EVENT_RETRIES)  # type: ignore[untyped-decorator]
-def process_stripe_event(self: Task, pk: int) -> None:
-    """Process a webhook. In the web process a failure is answered to Stripe, which sends it again; a worker tries again."""
-    if not stripe_events.process(pk) and not self.request.is_eager:
-        raise self.retry(countdown=FIRST_RETRY_SECONDS * 2**self.request.retries)

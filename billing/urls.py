@@ -3,9 +3,9 @@
 from django.urls import path
 
 from billing.dashboard import pages as dashboard
-from billing.payments import pages
-from billing.membership.balance import balance
 from billing.membership.api import MembershipUsageView
+from billing.membership.balance import balance
+from billing.payments import pages
 from billing.payments.webhook import webhook
 
 urlpatterns = [

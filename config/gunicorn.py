@@ -43,8 +43,8 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
-    from lib.ops.database import bound_statements
     from imaging.core.memory import bound_heaps
+    from lib.ops.database import bound_statements
 
     bound_heaps()
     bound_statements()

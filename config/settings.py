@@ -10,8 +10,8 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from lib.ops.database import postgres_options
 from config.local_secrets import local_secret
+from lib.ops.database import postgres_options
 from lib.ops.redis_client import cache_options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "accounts.apps.AccountsConfig",
     "billing.apps.BillingConfig",
     "imaging.apps.ImagingConfig",
+    "website.apps.WebsiteConfig",
 ]
 
 MIDDLEWARE = [

@@ -10,16 +10,18 @@ class ImagingConfig(AppConfig):
         from billing.support.roles import seed_groups
         from billing.support.search import register_reading
         from billing.tasks import register_sweeper
-        from lib.ops import metrics, readiness
-        from imaging.removal import doorkeeper
-        from imaging.executor import runtime
         from imaging import metrics as imaging_metrics
-        from imaging.batches import expiry
+        from imaging.batches import expiry, upkeep
+        from imaging.batches import upload as batch_upload
         from imaging.batches.support import find_batch
         from imaging.callbacks import metrics as callback_metrics
         from imaging.callbacks.erasure import erase_callbacks
+        from imaging.executor import runtime
+        from imaging.removal import doorkeeper
+        from lib.ops import metrics, readiness
 
         doorkeeper.register()
+        batch_upload.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
         # Once more than billing does it: these models' rights are made after its own.
         post_migrate.connect(seed_groups, sender=self)
@@ -27,6 +29,6 @@ class ImagingConfig(AppConfig):
         # After it: a batch that the deletion cancels is not told of any more.
         register_eraser(erase_callbacks)
         register_reading(find_batch)
-        register_sweeper(expiry.tend)
+        register_sweeper(upkeep.tend)
         metrics.register("imaging", imaging_metrics.read)
         metrics.register("callbacks", callback_metrics.read)

@@ -7,10 +7,9 @@ from pathlib import Path
 from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from lib.ops import metrics
-from imaging.executor import runtime
 from imaging.core.weights.files import weights_version
-from imaging.executor import presence
+from imaging.executor import presence, runtime
+from lib.ops import metrics
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 STATM = Path("/proc/self/statm")

@@ -1,17 +1,14 @@
-"""Addresses of imaging: the front page, the editor, and the one call that all is about."""
+"""Addresses of imaging: the one call that all is about, batches and their callbacks."""
 
 from django.urls import include, path
 
 from imaging.batches import pages as batch_pages
-from website import home as pages, status
-from imaging.callbacks.api import CallbackRetryView
+from imaging.batches.callback_retry import CallbackRetryView
 from imaging.callbacks.pages import SecretView
 from imaging.removal.api import RemoveBackgroundView
 
 urlpatterns = [
     path("", include("imaging.batches.urls")),
-    path("", pages.home, name="home"),
-    path("editor", pages.editor, name="editor"),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
     path("api/batches/<uuid:batch_id>/callback/retry", CallbackRetryView.as_view(), name="callback-retry"),
     path("batches", batch_pages.batch_list, name="batches"),
@@ -22,6 +19,4 @@ urlpatterns = [
     path("batches/<uuid:pk>/erase", batch_pages.erase_batch, name="batch-page-delete"),
     path("batches/<uuid:pk>/callback", batch_pages.retry_callback, name="batch-page-callback"),
     path("profile/callbacks", SecretView.as_view(), name="callbacks"),
-    path("status", status.page, name="status"),
-    path("status.json", status.as_json, name="status-json"),
 ]

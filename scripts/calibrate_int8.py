@@ -23,12 +23,12 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 from PIL import Image
 
+from imaging.core.matting.matte import normalised, shrunk, stretched
+from imaging.core.weights.files import OWN_WEIGHTS, serving_path
 from imaging.core.weights.fixed_graph import with_fixed_shapes
 from imaging.core.weights.int8_gate import agreement
-from imaging.core.matting.matte import normalised, shrunk, stretched
 from imaging.core.weights.quantisation import Quantiser, quantise, quantised_nodes
 from imaging.core.weights.recipe import Floats, Recipe, recipe_path, write_recipe
-from imaging.core.weights.files import OWN_WEIGHTS, serving_path
 
 # The first convolution reads the picture, which has negative values, the last seven make one channel each: little work.
 FLOAT_NODES = frozenset({"Conv_0", "Conv_945", "Conv_946", "Conv_966", "Conv_986", "Conv_1006", "Conv_1026", "Conv_1047"})

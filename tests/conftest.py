@@ -19,12 +19,12 @@ from accounts import failed_calls
 from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.dashboard import request_log
-from billing.models import Plan
 from billing.dashboard.request_log import RequestLog
+from billing.models import Plan
+from imaging.core.matting.matte import Prediction
+from imaging.executor import runtime
 from lib.outbound import addresses as public_addresses
 from lib.web import rate_limits
-from imaging.executor import runtime
-from imaging.core.matting.matte import Prediction
 from tests.hosts import Host, Names
 from tests.server import ProductServer
 from tests.stores import scratch_postgres, scratch_redis

@@ -22,9 +22,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from billing.models import RequestRecord
-from lib.ops import health, readiness
-from imaging.executor import runtime
 from imaging.core.weights.files import weights_version
+from imaging.executor import runtime
+from lib.ops import health, readiness
 
 CACHE_SECONDS = 30
 # The newest calls that the figures are drawn from. More would make them no better and the query slower. Where many of them

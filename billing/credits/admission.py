@@ -11,9 +11,9 @@ from accounts.caller import Caller
 from accounts.models import User
 from billing.credits import anonymous, idempotency, ledger
 from billing.credits.idempotency import Retry
+from billing.credits.running_holds import running
 from billing.metrics import CREDITS
 from billing.models import Account, Hold
-from billing.credits.running_holds import running
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy
 

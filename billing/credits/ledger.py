@@ -15,14 +15,14 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing.credits import key_usage
 from accounts import standing
 from accounts.models import ApiKey, User
-from billing.credits import due, after_post as usage
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
+from billing.credits import after_post as usage
+from billing.credits import due, key_usage
 from billing.credits.windows import get_window, month_bounds, month_of, open_window
-from lib.web.errors import ApiError
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
 from lib.sql import execute
+from lib.web.errors import ApiError
 
 FREE_PLAN = "Free"
 
@@ -38,8 +38,8 @@ _USE_IN_MONTH = {
     "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
     "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
 }
-# A request renews its hold while it runs (see `billing.credits.running_holds`): one that was not renewed for this long has lost its
-# process, and nothing will settle it.
+# A request renews its hold while it runs (see `billing.credits.running_holds`): one that was not renewed for this long has
+# lost its process, and nothing will settle it.
 STALE_HOLD = timedelta(minutes=15)
 HOLD_AGAIN_SECONDS = 5
 
@@ -241,8 +241,8 @@ def refund_prepaid(
 ) -> int:
     """Take back up to `credits` prepaid credits, once per `reference`: what was spent already stays spent.
 
-    What is on hold now is taken when its hold is voided, and then counted in the purchase's `taken_back`: see `billing.credits.due`.
-    Returns how many were taken at once; 0 for a reference that was used before.
+    What is on hold now is taken when its hold is voided, and then counted in the purchase's `taken_back`: see
+    `billing.credits.due`. Returns how many were taken at once; 0 for a reference that was used before.
     """
     if is_used(reference):
         return 0

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 
-from billing.models import Bucket
 from billing.dashboard.usage_report import Report
+from billing.models import Bucket
 
 # Pixels: of the bars, of the line above them that tells a day's figures, of the line below with the dates.
 PLOT_HEIGHT = 200

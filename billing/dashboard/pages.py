@@ -13,12 +13,12 @@ from django.utils.translation import get_language_bidi
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey, User
-from billing.dashboard import chart, csv_export, outcomes, request_list, usage_report
 from billing.credits import ledger
-from billing.models import Account, RequestRecord
-from billing.payments.pages import page, signed_in
+from billing.dashboard import chart, csv_export, outcomes, request_list, usage_report
 from billing.dashboard.request_list import Filters
 from billing.dashboard.usage_report import Cycle, Report
+from billing.models import Account, RequestRecord
+from billing.payments.pages import page, signed_in
 
 USAGE_COLUMNS = ["day_utc", "channel", "key_name", "key_prefix", "bucket", "credits"]
 REQUEST_COLUMNS = [

@@ -10,8 +10,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiKey
-from billing.models import Account, RequestRecord
 from billing.dashboard.usage_report import Cycle
+from billing.models import Account, RequestRecord
 from lib.ops.database import give_back
 
 PAGE_SIZE = 25

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey
 from billing.dashboard import daily_usage
-from billing.membership import usage as membership
 from billing.dashboard.daily_usage import Spent
+from billing.membership import usage as membership
 from billing.models import Account, Bucket, UsageWindow
 from lib.web.errors import ApiError
 

@@ -7,8 +7,8 @@ from rest_framework.response import Response
 from accounts.authentication import ApiKeyAuthentication
 from accounts.caller import get_user
 from billing.membership import usage as membership
-from billing.membership.reads import CountedReadsView
 from billing.membership.openapi import membership_usage_schema
+from billing.membership.reads import CountedReadsView
 
 
 class MembershipUsageView(CountedReadsView):

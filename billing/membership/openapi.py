@@ -15,8 +15,8 @@ from rest_framework import serializers
 
 from accounts.authentication import email_not_verified, invalid_key
 from lib.web.errors import from_status, service_unavailable, validation_error
-from lib.web.rate_limits import too_many_requests
 from lib.web.openapi import errors, response_header
+from lib.web.rate_limits import too_many_requests
 
 
 class BillingCycleSerializer(serializers.Serializer[object]):

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.credits import ledger
-from billing.models import Account, MonthlyUsage, Plan, UsageWindow
 from billing.credits.windows import calendar_bounds, month_of
+from billing.models import Account, MonthlyUsage, Plan, UsageWindow
 from lib.web.errors import validation_error
 
 FLAG_ON = ("1", "true")

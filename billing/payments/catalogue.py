@@ -11,8 +11,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from billing.payments import client as stripe_client
 from billing.models import CreditPack, Plan, StripePrice
+from billing.payments import client as stripe_client
 from billing.payments.client import StripeClient
 
 CURRENCY = "usd"

@@ -18,8 +18,8 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing.payments import client as stripe_client
 from billing.models import Account, StripeCustomer
+from billing.payments import client as stripe_client
 from lib.web.errors import ApiError, from_status
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from billing.payments import purchases, client as stripe_client, customers as stripe_customers, subscriptions
 from billing.models import Account, StripeEvent
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
+from billing.payments import purchases, subscriptions
 from billing.payments.customers import Apply
 from lib.web.errors import ApiError
 from lib.web.texts import is_storable

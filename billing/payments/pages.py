@@ -16,10 +16,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
-from billing.payments import catalogue, purchases, client as stripe_client, customers as stripe_customers, subscriptions
 from billing.credits import ledger
 from billing.membership import usage as membership
 from billing.models import Account, CreditPack, PackPurchase, Plan, StripePrice, Subscription
+from billing.payments import catalogue, purchases, subscriptions
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
 from billing.payments.client import Json
 from lib.web.errors import ApiError, error_response, from_status
 

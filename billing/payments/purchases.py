@@ -9,8 +9,10 @@ from functools import partial
 from django.db.models import F
 
 from billing.credits import ledger
-from billing.payments import client as stripe_client, customers as stripe_customers, subscriptions
 from billing.models import Account, PackPurchase, StripePrice
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
+from billing.payments import subscriptions
 from billing.payments.client import Json
 from billing.payments.customers import Apply
 

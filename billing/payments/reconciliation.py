@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from billing.credits import due
-from billing.payments import purchases, client as stripe_client, subscriptions
 from billing.models import Account, LedgerEntry, PackPurchase, Subscription
+from billing.payments import client as stripe_client
+from billing.payments import purchases, subscriptions
 from billing.payments.client import Json
 
 COMPARED = ("status", "price", "cancel_at_period_end", "period_start", "period_end")

@@ -13,8 +13,9 @@ from django.utils.translation import gettext
 
 from accounts.models import User
 from billing.credits import ledger
-from billing.payments import client as stripe_client, customers as stripe_customers
 from billing.models import Account, Plan, StripePrice, Subscription, UsageWindow
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
 from billing.payments.customers import Apply, OutOfDate
 
 FLAG_NONE = ""

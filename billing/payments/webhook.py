@@ -5,10 +5,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from billing.payments import client as stripe_client, events as stripe_events
 from billing.models import StripeEvent
+from billing.payments import client as stripe_client
+from billing.payments import events as stripe_events
 from billing.payments.client import InvalidSignature
-from billing.tasks import process_stripe_event
+from billing.payments.tasks import process_stripe_event
 from lib.web.errors import ApiError, error_response
 
 # Stripe's largest events are some hundred kilobytes.

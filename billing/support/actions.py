@@ -16,9 +16,12 @@ from django.utils import translation
 from accounts import mails
 from accounts.models import User
 from billing.credits import ledger
-from billing.payments import client as stripe_client, events as stripe_events, reconciliation as stripe_reconciliation, subscriptions
 from billing.membership.usage import current_window
 from billing.models import Account
+from billing.payments import client as stripe_client
+from billing.payments import events as stripe_events
+from billing.payments import reconciliation as stripe_reconciliation
+from billing.payments import subscriptions
 from billing.support import forms
 from billing.support.roles import MAY_ACT
 from lib.web.errors import ApiError

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth
 from billing.credits import due, ledger
+from billing.credits.windows import month_of
 from billing.membership.usage import current_window
 from billing.models import (
     Account,
@@ -25,7 +26,6 @@ from billing.models import (
     Subscription,
     UsageWindow,
 )
-from billing.credits.windows import month_of
 
 LEDGER_ROWS = 200
 REQUEST_ROWS = EVENT_ROWS = LOG_ROWS = 50

@@ -11,8 +11,8 @@ from django.template.response import TemplateResponse
 from accounts.admin import SupportAdmin as Desk
 from accounts.models import User
 from billing.credits import ledger
-from billing.payments import client as stripe_client
 from billing.models import Account
+from billing.payments import client as stripe_client
 from billing.support import actions, search, story
 from billing.support.actions import Act, Action
 from billing.support.forms import ReasonForm

@@ -15,16 +15,17 @@ from rest_framework.response import Response
 
 from accounts.caller import get_user, identify
 from billing.credits import admission
+from imaging.batches import creation, ends, expiry, names, results
+from imaging.batches import openapi as schema
+from imaging.batches.describe import describe, describe_many
+from imaging.batches.upload import read_batch
+from imaging.executor.gate import server_busy
+from imaging.models import Batch
+from imaging.removal import doorkeeper
+from imaging.removal.customer_view import CustomerView, find_retry_key
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import from_status, validation_error
-from imaging.removal import doorkeeper
-from imaging.batches import creation, ends, expiry, names, results, openapi as schema
-from imaging.batches.describe import describe, describe_many
-from imaging.batches.upload import read_batch
-from imaging.removal.customer_view import CustomerView, find_retry_key
-from imaging.executor.gate import server_busy
-from imaging.models import Batch
 
 NO_STORE = {"Cache-Control": "no-store"}
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100

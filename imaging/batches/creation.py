@@ -17,12 +17,12 @@ from billing.credits.admission import Customer
 from billing.credits.idempotency import LIFETIME, Retry, key_reused
 from billing.metrics import CREDITS
 from billing.models import Account
-from lib.ops.database import give_back
-from lib.web.errors import ApiError
-from lib.web.texts import storable
 from imaging.batches import dispatch, ends, files
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem
+from lib.ops.database import give_back
+from lib.web.errors import ApiError
+from lib.web.texts import storable
 
 # A picture is rarely quicker, and a batch has many.
 RETRY_AFTER_SECONDS = 30

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from imaging.batches import leases
+from imaging.batches import leases, wakeup
 from imaging.models import BatchItem
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 # A message that still waits in its queue is sent a second time after this long; the one that comes late finds nothing to do.
 RESEND = timedelta(minutes=15)
 RESEND_AT_ONCE = 1000
+# By its name: the task schedules what is to be tried again, and so knows this module.
+WORK_TASK = "imaging.tasks.work_on_batch_item"
 
 
 def on_commit(items: Sequence[BatchItem]) -> None:
@@ -49,9 +52,7 @@ def resend() -> int:
 
 def _announce(pks: Sequence[int]) -> None:
     if not settings.CELERY_BROKER_URL:
-        from imaging.batches.runner import runner
-
-        runner.wake()
+        wakeup.wake()
         return
     _mark(pks)
     _send(pks)
@@ -63,12 +64,10 @@ def _mark(pks: Sequence[int]) -> None:
 
 
 def _send(pks: Sequence[int], countdown: float | None = None) -> None:
-    from imaging.batches.tasks import work_on_batch_item
-
     try:
         # One channel for all of them.
-        with work_on_batch_item.app.producer_or_acquire() as producer:
+        with current_app.producer_or_acquire() as producer:
             for pk in pks:
-                work_on_batch_item.apply_async([pk], countdown=countdown, producer=producer)
+                current_app.send_task(WORK_TASK, [pk], countdown=countdown, producer=producer)
     except (OperationalError, OSError):
         logger.warning("the broker is away: pictures of batches are sent later", extra={"count": len(pks)})

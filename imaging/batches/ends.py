@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from billing.credits import ledger
 from billing.metrics import CREDITS
-from lib.web.errors import ApiError
 from imaging.batches import callback
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
+from lib.web.errors import ApiError
 
 State = BatchItem.State
 MAX_ERROR = 500

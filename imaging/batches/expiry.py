@@ -1,6 +1,5 @@
 """What goes when: pictures after BATCH_HOURS, rows after REQUEST_LOG_DAYS, files that no row refers to after an hour."""
 
-import logging
 from datetime import timedelta
 
 from django.conf import settings
@@ -8,23 +7,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from imaging.batches import dispatch, ends, files
+from imaging.batches import ends, files
+from imaging.batches.erasing import erase_later
 from imaging.models import Batch
-
-logger = logging.getLogger(__name__)
 
 # An upload is complete before its first file is kept; keeping 2 GB of files takes far less than this.
 ORPHAN_AGE = timedelta(hours=1)
 # Batches that one sweep erases: it comes again in a minute.
 AT_ONCE = 200
-
-
-def tend() -> None:
-    """What has to be done every minute."""
-    if sent := dispatch.resend():
-        logger.warning("pictures of batches sent to workers again", extra={"count": sent})
-    expire()
-    forget_old()
 
 
 def expire() -> int:
@@ -44,7 +34,7 @@ def erase(batch: Batch) -> None:
 
 def erase_inputs_later(batch: Batch) -> None:
     """Once a cancellation is committed: what was sent is of no use any more."""
-    _erase_later(batch, ["in"])
+    erase_later(batch.pk, ["in"])
 
 
 def discard(batch: Batch) -> None:
@@ -52,7 +42,7 @@ def discard(batch: Batch) -> None:
     with transaction.atomic():
         ends.cancel(batch.pk)
         _note_erasure(batch)
-        _erase_later(batch, list(files.FOLDERS))
+        erase_later(batch.pk, list(files.FOLDERS))
 
 
 def forget_old() -> int:
@@ -89,12 +79,3 @@ def _note_erasure(batch: Batch) -> None:
     # An address of a picture may hold a secret, and lets its picture be had again.
     batch.items.exclude(source_url="").update(source_url="")
     Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())
-
-
-def _erase_later(batch: Batch, folders: list[str]) -> None:
-    from imaging.batches.tasks import erase_pictures
-
-    def queue() -> None:
-        erase_pictures.delay(str(batch.pk), folders)
-
-    transaction.on_commit(queue, robust=True)

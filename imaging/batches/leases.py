@@ -15,8 +15,8 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from lib.ops.database import give_back
 from imaging.models import BatchItem
+from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)
 

@@ -10,19 +10,19 @@ from accounts.authentication import email_not_verified, invalid_key, two_credent
 from billing.credits.idempotency import invalid_key as invalid_retry_key
 from billing.credits.idempotency import key_reused
 from billing.credits.ledger import key_limit_reached, not_enough_credits
-from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
-from lib.web.rate_limits import too_many_requests
-from lib.web.openapi import errors, response_header
-from imaging.removal import codings
 from imaging.batches import callback, creation, results, upload, zips
 from imaging.callbacks import announcing
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.core.problems import Problem
+from imaging.models import Batch, BatchItem, Callback
+from imaging.removal import codings
 from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
 from imaging.removal.image_url import SWITCHED_OFF
-from imaging.models import Batch, BatchItem, Callback
 from imaging.removal.openapi import FORM, PROBLEMS
 from imaging.removal.upload import BROKEN_OFF, malformed_form
+from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from lib.web.openapi import errors, response_header
+from lib.web.rate_limits import too_many_requests
 
 OPTIONS = {name: FORM["properties"][name] for name in upload.OPTION_FIELDS}
 BATCH_FORM: dict[str, Any] = {

@@ -14,8 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 
 from billing.models import Account
-from website.error_guide import ADVICE
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
+from lib.web.error_advice import ADVICE
 
 BATCHES_A_PAGE = 20
 ITEMS_A_PAGE = 50

@@ -18,9 +18,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import User
 from billing.credits import ledger
 from billing.models import Account
-from imaging.batches import overview
 from imaging import callbacks
-from imaging.batches import ends, expiry
+from imaging.batches import ends, expiry, overview
 from imaging.batches.api import item_response, zip_response
 from imaging.models import Batch, BatchItem, Callback
 

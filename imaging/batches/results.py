@@ -5,10 +5,10 @@ from typing import BinaryIO
 
 from zipstream import ZIP_STORED, ZipStream
 
-from lib.web.errors import ApiError
 from imaging.batches import files, names
 from imaging.models import Batch, BatchItem
 from imaging.removal.upload import CHUNK_BYTES
+from lib.web.errors import ApiError
 
 
 def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:

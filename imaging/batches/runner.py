@@ -10,11 +10,11 @@ import time
 
 from django.conf import settings
 
+from imaging.batches import expiry, leases, upkeep, wakeup, work
+from imaging.executor import runtime
+from imaging.models import BatchItem
 from lib.ops import database
 from lib.ops.database import give_back
-from imaging.executor import runtime
-from imaging.batches import expiry, leases, work
-from imaging.models import BatchItem
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ class Runner:
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
-        self._work = threading.Event()
         self._looking = threading.Lock()
 
     def start(self) -> None:
@@ -53,14 +52,10 @@ class Runner:
     def stop(self) -> None:
         """Take nothing more, and wait a while for what is in hand."""
         self._stopping.set()
-        self._work.set()
+        wakeup.wake()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-    def wake(self) -> None:
-        """There is work."""
-        self._work.set()
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -76,10 +71,10 @@ class Runner:
         """Wait for a picture to work on; None when the process stops. One thread looks, the others wait behind it."""
         with self._looking:
             while not self._stopping.is_set():
-                self._work.clear()
+                wakeup.clear()
                 if item := self._find():
                     return item
-                self._work.wait(LOOK_SECONDS)
+                wakeup.wait(LOOK_SECONDS)
         return None
 
     def _find(self) -> BatchItem | None:
@@ -98,7 +93,7 @@ class Runner:
         orphans_at = time.monotonic()
         while not self._stopping.wait(TEND_SECONDS):
             try:
-                expiry.tend()
+                upkeep.tend()
                 if time.monotonic() >= orphans_at:
                     orphans_at = time.monotonic() + ORPHANS_SECONDS
                     expiry.erase_orphans()

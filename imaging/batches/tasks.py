@@ -1,23 +1,20 @@
 """Celery's part in batches. Tasks take ids; each may run twice, or late, without harm."""
 
-import uuid
-
 from celery import shared_task
 
-from imaging.batches import expiry, files, work
+from imaging.batches import dispatch, expiry, work
+from imaging.batches.erasing import erase_pictures
+from imaging.batches.work import RETRY_SECONDS, Verdict
 from imaging.executor.time_limits import ImageTask
+
+__all__ = ["erase_orphans", "erase_pictures", "work_on_batch_item"]
 
 
 @shared_task(base=ImageTask, give_up=staticmethod(work.give_up_slow), name="imaging.tasks.work_on_batch_item")  # type: ignore[untyped-decorator]
 def work_on_batch_item(pk: int) -> None:
-    """Work on one picture."""
-    work.work_on(pk)
-
-
-@shared_task(name="imaging.tasks.erase_pictures")  # type: ignore[untyped-decorator]
-def erase_pictures(batch_id: str, folders: list[str]) -> None:
-    """Erase a batch's pictures: `in`, those that were sent; `out`, the results."""
-    files.erase(uuid.UUID(batch_id), tuple(folders))
+    """Work on one image."""
+    if work.work_on(pk) is Verdict.AGAIN:
+        dispatch.later(pk, RETRY_SECONDS)
 
 
 @shared_task(name="imaging.tasks.erase_orphans")  # type: ignore[untyped-decorator]

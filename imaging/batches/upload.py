@@ -10,15 +10,16 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from lib.web.errors import ApiError
-from imaging.removal import image_url
 from imaging.batches import callback, names, zips
 from imaging.batches.spool import Segment, Spool
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import parse_options
 from imaging.core.problems import Problem
+from imaging.removal import doorkeeper, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
 from imaging.removal.upload import FIELD, PartReader, read_body
+from lib.web.errors import ApiError
+from lib.web.server import uploads
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
@@ -250,3 +251,11 @@ def _own_problem(entry: Entry) -> Problem | None:
     if entry.url:
         return image_url.find_problem(entry.url)
     return find_size_problem(entry.size)
+
+
+def register() -> None:
+    """Tell the server that `/api/batches` takes uploads."""
+    uploads.register(
+        "/api/batches",
+        uploads.Upload(MAX_TOTAL + FRAMING_BYTES, partial(doorkeeper.judge, is_open=False), refuses_by_length=True),
+    )

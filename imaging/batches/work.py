@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -10,17 +11,17 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 
 from billing.credits.admission import account_policy, subject_of
-from lib.web import rate_limits
-from lib.ops.database import give_back
-from lib.web.errors import ApiError
-from imaging.removal import cutouts, image_url
 from imaging import metrics
-from imaging.batches import dispatch, ends, files, leases
+from imaging.batches import ends, files, leases
 from imaging.core.problems import CallerGone, Problem, too_slow
-from imaging.executor.orders import Delivery
 from imaging.executor.fair_queue import Rank, Requester
+from imaging.executor.orders import Delivery
 from imaging.models import BatchItem
+from imaging.removal import cutouts, image_url
 from imaging.removal.upload import Form, Picture
+from lib.ops.database import give_back
+from lib.web import rate_limits
+from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
@@ -29,19 +30,26 @@ ATTEMPTS = 3
 RETRY_SECONDS = 5.0
 
 
-def work_on(pk: int) -> None:
-    """Work on a picture, unless it has ended or somebody else does. Running it twice, or at the same time, is once."""
+class Verdict(Enum):
+    """What became of the work on an image."""
+
+    ENDED = "ended"
+    # It waits for RETRY_SECONDS. Threads of the web process find it again; with a broker the caller has it sent again.
+    AGAIN = "again"
+
+
+def work_on(pk: int) -> Verdict:
+    """Work on an image, unless it has ended or another worker does. Running it twice, or at the same time, is once."""
     item = leases.take(pk)
-    if item is not None:
-        work(item)
+    return Verdict.ENDED if item is None else work(item)
 
 
-def work(item: BatchItem) -> None:
-    """Work on a picture whose lease we hold, to its end or to its next try."""
+def work(item: BatchItem) -> Verdict:
+    """Work on an image whose lease we hold, to its end or to its next try."""
     if item.attempts > ATTEMPTS:
-        # Whoever tried before died of it, or was killed: each time.
+        # Those who tried before died of it, or were killed: each time.
         _give_up(item)
-        return
+        return Verdict.ENDED
     with leases.kept(item):
         try:
             delivery = _cut_out(item)
@@ -52,11 +60,12 @@ def work(item: BatchItem) -> None:
         except ApiError as error:
             if isinstance(error, cutouts.ImageFailed):
                 rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
-            _refuse(item, error)
+            return _refuse(item, error)
         except SoftTimeLimitExceeded:
             _fail_slow(item)
         except Exception as error:
-            _try_again(item, error)
+            return _try_again(item, error)
+    return Verdict.ENDED
 
 
 def give_up_slow(pk: int) -> None:
@@ -117,24 +126,25 @@ def _deliver(item: BatchItem, delivery: Delivery) -> None:
     _erase_input(item)
 
 
-def _refuse(item: BatchItem, error: ApiError) -> None:
+def _refuse(item: BatchItem, error: ApiError) -> Verdict:
     if error.status >= 500:
         # No place: that is nobody's fault, and no try.
         ends.put_back(item, RETRY_SECONDS, counted=False)
-        dispatch.later(item.pk, RETRY_SECONDS)
-        return
+        return Verdict.AGAIN
     ends.fail(item, error.code, ends.refusal_of(error))
     _erase_input(item)
+    return Verdict.ENDED
 
 
-def _try_again(item: BatchItem, error: Exception) -> None:
+def _try_again(item: BatchItem, error: Exception) -> Verdict:
     """After a crash of ours. If the picture was cancelled under our hands, that is the end of it."""
     if item.attempts >= ATTEMPTS:
         logger.error("a picture of a batch failed for good", exc_info=error, extra=_facts(item))
         _give_up(item)
     elif ends.put_back(item, RETRY_SECONDS, counted=True):
         logger.error("a picture of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
-        dispatch.later(item.pk, RETRY_SECONDS)
+        return Verdict.AGAIN
+    return Verdict.ENDED
 
 
 def _give_up(item: BatchItem) -> None:

@@ -4,11 +4,11 @@ import ipaddress
 
 from django.conf import settings
 
-from lib.outbound import client as outbound
-from lib.web.errors import validation_error
-from lib.outbound.addresses import is_allowed
 from imaging.core.problems import Problem
 from imaging.models import Batch
+from lib.outbound import client as outbound
+from lib.outbound.addresses import is_allowed
+from lib.web.errors import validation_error
 
 FIELD = "callback_url"
 MAX_URL = Batch._meta.get_field("callback_url").max_length or 0

@@ -19,9 +19,9 @@ from billing.admin import ReadOnlyAdmin
 from billing.support import search
 from billing.support.actions import may_act
 from billing.support.roles import MAY_ACT
-from lib.web.errors import ApiError
 from imaging.callbacks.announcing import send_again
 from imaging.models import Callback, CallbackTry
+from lib.web.errors import ApiError
 
 COLUMNS = ["id", "batch", "of_account", "address", "state", "tries", "next_try_at", "created_at", "ended_at"]
 TRY_COLUMNS = ["number", "at", "status", "error", "duration_ms"]

@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from lib.web.errors import ApiError
 from imaging.callbacks import tasks
 from imaging.callbacks.runner import runner
 from imaging.models import Batch, Callback, CallbackTry
+from lib.web.errors import ApiError
 
 # Whoever asks again and again has a receiver to mend first.
 MAX_TRIES = 100

@@ -20,12 +20,12 @@ from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from billing.credits.admission import subject_of
-from lib.outbound import client as outbound
-from lib.outbound.lookups import CALLBACKS, Asker
 from imaging.callbacks.backoff import find_next_try
 from imaging.callbacks.message import body_of
 from imaging.callbacks.secrets import get_secret, sign
 from imaging.models import Callback, CallbackTry
+from lib.outbound import client as outbound
+from lib.outbound.lookups import CALLBACKS, Asker
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import logging
 import threading
 import time
 
+from imaging.callbacks import delivery
 from lib.ops import database
 from lib.ops.database import give_back
-from imaging.callbacks import delivery
 
 logger = logging.getLogger(__name__)
 

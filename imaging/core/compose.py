@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from imaging.core.canvas import in_mode
+from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
-from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
 from imaging.core.strips import CACHED_PIXELS, strips
 
 WHITE: RGBA = (255, 255, 255, 255)

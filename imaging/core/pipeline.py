@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from imaging.core.compose import compose_cutout, compose_mask
 from imaging.core.codecs.decode import decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
+from imaging.core.compose import compose_cutout, compose_mask
 from imaging.core.matting.matte import MatteModel
+from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
-from imaging.core.matting.refine import enlarge
 from imaging.core.watch import Watch
 
 
@@ -54,8 +54,8 @@ def cut_out(
 ) -> Cutout:
     """Remove the background of the picture in `file`, whose checked header is `header`.
 
-    `refine` redraws the edges of a matte that is smaller than the picture (see imaging.core.matting.refine). `watch` is asked before
-    each step.
+    `refine` redraws the edges of a matte that is smaller than the image (see imaging.core.matting.refine). `watch` is asked
+    before each step.
 
     Raises ImageRefused if it does not decode, and what `watch` raises. Upright, cut out, rotated, resized, on its
     background, encoded: in this order, as the contract has it.

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 from prometheus_client import Gauge
 
-from lib.ops import metrics
-from lib.web.errors import ApiError
 from imaging.core.problems import CallerGone
 from imaging.executor.fair_queue import SOMEONE, FairQueue, Requester, State, Ticket
+from lib.ops import metrics
+from lib.web.errors import ApiError
 
 # Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
 RETRY_AFTER_SECONDS = 5

@@ -6,13 +6,12 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from imaging.executor import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import cut_out
 from imaging.core.watch import Watch
-from imaging.executor import low_priority
-from imaging.executor.orders import Delivery, Order
+from imaging.executor import low_priority, runtime
 from imaging.executor.fair_queue import LARGE_MEGAPIXELS
+from imaging.executor.orders import Delivery, Order
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:

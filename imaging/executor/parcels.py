@@ -16,8 +16,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 from django.utils import timezone
 
-from lib.ops.redis_client import key_name
 from imaging.executor import store
+from lib.ops.redis_client import key_name
 
 logger = logging.getLogger(__name__)
 

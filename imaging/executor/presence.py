@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import redis
 
-from lib.ops.redis_client import get_redis, key_name
 from imaging.executor import store
+from lib.ops.redis_client import get_redis, key_name
 
 KEY = "imaging:workers"
 PLACES_KEY = "imaging:places"

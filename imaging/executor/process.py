@@ -9,15 +9,14 @@ import logging
 import time
 from typing import Any
 
+from celery import current_app
 from celery.concurrency.prefork import TaskPool as Prefork
 from celery.signals import celeryd_after_setup, worker_process_init
 from django.conf import settings
 
-from config.celery import app
-from imaging.executor import runtime
 from imaging.core.memory import bound_heaps
 from imaging.core.weights.files import weights_ready
-from imaging.executor import presence
+from imaging.executor import presence, runtime
 
 logger = logging.getLogger(__name__)
 
@@ -67,4 +66,4 @@ def _makes_pictures() -> bool:
 
 def _queues() -> set[str]:
     """What this worker consumes from."""
-    return set(app.amqp.queues.consume_from)
+    return set(current_app.amqp.queues.consume_from)

@@ -12,13 +12,12 @@ from typing import Any, BinaryIO
 
 from django.conf import settings
 
-from lib.ops import broker
-from imaging.executor import runtime
 from imaging.core.geometry import peak_megapixels
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, parcels, store, tasks
-from imaging.executor.orders import Delivery, Order
+from imaging.executor import orders, parcels, runtime, store, tasks
 from imaging.executor.gate import server_busy
+from imaging.executor.orders import Delivery, Order
+from lib.ops import broker
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
-from lib.web.errors import ApiError
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 from imaging.executor import local, orders, parcels, store
 from imaging.executor.orders import Order, Outcome
+from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from accounts.caller import identify
 from billing.credits import admission
 from billing.credits.admission import Customer
 from billing.credits.idempotency import Retry
+from imaging.core.pipeline import Cutout
+from imaging.core.problems import CallerGone
+from imaging.executor.fair_queue import Rank, Requester
+from imaging.executor.gate import LeftQueue
+from imaging.executor.orders import Delivery
+from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
+from imaging.removal.customer_view import CustomerView, find_retry_key
+from imaging.removal.openapi import rmbg_schema
+from imaging.removal.upload import read_form
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import ApiError
-from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
-from imaging.core.pipeline import Cutout
-from imaging.core.problems import CallerGone
-from imaging.removal.customer_view import CustomerView, find_retry_key
-from imaging.executor.orders import Delivery
-from imaging.executor.fair_queue import Rank, Requester
-from imaging.executor.gate import LeftQueue
-from imaging.removal.openapi import rmbg_schema
-from imaging.removal.upload import read_form
 
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100

@@ -5,8 +5,8 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from lib.web.errors import ApiError
 from imaging.removal.part_heads import find_codec
+from lib.web.errors import ApiError
 
 MEBIBYTE = 1024**2
 # Packed bytes that are read at once.

@@ -7,18 +7,17 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from lib.ops.database import give_back
-from lib.web.errors import ApiError, validation_error
-from imaging.executor import runtime
 from imaging.core.codecs.checks import check_image
-from imaging.core.geometry import check_delivered_size
 from imaging.core.codecs.headers import ImageHeader
+from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import ImageRefused, Problem
-from imaging.executor import local, remote
-from imaging.executor.orders import Delivery, Order
+from imaging.executor import local, remote, runtime
 from imaging.executor.fair_queue import Requester
+from imaging.executor.orders import Delivery, Order
 from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
+from lib.ops.database import give_back
+from lib.web.errors import ApiError, validation_error
 
 NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
 NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")

@@ -12,25 +12,21 @@ from accounts.authentication import ApiKeyAuthentication, UserTokenAuthenticatio
 from accounts.caller import identify
 from billing.credits import admission, anonymous
 from billing.credits.admission import Customer
+from imaging.core.codecs.checks import MAX_BYTES
 from lib.web import rate_limits
 from lib.web.errors import ApiError, from_status
 from lib.web.request_body import DRAIN_BYTES
 from lib.web.server import uploads
 from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
-from imaging.batches.upload import FRAMING_BYTES, MAX_TOTAL
-from imaging.core.codecs.checks import MAX_BYTES
 
 REFUSAL = "rembg.refusal"
 
 
 def register() -> None:
-    """Tell the server which addresses take uploads."""
+    """Tell the server that `/rmbg` takes uploads."""
     uploads.register(
         "/rmbg",
         Upload(DRAIN_BYTES + SMALL_BODY_BYTES, partial(judge, is_open=True), kept_of_part=MAX_BYTES + SMALL_BODY_BYTES),
-    )
-    uploads.register(
-        "/api/batches", Upload(MAX_TOTAL + FRAMING_BYTES, partial(judge, is_open=False), refuses_by_length=True)
     )
 
 

@@ -8,16 +8,16 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from lib.outbound import client as outbound
-from lib.web.errors import ApiError
-from lib.outbound.fair_places import FairPlaces
-from lib.outbound.lookups import IMAGES, Asker
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
 from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
-from imaging.removal.cutouts import refusal
 from imaging.executor.gate import server_busy
+from imaging.removal.cutouts import refusal
 from imaging.removal.upload import CHUNK_BYTES, Form, Picture, new_file
+from lib.outbound import client as outbound
+from lib.outbound.fair_places import FairPlaces
+from lib.outbound.lookups import IMAGES, Asker
+from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 

@@ -12,19 +12,19 @@ from billing.credits.anonymous import daily_limit_reached
 from billing.credits.idempotency import invalid_key as invalid_retry_key
 from billing.credits.idempotency import key_reused, still_running, too_many_replays
 from billing.credits.ledger import hold_expired, key_limit_reached, monthly_limit_reached
-from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
-from lib.outbound.urls import MAX_URL
-from lib.web.rate_limits import too_many_requests
-from lib.web.openapi import errors, response_header
-from imaging.removal import codings, image_url
-from imaging.core.codecs.checks import MAX_SIDE
 from imaging.core.codecs.bmp import TOO_MANY_CODES
-from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
+from imaging.core.codecs.checks import MAX_SIDE
 from imaging.core.codecs.encode import MEDIA_TYPES
+from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.problems import too_slow
-from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.executor.gate import server_busy
+from imaging.removal import codings, image_url
+from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
 from imaging.removal.upload import BROKEN_OFF, malformed_form
+from lib.outbound.urls import MAX_URL
+from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from lib.web.openapi import errors, response_header
+from lib.web.rate_limits import too_many_requests
 
 ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]

@@ -7,12 +7,12 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from accounts.caller import Channel, claimed_channel
-from billing.dashboard import request_log
 from billing.credits.admission import Customer
-from lib.ops import tracing
-from lib.web.api_view import get_request_id
+from billing.dashboard import request_log
 from imaging import metrics
 from imaging.executor.orders import Delivery
+from lib.ops import tracing
+from lib.web.api_view import get_request_id
 
 CRASHED = {"status": 500, "code": "internal_error"}
 

@@ -17,15 +17,15 @@ from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
-from lib.web import header_parameters
+from imaging.core.codecs.checks import MAX_BYTES
+from imaging.core.codecs.headers import find_format
+from imaging.removal import codings, part_heads
+from imaging.removal.codings import TooMuch, TransferDecoder, Undecodable
 from lib.ops.database import give_back
+from lib.web import header_parameters
 from lib.web.errors import ApiError, from_status
 from lib.web.header_parameters import without_single_quotes
 from lib.web.request_body import DRAIN_BYTES
-from imaging.removal import codings, part_heads
-from imaging.removal.codings import TooMuch, TransferDecoder, Undecodable
-from imaging.core.codecs.checks import MAX_BYTES
-from imaging.core.codecs.headers import find_format
 
 FIELD = "image"
 # The fields that may be files. Every other part is text, whatever type or file name a client gives it.

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
+from celery import current_app
 from django.conf import settings
 from kombu.exceptions import ChannelError, OperationalError
-
-from config.celery import app
 
 TIMEOUT_SECONDS = 1.0
 # A probe comes every few seconds from several places; each question opens a connection.
@@ -39,7 +38,7 @@ def forget() -> None:
 @cache
 def errors() -> tuple[type[Exception], ...]:
     """What a broker that is away makes publishing raise."""
-    connection = app.connection_for_write()
+    connection = current_app.connection_for_write()
     return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
 
 
@@ -65,7 +64,7 @@ def _ask(question: Callable[[Any], Answer]) -> Answer | None:
     # RabbitMQ's client and Redis's each have their own names for it.
     timeouts = ("socket_connect_timeout", "socket_timeout") if "redis" in url else ("read_timeout", "write_timeout")
     options = dict.fromkeys(timeouts, TIMEOUT_SECONDS)
-    connection = app.connection_for_write(url, connect_timeout=TIMEOUT_SECONDS, transport_options=options)
+    connection = current_app.connection_for_write(url, connect_timeout=TIMEOUT_SECONDS, transport_options=options)
     try:
         with connection:
             connection.ensure_connection(max_retries=1, interval_start=0)

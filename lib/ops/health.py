@@ -24,7 +24,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 once every registered part is ready and the database answers, else 503 with what is missing.
 
-    A database that does not answer is noticed within three seconds: see POOL_SECONDS and CHECK_SECONDS of `lib.ops.database`.
+    A database that does not answer is noticed within three seconds: see `lib.ops.database`.
 
     Cache and broker are told too. While pictures come without them they make nothing unready: all web processes share them,
     and taking every one out of service would turn a small loss into a large one.

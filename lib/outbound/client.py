@@ -18,9 +18,9 @@ from urllib.parse import urljoin
 import certifi
 
 from lib.ops.database import give_back
+from lib.outbound.addresses import find_addresses
 from lib.outbound.lookups import OURS, Asker, NoPlace
 from lib.outbound.urls import DEFAULT_PORTS, ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
-from lib.outbound.addresses import find_addresses
 
 REDIRECTS = (301, 302, 303, 307, 308)
 # Of a name's addresses, how many are tried before it counts as unreachable.

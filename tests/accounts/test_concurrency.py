@@ -9,8 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import chores
-from billing.credits import key_usage
 from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, Chore
+from billing.credits import key_usage
 from lib.web.errors import ApiError
 
 pytestmark = [

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts import key_cache
 from accounts.models import ApiKey
-from lib.web import rate_limits
 from lib.ops import redis_client
+from lib.web import rate_limits
 from tests.conftest import skip_or_fail
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.services]

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing.credits import key_usage
 from accounts.models import ApiKey, ApiKeyMonth
+from billing.credits import key_usage
 from billing.models import Hold, LedgerEntry, UsageWindow
 from lib.web.errors import ApiError
 from tests.imaging.removal.forms import form

@@ -18,12 +18,12 @@ from PIL import Image, ImageChops
 from skimage import data
 
 from imaging.core.codecs import webp_writer as webp
-from imaging.core.compose import compose_cutout
 from imaging.core.codecs.encode import encode
+from imaging.core.compose import compose_cutout
 from imaging.core.matting.engines import OnnxRuntimeEngine
 from imaging.core.matting.matte import U2Net
-from imaging.core.options import CutoutOptions, OutputFormat
 from imaging.core.matting.refine import enlarge
+from imaging.core.options import CutoutOptions, OutputFormat
 from imaging.core.weights.files import serving_path
 
 # zlib's strategies, as Pillow numbers them.

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from imaging.core.matting.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
-from imaging.core.weights.int8_gate import agreement
 from imaging.core.matting.matte import normalised, shrunk, stretched
-from imaging.core.weights.recipe import load_recipe
 from imaging.core.weights.files import int8_path, int8_ready, serving_path
+from imaging.core.weights.int8_gate import agreement
+from imaging.core.weights.recipe import load_recipe
 
 ROUNDS = 7
 STREAMS = 2

@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from imaging.core.codecs.walk import content_of
 from imaging.core.codecs.headers import ImageHeader, read_header, walk_through
+from imaging.core.codecs.walk import content_of
 from imaging.core.options import MAX_SIDE
 from imaging.core.problems import ImageRefused
 from tests.imaging.core import bitmaps, hostile

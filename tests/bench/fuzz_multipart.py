@@ -238,9 +238,9 @@ class Runner:
     """Feeds forms to the real readers."""
 
     def __init__(self) -> None:
-        from lib.web.errors import ApiError
         from imaging.batches.upload import read_batch
         from imaging.removal.upload import read_form
+        from lib.web.errors import ApiError
 
         self.refusal = ApiError
         self.readers: dict[bool, Callable] = {True: read_batch, False: read_form}

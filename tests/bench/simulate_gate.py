@@ -2,9 +2,9 @@
 
     python -m tests.bench.simulate_gate [SCENARIO ...]
 
-Each scenario sends images of several callers to two gates: the one of `imaging.executor.fair_queue`, and first come, first served,
-which is what it replaced. Prints, for each kind of caller, how many images were sent and delivered, how many were refused or
-gave up after the deadline, and how long the delivered ones waited. The same seed gives the same figures.
+Each scenario sends images of several callers to two gates: the one of `imaging.executor.fair_queue`, and first come, first
+served, which is what it replaced. Prints, for each kind of caller, how many images were sent and delivered, how many were
+refused or gave up after the deadline, and how long the delivered ones waited. The same seed gives the same figures.
 """
 
 import argparse

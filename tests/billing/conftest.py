@@ -10,10 +10,10 @@ from django.test import Client
 
 from accounts.models import User
 from billing.credits import ledger
-from billing.payments import client as stripe_client
 from billing.models import Account, CreditPack, Plan, StripeCustomer, StripePrice, UsageWindow
-from tests.billing.support.desk import browser_of, make_staff
+from billing.payments import client as stripe_client
 from tests.billing.payments.stripe_stub import CUSTOMER, SECRET, StripeStub, event, sign
+from tests.billing.support.desk import browser_of, make_staff
 
 
 @pytest.fixture

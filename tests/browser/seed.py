@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, User
 from billing.credits import ledger
-from billing.models import Account, Hold, MonthlyUsage, Plan, RequestRecord, UsageWindow
 from billing.credits.windows import month_of
+from billing.models import Account, Hold, MonthlyUsage, Plan, RequestRecord, UsageWindow
 from imaging.callbacks.delivery import UNREACHABLE
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
 

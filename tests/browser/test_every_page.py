@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Response
 
-from website.documentation import BY_SLUG
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.sound import english, is_too_wide, settle, violations
 from tests.browser.tour import DOCS, STOPS, Stop, choose_language, seed, visitor
 from tests.conftest import EXHAUSTIVE
 from tests.server import ProductServer
+from website.documentation import BY_SLUG
 
 pytestmark = pytest.mark.browser
 

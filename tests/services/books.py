@@ -19,8 +19,8 @@ if __name__ == "__main__":
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import ledger
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.credits.reconciliation import reconcile
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from lib.ops.database import give_back
 from tests.sessions import token_of
 

@@ -7,8 +7,8 @@ import os
 from datetime import timedelta
 
 from config.wsgi import application as product
-from imaging.executor import runtime
 from imaging.batches import leases
+from imaging.executor import runtime
 from tests.services.slow_model import SlowEllipse
 
 if "BATCH_LEASE_SECONDS" in os.environ:

@@ -17,10 +17,10 @@ from django.utils import timezone
 from billing.credits import ledger
 from imaging.callbacks.secrets import get_secret, rotate, sign
 from imaging.models import Callback, CallbackTry
-from tests.website.test_docs_samples import Samples
 from tests.conftest import skip_or_fail
 from tests.hosts import networks
 from tests.imaging.callbacks.receiver import ended_batch, try_now
+from tests.website.test_docs_samples import Samples
 
 pytestmark = pytest.mark.django_db
 

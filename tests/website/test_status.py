@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from billing.dashboard import request_log
 from billing.models import RequestRecord
-from lib.ops import health
 from imaging.executor import runtime
-from website import status
 from imaging.executor.gate import Gate
+from lib.ops import health
+from website import status
 
 pytestmark = pytest.mark.django_db
 

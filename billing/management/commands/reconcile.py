@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.credits import due
-from billing.payments import reconciliation as stripe_reconciliation
-from billing.models import Account
 from billing.credits.reconciliation import reconcile
+from billing.models import Account
+from billing.payments import reconciliation as stripe_reconciliation
 from lib.web.errors import ApiError
 
 

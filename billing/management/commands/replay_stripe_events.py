@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing.payments import events as stripe_events
 from billing.models import StripeEvent
+from billing.payments import events as stripe_events
 
 
 class Command(BaseCommand):

@@ -23,9 +23,9 @@ from typing import Any
 from PIL import Image
 
 from imaging.core.canvas import PIXEL_BYTES, mapped_image
-from imaging.core.codecs.walk import Walk
 from imaging.core.codecs.decode import decode_here
 from imaging.core.codecs.headers import walk_through
+from imaging.core.codecs.walk import Walk
 from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
 

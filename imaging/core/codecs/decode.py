@@ -11,11 +11,11 @@ from PIL import Image, ImageChops, ImageCms, ImageFile
 
 from imaging.core.canvas import new_image
 from imaging.core.codecs.apart import decode_apart
-from imaging.core.codecs.walk import Colours, Data, Probe, Walk, content_of, open_parts
 from imaging.core.codecs.headers import ImageHeader, walk_through
+from imaging.core.codecs.srgb import open_profile
+from imaging.core.codecs.walk import Colours, Data, Probe, Walk, content_of, open_parts
 from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
-from imaging.core.codecs.srgb import open_profile
 from imaging.core.strips import CACHED_PIXELS, strips
 from imaging.core.watch import Watch
 

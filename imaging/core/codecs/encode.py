@@ -7,10 +7,10 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
-from imaging.core.memory import is_large
-from imaging.core.options import OutputFormat
 from imaging.core.codecs.png_writer import write_png
 from imaging.core.codecs.webp_writer import encode_webp
+from imaging.core.memory import is_large
+from imaging.core.options import OutputFormat
 
 MEDIA_TYPES: Mapping[OutputFormat, str] = {
     "webp": "image/webp",

@@ -13,7 +13,6 @@ from PIL import Image
 
 from imaging.core.matting.engines import Engine
 from imaging.core.memory import is_large
-from imaging.core.weights.files import INT8_SUFFIX
 
 Floats = npt.NDArray[np.float32]
 
@@ -76,20 +75,27 @@ class CautiousU2Net:
     """
 
     def __init__(
-        self, fast: Engine, make_exact: Callable[[], Engine], *, name: str, trusted_peak: float, exact_runs: int = 1
+        self,
+        fast: Engine,
+        make_exact: Callable[[], Engine],
+        *,
+        name: str,
+        exact_name: str,
+        trusted_peak: float,
+        exact_runs: int = 1,
     ) -> None:
         """`make_exact` makes the fp32 engine when it is first needed: most processes would hold it for nothing.
 
         Responses whose highest value is below `trusted_peak` are run again, `exact_runs` at once: each needs 270 MB.
-        Predictions are marked with `name` for fp32 and `name` + "-int8".
+        Predictions are marked with `name`, or with `exact_name` for fp32.
         """
         self._fast = fast
         self._make_exact = make_exact
         self._exact: Engine | None = None
         self._making = threading.Lock()
         self._exact_runs = _started_pool(exact_runs)
-        self.name = f"{name}{INT8_SUFFIX}"
-        self._exact_name = name
+        self.name = name
+        self._exact_name = exact_name
         self._trusted_peak = trusted_peak
 
     def predict(self, image: Image.Image) -> Prediction:

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from imaging.core.weights import int8_gate
+from imaging.core.weights.files import int8_path, int8_prefix, int8_refusal_path, serving_path, weights_path
 from imaging.core.weights.quantisation import quantise
 from imaging.core.weights.recipe import load_recipe
-from imaging.core.weights.files import int8_path, int8_prefix, int8_refusal_path, serving_path, weights_path
 
 
 def build(name: str, target: Path) -> str | None:

@@ -14,9 +14,22 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from imaging.core.weights import int8_preparation, sources as weight_sources
+from imaging.core.weights import int8_preparation
+from imaging.core.weights import sources as weight_sources
+from imaging.core.weights.files import (
+    OWN_WEIGHTS,
+    Weights,
+    has_int8_recipe,
+    int8_path,
+    int8_ready,
+    int8_refusal_path,
+    int8_refused,
+    model_home,
+    serving_path,
+    weights_path,
+    weights_ready,
+)
 from imaging.core.weights.sources import Source, SourceFailed
-from imaging.core.weights.files import OWN_WEIGHTS, Weights, has_int8_recipe, int8_path, int8_ready, int8_refusal_path, int8_refused, model_home, serving_path, weights_path, weights_ready
 
 LOCK_NAME = ".prepare.lock"
 SCRATCH_PREFIX = ".prepare-"

@@ -1,7 +1,7 @@
 """From fp32 weights and a small recipe to an INT8 ONNX graph: seconds, no calibration, the same bytes every time.
 
-The recipe holds what took a calibration to find, see `imaging.core.weights.recipe`; `scripts/calibrate_int8.py` made it. Terms and
-arithmetic are those of ONNX's QuantizeLinear.
+The recipe holds what took a calibration to find, see `imaging.core.weights.recipe`; `scripts/calibrate_int8.py` made it.
+Terms and arithmetic are those of ONNX's QuantizeLinear.
 """
 
 from pathlib import Path

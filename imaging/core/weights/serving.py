@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from imaging.core.matting.batching import BatchingEngine
 from imaging.core.cpu import count_cores, int8_profits
-from imaging.core.matting.engines import BatchSession, DeviceMissing, Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
+from imaging.core.matting.batching import BatchingEngine
+from imaging.core.matting.engines import (
+    BatchSession,
+    DeviceMissing,
+    Engine,
+    OnnxRuntimeEngine,
+    OpenVinoEngine,
+    openvino_installed,
+)
 from imaging.core.matting.matte import CautiousU2Net, MatteModel, U2Net
+from imaging.core.weights.files import INT8_SUFFIX, int8_path, int8_ready, int8_refusal_path, int8_refused, serving_path
 from imaging.core.weights.recipe import load_recipe
-from imaging.core.weights.files import int8_path, int8_ready, int8_refusal_path, int8_refused, serving_path
 
 PRECISIONS = ("auto", "fp32", "int8")
 RUNTIMES = ("auto", "onnxruntime", "openvino")
@@ -44,7 +51,8 @@ def load_u2net(
     make_exact: Callable[[], Engine] = partial(exact, serving_path("u2net"), threads=threads, keeps_memory=False)
     fast = _warm(make[chosen], int8_path("u2net"), threads)
     peak, exact_runs = load_recipe("u2net").trusted_peak, max(1, count_cores() // threads)
-    return CautiousU2Net(fast, make_exact, name="u2net", trusted_peak=peak, exact_runs=exact_runs)
+    names = {"name": f"u2net{INT8_SUFFIX}", "exact_name": "u2net"}
+    return CautiousU2Net(fast, make_exact, **names, trusted_peak=peak, exact_runs=exact_runs)
 
 
 def _on_gpu(path: Path, threads: int, batch_size: int) -> Engine:

@@ -12,8 +12,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from billing.credits import due, ledger
-from billing.models import Account, Bucket, Hold, LedgerEntry, Plan
 from billing.credits.reconciliation import reconcile
+from billing.models import Account, Bucket, Hold, LedgerEntry, Plan
 from lib.web.errors import ApiError
 
 pytestmark = [

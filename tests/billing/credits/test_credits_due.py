@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from accounts.models import User
 from billing.credits import due, ledger
-from billing.payments import purchases, client as stripe_client, reconciliation as stripe_reconciliation
+from billing.credits.reconciliation import reconcile
 from billing.models import (
     Account,
     CreditPack,
@@ -25,9 +25,11 @@ from billing.models import (
     StripePrice,
     UsageWindow,
 )
-from billing.credits.reconciliation import reconcile
-from tests.billing.support.desk import page
+from billing.payments import client as stripe_client
+from billing.payments import purchases
+from billing.payments import reconciliation as stripe_reconciliation
 from tests.billing.payments.stripe_stub import CUSTOMER, StripeStub, undone
+from tests.billing.support.desk import page
 
 pytestmark = pytest.mark.django_db
 PACK, PACK_CENTS = "100 credits", 500

@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.credits import ledger
-from billing.models import Plan
 from billing.credits.reconciliation import reconcile
 from billing.credits.windows import get_window
+from billing.models import Plan
 from tests.services import books
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import due, ledger
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from billing.credits.windows import month_bounds, month_of
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
 from lib.web.errors import ApiError
 
 CREDITS = st.integers(1, 4)

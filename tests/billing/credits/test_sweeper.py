@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from accounts import chores
 from accounts.models import ApiKey, Chore, User
-from billing.credits import ledger
 from billing import sweeper, tasks
-from billing.support import unverified
+from billing.credits import ledger
 from billing.models import Account, Hold, IdempotencyRecord, StripeCustomer
+from billing.support import unverified
 from billing.sweeper import Sweeper
 from imaging.models import Batch
 

@@ -9,12 +9,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
-from billing.dashboard import chart, daily_usage, outcomes, usage_report
 from billing.credits import ledger
-from billing.models import Account, Bucket, CountedDays, DailyUsage, Hold, Plan, RequestRecord, UsageWindow
+from billing.dashboard import chart, daily_usage, outcomes, usage_report
 from billing.dashboard.request_list import PAGE_SIZE
-from website import error_guide
+from billing.models import Account, Bucket, CountedDays, DailyUsage, Hold, Plan, RequestRecord, UsageWindow
 from tests.billing.conftest import current_window, spend
+from website import error_guide
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
-from billing.dashboard import csv_export
 from billing.credits import ledger
+from billing.dashboard import csv_export
 from billing.models import RequestRecord, UsageWindow
 from tests.billing.conftest import spend
 

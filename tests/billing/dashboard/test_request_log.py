@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts.deletion import delete_account
 from accounts.models import ApiKey
-from billing.dashboard import request_log
 from billing import tasks
-from billing.models import RequestRecord
+from billing.dashboard import request_log
 from billing.dashboard.request_log import RequestLog
+from billing.models import RequestRecord
 from tests.imaging.removal.forms import form
 from tests.sessions import token_of
 

@@ -9,8 +9,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.credits import ledger
-from billing.payments import purchases, client as stripe_client, customers as stripe_customers, subscriptions
 from billing.models import LedgerEntry, PackPurchase, StripeCustomer, StripeEvent
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
+from billing.payments import purchases, subscriptions
 from lib.web.errors import ApiError
 from tests.billing.conftest import moment
 from tests.billing.payments.stripe_stub import StripeStub

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.test import Client
 
 from billing.credits import ledger
-from billing.payments import client as stripe_client, customers as stripe_customers
 from billing.models import Account, LedgerEntry, PackPurchase, StripeEvent, StripePrice, UsageWindow
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
 from tests.billing.payments.stripe_stub import undone
 from tests.fakes.stripe_server import StripeFake
 

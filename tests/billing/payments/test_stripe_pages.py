@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.credits import ledger
-from billing.payments import client as stripe_client, customers as stripe_customers
 from billing.models import Account, CreditPack, LedgerEntry, Plan, StripeEvent, StripePrice, Subscription
+from billing.payments import client as stripe_client
+from billing.payments import customers as stripe_customers
 from lib.web.errors import ApiError
 from tests.billing.conftest import spend
 from tests.fakes.stripe_server import StripeFake

@@ -11,8 +11,8 @@ from django.test import Client
 
 from accounts.deletion import delete_account
 from billing.credits import ledger
-from billing.payments import events as stripe_events
 from billing.models import LedgerEntry, PackPurchase, StripeEvent, UsageWindow
+from billing.payments import events as stripe_events
 from billing.tasks import process_stripe_event
 from lib.web.errors import ApiError
 from tests.billing.payments.stripe_stub import event, sign

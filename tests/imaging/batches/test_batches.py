@@ -11,9 +11,9 @@ from PIL import Image
 
 from accounts.models import ApiKey
 from billing.credits import ledger
-from billing.models import Hold, UsageWindow
 from billing.credits.reconciliation import reconcile
 from billing.credits.windows import get_window
+from billing.models import Hold, UsageWindow
 from imaging.models import Batch, BatchItem
 from tests.conftest import encoded
 from tests.imaging.batches.sending import batch_form, caller, content_of, post, the_batch, work_through, zipped

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from accounts.deletion import delete_account
 from billing.credits import ledger
-from billing.models import Hold, LedgerEntry, UsageWindow
 from billing.credits.reconciliation import reconcile
-from imaging.batches import callback, expiry, leases, work
+from billing.models import Hold, LedgerEntry, UsageWindow
+from imaging.batches import callback, expiry, leases, upkeep, work
 from imaging.models import Batch, BatchItem
 from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
 
@@ -122,7 +122,7 @@ def test_deleting_cancels_and_erases_at_once(key, half_done, kept, ended, django
 def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, half_done, kept, ended, settings):
     assert settings.BATCH_HOURS == 24
     assert the_batch().expires_at == the_batch().created_at + timedelta(hours=24)
-    expiry.tend()
+    upkeep.tend()
     assert len(files_left(kept)) == 3, "not before its time"
     its_time_is_over(half_done)
     call_command("sweep")
@@ -141,7 +141,7 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
 def test_addresses_are_forgotten_with_the_pictures(key):
     told = post(key, urls=("https://example.com/a.png?token=secret",)).json()
     its_time_is_over(told)
-    expiry.tend()
+    upkeep.tend()
     item = caller(key).get(told["url"]).json()["items"][0]
     assert (item["name"], item["image_url"]) == ("a.png", None)
 
@@ -150,7 +150,7 @@ def test_a_finished_batch_stays_finished_when_it_expires(key, small_png, ended):
     told = post(key, ("a.png", small_png)).json()
     work_through()
     its_time_is_over(told)
-    expiry.tend()
+    upkeep.tend()
     assert the_batch().state == "finished"
     assert ended == ["finished"]
 
@@ -164,13 +164,13 @@ def test_the_sweeper_of_holds_leaves_a_batch_that_waits_alone(half_done):
 
 def test_rows_are_forgotten_with_the_records_of_requests_and_the_ledger_stays(key, half_done, settings):
     its_time_is_over(half_done)
-    expiry.tend()
+    upkeep.tend()
     age = timedelta(days=settings.REQUEST_LOG_DAYS)
     Batch.objects.update(created_at=timezone.now() - age + timedelta(hours=1))
-    expiry.tend()
+    upkeep.tend()
     assert Batch.objects.count() == 1
     Batch.objects.update(created_at=timezone.now() - age - timedelta(hours=1))
-    expiry.tend()
+    upkeep.tend()
     assert not Batch.objects.exists()
     assert not BatchItem.objects.exists()
     assert Hold.objects.count() == 3
@@ -191,7 +191,7 @@ def test_files_that_no_batch_refers_to_are_erased_after_an_hour(key, half_done, 
 
 def test_a_result_that_came_after_everything_was_erased_does_not_stay(half_done, kept):
     its_time_is_over(half_done)
-    expiry.tend()
+    upkeep.tend()
     late = kept / "batches" / half_done["id"] / "out"
     late.mkdir(parents=True)
     (late / "1-1").write_bytes(b"late")

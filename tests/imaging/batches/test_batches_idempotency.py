@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.credits import ledger
-from billing.models import UsageWindow
 from billing.credits.windows import get_window
+from billing.models import UsageWindow
 from imaging.batches import creation
 from imaging.models import Batch
 from tests.imaging.batches.sending import post, work_through, zipped

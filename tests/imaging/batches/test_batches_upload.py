@@ -14,11 +14,11 @@ from django.core.handlers.wsgi import WSGIRequest
 from PIL import Image, ImageDraw
 
 from billing.models import Hold
-from lib.web.errors import ApiError
 from imaging.batches import files, upload, zips
 from imaging.batches.spool import Spool
 from imaging.batches.upload import BatchForm, read_batch
 from imaging.models import Batch, BatchItem
+from lib.web.errors import ApiError
 from tests.conftest import encoded
 from tests.imaging.batches.sending import batch_form, caller, content_of, post, work_through, zipped
 from tests.imaging.removal.forms import BOUNDARY, part

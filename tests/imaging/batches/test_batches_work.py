@@ -13,14 +13,14 @@ from kombu.exceptions import OperationalError
 
 from accounts.models import ApiKey
 from billing.credits import ledger
-from billing.models import Hold, UsageWindow
 from billing.credits.reconciliation import reconcile
-from imaging.removal import cutouts
-from imaging.executor import runtime
+from billing.models import Hold, UsageWindow
 from imaging.batches import dispatch, leases, runner, work
 from imaging.batches.tasks import work_on_batch_item
+from imaging.executor import runtime
 from imaging.executor.gate import Gate, server_busy
 from imaging.models import BatchItem
+from imaging.removal import cutouts
 from tests.hosts import answer, networks
 from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
 

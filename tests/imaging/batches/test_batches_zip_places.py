@@ -4,9 +4,9 @@ from threading import BoundedSemaphore
 
 import pytest
 
-from lib.web.errors import ApiError
 from imaging.batches import api
 from imaging.models import Batch
+from lib.web.errors import ApiError
 
 
 class Archive(list):

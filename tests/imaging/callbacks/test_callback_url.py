@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.web.errors import ApiError
 from imaging.callbacks.addresses import check_callback_url
+from lib.web.errors import ApiError
 from tests.hosts import networks
 
 

@@ -11,12 +11,12 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from lib.web.errors import ApiError
 from imaging import callbacks
 from imaging.callbacks import delivery, tasks
 from imaging.callbacks.backoff import DELAYS, WINDOW
 from imaging.callbacks.secrets import OVERLAP, get_secret, rotate
 from imaging.models import Batch, Callback, CallbackSecret, CallbackTry
+from lib.web.errors import ApiError
 from tests.hosts import Host, answer, networks, redirect
 from tests.imaging.callbacks.receiver import BROKEN, OK, ended_batch, receiver, try_now, url_of
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imaging.core.codecs import decode as decoding
 from imaging.core.codecs import apart
+from imaging.core.codecs import decode as decoding
 from imaging.core.codecs.decode import decode
 from imaging.core.codecs.headers import read_header
 from imaging.core.options import CutoutOptions

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from imaging.core.matting import matte
-from imaging.core.weights import serving
 from imaging.core.matting.batching import BatchingEngine
 from imaging.core.matting.engines import BatchSession, Floats, OnnxRuntimeEngine
-from imaging.core.weights.serving import CannotServe
+from imaging.core.weights import serving
 from imaging.core.weights.files import serving_path
+from imaging.core.weights.serving import CannotServe
 from tests.imaging.core.pictures import photo
 
 SIZE, PATIENCE = 4, 10

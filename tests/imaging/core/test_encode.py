@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imaging.core.codecs import libwebp, webp_writer as webp
+from imaging.core.codecs import libwebp
+from imaging.core.codecs import webp_writer as webp
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from tests.imaging.core.pictures import FORMATS, EllipseModel, cutout_of, exif, file_bytes, opened, photo
 

@@ -12,15 +12,16 @@ import pytest
 from PIL import Image
 
 from imaging.core.matting import engines
-from imaging.core.weights import int8_gate, serving, files as weights
 from imaging.core.matting.engines import OnnxRuntimeEngine, OpenVinoEngine
-from imaging.core.weights.int8_gate import agreement
 from imaging.core.matting.matte import CautiousU2Net, U2Net, stretched
+from imaging.core.weights import files as weights
+from imaging.core.weights import int8_gate, serving
+from imaging.core.weights.files import int8_path, int8_refusal_path
+from imaging.core.weights.int8_gate import agreement
 from imaging.core.weights.preparation import keep_first_output
 from imaging.core.weights.quantisation import quantise
 from imaging.core.weights.recipe import load_recipe, packed, unpacked
 from imaging.core.weights.serving import CannotServe, choose_runtime, load_u2net, uses_int8
-from imaging.core.weights.files import int8_path, int8_refusal_path
 from imaging.executor import low_priority
 from tests.conftest import skip_or_fail
 from tests.imaging.core.pictures import THREADS, WEIGHTS, RememberingEngine, needs_weights
@@ -127,7 +128,9 @@ class TestPredictions:
     @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
     def test_near_fp32_and_marked(self, fast, exact, name):
         image = Image.open(int8_gate.PICTURES / f"{name}.jpg").convert("RGB")
-        model = CautiousU2Net(fast, lambda: pytest.fail("needs no fp32"), name="u2net", trusted_peak=0.9)
+        model = CautiousU2Net(
+            fast, lambda: pytest.fail("needs no fp32"), name="u2net-int8", exact_name="u2net", trusted_peak=0.9
+        )
         prediction = model.predict(image)
         truth = U2Net(exact, name="u2net").predict(image)
         assert (prediction.model, truth.model) == ("u2net-int8", "u2net")
@@ -138,7 +141,9 @@ class TestPredictions:
 
     def test_a_picture_without_a_subject_is_run_in_fp32(self, fast, exact):
         noise = Image.effect_noise((320, 320), 60).convert("RGB")
-        model = CautiousU2Net(fast, lambda: exact, name="u2net", trusted_peak=load_recipe("u2net").trusted_peak)
+        model = CautiousU2Net(
+            fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=load_recipe("u2net").trusted_peak
+        )
         prediction = model.predict(noise)
         assert prediction.model == "u2net"
         assert prediction.matte.tobytes() == U2Net(exact, name="u2net").predict(noise).matte.tobytes()
@@ -146,7 +151,7 @@ class TestPredictions:
     @pytest.mark.parametrize(("peak", "name"), [(0.95, "u2net-int8"), (0.91, "u2net-int8"), (0.89, "u2net"), (0.0, "u2net")])
     def test_the_peak_decides(self, peak, name):
         fast, exact = FixedEngine(np.float32(peak)), FixedEngine(1.0)
-        model = CautiousU2Net(fast, lambda: exact, name="u2net", trusted_peak=0.9)
+        model = CautiousU2Net(fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         assert model.predict(Image.new("RGB", (20, 10))).model == name
         assert exact.runs == (name == "u2net")
 
@@ -157,7 +162,7 @@ class TestPredictions:
             made.append(1)
             return FixedEngine(1.0)
 
-        model = CautiousU2Net(FixedEngine(0.1), make, name="u2net", trusted_peak=0.9)
+        model = CautiousU2Net(FixedEngine(0.1), make, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         assert not made
         threads = [threading.Thread(target=model.predict, args=[Image.new("RGB", (9, 9))]) for _ in range(6)]
         for thread in threads:
@@ -181,7 +186,9 @@ class TestPredictions:
                     inside.pop()
                 return np.full((320, 320), 1.0, np.float32)
 
-        model = CautiousU2Net(FixedEngine(0.1), Counting, name="u2net", trusted_peak=0.9, exact_runs=runs)
+        model = CautiousU2Net(
+            FixedEngine(0.1), Counting, name="u2net-int8", exact_name="u2net", trusted_peak=0.9, exact_runs=runs
+        )
         with ThreadPoolExecutor(6) as callers:
             list(callers.map(lambda _: model.predict(Image.new("RGB", (9, 9))), range(6)))
         assert max(most) == runs
@@ -198,7 +205,7 @@ class TestPredictions:
                 found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
                 return np.full((320, 320), 1.0, np.float32)
 
-        model = CautiousU2Net(FixedEngine(0.1), Noting, name="u2net", trusted_peak=0.9)
+        model = CautiousU2Net(FixedEngine(0.1), Noting, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         low_priority.run(lambda: model.predict(Image.new("RGB", (9, 9))))
         assert set(found) == {os.getpriority(os.PRIO_PROCESS, 0)}
 

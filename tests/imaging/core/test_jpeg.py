@@ -8,9 +8,9 @@ import pytest
 from PIL import ImageCms
 
 from imaging.core.codecs import decode as decoding
-from imaging.core.codecs.jpeg import MAX_SCANS
 from imaging.core.codecs.decode import decode
 from imaging.core.codecs.headers import read_header, walk_through
+from imaging.core.codecs.jpeg import MAX_SCANS
 from imaging.core.problems import ImageRefused
 from tests.imaging.core import hostile
 from tests.imaging.core.hostile import scan, segment

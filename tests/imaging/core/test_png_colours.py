@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from imaging.core.codecs.encode import encode
 from imaging.core.codecs.hdr import BT709, BT2020, HdrCoding
 from imaging.core.codecs.icc import make_profile
 from imaging.core.codecs.png_colours import MAX_PROFILE_BYTES, find_colours, unpacked_profile
-from imaging.core.codecs.encode import encode
 from tests.imaging.core import hostile
 from tests.imaging.core.pictures import decoded, png, png_chunk
 

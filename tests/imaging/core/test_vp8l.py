@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.core.codecs import vp8l, webp_writer as webp
+from imaging.core.codecs import vp8l
+from imaging.core.codecs import webp_writer as webp
 
 RANDOM = np.random.default_rng(0)
 

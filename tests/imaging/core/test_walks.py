@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imaging.core.codecs.checks import ImageHeader
 from imaging.core.codecs import bmp, jpeg, walk
+from imaging.core.codecs.checks import ImageHeader
 from imaging.core.codecs.decode import APART_SECONDS, decode
 from imaging.core.codecs.headers import read_header, walk_through
 from imaging.core.problems import ImageRefused

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lib.ops import redis_client
-from imaging.executor import runtime
 from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
-from imaging.executor import store
+from imaging.executor import runtime, store
 from imaging.executor.orders import Order
+from lib.ops import redis_client
 from tests.imaging.executor.post import WAIT, HeldModel, Post, left, lose_everything
 
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaging.executor.fair_queue import LARGE_MEGAPIXELS, PASS_SECONDS, PROMOTE_SECONDS, FairQueue, Rank, Requester, State, Ticket
+from imaging.executor.fair_queue import (
+    LARGE_MEGAPIXELS,
+    PASS_SECONDS,
+    PROMOTE_SECONDS,
+    FairQueue,
+    Rank,
+    Requester,
+    State,
+    Ticket,
+)
 from tests.conftest import EXHAUSTIVE
 
 KEY, OTHER = Requester("key"), Requester("other")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lib.web.errors import ApiError
 from imaging.executor import gate as gate_module
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import Gate, LeftQueue
+from lib.web.errors import ApiError
 
 BATCH = Requester("batch", Rank.BATCH)
 

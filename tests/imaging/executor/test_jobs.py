@@ -12,16 +12,15 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.test import Client
 from PIL import Image
 
-from lib.ops import broker, redis_client
-from imaging.executor import runtime
 from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, parcels, presence, remote, store, worker
-from imaging.executor.orders import Order
+from imaging.executor import orders, parcels, presence, remote, runtime, store, worker
 from imaging.executor.fair_queue import SOMEONE, Rank, Requester
 from imaging.executor.gate import Gate
+from imaging.executor.orders import Order
+from lib.ops import broker, redis_client
 from tests.imaging.executor.post import WAIT, broken_png, left, lose_everything, send, states
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]

@@ -7,10 +7,9 @@ from contextvars import ContextVar
 
 import pytest
 
-from imaging.executor import runtime
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import parse_options
-from imaging.executor import local, low_priority
+from imaging.executor import local, low_priority, runtime
 from imaging.executor.orders import Order
 
 own: ContextVar[str] = ContextVar("own")

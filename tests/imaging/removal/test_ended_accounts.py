@@ -12,9 +12,9 @@ from accounts.deletion import delete_account
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.dashboard import request_log
 from billing.models import Hold, IdempotencyRecord, LedgerEntry, RequestRecord, UsageWindow
-from imaging.executor import runtime
 from imaging.callbacks import delivery
 from imaging.callbacks.secrets import get_secret
+from imaging.executor import runtime
 from imaging.models import Batch, BatchItem, Callback, CallbackSecret
 from tests.conftest import EllipseMatte
 from tests.imaging.batches.sending import batch_form, post

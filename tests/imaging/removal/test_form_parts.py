@@ -7,11 +7,11 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client
 
-from lib.web.errors import ApiError
-from imaging.removal import part_heads
 from imaging.batches.upload import read_batch
 from imaging.core.codecs.checks import MAX_BYTES
+from imaging.removal import part_heads
 from imaging.removal.upload import Form, Picture, read_form
+from lib.web.errors import ApiError
 from tests.imaging.removal.test_upload import BOUNDARY, MEGABYTE, MULTIPART, Stream, request
 
 END = f"--{BOUNDARY}--\r\n".encode()

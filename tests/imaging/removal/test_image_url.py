@@ -17,14 +17,15 @@ from PIL import Image
 from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.models import Hold, UsageWindow
-from lib.outbound import client as outbound, addresses as public_addresses
-from lib.web import rate_limits
-from lib.outbound.lookups import Asker, Lookups
-from imaging.removal import image_url
-from imaging.executor import runtime
 from imaging.core.codecs.checks import MAX_BYTES
+from imaging.executor import runtime
 from imaging.models import BatchItem
+from imaging.removal import image_url
 from imaging.removal.upload import new_file
+from lib.outbound import addresses as public_addresses
+from lib.outbound import client as outbound
+from lib.outbound.lookups import Asker, Lookups
+from lib.web import rate_limits
 from tests.hosts import Host, Names, answer, make_certificate, networks, redirect
 from tests.imaging.batches.sending import work_through
 from tests.imaging.removal.forms import form

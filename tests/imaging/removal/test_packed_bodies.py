@@ -9,12 +9,12 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client
 
 from billing.models import Hold
-from lib.web.errors import ApiError
-from imaging.removal import codings
 from imaging.batches import upload
 from imaging.batches.upload import read_batch
 from imaging.core.codecs.checks import MAX_BYTES
+from imaging.removal import codings
 from imaging.removal.upload import MAX_PLAIN_BYTES, read_form
+from lib.web.errors import ApiError
 from tests.imaging.removal.forms import form, part
 from tests.imaging.removal.test_upload import HEAD, MEGABYTE, MULTIPART, PLAIN, TAIL, Stream, request
 

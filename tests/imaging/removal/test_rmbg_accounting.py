@@ -7,8 +7,8 @@ from django.utils import timezone
 from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.models import AnonymousUsage, Hold, LedgerEntry, UsageWindow
-from imaging.executor import runtime
 from imaging.core.problems import ImageRefused, Problem
+from imaging.executor import runtime
 from imaging.executor.gate import Gate
 from tests.imaging.removal.forms import form
 from tests.sessions import token_of

@@ -7,12 +7,11 @@ import pytest
 from django.test import Client
 
 from billing.models import AnonymousUsage, Hold, Plan
-from lib.web import rate_limits
-from lib.ops import redis_client
-from imaging.executor import gate, runtime
 from imaging.core.problems import CallerGone
-from imaging.executor import local
+from imaging.executor import gate, local, runtime
 from imaging.executor.gate import Gate
+from lib.ops import redis_client
+from lib.web import rate_limits
 from tests.imaging.batches.sending import post as post_batch
 from tests.imaging.batches.sending import the_batch, work_through
 from tests.imaging.executor.post import broken_png

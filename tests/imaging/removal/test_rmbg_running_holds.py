@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import ledger
-from billing.models import Account, Hold, IdempotencyRecord, UsageWindow
 from billing.credits.reconciliation import reconcile
 from billing.credits.running_holds import RunningHolds, running
+from billing.models import Account, Hold, IdempotencyRecord, UsageWindow
 from tests.imaging.removal.forms import form
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 
+from imaging.removal.upload import Form, read_form
 from lib.web.errors import ApiError
 from lib.web.request_body import DRAIN_BYTES
-from imaging.removal.upload import Form, read_form
 from tests.bench.fuzz_multipart import Maker, Runner
 
 BOUNDARY = "test-boundary"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
-from lib.ops import broker
 from config.celery import app
+from lib.ops import broker
 from tests.conftest import skip_or_fail
 from tests.server import ROOT
 from tests.stores import BROKER_URL

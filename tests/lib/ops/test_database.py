@@ -51,7 +51,9 @@ def test_which_errors_are_an_outage(error, expected):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("place", ["billing.credits.ledger.get_account", "django.contrib.sessions.backends.db.SessionStore.load"])
+@pytest.mark.parametrize(
+    "place", ["billing.credits.ledger.get_account", "django.contrib.sessions.backends.db.SessionStore.load"]
+)
 def test_a_page_without_its_database_is_a_503(user, monkeypatch, caplog, place):
     """Be it missing in the view, or in a middleware before it."""
     browser = Client(raise_request_exception=False)

@@ -14,8 +14,8 @@ from django.test import Client
 
 from accounts import key_cache
 from accounts.models import ApiKey, User
-from lib.web import rate_limits
 from lib.ops import redis_client
+from lib.web import rate_limits
 from lib.web.errors import ApiError
 from lib.web.rate_limits import Policy
 from tests.conftest import skip_or_fail

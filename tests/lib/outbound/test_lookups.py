@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib.outbound import lookups, client as outbound, addresses as public_addresses
+from lib.outbound import addresses as public_addresses
+from lib.outbound import client as outbound
+from lib.outbound import lookups
+from lib.outbound.addresses import find_addresses
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import Asker, Lookups, NoPlace
-from lib.outbound.addresses import find_addresses
 
 GOOD = "8.8.8.8"
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.outbound import client as outbound, addresses as public_addresses
-from lib.outbound.urls import MAX_URL
+from lib.outbound import addresses as public_addresses
+from lib.outbound import client as outbound
 from lib.outbound.addresses import find_addresses, is_allowed
+from lib.outbound.urls import MAX_URL
 from tests.hosts import answer, networks, redirect
 
 WEB = (80, 443)

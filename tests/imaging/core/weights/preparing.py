@@ -9,9 +9,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from onnx import TensorProto, helper, numpy_helper
 
-from imaging.core.weights import preparation, sources as weight_sources, files as weights
-from imaging.core.weights.sources import Source
+from imaging.core.weights import files as weights
+from imaging.core.weights import preparation
+from imaging.core.weights import sources as weight_sources
 from imaging.core.weights.files import Weights, weights_path, weights_ready
+from imaging.core.weights.sources import Source
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,9 +7,18 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import CommandError, call_command
 
-from imaging.core.weights import int8_preparation, preparation, recipe, files as weights
+from imaging.core.weights import files as weights
+from imaging.core.weights import int8_preparation, preparation, recipe
+from imaging.core.weights.files import (
+    OWN_WEIGHTS,
+    int8_path,
+    int8_ready,
+    int8_refusal_path,
+    int8_refused,
+    weights_path,
+    weights_ready,
+)
 from imaging.core.weights.recipe import Recipe, write_recipe
-from imaging.core.weights.files import OWN_WEIGHTS, int8_path, int8_ready, int8_refusal_path, int8_refused, weights_path, weights_ready
 from tests.imaging.core.weights import preparing
 from tests.imaging.core.weights.preparing import MODEL, files_in
 

@@ -19,9 +19,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from imaging.core.weights import preparation, files as weights
-from imaging.core.weights.sources import SourceFailed
+from imaging.core.weights import files as weights
+from imaging.core.weights import preparation
 from imaging.core.weights.files import serving_path, weights_path, weights_ready
+from imaging.core.weights.sources import SourceFailed
 from tests.imaging.core.weights import preparing
 from tests.imaging.core.weights.preparing import FORGED, MODEL, FakeSource, failure_of, files_in, prepare_model
 

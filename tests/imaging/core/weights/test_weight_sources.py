@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from imaging.core.weights import sources as weight_sources, files as weights
+from imaging.core.weights import files as weights
+from imaging.core.weights import sources as weight_sources
 from imaging.core.weights.sources import SourceFailed
 from tests.imaging.core.weights import preparing
 from tests.imaging.core.weights.preparing import MODEL

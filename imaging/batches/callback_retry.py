@@ -7,12 +7,12 @@ from rest_framework.response import Response
 
 from accounts.caller import identify
 from billing.credits import admission
-from lib.web import rate_limits
 from imaging.batches import openapi as schema
 from imaging.batches.api import NO_STORE, BatchView
 from imaging.callbacks.announcing import no_callback, send_again
 from imaging.callbacks.describe import describe
 from imaging.models import Callback
+from lib.web import rate_limits
 
 
 class CallbackRetryView(BatchView):

@@ -1,0 +1,16 @@
+"""Work on what Stripe tells. The task keeps the name that queues know it by."""
+
+from celery import Task, shared_task
+
+from billing.payments import events
+
+# 10 s, 20 s, 40 s … 43 min: Stripe's own outages are over by then; after that, `replay_stripe_events --failed`.
+EVENT_RETRIES = 8
+FIRST_RETRY_SECONDS = 10
+
+
+@shared_task(bind=True, max_retries=EVENT_RETRIES, name="billing.tasks.process_stripe_event")  # type: ignore[untyped-decorator]
+def process_stripe_event(self: Task, pk: int) -> None:
+    """Process a webhook. In the web process a failure is answered to Stripe, which sends it again; a worker tries again."""
+    if not events.process(pk) and not self.request.is_eager:
+        raise self.retry(countdown=FIRST_RETRY_SECONDS * 2**self.request.retries)

@@ -1,0 +1,20 @@
+"""Erases the images of a batch behind the caller's back. The task keeps the name that queues know it by."""
+
+import uuid
+from functools import partial
+
+from celery import shared_task
+from django.db import transaction
+
+from imaging.batches import files
+
+
+@shared_task(name="imaging.tasks.erase_pictures")  # type: ignore[untyped-decorator]
+def erase_pictures(batch_id: str, folders: list[str]) -> None:
+    """Erase a batch's images: `in`, those that were sent; `out`, the results."""
+    files.erase(uuid.UUID(batch_id), tuple(folders))
+
+
+def erase_later(batch_id: uuid.UUID, folders: list[str]) -> None:
+    """The same once the transaction is committed."""
+    transaction.on_commit(partial(erase_pictures.delay, str(batch_id), folders), robust=True)
