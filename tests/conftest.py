@@ -26,8 +26,8 @@ from imaging.executor import runtime
 from lib.outbound import addresses as public_addresses
 from lib.web import rate_limits
 from tests.hosts import Host, Names
+from tests.scratch_databases import scratch_postgres, scratch_redis
 from tests.server import ProductServer
-from tests.stores import scratch_postgres, scratch_redis
 
 # Playwright keeps an event loop running in the thread of the tests; Django would take every later test for asynchronous.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

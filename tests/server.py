@@ -84,7 +84,7 @@ class ProductServer:
         # While the server runs, so does a process that has Django loaded: loading it is most of a command's time.
         if self.clerk is None:
             self.clerk = subprocess.Popen(
-                [sys.executable, "-m", "tests.clerk"],
+                [sys.executable, "-m", "tests.manage_process"],
                 cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         assert self.clerk.stdin is not None

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from imaging.core.geometry import peak_megapixels
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, parcels, runtime, store, tasks
+from imaging.executor import orders, payloads, runtime, store, tasks
 from imaging.executor.gate import server_busy
 from imaging.executor.orders import Delivery, Order
 from lib.ops import broker
@@ -79,14 +79,14 @@ class _Job:
                 if view.facts is not None:
                     return view.facts
                 self._look_after(view)
-            except parcels.AWAY as error:
+            except payloads.AWAY as error:
                 logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))
         logger.warning("no worker has answered in time", extra={"job": self.id})
         raise server_busy()
 
     def _look_after(self, view: store.View) -> None:
-        if not (view.exists and parcels.renew_picture(self.id)):
+        if not (view.exists and payloads.renew_picture(self.id)):
             # Redis was restarted, or had to evict it.
             self._hand_over()
         elif view.is_claimed:
@@ -99,7 +99,7 @@ class _Job:
 
     def _hand_over(self) -> None:
         self.file.seek(0)
-        parcels.put_picture(self.id, self.file.read())
+        payloads.put_picture(self.id, self.file.read())
         store.put(self.id, self.order.to_json())
         self.is_handed_over = True
         self._publish()
@@ -116,8 +116,8 @@ class _Job:
     def _fetch(self, name: str) -> bytes:
         while True:
             try:
-                data = parcels.find_result(self.id, name)
-            except parcels.AWAY:
+                data = payloads.find_result(self.id, name)
+            except payloads.AWAY:
                 if time.monotonic() >= self.deadline:
                     raise server_busy() from None
                 time.sleep(PAUSE_SECONDS)
@@ -136,7 +136,7 @@ class _Job:
     def _forget(self, result: str | None) -> None:
         try:
             store.forget(self.id)
-            parcels.remove(self.id, parcels.PICTURE, *([result] if result else []))
-        except parcels.AWAY as error:
+            payloads.remove(self.id, payloads.PICTURE, *([result] if result else []))
+        except payloads.AWAY as error:
             # In Redis it ends by itself, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

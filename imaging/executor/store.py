@@ -8,7 +8,7 @@
 | `imaging:{ID}:bell` | a list that gets one element once there is an answer | ANSWER_SECONDS |
 
 The job's key is the one sign that somebody waits. The first answer takes it away in the same step, so that there is one
-answer however often the job ran, and none once nobody waits. The pictures' bytes are in `parcels`.
+answer however often the job ran, and none once nobody waits. The pictures' bytes are in `payloads`.
 """
 
 import json

@@ -3,7 +3,7 @@
 from celery import Task, shared_task
 from django.conf import settings
 
-from imaging.executor import parcels, worker
+from imaging.executor import payloads, worker
 from imaging.executor.time_limits import ImageTask
 
 
@@ -17,4 +17,4 @@ def cut_out(self: Task, job_id: str) -> None:
 def sweep_handover() -> None:
     """Remove pictures that killed processes have left in the storage on the way to or from a worker."""
     if settings.IMAGING_HANDOVER == "storage":
-        parcels.sweep()
+        payloads.sweep()

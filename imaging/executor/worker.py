@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
-from imaging.executor import local, orders, parcels, store
+from imaging.executor import local, orders, payloads, store
 from imaging.executor.orders import Order, Outcome
 from lib.web.errors import ApiError
 
@@ -35,7 +35,7 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
         if attempts > MAX_ATTEMPTS:
             logger.error("a picture has cost several workers", extra={"job": job_id, "attempts": attempts})
             return _tell(job_id, worker, orders.CRASHED)
-        picture = parcels.find_picture(job_id)
+        picture = payloads.find_picture(job_id)
         if picture is None:
             return False
         try:
@@ -85,7 +85,7 @@ def _tell(job_id: str, worker: str, outcome: Outcome) -> bool:
     # No trace of the picture for a caller who has gone.
     if not store.is_wanted(job_id):
         return False
-    name = parcels.put_result(job_id, worker, outcome.data)
+    name = payloads.put_result(job_id, worker, outcome.data)
     told = False
     try:
         told = store.answer(job_id, outcome.to_json(parcel=name))
@@ -97,6 +97,6 @@ def _tell(job_id: str, worker: str, outcome: Outcome) -> bool:
 
 def _remove(job_id: str, name: str) -> None:
     try:
-        parcels.remove(job_id, name)
-    except parcels.AWAY:
+        payloads.remove(job_id, name)
+    except payloads.AWAY:
         return  # in Redis it ends by itself, in a storage it is swept

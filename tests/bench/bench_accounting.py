@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
+from tests.scratch_databases import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
 ROUNDS = 300
 WARM_UP = 30
@@ -37,10 +37,10 @@ def main() -> None:
 def run() -> None:
     from django.db import connection
 
-    from tests.services import books
+    from tests.services import ledger_audit
 
     for name, credits in (("included", {"included": 10_000}), ("prepaid", {"included": 0, "prepaid": 10_000})):
-        key = books.open_account(**credits)["key"]
+        key = ledger_audit.open_account(**credits)["key"]
         for _ in range(WARM_UP):
             account_for(key)
         queries = count_queries(key)
@@ -51,7 +51,7 @@ def run() -> None:
             seconds.append(time.perf_counter() - started)
         report(name, seconds, len(queries))
         assert len(queries) <= MOST_QUERIES, queries
-    assert books.differences() == []
+    assert ledger_audit.differences() == []
     connection.close()
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
+from tests.scratch_databases import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
 ROUNDS = 20
 REQUESTS = 25
@@ -59,9 +59,9 @@ def prepare() -> None:
 def run(application: Application) -> None:
     from django.db import connection
 
-    from tests.services import books
+    from tests.services import ledger_audit
 
-    account = books.open_account(included=10_000)
+    account = ledger_audit.open_account(included=10_000)
     key, email = account["key"], account["email"]
     empty, plain = measure(application, key, ("/empty", ""), (MEMBERSHIP, ""))
     again, expanded = measure(application, key, ("/empty", ""), (MEMBERSHIP, EVERYTHING))

@@ -18,8 +18,8 @@ from PIL import Image
 
 from tests.bench.bench_server import photographs
 from tests.bench.load import run_round
+from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 from tests.services.inference import Workshop
-from tests.stores import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
 PICTURES = 30
 # About what a small picture takes on one core.

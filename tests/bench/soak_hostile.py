@@ -39,9 +39,9 @@ from skimage import data
 from tests.bench.hostile_clients import small_image
 from tests.bench.hostile_images import write_hostile_images
 from tests.bench.load import Memory, Round, repeated, tree
+from tests.scratch_databases import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 from tests.server import ROOT, ProductServer
 from tests.services.caddy import Caddy
-from tests.stores import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
 ATTACKERS = {"slow_headers": 200, "slow_bodies": 200, "slow_readers": 50, "throwers": 23}
 # Loopback addresses of the attackers: 20, none of them the customer's.

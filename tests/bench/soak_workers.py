@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 from tests.services.inference import HARMS, Load, Workshop, assert_answered_and_charged, harm_under_load
-from tests.stores import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
 DEADLINE = 30
 REDIS_BROKER_DATABASE = 12

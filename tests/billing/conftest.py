@@ -13,7 +13,7 @@ from billing.credits import ledger
 from billing.models import Account, CreditPack, Plan, StripeCustomer, StripePrice, UsageWindow
 from billing.payments import client as stripe_client
 from tests.billing.payments.stripe_stub import CUSTOMER, SECRET, StripeStub, event, sign
-from tests.billing.support.desk import browser_of, make_staff
+from tests.billing.support.staff import browser_of, make_staff
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Literal
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import CHROMIUM, DESKTOP, FLAGS, PHONE
-from tests.browser.tour import STOPS, choose_language, seed, visitor
+from tests.browser.visits import STOPS, choose_language, seed, visitor
 from tests.server import ROOT, ProductServer
 
 FOLDER = ROOT / "screenshots"

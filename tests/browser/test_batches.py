@@ -10,8 +10,8 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.chromium import DESKTOP
+from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session
-from tests.browser.sound import assert_sound
 from tests.browser.test_editor import SLOW, add, file, left, refuse, row
 from tests.conftest import encoded
 from tests.server import ProductServer
@@ -42,7 +42,7 @@ def test_from_the_editor_to_the_zip(editor: Page, server: ProductServer, session
     expect(dialog).to_contain_text(
         f"11 credits are set aside, and each is spent when its picture is done. You have {before}"
     )
-    assert_sound(editor)
+    check_page(editor)
     assert not editor.locator("#queue li").count(), "nothing has begun"
     dialog.get_by_label("Format").select_option("png")
     dialog.get_by_label("Background").select_option("White")
@@ -52,7 +52,7 @@ def test_from_the_editor_to_the_zip(editor: Page, server: ProductServer, session
     expect(editor.locator("#item-10")).to_contain_text("File does not appear to be a valid image")
     expect(editor.locator("[data-said]")).to_have_text("The batch has ended.")
     assert left(server, session) == before - GOOD
-    assert_sound(editor)
+    check_page(editor)
     holds_all(*download(editor, "Download all as zip"))
     name, data = download(editor, "Download chair-3.jpg")
     assert name == "chair-3.png"
@@ -126,7 +126,7 @@ def test_too_many_too_large_and_more_than_the_credits(editor: Page, many: list[F
     expect(dialog.get_by_role("button", name="Send the batch")).to_be_disabled()
     chooser.set_input_files([file(f"{number}.png", b"x") for number in range(450)])
     expect(dialog.locator("#batch-limit")).to_contain_text("A batch has at most 500 pictures.")
-    assert_sound(editor)
+    check_page(editor)
 
 
 @ONLY_DESKTOP

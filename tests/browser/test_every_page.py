@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Response
 
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.browser.sound import english, is_too_wide, settle, violations
-from tests.browser.tour import DOCS, STOPS, Stop, choose_language, seed, visitor
+from tests.browser.page_checks import english, is_too_wide, settle, violations
+from tests.browser.visits import DOCS, STOPS, Stop, choose_language, seed, visitor
 from tests.conftest import EXHAUSTIVE
 from tests.server import ProductServer
 from website.documentation import BY_SLUG

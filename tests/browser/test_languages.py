@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.browser.sound import assert_sound, english
+from tests.browser.page_checks import check_page, english
 from tests.browser.test_accounts_journey import PASSWORD, mailed_link
 from tests.server import ProductServer
 
@@ -58,7 +58,7 @@ def opened(browser: Browser, server: ProductServer, viewport: Any, **options: An
 def assert_arabic(page: Page) -> None:
     """Arabic from right to left, fitting the window, without a fault that axe finds and without a word of English."""
     assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["ar", "rtl"]
-    assert_sound(page)
+    check_page(page)
     assert not english(page)
 
 

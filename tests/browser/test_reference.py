@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.browser.sound import violations
+from tests.browser.page_checks import violations
 from tests.browser.windows import in_one_window
 
 PHOTO = Path(__file__).parent.parent.parent / "imaging/static/imaging/samples/astronaut.jpg"

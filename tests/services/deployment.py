@@ -43,9 +43,9 @@ class Deployment(ProductServer):
         super().wait_until_ready()
 
     def ask(self, name: str, **arguments: object) -> Any:
-        """Call a function of `tests.services.books` in a second process of the deployment, which waits for more."""
+        """Call a function of `tests.services.ledger_audit` in a second process of the deployment, which waits for more."""
         if self.accountant is None:
-            command = [sys.executable, "-m", "tests.services.books"]
+            command = [sys.executable, "-m", "tests.services.ledger_audit"]
             self.accountant = subprocess.Popen(
                 command,
                 cwd=ROOT,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.imaging.batches.sending import batch_form
+from tests.imaging.batches.forms import batch_form
 from tests.services.deployment import Deployment, at_once, code_of
 
 pytestmark = pytest.mark.services

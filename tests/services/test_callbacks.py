@@ -7,7 +7,7 @@ import requests
 from standardwebhooks import Webhook
 
 from tests.hosts import Host, answer
-from tests.imaging.batches.sending import batch_form
+from tests.imaging.batches.forms import batch_form
 from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.services

@@ -15,9 +15,9 @@ import requests
 from psycopg import sql
 
 from tests.conftest import skip_or_fail
+from tests.scratch_databases import DATABASE_URL, scratch_postgres
 from tests.services.broker_proxy import BrokerProxy
 from tests.services.deployment import Deployment, at_once, code_of
-from tests.stores import DATABASE_URL, scratch_postgres
 
 pytestmark = pytest.mark.services
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.conftest import encoded
 from tests.imaging.removal.forms import form
+from tests.scratch_databases import scratch_redis
 from tests.server import READY_SECONDS
 from tests.services.deployment import Deployment, code_of
 from tests.services.inference import Workshop
-from tests.stores import scratch_redis
 
 pytestmark = pytest.mark.services
 

@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 
 from config.celery import app
 from tests.conftest import skip_or_fail
+from tests.scratch_databases import BROKER_URL, scratch_redis
 from tests.services.inference import Load, Workshop, assert_answered_and_charged, harm_under_load
-from tests.stores import BROKER_URL, scratch_redis
 
 pytestmark = pytest.mark.services
 

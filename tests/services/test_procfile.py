@@ -18,11 +18,11 @@ from kombu.exceptions import OperationalError
 from config.celery import app
 from tests.conftest import skip_or_fail
 from tests.hosts import Host, answer
-from tests.imaging.batches.sending import batch_form
+from tests.imaging.batches.forms import batch_form
 from tests.imaging.removal.forms import form
+from tests.scratch_databases import BROKER_URL, scratch_postgres
 from tests.server import ROOT, free_port
 from tests.services.traces import Collector
-from tests.stores import BROKER_URL, scratch_postgres
 
 pytestmark = pytest.mark.services
 

@@ -29,7 +29,7 @@ from billing.payments import client as stripe_client
 from billing.payments import purchases
 from billing.payments import reconciliation as stripe_reconciliation
 from tests.billing.payments.stripe_stub import CUSTOMER, StripeStub, undone
-from tests.billing.support.desk import page
+from tests.billing.support.staff import page
 
 pytestmark = pytest.mark.django_db
 PACK, PACK_CENTS = "100 credits", 500

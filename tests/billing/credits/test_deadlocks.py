@@ -21,7 +21,7 @@ from billing.credits import ledger
 from billing.credits.reconciliation import reconcile
 from billing.credits.windows import get_window
 from billing.models import Plan
-from tests.services import books
+from tests.services import ledger_audit
 
 ROOT = Path(__file__).resolve().parents[3]
 # PostgreSQL looks for deadlocks after one second of waiting.
@@ -98,7 +98,7 @@ def test_holds_of_prepaid_credits_do_not_deadlock(account, other):
     for thread in threads:
         thread.join()
     assert set(done) == {"hold", "other"}, done
-    assert books.differences() == []
+    assert ledger_audit.differences() == []
     account.refresh_from_db()
     assert account.prepaid_balance == 100_000 - 1 - done["hold"]
 

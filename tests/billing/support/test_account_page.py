@@ -22,7 +22,7 @@ from billing.models import (
     Subscription,
 )
 from tests.billing.conftest import spend
-from tests.billing.support.desk import act_url, browser_of, make_staff, page, record
+from tests.billing.support.staff import act_url, browser_of, make_staff, page, record
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.models import LedgerEntry, Plan
 from tests.billing.conftest import spend
-from tests.billing.support.desk import browser_of, make_staff
+from tests.billing.support.staff import browser_of, make_staff
 
 pytestmark = pytest.mark.django_db
 

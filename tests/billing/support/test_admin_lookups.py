@@ -16,7 +16,7 @@ from billing.credits import ledger
 from billing.support import dashboard
 from billing.support.roles import READERS, SUPPORT
 from imaging.models import Batch
-from tests.billing.support.desk import browser_of, make_staff, record
+from tests.billing.support.staff import browser_of, make_staff, record
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing.credits import ledger
 from billing.models import CreditPack, Hold, PackPurchase, Plan, RequestRecord, StripeEvent, StripePrice, Subscription
-from tests.billing.support.desk import browser_of, make_staff, record
+from tests.billing.support.staff import browser_of, make_staff, record
 
 pytestmark = pytest.mark.django_db
 

@@ -21,7 +21,7 @@ from billing.support import actions, roles
 from lib.web.errors import ApiError
 from tests.billing.conftest import current_window, spend
 from tests.billing.payments.stripe_stub import CUSTOMER
-from tests.billing.support.desk import act_url, browser_of, make_staff, page
+from tests.billing.support.staff import act_url, browser_of, make_staff, page
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.models import CreditPack, PackPurchase, Plan, StripeCustomer, StripeEvent, StripePrice, Subscription
 from tests.billing.conftest import moment
-from tests.billing.support.desk import browser_of, make_staff, page, record
+from tests.billing.support.staff import browser_of, make_staff, page, record
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from billing.models import Hold
 from imaging.callbacks import delivery
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
 from tests.hosts import networks
-from tests.imaging.batches.sending import content_of, post, work_through
+from tests.imaging.batches.forms import content_of, post, work_through
 from tests.imaging.callbacks.receiver import BROKEN, OK, ended_batch, receiver, url_of
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from billing.credits.windows import get_window
 from billing.models import Hold, UsageWindow
 from imaging.models import Batch, BatchItem
 from tests.conftest import encoded
-from tests.imaging.batches.sending import batch_form, caller, content_of, post, the_batch, work_through, zipped
+from tests.imaging.batches.forms import batch_form, caller, content_of, post, the_batch, work_through, zipped
 from tests.sessions import token_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pictures", "quick_model")]

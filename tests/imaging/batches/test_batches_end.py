@@ -16,7 +16,7 @@ from billing.credits.reconciliation import reconcile
 from billing.models import Hold, LedgerEntry, UsageWindow
 from imaging.batches import callback, expiry, leases, upkeep, work
 from imaging.models import Batch, BatchItem
-from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
+from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 

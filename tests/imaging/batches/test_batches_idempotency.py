@@ -11,7 +11,7 @@ from billing.credits.windows import get_window
 from billing.models import UsageWindow
 from imaging.batches import creation
 from imaging.models import Batch
-from tests.imaging.batches.sending import post, work_through, zipped
+from tests.imaging.batches.forms import post, work_through, zipped
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model", "pictures")]
 RETRY = "order-2231"

@@ -7,7 +7,7 @@ from moto.server import ThreadedMotoServer
 
 from imaging.batches import expiry, files
 from imaging.models import Batch
-from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
+from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model", "bucket")]
 

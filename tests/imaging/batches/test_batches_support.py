@@ -4,8 +4,8 @@ import pytest
 
 from accounts.models import User
 from billing.models import Hold
-from tests.billing.support.desk import browser_of, make_staff
-from tests.imaging.batches.sending import post, the_batch, work_through
+from tests.billing.support.staff import browser_of, make_staff
+from tests.imaging.batches.forms import post, the_batch, work_through
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model", "pictures")]
 

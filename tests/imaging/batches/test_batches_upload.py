@@ -20,7 +20,7 @@ from imaging.batches.upload import BatchForm, read_batch
 from imaging.models import Batch, BatchItem
 from lib.web.errors import ApiError
 from tests.conftest import encoded
-from tests.imaging.batches.sending import batch_form, caller, content_of, post, work_through, zipped
+from tests.imaging.batches.forms import batch_form, caller, content_of, post, work_through, zipped
 from tests.imaging.removal.forms import BOUNDARY, part
 from tests.imaging.removal.test_upload import MEGABYTE, Stream, request
 

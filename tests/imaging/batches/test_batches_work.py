@@ -22,7 +22,7 @@ from imaging.executor.gate import Gate, server_busy
 from imaging.models import BatchItem
 from imaging.removal import cutouts
 from tests.hosts import answer, networks
-from tests.imaging.batches.sending import caller, content_of, post, the_batch, work_through
+from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 

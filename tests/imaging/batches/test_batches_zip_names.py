@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from imaging.batches.names import decoded, is_noise
-from tests.imaging.batches.sending import zipped
+from tests.imaging.batches.forms import zipped
 from tests.imaging.batches.test_batches_upload import read
 
 UTF8, JAPANESE = 1 << 11, "\u5199\u771f\u8868"  # The last letter's second byte in CP932 is 5C.

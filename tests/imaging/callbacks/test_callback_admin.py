@@ -7,7 +7,7 @@ from django.urls import reverse
 from accounts.models import User
 from imaging.callbacks import delivery
 from imaging.models import Callback
-from tests.billing.support.desk import browser_of, make_staff
+from tests.billing.support.staff import browser_of, make_staff
 from tests.imaging.callbacks.receiver import BROKEN, ended_batch, receiver, url_of
 
 pytestmark = pytest.mark.django_db

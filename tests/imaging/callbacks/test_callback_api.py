@@ -11,7 +11,7 @@ from imaging.callbacks import announcing, delivery
 from imaging.callbacks.runner import CallbackRunner
 from imaging.models import Batch, Callback
 from tests.hosts import Host
-from tests.imaging.batches.sending import post, work_through
+from tests.imaging.batches.forms import post, work_through
 from tests.imaging.callbacks.receiver import BROKEN, OK, ended_batch, receiver, url_of
 from tests.sessions import token_of
 

@@ -11,7 +11,7 @@ from imaging.core.options import CutoutOptions
 from imaging.executor import runtime, store
 from imaging.executor.orders import Order
 from lib.ops import redis_client
-from tests.imaging.executor.post import WAIT, HeldModel, Post, left, lose_everything
+from tests.imaging.executor.fake_broker import WAIT, FakeBroker, HeldModel, left, lose_everything
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -39,11 +39,11 @@ def _redis(settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture
-def post(monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
-    post = Post()
-    monkeypatch.setattr(tasks.cut_out, "apply_async", post)
-    yield post
-    post.join()
+def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBroker]:
+    broker = FakeBroker()
+    monkeypatch.setattr(tasks.cut_out, "apply_async", broker)
+    yield broker
+    broker.join()
 
 
 @pytest.fixture

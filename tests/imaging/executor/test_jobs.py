@@ -16,12 +16,12 @@ from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, parcels, presence, remote, runtime, store, worker
+from imaging.executor import orders, payloads, presence, remote, runtime, store, worker
 from imaging.executor.fair_queue import SOMEONE, Rank, Requester
 from imaging.executor.gate import Gate
 from imaging.executor.orders import Order
 from lib.ops import broker, redis_client
-from tests.imaging.executor.post import WAIT, broken_png, left, lose_everything, send, states
+from tests.imaging.executor.fake_broker import WAIT, broken_png, left, lose_everything, send, states
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -46,7 +46,7 @@ def in_thread(pool: ThreadPoolExecutor, order: Order, picture: bytes) -> Any:
     return pool.submit(remote.execute, io.BytesIO(picture), order)
 
 
-def test_a_picture_is_cut_out_by_a_worker_and_charged(key, small_png, quick_model, post):
+def test_a_picture_is_cut_out_by_a_worker_and_charged(key, small_png, quick_model, broker):
     answer = send(key, small_png, format="png", bg_color="#ff000080", w="16")
     assert (answer.status_code, answer["X-Model"], answer["X-Credits-Charged"]) == (200, "ellipse", "1")
     assert Image.open(io.BytesIO(answer.content)).size == (16, 12)
@@ -56,93 +56,93 @@ def test_a_picture_is_cut_out_by_a_worker_and_charged(key, small_png, quick_mode
     assert states() == ["posted"]
 
 
-def test_the_same_bytes_as_from_this_process(key, small_png, quick_model, post, settings):
+def test_the_same_bytes_as_from_this_process(key, small_png, quick_model, broker, settings):
     fields = {"format": "png", "angle": "30", "bg_color": "#8af8", "w": "40"}
     there = send(key, small_png, **fields).content
     settings.IMAGING_EXECUTOR = "local"
     runtime.get_gate.cache_clear()
     assert send(key, small_png, **fields).content == there
-    assert len(post.jobs) == 1
+    assert len(broker.jobs) == 1
 
 
-def test_a_picture_that_does_not_decode_is_refused_and_costs_nothing(key, quick_model, post):
+def test_a_picture_that_does_not_decode_is_refused_and_costs_nothing(key, quick_model, broker):
     answer = send(key, broken_png())
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_image")
     assert states() == ["voided"]
 
 
-def test_a_worker_that_crashes_is_a_500_and_costs_nothing(key, small_png, quick_model, post, monkeypatch):
+def test_a_worker_that_crashes_is_a_500_and_costs_nothing(key, small_png, quick_model, broker, monkeypatch):
     monkeypatch.setattr(quick_model, "predict", lambda image: 1 / 0)
     answer = send(key, small_png)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert states() == ["voided"]
 
 
-def test_no_answer_until_the_deadline_is_a_503_and_costs_nothing(key, small_png, post, settings):
+def test_no_answer_until_the_deadline_is_a_503_and_costs_nothing(key, small_png, broker, settings):
     settings.IMAGING_QUEUE_SECONDS = 0.3
-    post.deliver = post.lose
+    broker.deliver = broker.lose
     answer = send(key, small_png)
     assert (answer.status_code, answer.json()["code"]) == (503, "server_busy")
     assert answer["Retry-After"]
     assert states() == ["voided"]
 
 
-def test_an_answer_after_the_deadline_is_thrown_away(key, small_png, held_model, post, settings):
+def test_an_answer_after_the_deadline_is_thrown_away(key, small_png, held_model, broker, settings):
     settings.IMAGING_QUEUE_SECONDS = 0.3
     assert send(key, small_png).status_code == 503
     held_model.go_on.release()
-    post.join()
-    assert post.wanted == [False]
+    broker.join()
+    assert broker.wanted == [False]
     assert left() == []
 
 
-def test_a_message_that_comes_after_the_deadline_starts_no_work(order, small_png, held_model, post, settings):
+def test_a_message_that_comes_after_the_deadline_starts_no_work(order, small_png, held_model, broker, settings):
     settings.IMAGING_QUEUE_SECONDS = 0.2
-    post.deliver = post.lose
+    broker.deliver = broker.lose
     with pytest.raises(Exception, match="places are taken"):
         remote.execute(io.BytesIO(small_png), order)
-    post.to_worker(post.jobs[0])
-    post.join()
-    assert (post.wanted, held_model.times) == ([False], 0)
+    broker.to_worker(broker.jobs[0])
+    broker.join()
+    assert (broker.wanted, held_model.times) == ([False], 0)
 
 
-def test_a_second_message_of_the_same_job_is_dropped(order, small_png, held_model, post):
+def test_a_second_message_of_the_same_job_is_dropped(order, small_png, held_model, broker):
     with ThreadPoolExecutor(1) as pool:
         answer = in_thread(pool, order, small_png)
         assert held_model.begun.acquire(timeout=WAIT)
-        assert worker.work(post.jobs[0]) is False
+        assert worker.work(broker.jobs[0]) is False
         held_model.go_on.release()
         assert answer.result().cutout.model == "ellipse"
-    assert worker.work(post.jobs[0]) is False, "it was answered"
+    assert worker.work(broker.jobs[0]) is False, "it was answered"
     assert held_model.times == 1
 
 
-def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(order, small_png, held_model, post):
+def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(order, small_png, held_model, broker):
     """The first worker still holds its claim, and may even live: the first answer counts."""
     with ThreadPoolExecutor(1) as pool:
         answer = in_thread(pool, order, small_png)
         assert held_model.begun.acquire(timeout=WAIT)
-        post.to_worker(post.jobs[0], redelivered=True)
+        broker.to_worker(broker.jobs[0], redelivered=True)
         assert held_model.begun.acquire(timeout=WAIT)
         held_model.go_on.release(2)
         assert answer.result().cutout.model == "ellipse"
-        post.join()
-    assert sorted(post.wanted) == [False, True]
+        broker.join()
+    assert sorted(broker.wanted) == [False, True]
 
 
-def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick_model, post, monkeypatch):
+def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick_model, broker, monkeypatch):
     monkeypatch.setattr(store, "CLAIM_SECONDS", 0.3)
 
     def to_one_that_dies(job_id: str) -> None:
         assert store.claim(job_id, "killed")
-        post.deliver = post.to_worker
+        broker.deliver = broker.to_worker
 
-    post.deliver = to_one_that_dies
+    broker.deliver = to_one_that_dies
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
-    assert len(post.jobs) >= 2
+    assert len(broker.jobs) >= 2
 
 
-def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, post, monkeypatch):
+def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, broker, monkeypatch):
     monkeypatch.setattr(store, "CLAIM_SECONDS", 1.0)
     with ThreadPoolExecutor(1) as pool:
         answer = in_thread(pool, order, small_png)
@@ -150,10 +150,10 @@ def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_mo
         assert not held_model.begun.acquire(timeout=1.5), "a second worker has begun"
         held_model.go_on.release()
         answer.result()
-    assert len(post.jobs) == 1
+    assert len(broker.jobs) == 1
 
 
-def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, quick_model, post, monkeypatch):
+def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, quick_model, broker, monkeypatch):
     stops = iter([SystemExit])
     predict = quick_model.predict
 
@@ -165,56 +165,56 @@ def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, q
     monkeypatch.setattr(quick_model, "predict", stop_once)
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
-    assert len(post.jobs) == 2
+    assert len(broker.jobs) == 2
 
 
-def test_a_message_that_the_broker_lost_is_sent_again(order, small_png, quick_model, post, monkeypatch):
+def test_a_message_that_the_broker_lost_is_sent_again(order, small_png, quick_model, broker, monkeypatch):
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
 
     def lose_once(job_id: str) -> None:
-        post.deliver = post.to_worker
+        broker.deliver = broker.to_worker
 
-    post.deliver = lose_once
+    broker.deliver = lose_once
     assert remote.execute(io.BytesIO(small_png), order).queued >= 0.2
-    assert len(post.jobs) == 2
+    assert len(broker.jobs) == 2
 
 
-def test_a_broker_that_is_away_is_waited_for(order, small_png, quick_model, post):
+def test_a_broker_that_is_away_is_waited_for(order, small_png, quick_model, broker):
     def refuse_once(job_id: str) -> None:
-        post.deliver = post.to_worker
+        broker.deliver = broker.to_worker
         raise ConnectionRefusedError
 
-    post.deliver = refuse_once
+    broker.deliver = refuse_once
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
 
 
-def test_a_job_that_redis_has_lost_is_handed_over_again(order, small_png, quick_model, post):
+def test_a_job_that_redis_has_lost_is_handed_over_again(order, small_png, quick_model, broker):
     def flush_once(job_id: str) -> None:
         lose_everything()
-        post.deliver = post.to_worker
+        broker.deliver = broker.to_worker
 
-    post.deliver = flush_once
+    broker.deliver = flush_once
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
 
 
-def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(order, small_png, quick_model, post):
+def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(order, small_png, quick_model, broker):
     def to_some_that_die(job_id: str) -> None:
         for number in range(worker.MAX_ATTEMPTS):
             assert store.claim(job_id, f"killed {number}", take_over=True)
-        post.to_worker(job_id, redelivered=True)
+        broker.to_worker(job_id, redelivered=True)
 
-    post.deliver = to_some_that_die
+    broker.deliver = to_some_that_die
     with pytest.raises(orders.WorkFailed):
         remote.execute(io.BytesIO(small_png), order)
 
 
-def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_png, post):
+def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_png, broker):
     """What is written before anybody waits: every key with an end."""
     store.put("job", order.to_json())
-    parcels.put_picture("job", small_png)
+    payloads.put_picture("job", small_png)
     assert store.claim("job", "worker")
     store.wait("job", 0.01)
-    parcels.put_result("job", "worker", small_png)
+    payloads.put_result("job", "worker", small_png)
     ends = {key: store.get_redis().ttl(key) for key in left()}
     assert len(ends) == 4
     assert all(0 < end <= store.ANSWER_SECONDS for end in ends.values())
@@ -223,13 +223,13 @@ def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_p
     lose_everything()
 
 
-def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, post, settings):
+def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, broker, settings):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 1, 0
     gate = runtime.get_gate()
     assert (gate.slots, gate.queue_size) == (1, 0)
     with gate.admit(0), pytest.raises(Exception, match="places are taken"):
         remote.execute(io.BytesIO(small_png), order)
-    assert post.jobs == []
+    assert broker.jobs == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def pass_through(gate: Gate, requester: Requester) -> None:
 
 
 def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
-    order, small_png, quick_model, post, settings, monkeypatch
+    order, small_png, quick_model, broker, settings, monkeypatch
 ):
     """Two workers: the large images of one customer take one of them."""
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
@@ -313,21 +313,21 @@ def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
 
 
-def test_a_caller_who_goes_leaves_nothing_for_workers(order, small_png, post):
-    post.deliver = post.lose
+def test_a_caller_who_goes_leaves_nothing_for_workers(order, small_png, broker):
+    broker.deliver = broker.lose
     answers = iter([True, False])
     with pytest.raises(CallerGone):
         remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
     assert left() == []
-    post.to_worker(post.jobs[0])
-    post.join()
-    assert post.wanted == [False]
+    broker.to_worker(broker.jobs[0])
+    broker.join()
+    assert broker.wanted == [False]
 
 
-def test_the_wait_for_a_turn_counts_for_the_deadline(order, small_png, post, settings):
+def test_the_wait_for_a_turn_counts_for_the_deadline(order, small_png, broker, settings):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE, settings.IMAGING_QUEUE_SECONDS = 1, 1, 0.5
     runtime.get_gate().resize(slots=1, queue_size=1, large_slots=1)
-    post.deliver = post.lose
+    broker.deliver = broker.lose
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         with runtime.get_gate().admit(0):
@@ -384,7 +384,7 @@ def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
         time.sleep(0.05)
 
 
-def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, post, settings, monkeypatch):
+def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, broker, settings, monkeypatch):
     """After the step at hand, and without an answer."""
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
     monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.05)
@@ -392,21 +392,23 @@ def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, p
     with pytest.raises(Exception, match="places are taken"):
         remote.execute(io.BytesIO(small_png), order)
     held_model.go_on.release()
-    post.join()
-    assert (post.wanted, held_model.times) == ([False], 1)
+    broker.join()
+    assert (broker.wanted, held_model.times) == ([False], 1)
 
 
-def test_a_web_process_stops_waiting_once_its_caller_has_gone(order, small_png, held_model, post):
+def test_a_web_process_stops_waiting_once_its_caller_has_gone(order, small_png, held_model, broker):
     answers = iter([True, True, False])
     with pytest.raises(CallerGone):
         remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
     assert left() == []
     held_model.go_on.release()
-    post.join()
-    assert post.wanted == [False]
+    broker.join()
+    assert broker.wanted == [False]
 
 
-def test_an_image_that_takes_too_long_is_refused_and_costs_nothing(key, small_png, quick_model, post, settings, monkeypatch):
+def test_an_image_that_takes_too_long_is_refused_and_costs_nothing(
+    key, small_png, quick_model, broker, settings, monkeypatch
+):
     settings.IMAGING_SECONDS = 0.1
     predict = quick_model.predict
 
@@ -421,24 +423,24 @@ def test_an_image_that_takes_too_long_is_refused_and_costs_nothing(key, small_pn
     assert states() == ["voided"]
 
 
-def test_an_image_over_which_the_time_limit_has_passed_is_refused(key, small_png, quick_model, post, monkeypatch):
+def test_an_image_over_which_the_time_limit_has_passed_is_refused(key, small_png, quick_model, broker, monkeypatch):
     def exceed(image: Image.Image) -> Any:
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(quick_model, "predict", exceed)
     answer = send(key, small_png)
     assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
-    assert (states(), len(post.jobs)) == (["voided"], 1)
+    assert (states(), len(broker.jobs)) == (["voided"], 1)
 
 
-def test_an_image_over_which_a_process_was_ended_is_refused(key, small_png, post):
+def test_an_image_over_which_a_process_was_ended_is_refused(key, small_png, broker):
     """By the worker's main process, in place of the one that was ended."""
 
     def to_one_that_is_ended(job_id: str) -> None:
         assert store.claim(job_id, "ended")
         tasks.cut_out.give_up(job_id)
 
-    post.deliver = to_one_that_is_ended
+    broker.deliver = to_one_that_is_ended
     answer = send(key, small_png)
     assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow")
-    assert (states(), len(post.jobs)) == (["voided"], 1)
+    assert (states(), len(broker.jobs)) == (["voided"], 1)

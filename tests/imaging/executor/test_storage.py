@@ -16,8 +16,8 @@ from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 
 from imaging import tasks
-from imaging.executor import parcels, remote
-from tests.imaging.executor.post import WAIT, broken_png, left, send, states
+from imaging.executor import payloads, remote
+from tests.imaging.executor.fake_broker import WAIT, broken_png, left, send, states
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -59,7 +59,7 @@ def objects(s3: Any) -> list[str]:
     return [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-def test_a_picture_goes_there_and_back_through_the_bucket(key, small_png, quick_model, post, bucket, settings):
+def test_a_picture_goes_there_and_back_through_the_bucket(key, small_png, quick_model, broker, bucket, settings):
     fields = {"format": "png", "angle": "10"}
     answer = send(key, small_png, **fields)
     assert (answer.status_code, answer["X-Credits-Charged"], states()) == (200, "1", ["posted"])
@@ -67,7 +67,7 @@ def test_a_picture_goes_there_and_back_through_the_bucket(key, small_png, quick_
     assert send(key, small_png, **fields).content == answer.content
 
 
-def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, post, bucket):
+def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, broker, bucket):
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(remote.execute, io.BytesIO(small_png), order)
         assert held_model.begun.acquire(timeout=WAIT)
@@ -78,41 +78,41 @@ def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, post, bu
         answer.result()
 
 
-def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, post, bucket, settings):
+def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, broker, bucket, settings):
     assert send(key, broken_png()).status_code == 400
     settings.IMAGING_QUEUE_SECONDS = 1
     assert send(key, small_png).status_code == 503
     held_model.go_on.release()
-    post.join()
-    assert post.wanted == [True, False]
+    broker.join()
+    assert broker.wanted == [True, False]
     assert states() == ["voided", "voided"]
 
 
-def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, post, bucket, settings, monkeypatch):
+def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broker, bucket, settings, monkeypatch):
     """As long as the caller waits; a worker that cannot read the picture is none that crashed over it."""
-    found, tries = parcels._InStorage.find, iter(range(2 * 5))
+    found, tries = payloads._InStorage.find, iter(range(2 * 5))
 
     def away_at_first(self, job_id: str, name: str) -> bytes | None:
         if next(tries, None) is not None:
-            raise parcels.StorageAway
+            raise payloads.StorageAway
         return found(self, job_id, name)
 
     def to_worker(job_id: str) -> None:
-        with suppress(parcels.StorageAway):  # Celery logs it
+        with suppress(payloads.StorageAway):  # Celery logs it
             tasks.cut_out(job_id)
 
-    monkeypatch.setattr(parcels._InStorage, "find", away_at_first)
+    monkeypatch.setattr(payloads._InStorage, "find", away_at_first)
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.05)
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.02)
-    post.deliver = to_worker
+    broker.deliver = to_worker
     assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
 
 
-def test_a_bucket_that_is_not_there_is_a_503_and_costs_nothing(key, small_png, post, s3, settings):
+def test_a_bucket_that_is_not_there_is_a_503_and_costs_nothing(key, small_png, broker, s3, settings):
     use(settings, "nobody-has-made-this", s3.meta.endpoint_url)
     settings.IMAGING_QUEUE_SECONDS = 1
     assert send(key, small_png).status_code == 503
-    assert (states(), post.jobs) == (["voided"], [])
+    assert (states(), broker.jobs) == (["voided"], [])
 
 
 def test_what_killed_processes_have_left_is_swept(settings, tmp_path: Path):
@@ -121,20 +121,20 @@ def test_what_killed_processes_have_left_is_swept(settings, tmp_path: Path):
     tasks.sweep_handover()
     settings.IMAGING_HANDOVER = "storage"
     tasks.sweep_handover()
-    parcels.put_picture("old", b"old")
-    parcels.put_picture("new", b"new")
+    payloads.put_picture("old", b"old")
+    payloads.put_picture("new", b"new")
     storages["pictures"].save("batches/old", ContentFile(b"another's"))
-    hours_ago = time.time() - parcels.LEFT_OVER.total_seconds() - 1
+    hours_ago = time.time() - payloads.LEFT_OVER.total_seconds() - 1
     for name in ("handover/old-picture", "batches/old"):
         os.utime(tmp_path / name, (hours_ago, hours_ago))
     tasks.sweep_handover()
-    assert parcels.find_picture("old") is None
-    assert parcels.find_picture("new") == b"new"
+    assert payloads.find_picture("old") is None
+    assert payloads.find_picture("new") == b"new"
     assert (tmp_path / "batches/old").exists()
 
 
 def test_what_is_old_in_a_bucket_is_swept(bucket, monkeypatch):
-    parcels.put_picture("left", b"left")
-    assert parcels.sweep() == 0
-    monkeypatch.setattr(parcels, "LEFT_OVER", -parcels.LEFT_OVER)
-    assert parcels.sweep() == 1
+    payloads.put_picture("left", b"left")
+    assert payloads.sweep() == 0
+    monkeypatch.setattr(payloads, "LEFT_OVER", -payloads.LEFT_OVER)
+    assert payloads.sweep() == 1

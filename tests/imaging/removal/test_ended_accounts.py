@@ -17,7 +17,7 @@ from imaging.callbacks.secrets import get_secret
 from imaging.executor import runtime
 from imaging.models import Batch, BatchItem, Callback, CallbackSecret
 from tests.conftest import EllipseMatte
-from tests.imaging.batches.sending import batch_form, post
+from tests.imaging.batches.forms import batch_form, post
 from tests.imaging.callbacks.receiver import OK, ended_batch, receiver, url_of
 from tests.imaging.removal.forms import form
 from tests.imaging.removal.test_upload import Stream

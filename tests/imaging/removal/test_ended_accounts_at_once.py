@@ -16,7 +16,7 @@ from billing.credits import ledger
 from billing.models import Hold
 from imaging.batches import creation
 from imaging.models import Batch, BatchItem, Callback
-from tests.imaging.batches.sending import post
+from tests.imaging.batches.forms import post
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),

@@ -27,7 +27,7 @@ from lib.outbound import client as outbound
 from lib.outbound.lookups import Asker, Lookups
 from lib.web import rate_limits
 from tests.hosts import Host, Names, answer, make_certificate, networks, redirect
-from tests.imaging.batches.sending import work_through
+from tests.imaging.batches.forms import work_through
 from tests.imaging.removal.forms import form
 
 pytestmark = pytest.mark.django_db

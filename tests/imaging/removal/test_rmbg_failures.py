@@ -12,9 +12,9 @@ from imaging.executor import gate, local, runtime
 from imaging.executor.gate import Gate
 from lib.ops import redis_client
 from lib.web import rate_limits
-from tests.imaging.batches.sending import post as post_batch
-from tests.imaging.batches.sending import the_batch, work_through
-from tests.imaging.executor.post import broken_png
+from tests.imaging.batches.forms import post as post_batch
+from tests.imaging.batches.forms import the_batch, work_through
+from tests.imaging.executor.fake_broker import broken_png
 from tests.imaging.removal.forms import form
 
 pytestmark = pytest.mark.django_db

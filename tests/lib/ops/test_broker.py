@@ -13,8 +13,8 @@ from django.test import Client
 from config.celery import app
 from lib.ops import broker
 from tests.conftest import skip_or_fail
+from tests.scratch_databases import BROKER_URL
 from tests.server import ROOT
-from tests.stores import BROKER_URL
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from accounts.models import ApiKey, User
 from billing.credits import ledger
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.models import Batch, BatchItem
-from tests.imaging.batches.sending import batch_form, caller, zipped
+from tests.imaging.batches.forms import batch_form, caller, zipped
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from tests.imaging.removal.forms import form
 WAIT = 10
 
 
-class Post:
+class FakeBroker:
     """`tasks.cut_out.apply_async`. Each message is delivered at once by `deliver`, which a test may replace."""
 
     def __init__(self) -> None:

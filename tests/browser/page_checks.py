@@ -54,7 +54,7 @@ def is_too_wide(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
 
-def assert_sound(page: Page) -> None:
+def check_page(page: Page) -> None:
     """Accessible, and as wide as its window."""
     assert not violations(page)
     assert not is_too_wide(page)

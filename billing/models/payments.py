@@ -1,0 +1,164 @@
+"""What Stripe holds of an account, and its events."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from billing.models.catalogue import CreditPack, Plan
+from billing.models.credits import Account, LedgerEntry
+
+
+class StripePrice(models.Model):
+    """A price that `sync_stripe` made. Rows stay: subscribers keep the price that they signed up for.
+
+    `credits` are those of a pack when the price was made: what was paid for is what is granted.
+    """
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    product_id = models.CharField(max_length=255)
+    lookup_key = models.CharField(max_length=64)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="stripe_prices")
+    pack = models.ForeignKey(CreditPack, on_delete=models.PROTECT, null=True, related_name="stripe_prices")
+    amount_cents = models.PositiveIntegerField()
+    credits = models.PositiveIntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(plan=None) ^ Q(pack=None), name="price_of_plan_or_pack"),
+            models.UniqueConstraint("lookup_key", condition=Q(is_active=True), name="price_active_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
+class StripeCustomer(models.Model):
+    """Who an account is at Stripe.
+
+    Moving the account to Stripe's state takes a lease first: `lease` is a random number and ends at `leased_until`. See
+    `billing.payments.customers`.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="stripe_customer")
+    stripe_id = models.CharField(max_length=255, unique=True)
+    lease = models.UUIDField(null=True, editable=False)
+    leased_until = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
+class Subscription(models.Model):
+    """A subscription as last read from Stripe. Only a paid one makes cycles: see `billing.payments.subscriptions`."""
+
+    # Stripe is still trying to be paid while it is past due; it turns unpaid or cancelled when its retries are over.
+    LIVE = ("active", "trialing", "past_due")
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    stripe_id = models.CharField(max_length=255, unique=True)
+    status = models.CharField(max_length=32)
+    price = models.ForeignKey(StripePrice, on_delete=models.PROTECT, null=True, related_name="+")
+    cancel_at_period_end = models.BooleanField(default=False)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it counts: its customer has paid, is trying it, or is being asked again."""
+        return self.status in self.LIVE
+
+
+class PackPurchase(models.Model):
+    """A pack that was paid for.
+
+    `revoked` credits were refunded or lost to a dispute; `taken_back` of them have been taken from the balance. The rest was
+    spent before, or is on hold and may still be taken: see `CreditsDue`. Both change by guarded statements only.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="purchases")
+    price = models.ForeignKey(StripePrice, on_delete=models.PROTECT, related_name="+")
+    checkout_id = models.CharField(max_length=255, unique=True)
+    payment_intent_id = models.CharField(max_length=255, db_index=True)
+    charge_id = models.CharField(max_length=255, blank=True, db_index=True)
+    credits = models.PositiveIntegerField()
+    amount_cents = models.PositiveIntegerField()
+    revoked = models.PositiveIntegerField(default=0)
+    taken_back = models.PositiveIntegerField(default=0)
+    dispute_status = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.checkout_id
+
+    @property
+    def spent_before_refund(self) -> int:
+        """Credits that the customer has the money back for, and has used or put on hold before."""
+        return self.revoked - self.taken_back
+
+
+class StripeEvent(models.Model):
+    """A webhook that was received. It is a signal only: what it says of its object is read anew, and not kept."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", "received"
+        PROCESSED = "processed", "processed"
+        IGNORED = "ignored", "ignored"
+        FAILED = "failed", "failed"
+        FLAGGED = "flagged", "flagged for support"
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    type = models.CharField(max_length=100)
+    object_id = models.CharField(max_length=255, db_index=True)
+    customer_id = models.CharField(max_length=255, blank=True, db_index=True)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="stripe_events")
+    is_live_mode = models.BooleanField(default=False)
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.RECEIVED, db_index=True)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    received_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.stripe_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still has to be processed."""
+        return self.status in (self.Status.RECEIVED, self.Status.FAILED)
+
+
+class CreditsDue(models.Model):
+    """What a refund, whose movement is `entry`, could not take because credits were on hold.
+
+    `taken` of the `credits` have been taken since, as holds of that time were voided: see `billing.credits.due`.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits_due")
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    purchase = models.ForeignKey(PackPurchase, on_delete=models.PROTECT, null=True, related_name="credits_due")
+    credits = models.PositiveIntegerField()
+    taken = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "credits due"
+        ordering = ["-entry"]
+        constraints = [models.CheckConstraint(condition=Q(taken__lte=F("credits")), name="credits_due_not_passed")]
+
+    def __str__(self) -> str:
+        return f"{self.credits} of {self.entry}"

@@ -1,0 +1,75 @@
+"""What the dashboard and support read: usage by day, and a record for each call."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from billing.models.credits import Account, Bucket, UsageWindow
+
+
+class DailyUsage(models.Model):
+    """Credits spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
+
+    A copy of what the holds say, so that nobody counts a million of them for a page: see `billing.dashboard.daily_usage`.
+    """
+
+    window = models.ForeignKey(UsageWindow, on_delete=models.CASCADE, related_name="daily_usage")
+    day = models.DateField()
+    channel = models.CharField(max_length=3)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
+    bucket = models.CharField(max_length=8, choices=Bucket.choices)
+    credits = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "daily usage"
+        ordering = ["day"]
+
+    def __str__(self) -> str:
+        return f"{self.credits} on {self.day}"
+
+
+class CountedDays(models.Model):
+    """How far a window's `DailyUsage` goes: every day before `until` is counted. Moves only forward, in one statement."""
+
+    window = models.OneToOneField(UsageWindow, on_delete=models.CASCADE, primary_key=True, related_name="counted")
+    until = models.DateField()
+
+    class Meta:
+        verbose_name_plural = "counted days"
+
+    def __str__(self) -> str:
+        return f"until {self.until}"
+
+
+class RequestRecord(models.Model):
+    """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
+
+    `code` is the error's, empty for a picture. Times are milliseconds: `duration_ms` of the whole request, `queue_ms` of
+    waiting for a place, `inference_ms` of the model. Records are kept for a limited time: see
+    `billing.dashboard.request_log`.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="requests")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+")
+    channel = models.CharField(max_length=9, choices=[("api", "API"), ("app", "web app"), ("anonymous", "anonymous")])
+    request_id = models.CharField(max_length=128, db_index=True)
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=64, blank=True)
+    credits = models.PositiveSmallIntegerField(default=0)
+    duration_ms = models.PositiveIntegerField()
+    queue_ms = models.PositiveIntegerField(default=0)
+    inference_ms = models.PositiveIntegerField(default=0)
+    model = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["account", "-created_at"], name="request_of_account"),
+            # Whoever looks for what went wrong looks for few among many.
+            models.Index(fields=["account", "-created_at"], condition=Q(status__gte=400), name="request_refused"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
