@@ -130,7 +130,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) requirements-gpu.in -o requirements-gpu.txt
 
 clean: ## remove the virtual environment, caches and collected files; keeps var/ (your data) and the model
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- Virtual environment -------------------------------------------------------------------------
