@@ -54,8 +54,8 @@ test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API an
 test-all: export EXHAUSTIVE = 1
 test-all: test ## the same with every combination of window, colours and language in the browser
 
-# What these tests reach without services, browsers and Node; processes that they start are not counted. The floor is in pyproject.toml.
-coverage: .venv/.stamp-dev .venv/.stamp-fast ## measure what the quick tests cover; fails below the floor
+# What these tests reach without services, browsers and Node; processes that they start are not counted. The floor: `fail_under` in pyproject.toml.
+coverage: .venv/.stamp-dev .venv/.stamp-fast ## measure what the quick tests cover; fails below the floor, if one is set
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not services and not browser and not node" --cov --cov-report=term \
 	  tests/accounts tests/billing tests/config tests/imaging tests/lib tests/website $(ARGS)
