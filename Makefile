@@ -17,7 +17,8 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test test-all test-postgres lint bench services screenshots assets messages requirements clean
+.PHONY: help run run-stripe-sandbox test test-all test-postgres coverage lint audit bench services screenshots \
+	assets messages requirements lint-scripts clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -53,11 +54,21 @@ test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API an
 test-all: export EXHAUSTIVE = 1
 test-all: test ## the same with every combination of window, colours and language in the browser
 
-lint: .venv/.stamp-dev ## style, types, import layers, migrations, deployment checks, API schema
+# What these tests reach without services, browsers and Node; processes that they start are not counted. The floor: `fail_under` in pyproject.toml.
+coverage: .venv/.stamp-dev .venv/.stamp-fast ## measure what the quick tests cover; fails below the floor, if one is set
+	@$(MANAGE) prepare_model
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not services and not browser and not node" --cov --cov-report=term \
+	  tests/accounts tests/billing tests/config tests/imaging tests/lib tests/website $(ARGS)
+
+lint: .venv/.stamp-dev ## style, types, import layers, requirements, templates, scripts, migrations, deployment checks, API schema
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/deptry . --no-ansi
+	$(BIN)/djlint --lint --quiet templates
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-scripts; \
+	else echo "There is no Node: the scripts of the pages and of the client are not checked."; fi
 	$(MANAGE) makemigrations --check --dry-run
 	@# What production would have, with secrets that are as long as real ones and new each time.
 	PRODUCTION=1 ALLOWED_HOSTS=example.com EMAIL_URL=smtp://localhost:25 \
@@ -66,7 +77,16 @@ lint: .venv/.stamp-dev ## style, types, import layers, migrations, deployment ch
 	  $(MANAGE) check --deploy --fail-level WARNING
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
+lint-scripts: frontend/node_modules/.stamp
+	cd frontend && npm run --silent lint
+
 RANDOM_SECRET := $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))'
+
+audit: .venv/.stamp-dev ## look for known weaknesses of what is pinned; needs an index that knows them
+	$(BIN)/deptry . --no-ansi
+	@for file in requirements.txt requirements-fast.txt requirements-otel.txt requirements-gpu.txt requirements-dev.txt; do \
+	  echo "== $$file"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement "$$file" --progress-spinner off || exit 1; \
+	done
 
 bench: .venv/.stamp-dev .venv/.stamp-fast ## run the side-by-side benchmarks, one after another
 	@$(MANAGE) prepare_model
@@ -82,8 +102,12 @@ screenshots: .venv/.stamp-dev ## photograph every page, in both languages, into 
 	@$(MANAGE) prepare_model
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
-assets: ## compile frontend/ into config/static (committed; needs Node)
-	@cd frontend && npm install --silent && npm run --silent build
+assets: frontend/node_modules/.stamp ## compile frontend/ into config/static (committed; needs Node)
+	@cd frontend && npm run --silent build
+
+frontend/node_modules/.stamp: frontend/package.json
+	@cd frontend && npm install --silent
+	@touch $@
 
 # The places of texts are kept as file names without lines, and the date of collection is dropped: both would change with
 # every edit.
@@ -106,7 +130,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) requirements-gpu.in -o requirements-gpu.txt
 
 clean: ## remove the virtual environment, caches and collected files; keeps var/ (your data) and the model
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
+	rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- Virtual environment -------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from csp import constants as csp
 from django.core.exceptions import ImproperlyConfigured
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from config import __version__
 from config.local_secrets import local_secret
 from lib.ops.database import postgres_options
 from lib.ops.redis_client import cache_options
@@ -342,7 +343,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Background removal API",
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},

@@ -2,12 +2,16 @@
 
 import json
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 from django.test import Client
 from openapi_spec_validator import validate
+
+import config
+from tests.server import ROOT
 
 GOLDEN = Path(__file__).parent / "openapi.golden.json"
 
@@ -26,6 +30,16 @@ def test_it_is_the_golden_one(document):
     if os.environ.get("UPDATE_GOLDEN") == "1":
         GOLDEN.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     assert document == json.loads(GOLDEN.read_text())
+
+
+def test_its_version_is_that_of_the_project_and_of_the_javascript_client(document):
+    package, lock = (
+        json.loads((ROOT / "clients/rembg.js" / name).read_text()) for name in ("package.json", "package-lock.json")
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "config.__version__"}
+    versions = {document["info"]["version"], package["version"], lock["version"], lock["packages"][""]["version"]}
+    assert versions == {config.__version__}
 
 
 def test_json_is_the_default_and_yaml_is_there_too(client: Client, document):

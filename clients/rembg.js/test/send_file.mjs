@@ -10,7 +10,7 @@ async function send(inputImage) {
 }
 
 await send(small);
-gc();
+globalThis.gc();
 const held = process.memoryUsage().rss;
 await send(large);
 // The kernel's own high-water mark, in kilobytes: no peak is missed between two samples.

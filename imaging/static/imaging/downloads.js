@@ -10,6 +10,7 @@ export async function saveOne(picture, options) {
 /** `optionsOf(picture)` gives each one's options; `onStep(text)` hears how far it is. */
 export async function saveAll(pictures, optionsOf, onStep) {
   // Most visits end without a zip.
+  // biome-ignore lint/correctness/noUnresolvedImports: the static files of all apps are served from one folder.
   const { downloadZip } = await import("../vendor/client-zip.js");
   const names = downloadNames(pictures.map((picture) => [picture.name, optionsOf(picture).format]));
   const files = [];

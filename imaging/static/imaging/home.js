@@ -24,7 +24,8 @@ offerCopy(byId("copy"), byId("curl"));
 /** Cut a file out and show it; a picture that is still at work gives way. */
 async function start(file) {
   current?.abort();
-  const controller = (current = new AbortController());
+  const controller = new AbortController();
+  current = controller;
   try {
     await cutOut(file, controller.signal);
   } catch (error) {
