@@ -170,8 +170,9 @@ def test_a_message_is_posted_and_its_answer_read(names, web):
     host, body = web(lambda path: [answer(b"thanks", status="202 Accepted")]), Body()
     names.answers = {"hooks.test": [["127.0.0.1"]]}
     url = f"http://hooks.test:{host.port}/in?a=1"
-    options = {"headers": {"X-Sign": "1"}, "body": b"{}", "receive": body.receive}
-    received = outbound.send("POST", url, ports=[host.port], seconds=5, **options)
+    received = outbound.send(
+        "POST", url, ports=[host.port], seconds=5, headers={"X-Sign": "1"}, body=b"{}", receive=body.receive
+    )  # fmt: skip
     assert (received.status, received.length, body.data) == (202, 6, b"thanks")
     head = host.requests[0]
     assert head.startswith("POST /in?a=1 HTTP/1.1\r\n")
