@@ -116,8 +116,7 @@ def _send(callback: Callback, now: datetime) -> int:
     headers = {"Content-Type": "application/json", **signature}
     limits = {"ports": settings.CALLBACK_PORTS, "seconds": settings.CALLBACK_SECONDS}
     asker = Asker(CALLBACKS, subject_of(batch.account_id), settings.CALLBACK_SECONDS)
-    with outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), asker=asker, **limits) as answer:
-        return answer.status
+    return outbound.send("POST", batch.callback_url, headers=headers, body=body.encode(), asker=asker, **limits).status
 
 
 def _reason(failure: outbound.OutboundError) -> str:

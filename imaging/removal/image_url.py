@@ -1,7 +1,7 @@
 """`image_url`: the picture is fetched from where the caller says, as if it had been uploaded."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from urllib.parse import unquote, urlsplit
@@ -13,7 +13,7 @@ from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import server_busy
 from imaging.removal.cutouts import refusal
-from imaging.removal.upload import CHUNK_BYTES, Form, Picture, new_file
+from imaging.removal.upload import Form, Picture, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
@@ -192,13 +192,17 @@ class _NotAPicture(Exception):
 
 
 def _download(url: str, picture: Picture, asker: Asker) -> None:
-    limits = {"ports": settings.IMAGE_URL_PORTS, "seconds": settings.IMAGE_URL_SECONDS, "redirects": MAX_REDIRECTS}
-    with outbound.send("GET", url, headers=HEADERS, asker=asker, **limits) as answer:
+    def write(data: bytes) -> None:
+        picture.write(data)
+        if picture.size > MAX_BYTES:
+            raise _NotAPicture(too_large())
+
+    def receive(answer: outbound.Answer) -> Callable[[bytes], None]:
         _check_head(answer)
-        while data := answer.read(CHUNK_BYTES):
-            picture.write(data)
-            if picture.size > MAX_BYTES:
-                raise _NotAPicture(too_large())
+        return write
+
+    limits = {"ports": settings.IMAGE_URL_PORTS, "seconds": settings.IMAGE_URL_SECONDS, "redirects": MAX_REDIRECTS}
+    outbound.send("GET", url, headers=HEADERS, asker=asker, receive=receive, **limits)
 
 
 def _check_head(answer: outbound.Answer) -> None:
@@ -207,5 +211,5 @@ def _check_head(answer: outbound.Answer) -> None:
         raise _NotAPicture(no_picture(answer.status))
     if encoding not in ("", "identity"):
         raise _NotAPicture(compressed(encoding))
-    if answer.left is not None and answer.left > MAX_BYTES:
+    if answer.length is not None and answer.length > MAX_BYTES:
         raise _NotAPicture(too_large())

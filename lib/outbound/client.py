@@ -1,35 +1,45 @@
-"""Requests to servers that a customer named: only to public addresses, within a time, at every redirect anew.
+"""Requests to servers that a customer named: only to public addresses, within a time, with the same checks at each redirect.
 
-A name is resolved once for each connection, all of its addresses are checked, and the socket is opened to one of those
-very addresses, so that a name which answers differently the second time gains nothing. The name stays what TLS verifies.
-Proxies of the environment are not used: behind one, it would be the proxy that resolves.
+A name is resolved once for each connection, all of its addresses are checked, and libcurl receives those very addresses
+with the request. It looks no name up, so that a name which answers differently the second time gains nothing, and a socket
+to any other address is refused when it is opened. The name stays what TLS verifies. docs/adr/0008-outbound-http.md says
+why libcurl.
 """
 
 import http.client
+import io
+import ipaddress
+import os
+import re
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import certifi
+import pycurl
 
 from lib.ops.database import give_back
 from lib.outbound.addresses import find_addresses
 from lib.outbound.lookups import OURS, Asker, NoPlace
-from lib.outbound.urls import DEFAULT_PORTS, ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
+from lib.outbound.urls import ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
 
 REDIRECTS = (301, 302, 303, 307, 308)
 # Of a name's addresses, how many are tried before it counts as unreachable.
 MAX_ADDRESSES = 4
 USER_AGENT = "rembg-platform"
+# The largest piece of a body. libcurl's own 16 kB would call Python sixteen times as often.
+PIECE_BYTES = 256 * 1024
 
 
 class Unreachable(OutboundError):
-    """No connection, no TLS, no HTTP, or an answer that broke off: which of them, only the log is told."""
+    """No connection, no TLS, no HTTP, or an answer that broke off. Only the log says which of them."""
 
 
 class TooSlow(OutboundError):
@@ -48,34 +58,20 @@ class TooManyRedirects(OutboundError):
     """One redirect more than is followed."""
 
 
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said. The body is read piece by piece, as it was sent: nothing is decompressed."""
+    """The head of what the server sent. `length` is the size of the body in bytes; None where the server does not say."""
 
-    def __init__(self, connection: "_Connection", response: http.client.HTTPResponse) -> None:
-        self._connection = connection
-        self._response = response
-        self.status = response.status
-        self.headers = response.headers
-
-    @property
-    def left(self) -> int | None:
-        """Bytes that are still to come according to the server; None where it does not say."""
-        return self._response.length
-
-    def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end. Raises TooSlow, or Unreachable if it ends too early."""
-        with self._connection.failures():
-            data = self._response.read(size)
-            if not data and self._response.length:
-                raise http.client.IncompleteRead(b"", self._response.length)
-            return data
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._response.close()
+    status: int
+    headers: http.client.HTTPMessage
+    length: int | None
 
 
-@contextmanager
+# Reads the head and returns what takes the body piece by piece, as it was sent: nothing is decompressed. None means that
+# the body is not wanted. Whatever either raises ends the request and is raised by `send`.
+Receiver = Callable[[Answer], Callable[[bytes], object] | None]
+
+
 def send(
     method: str,
     url: str,
@@ -86,8 +82,9 @@ def send(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     asker: Asker = OURS,
-) -> Iterator[Answer]:
-    """Send a request and yield the answer, whose connection ends with the block.
+    receive: Receiver = lambda answer: None,
+) -> Answer:
+    """Send a request and return the head of the answer, once `receive` has had the body. By default no body is read.
 
     `seconds` is the time for everything: names, connections, redirects and the body of the answer. Up to `redirects` are
     followed, each checked like the first address; with 0 a redirect is an answer like any other. `asker` is on whose behalf
@@ -98,16 +95,17 @@ def send(
     target = parse(url, ports)
     # The other server may take all of that time.
     give_back()
+
+    def location_of(answer: Answer) -> str | None:
+        return answer.headers.get("Location") if redirects and answer.status in REDIRECTS else None
+
     for _ in range(redirects + 1):
-        connection = _Connection(target, deadline, asker)
-        try:
-            answer = connection.exchange(method, headers or {}, body)
-            location = answer.headers.get("Location") if redirects and answer.status in REDIRECTS else None
-            if location is None:
-                yield answer
-                return
-        finally:
-            connection.end()
+        addresses = _resolve(target, deadline, asker)
+        transfer = _Transfer(addresses, lambda answer: None if location_of(answer) is not None else receive(answer))
+        answer = transfer.run(_options(target, addresses, method, headers or {}, body), deadline)
+        location = location_of(answer)
+        if location is None:
+            return answer
         target = _follow(target, location, ports)
     raise TooManyRedirects(f"it redirects more than {redirects} times")
 
@@ -124,97 +122,170 @@ def _follow(target: Target, location: str, ports: Collection[int]) -> Target:
     return following
 
 
+def _remaining(deadline: float) -> float:
+    """Seconds until the deadline. Raises TooSlow when there are none."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TooSlow
+    return seconds
+
+
+def _resolve(target: Target, deadline: float, asker: Asker) -> list[str]:
+    """The addresses that may be tried. Raises ForbiddenTarget, TooSlow or Crowded."""
+    try:
+        addresses = find_addresses(target.host, target.port, _remaining(deadline), asker)
+    except NoPlace as error:
+        raise Crowded(error.own_fault) from error
+    except TimeoutError as error:
+        raise TooSlow from error
+    if not addresses:
+        raise ForbiddenTarget("its host has no public address")
+    return addresses[:MAX_ADDRESSES]
+
+
+def _options(
+    target: Target, addresses: list[str], method: str, headers: Mapping[str, str], body: bytes | None
+) -> dict[int, Any]:
+    """What libcurl does, and with what. Cookies, HSTS and Alt-Svc are off until they are asked for."""
+    # Without a value, libcurl leaves out a header that it would add.
+    lines = [f"{name}:" for name in ("Accept", "Content-Type", "Expect") if name not in headers]
+    sent = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, "Connection": "close", **headers}
+    resolved = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+    options = {
+        # libcurl never sees the path, which it would read in its own way.
+        pycurl.URL: target.origin,
+        pycurl.REQUEST_TARGET: target.path,
+        pycurl.CUSTOMREQUEST: method,
+        pycurl.HTTPHEADER: [*lines, *(f"{name}: {value}" for name, value in sent.items())],
+        pycurl.RESOLVE: [f"{target.host}:{target.port}:{resolved}"],
+        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+        pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+        pycurl.FOLLOWLOCATION: 0,
+        pycurl.NETRC: pycurl.NETRC_IGNORED,
+        # An empty one overrules those of the environment: behind a proxy, it would be the proxy that resolves.
+        pycurl.PROXY: "",
+        # No signals: they belong to the process, and this is one of its threads.
+        pycurl.NOSIGNAL: 1,
+        pycurl.BUFFERSIZE: PIECE_BYTES,
+        **(_trust() if target.scheme == "https" else {}),
+    }
+    return options if body is None else {**options, pycurl.POSTFIELDS: body}
+
+
+def _trust() -> dict[int, Any]:
+    paths = ssl.get_default_verify_paths()
+    return {
+        pycurl.SSL_VERIFYPEER: 1,
+        pycurl.SSL_VERIFYHOST: 2,
+        pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
+        pycurl.CAINFO_BLOB: trusted_certificates(),
+        # OpenSSL looks into folders only for the certificate that it needs.
+        pycurl.CAPATH: os.environ.get(paths.openssl_capath_env, paths.openssl_capath),
+        # The system's own store, where there is one that is no file: Windows and macOS.
+        pycurl.SSL_OPTIONS: pycurl.SSLOPT_NATIVE_CA,
+    }
+
+
 @cache
-def tls_context() -> ssl.SSLContext:
-    """Trusts what the system and `SSL_CERT_FILE` trust, and the public authorities on a machine that has none."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
+def trusted_certificates() -> bytes:
+    """PEM of what the system's file or `SSL_CERT_FILE` trusts, and of the public authorities for a machine that has none.
+
+    Each is there once: OpenSSL reads all of them for each connection, 5 ms for the 140 public ones.
+    """
+    files = [file for file in (ssl.get_default_verify_paths().cafile, certifi.where()) if file]
+    texts = b"\n".join(Path(file).read_bytes() for file in files)
+    found = re.findall(
+        rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----", texts, re.DOTALL
+    )
+    return b"\n".join([*dict.fromkeys(found), b""])
 
 
-class _Connection(http.client.HTTPConnection):
-    """One connection to a checked address, cut off at the deadline whatever it is doing.
+class _Transfer:
+    """One request and its answer. libcurl does the work, without the GIL, and calls the methods here in the same thread.
 
-    A socket's own timeout begins anew with each byte that arrives, so it cannot stop a server that drips.
+    What they raise must not reach pycurl, which would print it.
     """
 
-    def __init__(self, target: Target, deadline: float, asker: Asker) -> None:
-        super().__init__(target.host, target.port)
-        self.target = target
-        self.deadline = deadline
-        self.asker = asker
-        self.default_port = DEFAULT_PORTS[target.scheme]
-        self.was_cut = False
+    def __init__(self, addresses: list[str], receive: Receiver) -> None:
+        self._addresses = {ipaddress.ip_address(address) for address in addresses}
+        self._receive = receive
+        self._open = ExitStack()
+        self._lines: list[bytes] = []
         self._answer: Answer | None = None
-        self._watchdog: threading.Timer | None = None
+        self._take: Callable[[bytes], object] | None = None
+        self._failure: BaseException | None = None
 
-    def remaining(self) -> float:
-        """Seconds until the deadline. Raises TimeoutError when there are none."""
-        seconds = self.deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        return seconds
-
-    def exchange(self, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Connect, send the request, and read the head of the answer."""
-        with self.failures():
-            self.request(method, self.target.path, body, {"User-Agent": USER_AGENT, "Connection": "close", **headers})
-            self._answer = Answer(self, self.getresponse())
-            return self._answer
-
-    def connect(self) -> None:
-        """Called by http.client when it wants a socket."""
-        addresses = find_addresses(self.target.host, self.target.port, self.remaining(), self.asker)
-        if not addresses:
-            raise ForbiddenTarget("its host has no public address")
-        sock = self._open(addresses[:MAX_ADDRESSES])
-        if self.target.scheme == "https":
-            # The timeout of a handshake is one for the whole of it.
-            sock.settimeout(self.remaining())
-            sock = tls_context().wrap_socket(sock, server_hostname=self.target.host)
-        self.sock = sock
-        self._watchdog = threading.Timer(self.remaining(), self._cut, [sock])
-        self._watchdog.daemon = True
-        self._watchdog.start()
-
-    def _open(self, addresses: list[str]) -> socket.socket:
-        """A socket to the first address that answers; each has its share of the time that is left."""
-        for left in range(len(addresses), 0, -1):
-            address = addresses[-left]
+    def run(self, options: dict[int, Any], deadline: float) -> Answer:
+        """Do it. Raises Unreachable, TooSlow, ForbiddenTarget, or what the receiver raised."""
+        failed = None
+        with ExitStack() as self._open, closing(pycurl.Curl()) as curl:
+            for option, value in options.items():
+                curl.setopt(option, value)
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+            curl.setopt(pycurl.HEADERFUNCTION, self._read_line)
+            curl.setopt(pycurl.WRITEFUNCTION, self._write)
+            # libcurl would take 0 for no limit.
+            curl.setopt(pycurl.TIMEOUT_MS, max(1, round(_remaining(deadline) * 1000)))
             try:
-                return socket.create_connection((address, self.target.port), self.remaining() / left)
-            except OSError:
-                if left == 1:
-                    raise
-        raise AssertionError("no address")
+                curl.perform()
+            except pycurl.error as error:
+                failed = error
+        if self._failure:
+            raise self._failure
+        # Ended by us when the head was there, it has failed, too.
+        if self._answer and (not failed or not self._take):
+            return self._answer
+        timed_out = failed and failed.args[0] == pycurl.E_OPERATION_TIMEDOUT
+        raise (TooSlow if timed_out else Unreachable) from failed
 
-    def _cut(self, sock: socket.socket) -> None:
-        self.was_cut = True
-        with suppress(OSError):
-            # Beneath TLS, whose own shutdown is not made for a second thread.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def _open_socket(self, purpose: int, address: Any) -> socket.socket | int:
+        if ipaddress.ip_address(address.addr[0]) in self._addresses:
+            # pycurl works with a copy.
+            return self._open.enter_context(socket.socket(address.family, address.socktype, address.protocol))
+        self._failure = ForbiddenTarget("its host has no public address")
+        return int(pycurl.SOCKET_BAD)
 
-    @contextmanager
-    def failures(self) -> Iterator[None]:
-        """Tell what goes wrong in the block in our own errors. A cut connection may look like the end of the body."""
-        try:
-            yield
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if isinstance(error, NoPlace):
-                raise Crowded(error.own_fault) from error
-            if self.was_cut or isinstance(error, TimeoutError):
-                raise TooSlow from error
-            raise Unreachable from error
-        if self.was_cut:
-            raise TooSlow
-
-    def end(self) -> None:
-        """Close everything and call the watchdog off."""
-        if self._watchdog:
-            self._watchdog.cancel()
+    def _read_line(self, line: bytes) -> int | None:
+        """Called with each line of a head, and of the trailer of a chunked body. -1 ends the transfer."""
         if self._answer:
-            self._answer.close()
-        self.close()
+            return None
+        self._lines.append(line)
+        if line.strip(b"\r\n"):
+            return None
+        try:
+            self._read_head()
+        except BaseException as error:
+            self._failure = error
+        return None if self._take or not self._answer else -1
+
+    def _read_head(self) -> None:
+        (start, *lines), self._lines = self._lines, []
+        status = int(start.split(maxsplit=2)[1])
+        if status < 200:
+            # Only says that the answer is coming.
+            return
+        try:
+            headers = http.client.parse_headers(io.BytesIO(b"".join(lines)))
+        except http.client.HTTPException as error:
+            # A line or a number of lines above its limits.
+            raise Unreachable from error
+        self._answer = Answer(status, headers, _length_of(headers))
+        self._take = self._receive(self._answer)
+
+    def _write(self, data: bytes) -> int | None:
+        try:
+            if self._take:
+                self._take(data)
+        except BaseException as error:
+            self._failure = error
+            return -1
+        return None
+
+
+def _length_of(headers: http.client.HTTPMessage) -> int | None:
+    length = headers.get("Content-Length", "").strip()
+    # Chunks count themselves. More digits than these are no size.
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) and "Transfer-Encoding" not in headers else None
 
 
 __all__ = [

@@ -47,10 +47,15 @@ class Target:
     path: str
 
     @property
+    def origin(self) -> str:
+        """The address as text, without its path."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
     def url(self) -> str:
         """The address as text."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
+        return f"{self.origin}{self.path}"
 
 
 def parse(url: str, ports: Collection[int]) -> Target:

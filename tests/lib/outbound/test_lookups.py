@@ -124,11 +124,8 @@ def test_what_the_resolver_raises_is_passed_on_and_leaves_its_place(pool, names)
 
 def test_a_look_up_without_a_place_is_an_error_of_its_own(resolver, pool):
     hang(pool, ["account:1"] * 2)
-    with (
-        pytest.raises(outbound.Crowded),
-        outbound.send("GET", "http://good.test/", ports=[80], seconds=1, asker=Asker(pool, "account:1", 0.01)),
-    ):
-        pass
+    with pytest.raises(outbound.Crowded):
+        outbound.send("GET", "http://good.test/", ports=[80], seconds=1, asker=Asker(pool, "account:1", 0.01))
 
 
 def test_places_are_taken_and_left():

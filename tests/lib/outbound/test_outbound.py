@@ -1,9 +1,17 @@
 """Requests to servers that customers name: which addresses, how they are read, and what becomes of an answer."""
 
 import ipaddress
+import itertools
 import re
+import socket
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
 
+import certifi
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +20,7 @@ from lib.outbound import addresses as public_addresses
 from lib.outbound import client as outbound
 from lib.outbound.addresses import find_addresses, is_allowed
 from lib.outbound.urls import MAX_URL
-from tests.hosts import answer, networks, redirect
+from tests.hosts import Host, answer, networks, redirect
 
 WEB = (80, 443)
 
@@ -131,46 +139,214 @@ def test_a_port_that_is_not_allowed(port):
         outbound.parse(f"http://example.com:{port}/", WEB)
 
 
-def test_a_message_is_posted_and_its_answer_read(settings, names, hosts):
+class Body:
+    """Takes an answer, or only so many of its first bytes."""
+
+    def __init__(self, enough: int | None = None) -> None:
+        self.data, self.enough = b"", enough
+
+    def receive(self, answer: outbound.Answer) -> Callable[[bytes], None]:
+        return self.take
+
+    def take(self, data: bytes) -> None:
+        self.data += data
+        if self.enough is not None and len(self.data) >= self.enough:
+            raise EOFError
+
+
+@pytest.fixture
+def web(settings, hosts) -> Callable[..., Host]:
+    """Makes servers on loopback addresses that may be reached."""
     settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
-    host = hosts(lambda path: [answer(b"thanks", status="202 Accepted")])
+    return hosts
+
+
+def get(host: Host, body: Body, name: str = "127.0.0.1", seconds: float = 5, path: str = "/") -> outbound.Answer:
+    url = f"http://{name}:{host.port}{path}"
+    return outbound.send("GET", url, ports=[host.port], seconds=seconds, receive=body.receive)
+
+
+def test_a_message_is_posted_and_its_answer_read(names, web):
+    host, body = web(lambda path: [answer(b"thanks", status="202 Accepted")]), Body()
     names.answers = {"hooks.test": [["127.0.0.1"]]}
     url = f"http://hooks.test:{host.port}/in?a=1"
-    with outbound.send("POST", url, ports=[host.port], seconds=5, headers={"X-Sign": "1"}, body=b"{}") as told:
-        assert (told.status, told.left, told.read(100), told.read(100)) == (202, 6, b"thanks", b"")
+    received = outbound.send(
+        "POST", url, ports=[host.port], seconds=5, headers={"X-Sign": "1"}, body=b"{}", receive=body.receive
+    )  # fmt: skip
+    assert (received.status, received.length, body.data) == (202, 6, b"thanks")
     head = host.requests[0]
     assert head.startswith("POST /in?a=1 HTTP/1.1\r\n")
     assert f"Host: hooks.test:{host.port}\r\n" in head
     assert "Content-Length: 2\r\n" in head and "X-Sign: 1\r\n" in head
+    assert host.bodies == [b"{}"]
 
 
-def test_a_redirect_is_an_answer_where_none_is_followed(settings, hosts):
-    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
-    host = hosts(lambda path: [redirect("/elsewhere")])
-    with outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"") as told:
-        assert told.status == 302
+def test_nothing_is_sent_that_was_not_asked_for(web):
+    host = web(lambda path: [answer(b"")])
+    url = f"http://127.0.0.1:{host.port}/"
+    outbound.send("GET", url, ports=[host.port], seconds=5)
+    outbound.send("POST", url, ports=[host.port], seconds=5, body=b"")
+    common = f"Host: 127.0.0.1:{host.port}", "Accept-Encoding: identity", "User-Agent: rembg-platform", "Connection: close"
+    assert sorted(host.requests[0].split("\r\n")) == sorted(["GET / HTTP/1.1", *common, "", ""])
+    assert sorted(host.requests[1].split("\r\n")) == sorted(["POST / HTTP/1.1", *common, "Content-Length: 0", "", ""])
+
+
+@pytest.mark.parametrize("path", ["/a/../b/./c?x=/../y", '/%2e%2e/{"|}^`<>[]?q={}', "/a?b?c#d"])
+def test_a_path_is_sent_as_it_was_read(web, path):
+    host = web(lambda path: [answer(b"")])
+    get(host, Body(), path=path)
+    assert host.requests[0].startswith(f"GET {path.partition('#')[0]} HTTP/1.1\r\n")
+
+
+def test_a_redirect_is_an_answer_where_none_is_followed(web):
+    host = web(lambda path: [redirect("/elsewhere")])
+    told = outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"")
+    assert told.status == 302
     assert len(host.requests) == 1
 
 
-def test_a_name_with_a_dead_address_is_reached_at_its_next(settings, names, hosts):
-    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
-    host = hosts(lambda path: [answer(b"hello")])
+def test_a_name_with_a_dead_address_is_reached_at_its_next(names, web):
+    host, body = web(lambda path: [answer(b"hello")]), Body()
     names.answers = {"two.test": [["127.0.0.9", "127.0.0.1"]]}
-    with outbound.send("GET", f"http://two.test:{host.port}/", ports=[host.port], seconds=5) as told:
-        assert told.read(10) == b"hello"
+    get(host, body, "two.test")
+    assert body.data == b"hello"
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A server whose queue of connections is full, so that it answers none."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.9", 0), backlog=0))
+        for _ in range(2):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        yield server
+
+
+def test_a_name_with_a_silent_address_is_reached_at_its_next(names, web, deaf):
+    host, body = web(lambda path: [answer(b"hello")], port=deaf.getsockname()[1]), Body()
+    names.answers = {"two.test": [["127.0.0.9", "127.0.0.1"]]}
+    get(host, body, "two.test", seconds=2)
+    assert body.data == b"hello"
+
+
+def test_an_address_that_answers_no_connection_takes_no_longer_than_allowed(names, web, deaf):
+    port = deaf.getsockname()[1]
+    started = time.monotonic()
+    with pytest.raises(outbound.TooSlow):
+        outbound.send("GET", f"http://127.0.0.9:{port}/", ports=[port], seconds=0.3)
+    assert time.monotonic() - started < 1
+
+
+def test_a_socket_to_another_address_is_refused(web):
+    """The second line of defence, should libcurl ever have other addresses than those that were checked."""
+    host = web(lambda path: [answer(b"secret")])
+    target = outbound.parse(f"http://127.0.0.1:{host.port}/", [host.port])
+    transfer = outbound._Transfer(["8.8.8.8"], Body().receive)
+    with pytest.raises(outbound.ForbiddenTarget):
+        transfer.run(outbound._options(target, ["127.0.0.1"], "GET", {}, None), time.monotonic() + 5)
+    assert host.connections == 0
+
+
+def test_what_the_environment_says_changes_nothing(names, web, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("default login me password secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    proxy, host = web(lambda path: [answer(b"proxy")]), web(lambda path: [answer(b"hello")])
+    for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    names.answers = {"plain.test": [["127.0.0.1"]]}
+    get(host, Body(), "plain.test")
+    assert proxy.connections == 0
+    assert "Authorization" not in host.requests[0] and "Proxy" not in host.requests[0]
 
 
 def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(public_addresses, "look_up", lambda host, port: time.sleep(0.6))
     started = time.monotonic()
-    with pytest.raises(outbound.TooSlow), outbound.send("GET", "http://slow.test/", ports=WEB, seconds=0.1):
-        pass
+    with pytest.raises(outbound.TooSlow):
+        outbound.send("GET", "http://slow.test/", ports=WEB, seconds=0.1)
     assert time.monotonic() - started < 0.5
 
 
-def test_what_goes_wrong_in_the_block_is_the_callers_own(settings, hosts):
-    settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
-    host = hosts(lambda path: [answer(b"hello")])
-    url = f"http://127.0.0.1:{host.port}/"
-    with pytest.raises(OSError, match="disk full"), outbound.send("GET", url, ports=[host.port], seconds=5):
+# --- The answer -----------------------------------------------------------------------------------
+
+
+def test_what_goes_wrong_with_the_body_is_the_callers_own(web, capfd):
+    host = web(lambda path: [answer(b"hello")])
+
+    def fail(*_: object) -> NoReturn:
         raise OSError("disk full")
+
+    for receive in (fail, lambda answer: fail):
+        with pytest.raises(OSError, match="disk full"):
+            outbound.send("GET", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, receive=receive)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_body_is_waited_for_that_nobody_wants(web):
+    host: Host = web(lambda path: host.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))
+    started = time.monotonic()
+    received = outbound.send("GET", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5)
+    assert (received.status, received.length) == (200, 1000)
+    assert time.monotonic() - started < 1
+
+
+def test_a_body_is_taken_in_pieces_and_no_further_than_it_is_wanted(web):
+    sent = itertools.count()
+    host, body = web(lambda path: (b"HTTP/1.1 200 OK\r\n\r\n", *([b"0" * 2**20] * 40))[next(sent) :]), Body(2**20)
+    with pytest.raises(EOFError):
+        get(host, body)
+    assert 2**20 <= len(body.data) < 2**20 + outbound.PIECE_BYTES
+
+
+def test_what_comes_before_the_answer_and_after_its_chunks_is_passed_over(web):
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nX-A: real\r\nX-A: second\r\nTransfer-Encoding: chunked\r\n\r\n"
+    host, body = web(lambda path: [early, head, b"5\r\nhello\r\n0\r\nX-A: late\r\n\r\n"]), Body()
+    received = get(host, body)
+    assert (received.status, received.headers["x-a"], received.length, body.data) == (200, "real", None, b"hello")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X: " + b"a" * 65_536 + b"\r\n",
+        b"X: a\r\n" * 101,
+        b"X: %b\r\n" % (b"a" * 60_000) * 90,
+        b"Content-Length: x\r\n",
+        b"Content-Length: 1\r\nContent-Length: 2\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nhello",
+    ],
+    ids=["long line", "many lines", "long and many", "no length", "two lengths", "no chunks"],
+)  # fmt: skip
+def test_an_answer_beyond_what_is_read(web, head):
+    host = web(lambda path: [b"HTTP/1.1 200 OK\r\n" + head + b"\r\nhello"])
+    with pytest.raises(outbound.Unreachable):
+        get(host, Body())
+
+
+def test_slow_servers_hold_up_no_other_thread(web):
+    """Neither the calls to others nor this thread wait while libcurl waits."""
+    slow: Host = web(lambda path: slow.drip(b"HTTP/1.1 200 OK\r\n\r\n"))
+    quick = web(lambda path: [answer(b"hello")])
+
+    def wait(_: int) -> None:
+        with pytest.raises(outbound.TooSlow):
+            get(slow, Body(), seconds=1)
+
+    with ThreadPoolExecutor(20) as threads:
+        waiting = threads.map(wait, range(20))
+        body, started = Body(), time.monotonic()
+        get(quick, body)
+        assert (body.data, time.monotonic() - started < 0.5) == (b"hello", True)
+        list(waiting)
+    assert time.monotonic() - started < 2
+
+
+def test_a_public_authority_is_trusted_once_though_the_system_has_it_too(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    outbound.trusted_certificates.cache_clear()
+    trusted = outbound.trusted_certificates()
+    outbound.trusted_certificates.cache_clear()
+    assert trusted.count(b"BEGIN CERTIFICATE") == Path(certifi.where()).read_bytes().count(b"BEGIN CERTIFICATE") > 50
