@@ -19,10 +19,7 @@ class Refused(Exception):
 
 def server_error(status: int, reason: str = "") -> ApiError:
     """The API's error for a status, with `reason` as its message where there is one to give."""
-    error = from_status(status)
-    if reason:
-        error = ApiError(status, error.code, reason, headers=error.headers)
-    return error
+    return ApiError(from_status(status).code, message=reason)
 
 
 def render(error: ApiError, path: str, headers: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
