@@ -33,8 +33,9 @@ def raised_in(*paths: Path) -> Found:
         for name, arguments in _calls(path.read_text()):
             if name in TAKES_CODE and len(arguments) > TAKES_CODE[name]:
                 _note(found, arguments[TAKES_CODE[name]])
-            if name in TAKES_STATUS and arguments and isinstance(arguments[0], ast.Constant):
-                found.statuses.add(int(arguments[0].value))
+            if name in TAKES_STATUS and arguments:
+                status = getattr(arguments[0], "value", None)
+                found.statuses |= {status} if isinstance(status, int) else set()
     return found
 
 
