@@ -8,6 +8,7 @@ import errno
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
@@ -99,9 +100,13 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
-    """The error for a bare HTTP status; for one without a row that of 500, or of 400 below it."""
-    code = catalogue.DEFAULTS.get(status) or catalogue.DEFAULTS[500 if status >= 500 else 400]
-    return ApiError(code, headers=headers)
+    """The error for a bare HTTP status, also for one without a row: `http_418`."""
+    code = catalogue.DEFAULTS.get(status)
+    if code is not None:
+        return ApiError(code, headers=headers)
+    error = ApiError("bad_request", message=HTTPStatus(status).phrase, headers=headers)
+    error.status, error.code = status, f"http_{status}"
+    return error
 
 
 def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -162,7 +167,8 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
     """The page of an error, in the reader's language."""
-    page = catalogue.ROWS[error.code].page
+    row = catalogue.ROWS.get(error.code)
+    page = row.page if row else None
     context = {
         "error": error,
         "title": page.title if page else gettext(error.message),

@@ -19,7 +19,9 @@ class Refused(Exception):
 
 def server_error(status: int, reason: str = "") -> ApiError:
     """The API's error for a status, with `reason` as its message where there is one to give."""
-    return ApiError(from_status(status).code, message=reason)
+    error = from_status(status)
+    error.message = reason or error.message
+    return error
 
 
 def render(error: ApiError, path: str, headers: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:

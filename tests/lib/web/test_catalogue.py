@@ -17,9 +17,7 @@ from tests.lib.web.raised_codes import ROOT, raised_in, sources
 RAISED = raised_in(*sources())
 CORE = raised_in(*sorted((ROOT / "imaging/core").glob("**/*.py")))
 # An error on its way from where it was found to where it is answered: its code was written somewhere else.
-PASSED_ON = {
-    "code", "error.code", "problem.code", "problems[0].code", "from_status(status).code",
-}  # fmt: skip
+PASSED_ON = {"code", "error.code", "problem.code", "problems[0].code"}
 # Raised by the framework for bare statuses.
 FRAMEWORK = {error.status_code for error in vars(exceptions).values() if hasattr(error, "status_code")}
 # Worded where it is raised: what the app says that objects to a deletion.
