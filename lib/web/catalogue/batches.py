@@ -40,7 +40,7 @@ ROWS = {
         status=429,
         message="At most {batches} batches may be in progress at once. Wait for one to finish, or cancel one.",
         advice=_("Wait until one of your batches has ended, or cancel one."),
-        # Nobody can say when a batch ends.
+        # When a batch ends is not known.
         headers={"Retry-After": "30"},
         hint=Hint(
             _("You have as many batches in progress as an account may. Wait for one to finish, or cancel one."), "batchPages"
