@@ -11,18 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import user_tokens
-from accounts.authentication import check_verified, email_not_verified
+from accounts.authentication import check_verified
 from accounts.models import User
 from lib.ops import access_log
 from lib.web.api_view import ApiView
-from lib.web.errors import ApiError, csrf_failed, from_status, service_unavailable
+from lib.web.errors import ApiError, from_status
 from lib.web.openapi import errors
-from lib.web.rate_limits import too_many_requests
-
-
-def not_logged_in() -> ApiError:
-    """The answer to a browser without a session."""
-    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
 
 
 class SessionOfOurs(SessionAuthentication):
@@ -33,7 +27,7 @@ class SessionOfOurs(SessionAuthentication):
             # Django's own request: through DRF's, the check would first have the body parsed as JSON.
             super().enforce_csrf(request._request)  # type: ignore[arg-type]
         except PermissionDenied as error:
-            raise csrf_failed() from error
+            raise ApiError("csrf_failed") from error
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -69,17 +63,21 @@ class UserTokenView(ApiView):
         auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
         responses={
             200: OpenApiResponse(UserTokenSerializer, "A fresh token."),
-            401: errors("Nobody is logged in.", not_logged_in()),
-            403: errors("The address is not verified, or the CSRF token is missing.", email_not_verified(), csrf_failed()),
+            401: errors("Nobody is logged in.", ApiError("not_logged_in")),
+            403: errors(
+                "The address is not verified, or the CSRF token is missing.",
+                ApiError("email_not_verified"),
+                ApiError("csrf_failed"),
+            ),
             405: errors("Only POST.", from_status(405)),
-            429: errors("Too many calls in a short time.", too_many_requests(30)),
+            429: errors("Too many calls in a short time.", ApiError("rate_limited", retry_after=30)),
             500: errors("Our fault.", from_status(500)),
-            503: errors("The database is away.", service_unavailable()),
+            503: errors("The database is away.", ApiError("service_unavailable")),
         },
     )
     def post(self, request: Request) -> Response:
         if not isinstance(request.user, User):
-            raise not_logged_in()
+            raise ApiError("not_logged_in")
         access_log.note(request._request, user=request.user.public_id)
         check_verified(request.user)
         token = user_tokens.mint(request.user, request._request.session.session_key or "")

@@ -17,25 +17,10 @@ from lib.web.errors import ApiError
 _NOBODY = new_key().digest()
 
 
-def invalid_key() -> ApiError:
-    """The one answer to every credential that does not work: it tells a guesser nothing."""
-    return ApiError(401, "invalid_api_key", "invalid api key", headers={"WWW-Authenticate": 'ApiKey realm="api"'})
-
-
-def email_not_verified() -> ApiError:
-    """The answer to the owner of an unverified address."""
-    return ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
-
-
-def two_credentials() -> ApiError:
-    """The answer to a key and a token together."""
-    return ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")
-
-
 def check_verified(user: User) -> None:
     """Raise the contract's 403 unless the owner's e-mail address is verified."""
     if user.email_verified_at is None:
-        raise email_not_verified()
+        raise ApiError("email_not_verified")
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -52,7 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = find_live_key(parsed) if parsed else None
         if key is None:
             failed_calls.note_failure(request._request)
-            raise invalid_key()
+            raise ApiError("invalid_api_key")
         failed_calls.note_success(key.lookup)
         access_log.note(request._request, user=key.user.public_id, key=key.prefix)
         check_verified(key.user)
@@ -77,7 +62,7 @@ class UserTokenAuthentication(BaseAuthentication):
         if user is None:
             failed_calls.check(request._request)
             failed_calls.note_failure(request._request)
-            raise invalid_key()
+            raise ApiError("invalid_api_key")
         access_log.note(request._request, user=user.public_id)
         check_verified(user)
         return user, token
@@ -95,7 +80,7 @@ def find_bearer_token(request: HttpRequest) -> str | None:
 def check_one_credential(request: HttpRequest) -> None:
     """Raise the contract's 400 if a key and a user token come together."""
     if "x-api-key" in request.headers and find_bearer_token(request) is not None:
-        raise two_credentials()
+        raise ApiError("two_credentials")
 
 
 def find_live_key(parsed: KeyText) -> ApiKey | None:

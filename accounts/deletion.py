@@ -49,7 +49,7 @@ def delete_account(user: User) -> None:
     # What is being made for the account at this moment is there to be erased, or is refused: see accounts.standing.
     lock_keys(user.pk)
     if objection := find_objection(user):
-        raise ApiError(409, "deletion_refused", objection)
+        raise ApiError("deletion_refused", message=objection)
     user.revoke_keys()
     ApiKey.objects.filter(user=user).update(name="deleted")
     EmailAddress.objects.filter(user=user).delete()

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from lib.web import rate_limits
 from lib.web.client_address import client_address
+from lib.web.errors import ApiError
 
 # Addresses and keys remembered in a process; beyond it, the least recently used are forgotten.
 CAPACITY = 10_000
@@ -52,7 +53,7 @@ def check(request: HttpRequest, lookup: str = "") -> None:
     """Raise ApiError 429 `rate_limited` for an address that has failed too often, unless the key worked a while ago."""
     left = _refused.seconds_left(client_address(request))
     if left and settings.RATE_LIMIT_ENABLED and not (lookup and _good.seconds_left(lookup)):
-        raise rate_limits.too_many_requests(max(1, round(left)))
+        raise ApiError("rate_limited", retry_after=max(1, round(left)))
 
 
 def note_failure(request: HttpRequest) -> None:

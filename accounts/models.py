@@ -11,7 +11,6 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
@@ -153,7 +152,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         # Of two requests that both would count 19, the second waits here and counts 20.
         lock_keys(user.pk)
         if ApiKey.objects.live().filter(user=user).count() >= MAX_LIVE_KEYS:
-            raise too_many_keys()
+            raise ApiError("too_many_keys", limit=MAX_LIVE_KEYS)
         text = new_key()
         key = self.create(
             user=user,
@@ -261,7 +260,7 @@ class ApiKey(models.Model):
         end = min(self.expires_at or now + grace, now + grace)
         ended = {"expires_at": end} if grace else {"revoked_at": now}
         if not live.update(**ended):
-            raise ApiError(409, "key_not_live", gettext("This key has ended or was rotated before."))
+            raise ApiError("key_not_live")
         key_cache.drop_on_commit([self.lookup])
         expires_at = now + (self.expires_at - self.created_at) if self.expires_at else None
         made = ApiKey.objects.issue(
@@ -322,9 +321,3 @@ def lock_keys(user_id: int) -> None:
     (On SQLite it locks nothing and need not: a transaction there has the whole database to itself.)
     """
     User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
-
-
-def too_many_keys() -> ApiError:
-    """The answer to a customer who has all the keys that an account may have."""
-    text = gettext("An account can have at most %(limit)d live keys. Revoke one that you no longer use.")
-    return ApiError(409, "too_many_keys", text % {"limit": MAX_LIVE_KEYS})

@@ -30,7 +30,7 @@ class PageReadsMiddleware:
             except ApiError as error:
                 return error_response(request, error)
             if wait:
-                return error_response(request, rate_limits.too_many_requests(wait))
+                return error_response(request, ApiError("rate_limited", retry_after=wait))
         return self.get_response(request)
 
 

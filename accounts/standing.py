@@ -5,8 +5,8 @@ revokes a key, takes the user's row lock, and so does whoever makes something la
 one sees what the earlier one did. The user's row is locked before any other of the account.
 """
 
-from accounts.authentication import invalid_key
 from accounts.models import ApiKey, User
+from lib.web.errors import ApiError
 
 
 def lock(user_id: int, key: ApiKey | None) -> None:
@@ -18,13 +18,13 @@ def lock(user_id: int, key: ApiKey | None) -> None:
     # Without the key of the row, so that rows which only refer to the user can still be made.
     locked = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_active=True).only("pk").first()
     if locked is None or not _is_live(key):
-        raise invalid_key()
+        raise ApiError("invalid_api_key")
 
 
 def check(user_id: int, key: ApiKey | None) -> None:
     """Raise ApiError 401 `invalid_api_key` unless the account is active and the key live at this moment."""
     if not User.objects.filter(pk=user_id, is_active=True).exists() or not _is_live(key):
-        raise invalid_key()
+        raise ApiError("invalid_api_key")
 
 
 def _is_live(key: ApiKey | None) -> bool:

@@ -1,14 +1,13 @@
-"""Every error of the API and what a caller does about it: the errors come from the code, the advice is written here."""
+"""Every error of the API and what a caller does about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from django.utils.functional import Promise
-
 from billing.membership import openapi as billing_schema
 from imaging.batches import openapi as batch_schema
 from imaging.removal import openapi as imaging_schema
-from lib.web.error_advice import ADVICE
+from lib.web import catalogue
+from lib.web.catalogue.row import Text
 from lib.web.errors import ApiError, from_status
 
 
@@ -19,7 +18,7 @@ class Row:
     status: int
     code: str
     text: str
-    advice: Promise
+    advice: Text
     retry_after: bool
     anchor: str
 
@@ -49,6 +48,6 @@ def _rows(errors: Iterable[ApiError]) -> list[Row]:
     for error in sorted(errors, key=lambda error: error.status):
         anchor = "" if error.code in seen else error.code
         seen.add(error.code)
-        advice, retry_after = ADVICE[error.code], "Retry-After" in error.headers
+        advice, retry_after = catalogue.ROWS[error.code].advice, "Retry-After" in error.headers
         rows.append(Row(error.status, error.code, error.message, advice, retry_after, anchor))
     return rows

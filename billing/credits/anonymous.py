@@ -32,14 +32,14 @@ def take(address: str) -> int:
     usage, _ = AnonymousUsage.objects.get_or_create(address_digest=_digest(address), day=today)
     free = AnonymousUsage.objects.filter(pk=usage.pk, used__lt=settings.ANONYMOUS_IMAGES_PER_DAY)
     if not free.update(used=F("used") + 1):
-        raise daily_limit_reached(_seconds_to_midnight())
+        raise ApiError("daily_limit_reached", retry_after=_seconds_to_midnight())
     return usage.pk
 
 
 def check(address: str) -> None:
     """Raise ApiError 429 `daily_limit_reached` if none of today's pictures are left. Uses none."""
     if not allowance(address).remaining:
-        raise daily_limit_reached(_seconds_to_midnight())
+        raise ApiError("daily_limit_reached", retry_after=_seconds_to_midnight())
 
 
 def give_back(usage_id: int) -> None:
@@ -51,16 +51,6 @@ def allowance(address: str) -> Allowance:
     """Today's allowance of an address."""
     usage = AnonymousUsage.objects.filter(address_digest=_digest(address), day=timezone.now().date()).first()
     return Allowance(settings.ANONYMOUS_IMAGES_PER_DAY, usage.used if usage else 0, _seconds_to_midnight())
-
-
-def daily_limit_reached(retry_after: int) -> ApiError:
-    """The answer when an address has had its pictures of the day."""
-    return ApiError(
-        429,
-        "daily_limit_reached",
-        "You've reached your daily limit. Please sign up for more access.",
-        headers={"Retry-After": str(retry_after)},
-    )
 
 
 def _digest(address: str) -> str:

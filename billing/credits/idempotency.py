@@ -19,7 +19,6 @@ LIFETIME = timedelta(hours=24)
 MAX_REPLAYS = 10
 # Visible ASCII, as the header's draft (draft-ietf-httpapi-idempotency-key-header) has it, quoted or not.
 VALID_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-RETRY_AFTER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Retry:
 def check_key(key: str) -> str:
     """The key as it stands. Raises ApiError 400 for one that is empty, too long or not visible ASCII."""
     if not VALID_KEY.fullmatch(key):
-        raise invalid_key()
+        raise ApiError("invalid_idempotency_key")
     return key
 
 
@@ -52,14 +51,14 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
         record.fingerprint, record.hold, record.created_at = retry.fingerprint, None, timezone.now()
         record.replays = 0
     if record.fingerprint != retry.fingerprint:
-        raise key_reused()
+        raise ApiError("idempotency_key_reused")
     state = record.hold.state if record.hold else Hold.State.VOIDED
     if state == Hold.State.HELD:
-        raise still_running()
+        raise ApiError("idempotency_in_progress")
     if state == Hold.State.POSTED:
         standing.check(account.user_id, key)
         if record.replays >= MAX_REPLAYS:
-            raise too_many_replays()
+            raise ApiError("idempotency_key_used_up", retries=MAX_REPLAYS)
         record.replays += 1
         record.save(update_fields=["replays"])
         return None
@@ -78,7 +77,7 @@ def hold_again(lost: Hold, retry: Retry) -> Hold:
     records = IdempotencyRecord.objects.select_for_update(no_key=True)
     record = records.filter(account_id=lost.account_id, key=retry.key, hold_id=lost.pk).first()
     if record is None:
-        raise ledger.hold_expired()
+        raise ApiError("hold_expired")
     record.hold = ledger.hold_again(lost)
     record.save(update_fields=["hold"])
     return record.hold
@@ -93,35 +92,3 @@ def give_back(account: Account, retry: Retry) -> None:
 def forget_old() -> int:
     """Remove records that no retry can refer to any more. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
-
-
-def invalid_key() -> ApiError:
-    """The answer to a key that cannot be one."""
-    return ApiError(400, "invalid_idempotency_key", "'Idempotency-Key' must be 1 to 255 visible ASCII characters.")
-
-
-def key_reused() -> ApiError:
-    """The answer to a key that stands for another request."""
-    return ApiError(
-        409, "idempotency_key_reused", "This Idempotency-Key was already used for a different image or different options."
-    )
-
-
-def too_many_replays() -> ApiError:
-    """The answer to one retry too many of a request that was delivered."""
-    return ApiError(
-        409,
-        "idempotency_key_used_up",
-        f"The request with this Idempotency-Key was delivered and then retried {MAX_REPLAYS} times. "
-        "Send it with a new key; that costs a credit.",
-    )
-
-
-def still_running() -> ApiError:
-    """The answer to a retry whose first try is still at work."""
-    return ApiError(
-        409,
-        "idempotency_in_progress",
-        "A request with this Idempotency-Key is still being processed. Please retry shortly.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )

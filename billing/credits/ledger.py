@@ -70,10 +70,10 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
     if key is None:
         standing.check(account.user_id, None)
     elif not key_usage.take(key, month):
-        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
+        raise ApiError("key_limit_reached", retry_after=int((month_bounds(month)[1] - now).total_seconds()) + 1)
     bucket = _take(account, window)
     if bucket is None:
-        raise monthly_limit_reached(window.seconds_left(now))
+        raise ApiError("monthly_limit_reached", retry_after=window.seconds_left(now))
     made = Hold.objects.create(
         account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
     )
@@ -97,13 +97,13 @@ def hold_many(
     if key is None:
         standing.check(account.user_id, None)
     elif not key_usage.take(key, month, count):
-        raise key_limit_reached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
+        raise ApiError("key_limit_reached", retry_after=int((month_bounds(month)[1] - now).total_seconds()) + 1)
     included = _take_included(window, count)
     if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(
         prepaid_balance=F("prepaid_balance") - (count - included)
     ):
         left = included + Account.objects.values_list("prepaid_balance", flat=True).get(pk=account.pk)
-        raise not_enough_credits(count, left, window.seconds_left(now))
+        raise ApiError("not_enough_credits", wanted=count, left=left, retry_after=window.seconds_left(now))
     buckets = [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
     made = Hold.objects.bulk_create(
         Hold(
@@ -122,7 +122,7 @@ def check_credits(account: Account, count: int) -> None:
     window = get_window(account, now)
     left = max(0, window.allowance - window.used - window.held) + account.prepaid_balance
     if left < count:
-        raise not_enough_credits(count, left, window.seconds_left(now))
+        raise ApiError("not_enough_credits", wanted=count, left=left, retry_after=window.seconds_left(now))
 
 
 @transaction.atomic
@@ -215,7 +215,7 @@ def hold_again(lost: Hold) -> Hold:
     try:
         made = hold(account, channel=lost.channel, key=lost.key, request_id=lost.request_id)
     except ApiError as error:
-        raise hold_expired() from error
+        raise ApiError("hold_expired") from error
     post(made)
     return made
 
@@ -265,9 +265,9 @@ def adjust(account: Account, credits: int, *, staff: User, reason: str, token: u
     The same `token` moves credits once: False if it was used before.
     """
     if not reason.strip():
-        raise ApiError(400, "reason_required", "A reason is required.")
+        raise ApiError("reason_required")
     if credits < 0 and _locked_balance(account) < -credits:
-        raise ApiError(400, "balance_too_low", "The account has fewer prepaid credits than that.")
+        raise ApiError("balance_too_low")
     note = f"{reason.strip()} ({staff.email})"[:255]
     reference = f"adjust:{token or uuid.uuid4()}"
     return _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=reference, note=note)
@@ -314,42 +314,6 @@ def change_plan(account: Account, plan: Plan) -> None:
     window = get_window(account, timezone.now())
     _grant_included(window, plan.included_credits, only_up=False, note=f"plan changed to {plan.label}")
     account.save(update_fields=["plan"])
-
-
-def monthly_limit_reached(retry_after: int) -> ApiError:
-    """The contract's answer when neither an included nor a prepaid credit is left."""
-    return ApiError(
-        429,
-        "monthly_limit_reached",
-        "You've reached your monthly limit. Consider purchasing more credits.",
-        headers={"Retry-After": str(retry_after)},
-    )
-
-
-def not_enough_credits(wanted: int, left: int, retry_after: int) -> ApiError:
-    """The answer to a batch for which the account has too few credits. None of them is held then."""
-    message = f"This batch needs {wanted} credits, and {left} are left. Send fewer images or purchase more credits."
-    return ApiError(429, "not_enough_credits", message, headers={"Retry-After": str(retry_after)})
-
-
-def key_limit_reached(retry_after: int) -> ApiError:
-    """The answer to a key that has used up the monthly cap which its owner gave it."""
-    return ApiError(
-        429,
-        "key_limit_reached",
-        "This API key has reached its monthly credit cap. Raise the cap or use another key.",
-        headers={"Retry-After": str(retry_after)},
-    )
-
-
-def hold_expired() -> ApiError:
-    """The answer to a request whose hold was voided while it ran, when no other credit can be held. It is not charged."""
-    return ApiError(
-        503,
-        "hold_expired",
-        "This request took so long that its credit was released, and no other credit is left. You were not charged.",
-        headers={"Retry-After": str(HOLD_AGAIN_SECONDS)},
-    )
 
 
 def _take(account: Account, window: UsageWindow) -> Bucket | None:

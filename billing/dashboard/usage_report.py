@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.models import ApiKey
 from billing.dashboard import daily_usage
@@ -113,7 +112,7 @@ def get_cycle(cycles: Sequence[Cycle], asked: str | None) -> Cycle:
     for cycle in cycles:
         if cycle.is_current if asked is None else str(cycle.unix) == asked:
             return cycle
-    raise ApiError(404, "unknown_billing_cycle", _("No billing cycle of your account starts then."))
+    raise ApiError("no_such_cycle")
 
 
 def get_report(cycle: Cycle) -> Report:

@@ -13,10 +13,8 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from accounts.authentication import email_not_verified, invalid_key
-from lib.web.errors import from_status, service_unavailable, validation_error
+from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
-from lib.web.rate_limits import too_many_requests
 
 
 class BillingCycleSerializer(serializers.Serializer[object]):
@@ -98,18 +96,10 @@ PARAMETERS = [
     response_header("Retry-After", "Seconds after which to try again.", [429], int),
 ]
 PROBLEMS = [
-    ("month", "out_of_range", "'month' must be between 1 and 12, got: 13"),
-    ("year", "invalid_integer", "'year' must be an integer, got: 'abc'"),
-    (
-        "periodStartUnix",
-        "conflicting_parameters",
-        "Cannot use 'periodStartUnix' together with 'year' or 'month'. Choose one or the other.",
-    ),
-    (
-        "periodStartUnix",
-        "unknown_billing_cycle",
-        "No billing cycle starts at 'periodStartUnix' 1. Use 'listBillingCycles=1' to see those there are.",
-    ),
+    field_problem("month", "out_of_range", low=1, high=12, value=13),
+    field_problem("year", "invalid_integer", value="abc"),
+    field_problem("periodStartUnix", "conflicting_parameters"),
+    field_problem("periodStartUnix", "unknown_billing_cycle", start=1),
 ]
 BAD_REQUESTS = [*(validation_error([problem]) for problem in PROBLEMS), validation_error(PROBLEMS[:2])]
 
@@ -143,11 +133,11 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
                 examples=[OpenApiExample("expanded", EXAMPLE), OpenApiExample("listBillingCycles", LIST_EXAMPLE)],
             ),
             400: errors("A parameter is wrong. All problems are told at once.", *BAD_REQUESTS),
-            401: errors("The key is missing, unknown, revoked or expired.", invalid_key()),
-            403: errors("The owner's e-mail address is not verified.", email_not_verified()),
+            401: errors("The key is missing, unknown, revoked or expired.", ApiError("invalid_api_key")),
+            403: errors("The owner's e-mail address is not verified.", ApiError("email_not_verified")),
             405: errors("Only GET is possible here.", from_status(405)),
-            429: errors("Too many calls in a short time.", too_many_requests(30)),
+            429: errors("Too many calls in a short time.", ApiError("rate_limited", retry_after=30)),
             500: errors("Our fault.", from_status(500)),
-            503: errors("The database is away.", service_unavailable()),
+            503: errors("The database is away.", ApiError("service_unavailable")),
         },
     )(view)

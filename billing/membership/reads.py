@@ -9,6 +9,7 @@ from accounts.models import User
 from billing.models import Account
 from lib.web import rate_limits
 from lib.web.api_view import ApiView
+from lib.web.errors import ApiError
 
 # Of the plan's requests per minute. Who waits for a batch looks after it more often than they make one.
 READS_PER_REQUEST = 10
@@ -35,4 +36,4 @@ def count_read(user: User) -> None:
     more = READS_PER_REQUEST * plan - settings.READS_PER_MINUTE
     wait = rate_limits.count_widely(f"more-reads:{user.pk}", more) if more > 0 else 1
     if wait:
-        raise rate_limits.too_many_requests(max(1, wait))
+        raise ApiError("rate_limited", retry_after=max(1, wait))

@@ -13,11 +13,11 @@ from accounts.models import User
 from billing.credits import ledger
 from billing.credits.windows import calendar_bounds, month_of
 from billing.models import Account, MonthlyUsage, Plan, UsageWindow
-from lib.web.errors import validation_error
+from lib.web.errors import ApiError, FieldProblem, field_problem, validation_error
 
 FLAG_ON = ("1", "true")
 DIGITS = re.compile(r"\d{1,12}")
-Problems = list[tuple[str, str, str]]
+Problems = list[FieldProblem]
 
 # One statement, written by hand: composing two by the ORM takes several times as long as the database takes to answer.
 _ACCOUNT_AND_MONTH = """
@@ -151,10 +151,7 @@ def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow |
     if window is None and _unix(current.start) == _unix(start):
         window = current
     if window is None:
-        message = (
-            f"No billing cycle starts at 'periodStartUnix' {_unix(start)}. Use 'listBillingCycles=1' to see those there are."
-        )
-        raise validation_error([("periodStartUnix", "unknown_billing_cycle", message)])
+        raise ApiError("unknown_billing_cycle", start=_unix(start))
     return window
 
 
@@ -171,8 +168,7 @@ def _parse_window_start(query: Mapping[str, str], problems: Problems) -> datetim
     if "periodStartUnix" not in query:
         return None
     if "year" in query or "month" in query:
-        message = "Cannot use 'periodStartUnix' together with 'year' or 'month'. Choose one or the other."
-        problems.append(("periodStartUnix", "conflicting_parameters", message))
+        problems.append(field_problem("periodStartUnix", "conflicting_parameters"))
         return None
     latest = _unix(datetime(9999, 12, 31, tzinfo=UTC))
     seconds = _parse_number(query, "periodStartUnix", 1, latest, problems)
@@ -183,10 +179,10 @@ def _parse_number(query: Mapping[str, str], name: str, low: int, high: int, prob
     """A whole number within bounds; 0, and a problem noted, for anything else."""
     text = query[name].strip()
     if not DIGITS.fullmatch(text) or not text.isascii():
-        problems.append((name, "invalid_integer", f"'{name}' must be an integer, got: '{text[:100]}'"))
+        problems.append(field_problem(name, "invalid_integer", value=text[:100]))
         return 0
     if not low <= int(text) <= high:
-        problems.append((name, "out_of_range", f"'{name}' must be between {low} and {high}, got: {text}"))
+        problems.append(field_problem(name, "out_of_range", low=low, high=high, value=text))
         return 0
     return int(text)
 

@@ -14,7 +14,6 @@ from typing import Any
 import stripe
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext
 
 from lib.ops.database import give_back
 from lib.web.errors import ApiError
@@ -27,7 +26,6 @@ MAX_RETRIES = 2
 SIGNATURE_TOLERANCE = 300
 # As many lookup keys as Stripe takes in one request.
 LOOKUP_KEYS_AT_ONCE = 10
-UNKNOWN_OBJECT = "payment_object_unknown"
 # `cs_test_a1b2…`: a short lower-case prefix, then letters, digits and underscores.
 OBJECT_ID = re.compile(r"[a-z]{2,8}_[A-Za-z0-9_]{1,240}")
 CHECKOUT_ID = re.compile(r"cs_[A-Za-z0-9_]{1,240}")
@@ -52,7 +50,7 @@ def _make_client(key: str, base: str) -> "StripeClient":
 def get_client() -> "StripeClient":
     """The client of this deployment's settings. Raises ApiError 503 where payment is switched off."""
     if not is_enabled():
-        raise ApiError(503, "payment_switched_off", gettext("Payment is switched off on this server."))
+        raise ApiError("payment_switched_off")
     return _make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
 
 
@@ -228,13 +226,8 @@ def require_no_transaction() -> None:
 def _checked(stripe_id: str) -> str:
     """An id that can be one. Raises ApiError 400 otherwise: an empty one would ask for a list."""
     if not OBJECT_ID.fullmatch(stripe_id):
-        raise unknown_object()
+        raise ApiError("payment_object_unknown")
     return stripe_id
-
-
-def unknown_object() -> ApiError:
-    """The error for an id that Stripe does not know."""
-    return ApiError(400, UNKNOWN_OBJECT, gettext("The payment provider does not know this object."))
 
 
 @contextmanager
@@ -246,13 +239,10 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except stripe.CardError as error:
-        raise ApiError(400, "card_declined", error.user_message or gettext("The card was declined.")) from error
+        raise ApiError("card_declined", message=error.user_message or "") from error
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
-            raise unknown_object() from error
-        raise ApiError(400, "payment_request_invalid", gettext("The payment provider refused the request.")) from error
+            raise ApiError("payment_object_unknown") from error
+        raise ApiError("payment_request_invalid") from error
     except stripe.StripeError as error:
-        message = gettext(
-            "The payment provider cannot be reached at the moment. Nothing was charged; try again in a minute."
-        )
-        raise ApiError(502, "payment_provider_unavailable", message) from error
+        raise ApiError("payment_provider_unavailable") from error

@@ -75,19 +75,13 @@ def move(account: Account, read: Read, finish: Finish | None = None) -> str:
             _give_back(account, lease)
             if not isinstance(error, OutOfDate):
                 raise
-    raise account_busy()
+    raise ApiError("payment_account_busy")
 
 
 def require_owner(account: Account, remote: dict[str, Any]) -> None:
     """Raise ApiError 404 unless an object of Stripe's is the account's own."""
     if not StripeCustomer.objects.filter(account=account, stripe_id=remote["customer"]).exists():
         raise from_status(404)
-
-
-def account_busy() -> ApiError:
-    """The answer while other readings of the same account are being applied, one after the other."""
-    message = "Another payment event of this account is being processed. Try again in a moment."
-    return ApiError(503, "payment_account_busy", message, headers={"Retry-After": "5"})
 
 
 @transaction.atomic
@@ -106,7 +100,7 @@ def _take_lease(account: Account) -> uuid.UUID:
     lease, deadline = uuid.uuid4(), time.monotonic() + WAIT_SECONDS
     while not _take(account, lease):
         if time.monotonic() >= deadline:
-            raise account_busy()
+            raise ApiError("payment_account_busy")
         time.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 - no secret
     return lease
 

@@ -47,7 +47,7 @@ def _check(values: dict[str, Any]) -> None:
     for name, value in values.items():
         length = getattr(StripeEvent._meta.get_field(name), "max_length", None)
         if not (isinstance(value, bool) if length is None else isinstance(value, str) and is_storable(value, length)):
-            raise ApiError(400, "invalid_event", f"The event's {name} cannot be stored.")
+            raise ApiError("invalid_event", name=name)
 
 
 def process(pk: int, *, again: bool = False) -> bool:
@@ -77,7 +77,7 @@ def _process(event: StripeEvent, again: bool) -> None:
     try:
         stripe_customers.move(event.account, partial(_read, event, again, handler), partial(_finish, event, again))
     except ApiError as error:
-        if error.code != stripe_client.UNKNOWN_OBJECT:
+        if error.code != "payment_object_unknown":
             raise
         _finish(event, again, f"Stripe does not know '{event.object_id}'")
 

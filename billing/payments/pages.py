@@ -66,8 +66,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
     account = ledger.get_account(request.user)
     price = _get_price(request)
     if price.plan is not None and subscriptions.find_live(account) is not None:
-        text = gettext("You have a subscription already. Change its plan on the billing page.")
-        raise ApiError(409, "already_subscribed", text)
+        raise ApiError("already_subscribed")
     session = stripe_client.get_client().create_checkout(_checkout_params(request, account, price))
     return redirect(session["url"])
 
@@ -141,7 +140,7 @@ def _get_price(request: HttpRequest) -> StripePrice:
         number = request.POST.get(field, "")
         if number.isdecimal() and len(number) < 10 and (found := on_sale.filter(**{field: int(number)}).first()):
             return found
-    raise ApiError(404, "not_on_sale", gettext("This is not on sale at the moment."))
+    raise ApiError("not_on_sale")
 
 
 def _checkout_params(request: HttpRequest, account: Account, price: StripePrice) -> dict[str, Any]:

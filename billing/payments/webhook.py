@@ -26,7 +26,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         if stored.is_open:
             process_stripe_event.delay(stored.pk)
         if settings.CELERY_TASK_ALWAYS_EAGER and StripeEvent.objects.get(pk=stored.pk).is_open:
-            raise ApiError(503, "event_not_processed", "The event could not be processed. Send it again.")
+            raise ApiError("event_not_processed")
     except ApiError as error:
         return error_response(request, error)
     return HttpResponse(status=204)
@@ -35,12 +35,12 @@ def webhook(request: HttpRequest) -> HttpResponse:
 def _read(request: HttpRequest) -> stripe_client.Json:
     """The event of a request. Raises ApiError 404 where payment is off, 413 for too large a body, 400 unsigned."""
     if not settings.STRIPE_WEBHOOK_SECRET:
-        raise ApiError(404, "not_found", "Payment is switched off on this server.")
+        raise ApiError("not_found", message="Payment is switched off on this server.")
     # A body of unknown length counts as an endless one; Stripe always tells the length.
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-        raise ApiError(413, "payload_too_large", "The request body is too large.")
+        raise ApiError("payload_too_large")
     try:
         return stripe_client.read_event(request.body, request.headers.get("Stripe-Signature", ""))
     except InvalidSignature as error:
-        raise ApiError(400, "invalid_signature", "The body does not carry a valid signature.") from error
+        raise ApiError("invalid_signature") from error

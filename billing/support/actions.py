@@ -126,7 +126,7 @@ def _credits(act: Act) -> str:
     credits, reason = act.data["credits"], act.data["reason"]
     moved = ledger.adjust(act.account, credits, staff=act.staff, reason=reason, token=act.data["token"])
     if not moved:
-        raise ApiError(409, "done_before", "This form was sent before: the credits have moved already.")
+        raise ApiError("done_before")
     return f"Prepaid credits {credits:+,d}."
 
 
@@ -153,7 +153,7 @@ def _void_effect(account: Account, data: Data) -> str:
 def _void(act: Act) -> str:
     hold = act.data["target"]
     if not ledger.void_if_stale(hold.pk):
-        raise ApiError(409, "hold_settled", "The hold was settled or renewed meanwhile.")
+        raise ApiError("hold_settled")
     return f"Hold of request {hold.request_id} voided."
 
 
@@ -205,7 +205,7 @@ def _tell_of_revoked_keys(user: User, key: str) -> None:
 
 def _lock(act: Act) -> str:
     if act.account.user_id == act.staff.pk:
-        raise ApiError(400, "own_account", "You cannot lock yourself out.")
+        raise ApiError("own_account")
     act.account.user.set_active(False)
     return "Account locked."
 

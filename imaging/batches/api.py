@@ -25,7 +25,7 @@ from imaging.removal import doorkeeper
 from imaging.removal.customer_view import CustomerView, find_retry_key
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
-from lib.web.errors import from_status, validation_error
+from lib.web.errors import field_problem, from_status, validation_error
 
 NO_STORE = {"Cache-Control": "no-store"}
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
@@ -173,11 +173,11 @@ def _parse_page(request: Request) -> tuple[int, UUID | None]:
     limit = int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else 0
     problems = []
     if text and not 1 <= limit <= MAX_LIMIT:
-        problems.append(("limit", "out_of_range", f"'limit' must be between 1 and {MAX_LIMIT}, got: {text[:20]}"))
+        problems.append(field_problem("limit", "out_of_range", low=1, high=MAX_LIMIT, value=text[:20]))
     try:
         found = UUID(before) if before else None
     except ValueError:
-        problems.append(("before", "invalid_batch_id", "'before' must be the id of a batch."))
+        problems.append(field_problem("before", "invalid_batch_id"))
     if problems:
         raise validation_error(problems)
     return limit or DEFAULT_LIMIT, found

@@ -9,10 +9,11 @@ from accounts.caller import identify
 from billing.credits import admission
 from imaging.batches import openapi as schema
 from imaging.batches.api import NO_STORE, BatchView
-from imaging.callbacks.announcing import no_callback, send_again
+from imaging.callbacks.announcing import send_again
 from imaging.callbacks.describe import describe
 from imaging.models import Callback
 from lib.web import rate_limits
+from lib.web.errors import ApiError
 
 
 class CallbackRetryView(BatchView):
@@ -24,6 +25,6 @@ class CallbackRetryView(BatchView):
         rate_limits.count_request(customer.policy)
         callback = Callback.objects.filter(batch=self.get_batch(request, batch_id)).select_related("batch").first()
         if callback is None:
-            raise no_callback()
+            raise ApiError("no_callback")
         send_again(callback)
         return Response(describe(callback), status=202, headers=NO_STORE)

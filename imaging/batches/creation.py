@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import standing
 from billing.credits import ledger
 from billing.credits.admission import Customer
-from billing.credits.idempotency import LIFETIME, Retry, key_reused
+from billing.credits.idempotency import LIFETIME, Retry
 from billing.metrics import CREDITS
 from billing.models import Account
 from imaging.batches import dispatch, ends, files
@@ -25,7 +25,6 @@ from lib.web.errors import ApiError
 from lib.web.texts import storable
 
 # A picture is rarely quicker, and a batch has many.
-RETRY_AFTER_SECONDS = 30
 # The sweeper must not void what `expiry` is about to end together with its picture.
 GRACE = timedelta(hours=1)
 DAY = timedelta(hours=24)
@@ -62,31 +61,10 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
     return made
 
 
-def too_many_batches() -> ApiError:
-    """The answer to an account with as many unfinished batches as one may have."""
-    return ApiError(
-        429,
-        "too_many_batches",
-        f"At most {settings.BATCHES_AT_ONCE} batches may be in progress at once. Wait for one to finish, or cancel one.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
-
-
-def daily_batch_limit_reached(retry_after: int) -> ApiError:
-    """The answer to an account that has made as many batches as one may in 24 hours, whatever became of them."""
-    return ApiError(
-        429,
-        "daily_batch_limit_reached",
-        f"At most {settings.BATCHES_PER_DAY} batches may be made in 24 hours. "
-        "Send more images in one batch, or come back later.",
-        headers={"Retry-After": str(retry_after)},
-    )
-
-
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
     """Raise ApiError 409 if the batch is of another request."""
     if batch.fingerprint != fingerprint:
-        raise key_reused()
+        raise ApiError("idempotency_key_reused")
 
 
 def _find_earlier(account: Account, retry: Retry) -> Batch | None:
@@ -109,13 +87,14 @@ def _check_places(account: Account, *, made: int) -> None:
     """The same when `made` batches, 0 or 1, are there already and it is them that are asked about."""
     batches = Batch.objects.filter(account=account)
     if batches.filter(state=Batch.State.PROCESSING).count() >= settings.BATCHES_AT_ONCE + made:
-        raise too_many_batches()
+        raise ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE)
     # Batches that fail or are deleted cost nothing, but their rows stay for REQUEST_LOG_DAYS: so all of them count.
     before = batches.order_by("-created_at").values_list("created_at", flat=True)
     oldest = before[settings.BATCHES_PER_DAY - 1 + made :][:1].first()
     left = DAY - (timezone.now() - oldest) if oldest else timedelta()
     if left > timedelta():
-        raise daily_batch_limit_reached(int(left.total_seconds()) + 1)
+        wait = int(left.total_seconds()) + 1
+        raise ApiError("daily_batch_limit_reached", batches=settings.BATCHES_PER_DAY, retry_after=wait)
 
 
 def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id: str, retry: Retry | None) -> Batch:

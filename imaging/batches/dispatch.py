@@ -68,6 +68,6 @@ def _send(pks: Sequence[int], countdown: float | None = None) -> None:
         # One channel for all of them.
         with current_app.producer_or_acquire() as producer:
             for pk in pks:
-                current_app.send_task(WORK_TASK, [pk], countdown=countdown, producer=producer)
+                current_app.signature(WORK_TASK, [pk]).apply_async(countdown=countdown, producer=producer)
     except (OperationalError, OSError):
         logger.warning("the broker is away: pictures of batches are sent later", extra={"count": len(pks)})

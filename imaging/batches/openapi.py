@@ -2,27 +2,22 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 
-from accounts.authentication import email_not_verified, invalid_key, two_credentials
-from billing.credits.idempotency import invalid_key as invalid_retry_key
-from billing.credits.idempotency import key_reused
-from billing.credits.ledger import key_limit_reached, not_enough_credits
-from imaging.batches import callback, creation, results, upload, zips
-from imaging.callbacks import announcing
+from imaging.batches import callback, results, upload, zips
+from imaging.callbacks.announcing import MAX_TRIES
 from imaging.core.codecs.encode import MEDIA_TYPES
-from imaging.core.problems import Problem
 from imaging.models import Batch, BatchItem, Callback
 from imaging.removal import codings
-from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
+from imaging.removal.cutouts import NO_FILE_CHOSEN
 from imaging.removal.image_url import SWITCHED_OFF
 from imaging.removal.openapi import FORM, PROBLEMS
-from imaging.removal.upload import BROKEN_OFF, malformed_form
-from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from imaging.removal.upload import BROKEN_OFF
+from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
-from lib.web.rate_limits import too_many_requests
 
 OPTIONS = {name: FORM["properties"][name] for name in upload.OPTION_FIELDS}
 BATCH_FORM: dict[str, Any] = {
@@ -147,52 +142,51 @@ class BatchListSerializer(serializers.Serializer[object]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
-def _told(*problems: Problem) -> list[ApiError]:
-    return [refusal([problem]) for problem in problems]
-
-
+FORM_PROBLEMS = [
+    upload.NO_PICTURES,
+    NO_FILE_CHOSEN,
+    upload.TOO_MANY,
+    upload.not_a_zip("pictures.zip"),
+    SWITCHED_OFF,
+    callback.invalid("it must begin with http:// or https://"),
+    callback.forbidden("its host has no public address"),
+    *PROBLEMS,
+]
 BAD_REQUESTS = [
-    *_told(
-        upload.NO_PICTURES,
-        NO_FILE_CHOSEN,
-        upload.TOO_MANY,
-        upload.not_a_zip("pictures.zip"),
-        SWITCHED_OFF,
-        callback.invalid("it must begin with http:// or https://"),
-        callback.forbidden("its host has no public address"),
-    ),
-    *(validation_error([problem]) for problem in PROBLEMS),
+    *(validation_error([problem]) for problem in FORM_PROBLEMS),
     validation_error(PROBLEMS),
-    malformed_form(BROKEN_OFF),
-    invalid_retry_key(),
+    ApiError("malformed_form", reason=BROKEN_OFF),
+    ApiError("invalid_idempotency_key"),
 ]
 LIST_BAD_REQUESTS = [
-    validation_error([("limit", "out_of_range", "'limit' must be between 1 and 100, got: 500")]),
-    validation_error([("before", "invalid_batch_id", "'before' must be the id of a batch.")]),
+    validation_error([field_problem("limit", "out_of_range", low=1, high=100, value=500)]),
+    validation_error([field_problem("before", "invalid_batch_id")]),
 ]
 LIMITS = [
-    too_many_requests(30),
-    not_enough_credits(500, 120, 3600),
-    key_limit_reached(3600),
-    creation.too_many_batches(),
-    creation.daily_batch_limit_reached(3600),
+    ApiError("rate_limited", retry_after=30),
+    ApiError("not_enough_credits", wanted=500, left=120, retry_after=3600),
+    ApiError("key_limit_reached", retry_after=3600),
+    ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE),
+    ApiError("daily_batch_limit_reached", batches=settings.BATCHES_PER_DAY, retry_after=3600),
 ]
-NO_RESULT = results.no_result(BatchItem(state=BatchItem.State.RUNNING))
+NO_RESULT = ApiError("no_result", state=BatchItem.State.RUNNING)
+NO_SUCH_IMAGE = ApiError("no_such_image", position=500)
+TRIES_USED_UP = ApiError("callback_tries_used_up", tries=MAX_TRIES)
 # What can be wrong with one picture of a zip; the other codes of pictures are those of /rmbg.
-OF_AN_ITEM = [ApiError(400, problem.code, problem.message) for problem in zips.PROBLEMS]
+OF_AN_ITEM = [validation_error([problem]) for problem in zips.PROBLEMS]
 # All that /rmbg does not answer, or not like this.
 ERRORS = [
     *BAD_REQUESTS,
     *LIST_BAD_REQUESTS,
-    key_reused(),
+    ApiError("idempotency_key_reused"),
     NO_RESULT,
     results.no_results(),
-    results.no_such_item(500),
-    results.batch_expired(),
+    NO_SUCH_IMAGE,
+    ApiError("batch_expired"),
     upload.too_large(),
-    announcing.no_callback(),
-    announcing.gone(),
-    announcing.tries_used_up(),
+    ApiError("no_callback"),
+    ApiError("callback_gone"),
+    TRIES_USED_UP,
     *LIMITS,
 ]
 
@@ -219,19 +213,19 @@ def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
     """What every endpoint may answer."""
     allowed = " and ".join(methods)
     return {
-        400: errors("Key and token together.", two_credentials()),
-        401: errors("The key or token is missing, unknown, revoked or expired.", invalid_key()),
-        403: errors("The owner's e-mail address is not verified.", email_not_verified()),
+        400: errors("Key and token together.", ApiError("two_credentials")),
+        401: errors("The key or token is missing, unknown, revoked or expired.", ApiError("invalid_api_key")),
+        403: errors("The owner's e-mail address is not verified.", ApiError("email_not_verified")),
         405: errors(f"Only {allowed} is possible here.", from_status(405)),
-        429: errors("Too many calls in a short time.", too_many_requests(30)),
+        429: errors("Too many calls in a short time.", ApiError("rate_limited", retry_after=30)),
         500: errors("Our fault.", from_status(500)),
-        503: errors("The database is away.", service_unavailable()),
+        503: errors("The database is away.", ApiError("service_unavailable")),
     } | {int(name[1:]): response for name, response in more.items()}
 
 
 NOT_FOUND = errors("You have no batch of this id.", from_status(404))
-NOTHING_THERE = [from_status(404), NO_RESULT, results.no_such_item(500)]
-GONE = errors("The pictures have been erased.", results.batch_expired())
+NOTHING_THERE = [from_status(404), NO_RESULT, NO_SUCH_IMAGE]
+GONE = errors("The pictures have been erased.", ApiError("batch_expired"))
 
 create = extend_schema(
     operation_id="createBatch",
@@ -261,7 +255,7 @@ results 24 hours after the batch was made.
             "GET",
             "POST",
             _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
-            _409=errors("The `Idempotency-Key` stands for another request.", key_reused()),
+            _409=errors("The `Idempotency-Key` stands for another request.", ApiError("idempotency_key_reused")),
             _413=errors("The batch is too large, packed or unpacked.", upload.too_large()),
             _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), codings.not_supported()),
             _429=errors("A limit is reached; `code` tells which.", *LIMITS),
@@ -356,8 +350,8 @@ retry_callback = extend_schema(
         202: OpenApiResponse(BatchCallbackSerializer, "It is on its way. Ask for the batch to learn what became of it."),
         **_errors(
             "POST",
-            _404=errors("No such batch, or it has no callback (yet).", from_status(404), announcing.no_callback()),
-            _409=errors("It cannot be sent again.", announcing.gone(), announcing.tries_used_up()),
+            _404=errors("No such batch, or it has no callback (yet).", from_status(404), ApiError("no_callback")),
+            _409=errors("It cannot be sent again.", ApiError("callback_gone"), TRIES_USED_UP),
         ),
     },
 )

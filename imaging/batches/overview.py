@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 
 from billing.models import Account
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
-from lib.web.error_advice import ADVICE
+from lib.web import catalogue
 
 BATCHES_A_PAGE = 20
 ITEMS_A_PAGE = 50
@@ -112,10 +112,10 @@ def rows_of(items: Page[BatchItem], *, is_kept: bool) -> list[Row]:
 
 def _reason(code: str, error: str) -> tuple[str | Promise, bool]:
     """Why a picture failed: the API's text to who reads English, else the advice on its code."""
-    advice = ADVICE.get(code)
-    if not error or translation.get_language() == "en" or advice is None:
+    row = catalogue.ROWS.get(code)
+    if not error or translation.get_language() == "en" or row is None or not row.advice:
         return error, True
-    return advice, False
+    return row.advice, False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:
     """A finished picture and its bytes. Raises ApiError 404 without a result (yet), 410 once it is erased."""
     item = BatchItem.objects.filter(batch=batch, position=position).first()
     if item is None:
-        raise no_such_item(position)
+        raise ApiError("no_such_image", position=position)
     check_kept(batch)
     if item.state != BatchItem.State.DONE:
-        raise no_result(item)
+        raise ApiError("no_result", state=item.state)
     try:
         return item, files.open_result(item)
     except FileNotFoundError as error:
-        raise batch_expired() from error
+        raise ApiError("batch_expired") from error
 
 
 def zip_of(batch: Batch) -> ZipStream:
@@ -49,27 +49,12 @@ def distinct_names(items: list[BatchItem]) -> Iterator[str]:
 def check_kept(batch: Batch) -> None:
     """Raise ApiError 410 once a batch's pictures are erased."""
     if batch.erased_at is not None:
-        raise batch_expired()
-
-
-def batch_expired() -> ApiError:
-    """The answer to a request for what was erased."""
-    return ApiError(410, "batch_expired", "The images of this batch have been erased.")
-
-
-def no_result(item: BatchItem) -> ApiError:
-    """The answer to a request for a picture that is not done."""
-    return ApiError(404, "no_result", f"This image has no result: it is {item.state}.")
+        raise ApiError("batch_expired")
 
 
 def no_results() -> ApiError:
     """The answer to a request for a zip that would be empty."""
-    return ApiError(404, "no_result", "No image of this batch has a result yet.")
-
-
-def no_such_item(position: int) -> ApiError:
-    """The answer to a request for a picture that the batch does not have."""
-    return ApiError(404, "no_such_image", f"This batch has no image with index {position}.")
+    return ApiError("no_result", message="No image of this batch has a result yet.")
 
 
 def _read(item: BatchItem) -> Iterator[bytes]:

@@ -15,10 +15,11 @@ from imaging.batches.spool import Segment, Spool
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import parse_options
 from imaging.core.problems import Problem
+from imaging.problems import make_problem
 from imaging.removal import doorkeeper, image_url
-from imaging.removal.cutouts import NO_FILE_CHOSEN, refusal
+from imaging.removal.cutouts import NO_FILE_CHOSEN
 from imaging.removal.upload import FIELD, PartReader, read_body
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, validation_error
 from lib.web.server import uploads
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
@@ -33,7 +34,7 @@ FRAMING_BYTES = 8 * MEBIBYTE
 NO_PICTURES = Problem(
     FIELD, "missing_image", "No images provided. Include at least one 'image' or 'zip' file, or an 'image_url'."
 )
-TOO_MANY = Problem(FIELD, "too_many_images", f"A batch may hold at most {MAX_PICTURES} images.")
+TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_PICTURES)
 
 
 @dataclass(slots=True)
@@ -101,18 +102,18 @@ def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
             raise too_large()
         reader.finish()
         if problems := _find_problems(form):
-            raise refusal(problems)
+            raise validation_error(problems)
         yield form
 
 
 def too_large() -> ApiError:
     """The answer to a batch of more bytes than one may have, packed or unpacked."""
-    return ApiError(413, "batch_too_large", f"A batch may hold at most {MAX_TOTAL // 1024**3} GB of images.")
+    return ApiError("batch_too_large", gigabytes=MAX_TOTAL // 1024**3)
 
 
 def not_a_zip(name: str) -> Problem:
     """A file of the field `zip` that cannot be opened."""
-    return Problem(ZIP_FIELD, "invalid_zip", f"'{names.label(name)[-100:]}' is not a zip file, or it is damaged.")
+    return make_problem(ZIP_FIELD, "invalid_zip", name=names.label(name)[-100:])
 
 
 def _may_fit(request: HttpRequest) -> bool:

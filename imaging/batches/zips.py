@@ -19,6 +19,7 @@ from imaging.batches.spool import Segment
 from imaging.core.codecs.checks import MEBIBYTE, find_early_problem, find_start_problem
 from imaging.core.codecs.headers import START_BYTES, find_format
 from imaging.core.problems import Problem
+from imaging.problems import make_problem
 from imaging.removal.upload import CHUNK_BYTES
 
 # All that 500 images with long names need, several times over. An entry in memory takes some ten times its bytes here.
@@ -47,14 +48,10 @@ _FREE_RATIO = 20
 # Beyond: 16 blank screenshots, or 2 blank images of the largest size.
 MAX_EXCESS = 100 * MEBIBYTE
 
-UNREADABLE = Problem("zip", "zip_entry_unreadable", "This file could not be unpacked: the zip is damaged at this place.")
-ENCRYPTED = Problem("zip", "zip_entry_unreadable", "This file could not be unpacked: it is protected by a password.")
-UNKNOWN_METHOD = Problem(
-    "zip", "zip_entry_unreadable", "This file could not be unpacked: send zips that are stored or deflated."
-)
-TOO_MUCH = Problem(
-    "zip", "zip_entry_unreadable", "This file could not be unpacked: it unpacks to far more bytes than images do."
-)
+UNREADABLE = make_problem("zip", "zip_entry_unreadable", reason="the zip is damaged at this place")
+ENCRYPTED = make_problem("zip", "zip_entry_unreadable", reason="it is protected by a password")
+UNKNOWN_METHOD = make_problem("zip", "zip_entry_unreadable", reason="send zips that are stored or deflated")
+TOO_MUCH = make_problem("zip", "zip_entry_unreadable", reason="it unpacks to far more bytes than images do")
 PROBLEMS = (UNREADABLE, ENCRYPTED, UNKNOWN_METHOD, TOO_MUCH)
 
 

@@ -6,6 +6,7 @@ from django.conf import settings
 
 from imaging.core.problems import Problem
 from imaging.models import Batch
+from imaging.problems import make_problem
 from lib.outbound import client as outbound
 from lib.outbound.addresses import is_allowed
 from lib.web.errors import validation_error
@@ -16,8 +17,8 @@ MAX_URL = Batch._meta.get_field("callback_url").max_length or 0
 
 def check_callback_url(url: str) -> None:
     """Raise ApiError 400, `callback_url_invalid` or `callback_url_forbidden`, unless `url` may be called."""
-    if problem := find_problem(url):
-        raise validation_error([(problem.field, problem.code, problem.message)])
+    if found := find_problem(url):
+        raise validation_error([found])
 
 
 def find_problem(url: str) -> Problem | None:
@@ -37,12 +38,12 @@ def find_problem(url: str) -> Problem | None:
 
 def invalid(reason: str) -> Problem:
     """The address is not one that could be called."""
-    return Problem(FIELD, "callback_url_invalid", f"'callback_url' is not an address that can be called: {reason}.")
+    return make_problem(FIELD, "callback_url_invalid", reason=reason)
 
 
 def forbidden(reason: str) -> Problem:
     """The address leads to where no request of a customer may go."""
-    return Problem(FIELD, "callback_url_forbidden", f"'callback_url' may not be called: {reason}.")
+    return make_problem(FIELD, "callback_url_forbidden", reason=reason)
 
 
 def _is_refused(host: str) -> bool:

@@ -114,7 +114,7 @@ def host_of(url: str) -> str:
 def _send_again(staff: User, callback: Callback, reason: str) -> None:
     account = callback.batch.account
     if not may_act(staff, account):
-        raise ApiError(403, "forbidden", "Only superusers act upon staff.")
+        raise ApiError("forbidden", message="Only superusers act upon staff.")
     send_again(callback)
     done = f"Callback of batch {callback.batch_id} sent once more. Reason: {reason}"
     LogEntry.objects.log_actions(staff.pk, [account.user], CHANGE, done, single_object=True)

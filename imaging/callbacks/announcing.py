@@ -33,30 +33,15 @@ def send_again(callback: Callback) -> None:
     Raises ApiError 409: `callback_gone` when its address was erased, `callback_tries_used_up` after MAX_TRIES.
     """
     if not callback.batch.callback_url:
-        raise gone()
+        raise ApiError("callback_gone")
     # A try that is under way is counted and not written down yet.
     written = CallbackTry.objects.filter(callback=OuterRef("pk"), number=OuterRef("tries"))
     idle = Callback.objects.filter(Exists(written), pk=callback.pk)
     if idle.filter(tries__gte=MAX_TRIES).exists():
-        raise tries_used_up()
+        raise ApiError("callback_tries_used_up", tries=MAX_TRIES)
     if idle.update(state=Callback.State.PENDING, next_try_at=timezone.now(), ended_at=None):
         _queue(callback.pk)
     callback.refresh_from_db()
-
-
-def no_callback() -> ApiError:
-    """The batch has none, or none yet."""
-    return ApiError(404, "no_callback", "This batch has no callback, or has not ended yet.")
-
-
-def gone() -> ApiError:
-    """The batch's address was erased."""
-    return ApiError(409, "callback_gone", "The address of this callback was erased: it cannot be sent again.")
-
-
-def tries_used_up() -> ApiError:
-    """Enough is enough."""
-    return ApiError(409, "callback_tries_used_up", f"This callback was tried {MAX_TRIES} times and is not sent again.")
 
 
 def _queue(pk: UUID) -> None:

@@ -16,7 +16,6 @@ from lib.ops import metrics
 from lib.web.errors import ApiError
 
 # Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
-RETRY_AFTER_SECONDS = 5
 # How often a waiting request looks whether its caller is still there.
 LOOK_SECONDS = 1.0
 
@@ -164,9 +163,5 @@ class Gate:
 
 def server_busy() -> ApiError:
     """The answer when every place is taken."""
-    return ApiError(
-        503,
-        "server_busy",
-        "All processing slots and queue places are taken. Please try again in a few seconds.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
+    text = "All processing slots and queue places are taken. Please try again in a few seconds."
+    return ApiError("server_busy", message=text)

@@ -84,12 +84,8 @@ class RemoveBackgroundView(CustomerView):
             if not isinstance(gone, LeftQueue):
                 # Else sending images and leaving would be work for nothing, without end.
                 rate_limits.count_failure(customer.policy)
-            raise caller_gone() from gone
-
-
-def caller_gone() -> ApiError:
-    """Only the log reads this answer. 499 is nginx's number for it."""
-    return ApiError(499, "caller_gone", "The caller closed the connection before the image was done.")
+            # Only the log reads this answer. 499 is nginx's number for it.
+            raise ApiError("caller_gone") from gone
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:

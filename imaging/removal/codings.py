@@ -59,7 +59,7 @@ def not_supported() -> ApiError:
     """The answer to a body in a coding that cannot be unpacked."""
     message = "This Content-Encoding is not supported here. Send the body as it is, or in gzip or deflate."
     # RFC 9110, 15.5.16: what would be supported.
-    return ApiError(415, "unsupported_media_type", message, headers={"Accept-Encoding": "gzip, deflate"})
+    return ApiError("unsupported_media_type", message=message, headers={"Accept-Encoding": "gzip, deflate"})
 
 
 class _Inflating:
@@ -124,7 +124,8 @@ class _Inflating:
         if self._unpacked > self._max_bytes:
             raise TooMuch
         if self._unpacked - _FREE_RATIO * self._packed > _MAX_EXCESS:
-            raise ApiError(413, "payload_too_large", "The request body unpacks to far more bytes than images do.")
+            text = "The request body unpacks to far more bytes than images do."
+            raise ApiError("payload_too_large", message=text)
 
 
 class TransferDecoder(ABC):

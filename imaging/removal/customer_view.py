@@ -11,10 +11,10 @@ from billing.credits.admission import Customer
 from billing.credits.idempotency import check_key
 from billing.membership.reads import CountedReadsView
 from lib.ops import database
-from lib.web.errors import service_unavailable
+from lib.web.errors import ApiError
 
 # Not worth another wait for the database.
-UNAVAILABLE = service_unavailable()
+UNAVAILABLE = ApiError("service_unavailable")
 
 
 class CustomerView(CountedReadsView):

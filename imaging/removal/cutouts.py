@@ -15,12 +15,13 @@ from imaging.core.problems import ImageRefused, Problem
 from imaging.executor import local, remote, runtime
 from imaging.executor.fair_queue import Requester
 from imaging.executor.orders import Delivery, Order
+from imaging.problems import make_problem
 from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
 from lib.ops.database import give_back
 from lib.web.errors import ApiError, validation_error
 
-NO_PICTURE = Problem(FIELD, "missing_image", "No image file provided. Please include an 'image' field in your form data.")
-NO_FILE_CHOSEN = Problem(FIELD, "no_file_selected", "No file selected. Please choose an image file to upload.")
+NO_PICTURE = make_problem(FIELD, "missing_image")
+NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def check_form(form: Form) -> Job:
     if header and not problems:
         problems += check_delivered_size(header.upright_size, options)
     if problems or header is None or form.picture is None:
-        raise refusal(problems)
+        raise validation_error(problems)
     return Job(form.picture.file, form.picture.name, header, options)
 
 
@@ -73,8 +74,8 @@ def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | No
     try:
         return execute(job.file, order, still_wanted=still_wanted)
     except ImageRefused as refused:
-        error = refusal(list(refused.problems))
-        raise ImageFailed(error.status, error.code, error.message, details=error.details) from refused
+        error = validation_error(refused.problems)
+        raise ImageFailed(error.code, message=error.message, details=error.details) from refused
 
 
 def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
@@ -85,8 +86,3 @@ def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Pr
     # Of a picture that was fetched, `photo.php` says nothing.
     name = "" if picture.fetched else picture.name
     return check_image(picture.file, name=name, size=picture.size)
-
-
-def refusal(problems: list[Problem]) -> ApiError:
-    """The 400 that tells all problems."""
-    return validation_error([(problem.field, problem.code, problem.message) for problem in problems])

@@ -12,12 +12,12 @@ from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
 from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import server_busy
-from imaging.removal.cutouts import refusal
+from imaging.problems import make_problem
 from imaging.removal.upload import Form, Picture, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
 # What we read, first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
 HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
 
-TWO_PICTURES = Problem(FIELD, "two_pictures", "Send the picture either as 'image' or by 'image_url', not both.")
-SWITCHED_OFF = Problem(FIELD, "image_url_disabled", "'image_url' is switched off here. Send the picture itself as 'image'.")
+TWO_PICTURES = make_problem(FIELD, "two_pictures")
+SWITCHED_OFF = make_problem(FIELD, "image_url_disabled")
 
 
 def find_problem(url: str) -> Problem | None:
@@ -56,7 +56,7 @@ def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
     if not url:
         return
     if problems := _find_problems(form, url):
-        raise refusal(problems)
+        raise validation_error(problems)
     if form.picture:
         form.picture.file.close()
     form.picture = Picture(file_name(url), new_file(), fetched=True)
@@ -67,47 +67,42 @@ def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
 
 def invalid(reason: str) -> Problem:
     """The address is not one that could be fetched."""
-    return Problem(FIELD, "image_url_invalid", f"'image_url' is not an address that can be fetched: {reason}.")
+    return make_problem(FIELD, "image_url_invalid", reason=reason)
 
 
 def forbidden(reason: str) -> Problem:
     """The address leads to where no request of a customer may go."""
-    return Problem(FIELD, "image_url_forbidden", f"'image_url' may not be fetched: {reason}.")
+    return make_problem(FIELD, "image_url_forbidden", reason=reason)
 
 
 def too_many_redirects() -> Problem:
     """One redirect more than is followed."""
-    return Problem(FIELD, "image_url_redirects", f"'image_url' redirects more than {MAX_REDIRECTS} times.")
+    return make_problem(FIELD, "image_url_redirects", redirects=MAX_REDIRECTS)
 
 
 def unreachable() -> Problem:
     """No connection, or one that broke. Which, and why, is not told: it would map somebody's network."""
-    message = "The server of 'image_url' could not be reached, or its answer broke off."
-    return Problem(FIELD, "image_url_unreachable", message)
+    return make_problem(FIELD, "image_url_unreachable")
 
 
 def timed_out() -> Problem:
     """The whole download took longer than IMAGE_URL_SECONDS."""
-    seconds = settings.IMAGE_URL_SECONDS
-    return Problem(FIELD, "image_url_timeout", f"The picture of 'image_url' did not arrive within {seconds} seconds.")
+    return make_problem(FIELD, "image_url_timeout", seconds=settings.IMAGE_URL_SECONDS)
 
 
 def no_picture(status: int) -> Problem:
     """The server answered, but with something else than 200."""
-    message = f"The server of 'image_url' answered with status {status} instead of a picture."
-    return Problem(FIELD, "image_url_failed", message)
+    return make_problem(FIELD, "image_url_failed", status=status)
 
 
 def compressed(encoding: str) -> Problem:
     """The server compressed the answer, although it was asked not to."""
-    message = f"The server of 'image_url' sent the picture with the encoding '{shortened(encoding)}', which is not accepted."
-    return Problem(FIELD, "image_url_encoding", message)
+    return make_problem(FIELD, "image_url_encoding", encoding=shortened(encoding))
 
 
 def too_large() -> Problem:
     """More bytes than an upload may have; how many more, nobody has waited for."""
-    message = f"The picture of 'image_url' exceeds the maximum allowed size of {MAX_BYTES // MEBIBYTE} MB."
-    return Problem(FIELD, "image_url_too_large", message)
+    return make_problem(FIELD, "image_url_too_large", megabytes=MAX_BYTES // MEBIBYTE)
 
 
 def _find_problems(form: Form, url: str) -> list[Problem]:
@@ -180,7 +175,7 @@ def _logged(url: str, problem: Problem, cause: BaseException) -> ApiError:
     # The host alone: the rest of an address may hold a secret.
     facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
     logger.info("picture not fetched", extra=facts)
-    return refusal([problem])
+    return validation_error([problem])
 
 
 class _NotAPicture(Exception):

@@ -1,30 +1,27 @@
 """`POST /rmbg` in the OpenAPI document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from accounts.authentication import email_not_verified, invalid_key, two_credentials
-from billing.credits.anonymous import daily_limit_reached
-from billing.credits.idempotency import invalid_key as invalid_retry_key
-from billing.credits.idempotency import key_reused, still_running, too_many_replays
-from billing.credits.ledger import hold_expired, key_limit_reached, monthly_limit_reached
+from billing.credits.idempotency import MAX_REPLAYS
 from imaging.core.codecs.bmp import TOO_MANY_CODES
-from imaging.core.codecs.checks import MAX_SIDE
+from imaging.core.codecs.checks import MAX_SIDE, MEBIBYTE, find_early_problem, find_side_problems, find_size_problem
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
-from imaging.core.problems import too_slow
+from imaging.core.geometry import check_delivered_size
+from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
 from imaging.executor.gate import server_busy
 from imaging.removal import codings, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
-from imaging.removal.upload import BROKEN_OFF, malformed_form
+from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
-from lib.web.errors import ApiError, from_status, service_unavailable, validation_error
+from lib.web.errors import ApiError, from_status, validation_error
 from lib.web.openapi import errors, response_header
-from lib.web.rate_limits import too_many_requests
 
 ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]
@@ -107,15 +104,34 @@ FORM_OF_AN_ADDRESS = {
 }
 
 
-def _invalid(field: str, code: str, message: str) -> ApiError:
-    return validation_error([(field, code, message)])
+def _each(problems: Iterable[Problem]) -> list[ApiError]:
+    return [validation_error([problem]) for problem in problems]
 
 
-PROBLEMS = [
-    ("w", "invalid_integer", "'w' must be an integer, got: 'abc'"),
-    ("angle", "out_of_range", "'angle' must be between -360 and 360 degrees, got: 500.0"),
+def _wrong(**fields: str) -> list[Problem]:
+    return parse_options(fields)[1]
+
+
+PROBLEMS = _wrong(w="abc", angle="500")
+OF_A_FILE = [
+    find_early_problem("picture.exe", 1),
+    INVALID_IMAGE,
+    find_size_problem(0),
+    find_size_problem(int(55.2 * MEBIBYTE)),
+    *find_side_problems(12000, 15000),
 ]
 OF_DECODING = [TOO_MANY_SCANS, TOO_MANY_SEGMENTS, TOO_MANY_CODES, too_slow(settings.IMAGING_SECONDS)]
+OF_OPTIONS = [
+    *PROBLEMS,
+    *_wrong(w="-5"),
+    *_wrong(w="15000"),
+    *check_delivered_size((1000, 3000), CutoutOptions(width=9000)),
+    *_wrong(angle="ninety"),
+    *_wrong(format="gif"),
+    *_wrong(bg_color="#12345"),
+    *_wrong(mask="maybe"),
+    *_wrong(mask="true", bg_color="red"),
+]
 OF_AN_ADDRESS = [
     image_url.TWO_PICTURES,
     image_url.invalid("it must begin with http:// or https://"),
@@ -129,62 +145,45 @@ OF_AN_ADDRESS = [
     image_url.SWITCHED_OFF,
 ]
 BAD_REQUESTS = [
-    _invalid(NO_PICTURE.field, NO_PICTURE.code, NO_PICTURE.message),
-    _invalid(NO_FILE_CHOSEN.field, NO_FILE_CHOSEN.code, NO_FILE_CHOSEN.message),
-    _invalid(
-        "image",
-        "unsupported_file_type",
-        "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg",
-    ),
-    _invalid("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)"),
-    _invalid("image", "empty_file", "Uploaded file is empty (0 bytes)."),
-    _invalid("image", "file_too_large", "File size (55.2 MB) exceeds the maximum allowed size of 50 MB."),
-    _invalid("image", "image_too_wide", "Image width (12000px) exceeds the maximum allowed width of 10000px."),
-    _invalid("image", "image_too_tall", "Image height (15000px) exceeds the maximum allowed height of 10000px."),
-    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_DECODING],
-    *[_invalid(*problem) for problem in PROBLEMS],
-    _invalid("w", "out_of_range", "'w' must be at least 1, got: -5"),
-    _invalid("w", "out_of_range", "'w' must be at most 10000, got: 15000"),
-    _invalid(
-        "w",
-        "out_of_range",
-        "'w' of 9000 would make the delivered image's height 27000px, which exceeds the maximum allowed height of 10000px.",
-    ),
-    _invalid("angle", "invalid_number", "'angle' must be a number, got: 'ninety'"),
-    _invalid("format", "invalid_format", "Invalid format 'gif'. Allowed formats: PNG, JPEG, WEBP, BMP"),
-    _invalid(
-        "bg_color", "invalid_color", "Invalid color format '#12345'. Use hex format: #RGB, #RGBA, #RRGGBB, or #RRGGBBAA"
-    ),
-    _invalid("mask", "invalid_boolean", "'mask' must be true or false, got: 'maybe'"),
-    _invalid("mask", "mask_with_bg_color", "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."),
-    *[_invalid(problem.field, problem.code, problem.message) for problem in OF_AN_ADDRESS],
+    *_each([NO_PICTURE, NO_FILE_CHOSEN]),
+    *_each(problem for problem in OF_A_FILE if problem),
+    *_each([*OF_DECODING, *OF_OPTIONS, *OF_AN_ADDRESS]),
     validation_error(PROBLEMS),
-    two_credentials(),
-    malformed_form(BROKEN_OFF),
-    invalid_retry_key(),
+    ApiError("two_credentials"),
+    ApiError("malformed_form", reason=BROKEN_OFF),
+    ApiError("invalid_idempotency_key"),
 ]
 # What a call can be answered besides a picture, per status: what the status means, and each error of it. The documentation's
 # table of errors is made of this too.
 ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     400: ("Something about the request is wrong. All field problems are told at once.", BAD_REQUESTS),
-    401: ("The key or token is unknown, revoked or expired.", [invalid_key()]),
-    403: ("The owner's e-mail address is not verified.", [email_not_verified()]),
+    401: ("The key or token is unknown, revoked or expired.", [ApiError("invalid_api_key")]),
+    403: ("The owner's e-mail address is not verified.", [ApiError("email_not_verified")]),
     405: ("Only POST is possible here.", [from_status(405)]),
     409: (
         "The `Idempotency-Key` stands for another request, its first try is still running, or it was retried too often.",
-        [key_reused(), still_running(), too_many_replays()],
+        [
+            ApiError("idempotency_key_reused"),
+            ApiError("idempotency_in_progress"),
+            ApiError("idempotency_key_used_up", retries=MAX_REPLAYS),
+        ],
     ),
     413: ("The form is far too large.", [from_status(413)]),
     415: ("The body is not a form, or packed in an unknown way.", [from_status(415), codings.not_supported()]),
     429: (
         "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
-        [too_many_requests(30), daily_limit_reached(3600), monthly_limit_reached(3600), key_limit_reached(3600)],
+        [
+            ApiError("rate_limited", retry_after=30),
+            ApiError("daily_limit_reached", retry_after=3600),
+            ApiError("monthly_limit_reached", retry_after=3600),
+            ApiError("key_limit_reached", retry_after=3600),
+        ],
     ),
     500: ("Our fault.", [from_status(500)]),
     503: (
         "Every processing slot and queue place is taken, the database is away, or the request took longer than its credit "
         "could be held.",
-        [server_busy(), service_unavailable(), hold_expired()],
+        [server_busy(), ApiError("service_unavailable"), ApiError("hold_expired")],
     ),
 }
 

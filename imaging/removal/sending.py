@@ -15,7 +15,6 @@ from lib.web.server import budgets
 
 # Up to here a result is small enough to lie in the server's memory.
 MEMORY_BYTES = 256 * 1024
-RETRY_SECONDS = 5
 
 
 def check_room(place: Place) -> None:
@@ -66,9 +65,5 @@ def _on_disk(content: BinaryIO) -> BinaryIO:
 
 def no_room() -> ApiError:
     """The answer while too many results wait for their readers."""
-    return ApiError(
-        503,
-        "server_busy",
-        "Too many results have not been read yet. Read them, or try again in a few seconds.",
-        headers={"Retry-After": str(RETRY_SECONDS)},
-    )
+    text = "Too many results have not been read yet. Read them, or try again in a few seconds."
+    return ApiError("server_busy", message=text)

@@ -138,7 +138,7 @@ def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max
     except TooMuch:
         return False
     except (MultipartError, UnreadablePostError, Undecodable) as error:
-        raise malformed_form(_reason(error)) from error
+        raise ApiError("malformed_form", reason=_reason(error)) from error
     return True
 
 
@@ -153,7 +153,7 @@ def _read_plain(read: Reader, reader: "PartReader") -> None:
         if len(body) > MAX_PLAIN_BYTES:
             raise from_status(413)
     if body.count(b"&") >= MAX_PLAIN_FIELDS:
-        raise malformed_form(f"it has more than {MAX_PLAIN_FIELDS} fields.")
+        raise ApiError("malformed_form", reason=f"it has more than {MAX_PLAIN_FIELDS} fields.")
     if body.count(b"%") > MAX_ESCAPES:
         raise from_status(413)
     for pair in filter(None, body.replace(b"+", b" ").split(b"&")):
@@ -173,11 +173,6 @@ def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
         return error.reason
     text = str(error)
     return next((reason for start, reason in _REASONS if text.startswith(start)), "it is not a sound multipart form.")
-
-
-def malformed_form(reason: str) -> ApiError:
-    """The answer to a body that ends early or is not the form that its header says."""
-    return ApiError(400, "malformed_form", f"The form data could not be read: {reason}")
 
 
 def _known_length(request: HttpRequest) -> int:

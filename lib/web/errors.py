@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -17,38 +17,43 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import translation
-from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from lib.ops import access_log, database, request_id
+from lib.web import catalogue
 
 logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An error that the caller is told about.
+    """An error that the caller is told about: a row of the catalogue.
 
-    `status` is the HTTP status, `code` a stable machine-readable name, `message` the public text. `details` lists field
-    problems as `{"field": …, "message": …}`; `headers` are added to the answer.
+    `code` is the row's, `parameters` fill the holes of its message. `message` replaces it where a raise site can say more,
+    or where the row has none. `details` lists field problems as `{"field": …, "message": …}`; `headers` are added to the
+    row's, and `retry_after` is the header of that name, in seconds. Raises KeyError for a code without a row.
     """
 
     def __init__(
         self,
-        status: int,
         code: str,
-        message: str,
         *,
+        message: str = "",
         details: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
+        **parameters: object,
     ) -> None:
-        super().__init__(message)
-        self.status = status
+        row = catalogue.ROWS[code]
+        self.status = row.status
         self.code = code
-        self.message = message
+        self.message = message or catalogue.message(code, **parameters)
         self.details = list(details)
-        self.headers = dict(headers or {})
+        self.headers = {**row.headers, **(headers or {})}
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(retry_after)
+        super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:
         """The JSON object of the API's error shape."""
@@ -58,93 +63,50 @@ class ApiError(Exception):
         return body | {"status": self.status}
 
 
-def validation_error(problems: Sequence[tuple[str, str, str]]) -> ApiError:
-    """One 400 for all `(field, code, message)` problems of a request: a single one speaks for itself."""
+class Problem(Protocol):
+    """What is wrong with one field. The image core has a class of its own for it."""
+
+    @property
+    def field(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+
+
+class FieldProblem(NamedTuple):
+    """One fault of one field, in the words of the catalogue."""
+
+    field: str
+    code: str
+    message: str
+
+
+def field_problem(field: str, code: str, **parameters: object) -> FieldProblem:
+    """The fault `code` of `field`. Its message has `parameters` in its holes, and may name the field."""
+    return FieldProblem(field, code, catalogue.message(code, field=field, **parameters))
+
+
+def validation_error(problems: Sequence[Problem]) -> ApiError:
+    """One 400 for all problems of a request: a single one speaks for itself."""
     if len(problems) == 1:
-        _, code, message = problems[0]
-        return ApiError(400, code, message)
-    details = [{"field": field, "message": message} for field, _, message in problems]
-    return ApiError(400, "validation_error", "Multiple validation errors", details=details)
+        return ApiError(problems[0].code, message=problems[0].message)
+    details = [{"field": problem.field, "message": problem.message} for problem in problems]
+    return ApiError("validation_error", details=details)
 
 
-# What the framework raises by itself, in our words. Its own texts change between releases.
-_BY_STATUS = {
-    400: ("bad_request", "The request could not be understood."),
-    401: ("invalid_api_key", "invalid api key"),
-    403: ("forbidden", "You do not have permission to do this."),
-    404: ("not_found", "Not found."),
-    405: ("method_not_allowed", "This method is not allowed here."),
-    406: ("not_acceptable", "The requested media type is not available."),
-    408: ("request_timeout", "The request did not arrive in time."),
-    413: ("payload_too_large", "The request body is too large."),
-    414: ("uri_too_long", "The address is too long."),
-    415: ("unsupported_media_type", "This content type is not supported here."),
-    417: ("expectation_failed", "The only expectation that is supported is 100-continue."),
-    431: ("headers_too_large", "The request's headers are too large or too many."),
-    500: ("internal_error", "Something went wrong on our side. You were not charged."),
-    501: ("not_implemented", "This transfer coding is not supported. Send the body chunked or with a Content-Length."),
-    503: ("server_busy", "The server is busy. Try again in a moment."),
-    507: ("insufficient_storage", "The server has no room for this at the moment. You were not charged."),
-}
-_RETRY_SECONDS = {503: "5", 507: "60"}
 # A full disk, or a full quota of it.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
-# What pages say of the same, by code: a headline, and a way on. A page of an error that is not here shows its message.
-_ON_PAGES: dict[str, tuple[Promise, Promise]] = {
-    "bad_request": (
-        gettext_lazy("We could not read this request"),
-        gettext_lazy("The address or the form is not as it should be. Go back, reload the page and try again."),
-    ),
-    "forbidden": (
-        gettext_lazy("This page is not for you"),
-        gettext_lazy("You are logged in with an account that may not see it. Log in with another one, or go on from here."),
-    ),
-    "csrf_failed": (
-        gettext_lazy("This form has expired"),
-        gettext_lazy(
-            "Your session ended, or the form came from another site. Nothing was changed: reload it and try again."
-        ),
-    ),
-    "not_found": (
-        gettext_lazy("There is nothing here"),
-        gettext_lazy("The address may be mistyped, or the page has moved. These places are there for sure:"),
-    ),
-    "method_not_allowed": (
-        gettext_lazy("This address cannot be opened like this"),
-        gettext_lazy("It is a place that a form is sent to. Go to the page that the form is on and try again."),
-    ),
-    "too_many_attempts": (
-        gettext_lazy("Too many attempts"),
-        gettext_lazy("To protect accounts, a few tries in a row are allowed. Wait a few minutes and try again."),
-    ),
-    "internal_error": (
-        gettext_lazy("Something went wrong on our side"),
-        gettext_lazy("It was not you, and you were not charged. We have a record of it. Try again in a moment."),
-    ),
-}
-_ON_PAGES["service_unavailable"] = _ON_PAGES["internal_error"]
-
-
-# Seconds. A database that was restarted is back by then.
-RETRY_AFTER_SECONDS = 5
-
-
-def service_unavailable() -> ApiError:
-    """The answer while the database is away or has no connection left for this request."""
-    return ApiError(
-        503,
-        "service_unavailable",
-        "The service is not available at the moment. Please try again shortly.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
-
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
-    """The error for a bare HTTP status."""
-    code, message = _BY_STATUS.get(status, (f"http_{status}", HTTPStatus(status).phrase))
-    retry = {"Retry-After": _RETRY_SECONDS[status]} if status in _RETRY_SECONDS else {}
-    return ApiError(status, code, message, headers=retry | dict(headers or {}))
+    """The error for a bare HTTP status, also for one without a row: `http_418`."""
+    code = catalogue.DEFAULTS.get(status)
+    if code is not None:
+        return ApiError(code, headers=headers)
+    error = ApiError("bad_request", message=HTTPStatus(status).phrase, headers=headers)
+    error.status, error.code = status, f"http_{status}"
+    return error
 
 
 def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
@@ -166,7 +128,7 @@ def _translate(exception: Exception) -> ApiError | None:
         return from_status(403)
     if database.is_outage(exception):
         database.note_outage(exception)
-        return service_unavailable()
+        return ApiError("service_unavailable")
     if is_full_disk(exception):
         return from_status(507)
     if database.is_refusal(exception):
@@ -205,11 +167,12 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
     """The page of an error, in the reader's language."""
-    title, advice = _ON_PAGES.get(error.code, (gettext(error.message), ""))
+    row = catalogue.ROWS.get(error.code)
+    page = row.page if row else None
     context = {
         "error": error,
-        "title": title,
-        "help": advice,
+        "title": page.title if page else gettext(error.message),
+        "help": page.help if page else "",
         "request_id": request_id.current.get(),
         "contact": settings.OPERATOR_EMAIL,
     }
@@ -258,9 +221,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def too_many_attempts(request: HttpRequest) -> HttpResponse:
     """The page for someone who logs in, signs up or asks for mails too often."""
-    return error_response(
-        request, ApiError(429, "too_many_attempts", "That were too many attempts. Wait a few minutes and try again.")
-    )
+    return error_response(request, ApiError("too_many_attempts"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -278,7 +239,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _without_database(request: HttpRequest, exception: BaseException) -> HttpResponse:
     database.note_outage(exception)
-    return _to_a_stranger(request, service_unavailable())
+    return _to_a_stranger(request, ApiError("service_unavailable"))
 
 
 def _to_a_stranger(request: HttpRequest, error: ApiError) -> HttpResponse:
@@ -292,11 +253,6 @@ def _reader_language(request: HttpRequest) -> str:
     return getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
 
 
-def csrf_failed() -> ApiError:
-    """The answer to a form or script that does not carry the session's CSRF token."""
-    return ApiError(403, "csrf_failed", "The form has expired or came from another site. Reload the page and try again.")
-
-
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """CSRF_FAILURE_VIEW."""
-    return error_response(request, csrf_failed())
+    return error_response(request, ApiError("csrf_failed"))

@@ -1,5 +1,6 @@
 """Which language a page is in: the customer's own, else the one chosen in this browser, else what the browser asks for."""
 
+import json
 from collections.abc import Callable
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import JavaScriptCatalog
 
+from lib.web import catalogue
 from lib.web.errors import is_api
 
 ENGLISH = "en"
@@ -65,11 +67,12 @@ def set_language(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def texts(request: HttpRequest, language: str) -> HttpResponseBase:
-    """The texts of our scripts in a language: `gettext` and its like, for the browser. Raises Http404 for an unknown one."""
+    """The texts of our scripts in a language: `gettext` and `errorHints`. Raises Http404 for an unknown one."""
     if language not in dict(settings.LANGUAGES):
         raise Http404
     with translation.override(language):
         response = JavaScriptCatalog.as_view(domain="djangojs")(request)
+        response.write(f"\nglobalThis.errorHints = {json.dumps(catalogue.hints())};\n")
     # The language is in the address, so that any cache may keep it.
     response.headers["Cache-Control"] = f"public, max-age={TEXTS_MAX_AGE}"
     return response

@@ -77,7 +77,7 @@ def count_request(policy: Policy) -> None:
         return
     if not _hit(RateLimitItemPerMinute(policy.per_minute), policy.subject):
         reset = max((state.reset for state in states(policy)), default=CONCURRENCY_RETRY_SECONDS)
-        raise too_many_requests(max(1, reset))
+        raise ApiError("rate_limited", retry_after=max(1, reset))
 
 
 def count_widely(subject: str, per_minute: int) -> int:
@@ -97,7 +97,7 @@ def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
         return
     stats = _stats(*_failures(policy, of_batch=of_batch))
     if stats.remaining <= 0:
-        raise too_many_requests(max(1, round(stats.reset_time - time.time())))
+        raise ApiError("rate_limited", retry_after=max(1, round(stats.reset_time - time.time())))
 
 
 def count_failure(policy: Policy, *, of_batch: bool = False) -> None:
@@ -115,7 +115,7 @@ def check(policy: Policy) -> None:
     """Raise ApiError 429 `rate_limited` if the next request would be refused as one too many in a minute. Counts nothing."""
     current = states(policy)
     if current and not current[0].remaining:
-        raise too_many_requests(max(1, current[0].reset))
+        raise ApiError("rate_limited", retry_after=max(1, current[0].reset))
 
 
 class Place:
@@ -242,7 +242,7 @@ def concurrent_place(policy: Policy) -> Iterator[Place]:
     """
     place = Place(policy.subject)
     if settings.RATE_LIMIT_ENABLED and not place.take(policy.at_once):
-        raise too_many_requests(CONCURRENCY_RETRY_SECONDS)
+        raise ApiError("rate_limited", retry_after=CONCURRENCY_RETRY_SECONDS)
     try:
         yield place
     except BaseException:
@@ -270,16 +270,6 @@ def headers(limits: Sequence[State]) -> dict[str, str]:
         "RateLimit-Policy": ", ".join(f'"{state.name}";q={state.limit};w={state.window}' for state in limits),
         "RateLimit": ", ".join(f'"{state.name}";r={state.remaining};t={state.reset}' for state in limits),
     }
-
-
-def too_many_requests(retry_after: int) -> ApiError:
-    """The contract's answer to a caller who is too quick."""
-    return ApiError(
-        429,
-        "rate_limited",
-        "You're making requests too quickly, Please Upgrade or slow down.",
-        headers={"Retry-After": str(retry_after)},
-    )
 
 
 def reset() -> None:

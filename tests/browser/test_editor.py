@@ -117,7 +117,7 @@ def test_pictures_cost_one_credit_each_and_every_later_change_is_free(
 
 def refuses_what_is_no_picture(page: Page) -> None:
     row(page, "notes.png").locator(".pick").click()
-    expect(page.locator("#pending")).to_contain_text("This file is no picture that can be read. Choose a JPEG")
+    expect(page.locator("#pending")).to_contain_text("This file is not a picture that we can read. Choose a JPEG")
     expect(row(page, "notes.png").get_by_role("button", name="again")).to_have_count(0)
 
 

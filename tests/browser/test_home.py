@@ -58,7 +58,7 @@ def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
     page.on("request", lambda request: asked.append(request.url))
     page.locator("#file").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(page.locator("#status")).to_have_text(
-        "This file is no picture that can be read. Choose a JPEG, PNG, WebP or BMP picture."
+        "This file is not a picture that we can read. Choose a JPEG, PNG, WebP or BMP picture."
     )
     assert not [url for url in asked if url.endswith("/rmbg")]
 

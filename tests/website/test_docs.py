@@ -1,10 +1,8 @@
 """`/docs`: every page is there in both languages, and says what the code does."""
 
-import ast
 import json
 import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -13,13 +11,13 @@ from django.test import Client
 from accounts.models import ApiKey
 from billing.models import Plan
 from imaging.removal import openapi as imaging_schema
-from lib.web.error_advice import ADVICE
+from lib.web import catalogue
+from tests.lib.web.raised_codes import ROOT, raised_in
 from website import error_guide
 from website.documentation import PAGES
 
 pytestmark = pytest.mark.django_db
 
-ROOT = Path(__file__).parent.parent.parent
 PATHS = [page.url for page in PAGES]
 # Whatever a caller of /rmbg or /api/membership-usage can be answered is raised in these.
 RAISING = [
@@ -28,7 +26,7 @@ RAISING = [
     *sorted(ROOT.glob("billing/credits/*.py")),
 ]
 # Raised in the same files, for staff alone.
-FOR_STAFF = {"reason_required", "balance_too_low"}
+FOR_STAFF = {"reason_required", "balance_too_low", "forbidden"}
 # To callers who are not there to read it.
 UNREAD = {"caller_gone"}
 
@@ -166,33 +164,10 @@ def test_every_error_of_the_document_is_told_with_its_status_code_and_text(clien
 
 
 def test_every_error_that_the_code_raises_is_told():
-    raised = {code for path in RAISING for code in codes_raised(path)} - FOR_STAFF - UNREAD
+    raised = raised_in(*RAISING).codes - FOR_STAFF - UNREAD
     rows = [*error_guide.rmbg_errors(), *error_guide.batch_errors(), *error_guide.membership_errors()]
     assert raised <= {row.code for row in rows}
-    assert {row.code for row in rows} == set(ADVICE)
-
-
-def codes_raised(path: Path) -> set[str]:
-    """The codes that a module gives its errors: constants in a call of an error class or in a problem's tuple."""
-    places = {"ApiError": 1, "Problem": 1, "_InvalidError": 0}
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        arguments: list[ast.expr] = []
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in places:
-            arguments = node.args[places[node.func.id] :][:1]
-        elif isinstance(node, ast.Tuple) and len(node.elts) == 3:
-            arguments = node.elts[1:2]
-        found |= {
-            str(argument.value)
-            for argument in arguments
-            if isinstance(argument, ast.Constant) and re.fullmatch(r"[a-z]+(_[a-z]+)+", str(argument.value))
-        }
-    return found
-
-
-def test_the_search_for_raised_codes_finds_them():
-    found = {code for path in RAISING for code in codes_raised(path)}
-    assert {"rate_limited", "invalid_color", "out_of_range", "image_too_wide", "unknown_billing_cycle"} <= found
+    assert {row.code for row in rows} == {code for code, row in catalogue.ROWS.items() if row.advice}
 
 
 FORMS = [

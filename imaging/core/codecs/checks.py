@@ -27,7 +27,7 @@ def check_image(file: BinaryIO, *, name: str, size: int) -> tuple[ImageHeader | 
         header = read_header(file)
     except ImageRefused as refusal:
         return None, list(refusal.problems)
-    problems = _side_problems(header)
+    problems = find_side_problems(header.width, header.height)
     return (None if problems else header), problems
 
 
@@ -65,12 +65,13 @@ def find_size_problem(size: int) -> Problem | None:
     return None
 
 
-def _side_problems(header: ImageHeader) -> list[Problem]:
+def find_side_problems(width: int, height: int) -> list[Problem]:
+    """What is wrong with an image of this size in pixels, if anything is."""
     problems = []
-    if header.width > MAX_SIDE:
-        message = f"Image width ({header.width}px) exceeds the maximum allowed width of {MAX_SIDE}px."
+    if width > MAX_SIDE:
+        message = f"Image width ({width}px) exceeds the maximum allowed width of {MAX_SIDE}px."
         problems.append(Problem("image", "image_too_wide", message))
-    if header.height > MAX_SIDE:
-        message = f"Image height ({header.height}px) exceeds the maximum allowed height of {MAX_SIDE}px."
+    if height > MAX_SIDE:
+        message = f"Image height ({height}px) exceeds the maximum allowed height of {MAX_SIDE}px."
         problems.append(Problem("image", "image_too_tall", message))
     return problems

@@ -24,7 +24,7 @@ export async function decode(blob) {
   try {
     return await createImageBitmap(blob, { imageOrientation: "from-image" });
   } catch {
-    throw new PictureError(gettext("This file is no picture that can be read. Choose a JPEG, PNG, WebP or BMP picture."));
+    throw new PictureError(errorHints.invalid_image.text);
   }
 }
 

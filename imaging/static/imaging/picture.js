@@ -23,7 +23,7 @@ export class Picture {
 
   /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
   async read() {
-    if (this.file.size > MAX_BYTES) throw new PictureError(gettext("This file is larger than 50 MB. Choose a smaller one."));
+    if (this.file.size > MAX_BYTES) throw new PictureError(errorHints.file_too_large.text);
     const original = await decode(this.file);
     this.size = { width: original.width, height: original.height };
     this.drawThumb(original);

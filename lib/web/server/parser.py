@@ -108,7 +108,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         """Answer with an error. The rest of a body is thrown away first: many clients only look once they have sent it."""
         if self.upload is not None and error.status == 400:
             # As the application says it of a body that is not what it should be.
-            error = ApiError(400, "malformed_form", f"The form data could not be read: {error.message}")
+            error = ApiError("malformed_form", reason=error.message)
         self.error = error
         self._drop()
         if self.headers_finished and error.status in (413, 503, 507):

@@ -20,8 +20,7 @@ class Refused(Exception):
 def server_error(status: int, reason: str = "") -> ApiError:
     """The API's error for a status, with `reason` as its message where there is one to give."""
     error = from_status(status)
-    if reason:
-        error = ApiError(status, error.code, reason, headers=error.headers)
+    error.message = reason or error.message
     return error
 
 

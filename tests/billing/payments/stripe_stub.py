@@ -10,7 +10,7 @@ from typing import Any
 import stripe
 from django.db import transaction
 
-from billing.payments.client import UNKNOWN_OBJECT, require_no_transaction
+from billing.payments.client import require_no_transaction
 from lib.web.errors import ApiError
 
 SECRET = "whsec_test"
@@ -77,7 +77,7 @@ class StripeStub:
     def get(self, stripe_id: str) -> Json:
         require_no_transaction()
         if stripe_id not in self.objects:
-            raise ApiError(400, UNKNOWN_OBJECT, "unknown")
+            raise ApiError("payment_object_unknown")
         return json.loads(json.dumps(self.objects[stripe_id]))
 
     get_subscription = get_invoice = get_checkout = get_charge = get_dispute = get

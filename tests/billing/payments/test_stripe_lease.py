@@ -111,7 +111,7 @@ def test_a_move_that_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, cust
 
 def test_a_lease_is_given_back_when_stripe_does_not_answer(stub, customer, monkeypatch):
     def fail(stripe_id):
-        raise ApiError(502, "payment_provider_unavailable", "away")
+        raise ApiError("payment_provider_unavailable", message="away")
 
     monkeypatch.setattr(stub, "get_subscription", fail)
     with pytest.raises(ApiError, match="away"):

@@ -149,7 +149,7 @@ def test_the_client_asks_for_no_object_without_an_id(stripe, odd):
     for method in ("get_subscription", "get_invoice", "get_checkout", "get_charge", "get_dispute"):
         with pytest.raises(ApiError) as refusal:
             getattr(stripe_client.get_client(), method)(odd)
-        assert refusal.value.code == stripe_client.UNKNOWN_OBJECT
+        assert refusal.value.code == "payment_object_unknown"
     assert len(stripe.requests) == before
 
 

@@ -121,7 +121,7 @@ def test_a_failure_is_answered_503_and_the_next_try_succeeds(tell, stub, custome
     told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
 
     def fail(stripe_id):
-        raise ApiError(502, "payment_provider_unavailable", "away")
+        raise ApiError("payment_provider_unavailable", message="away")
 
     with monkeypatch.context() as away:
         away.setattr(stub, "get_subscription", fail)

@@ -296,7 +296,7 @@ def test_an_act_that_stripe_refuses_is_in_the_trail_as_failed(support, customer,
     month_at_stripe(stub)
 
     def fail(stripe_id):
-        raise ApiError(502, "payment_provider_unavailable", "Stripe is away.")
+        raise ApiError("payment_provider_unavailable", message="Stripe is away.")
 
     monkeypatch.setattr(stub, "get_subscription", fail)
     assert "Stripe is away." in act(support, customer, "resync").content.decode()

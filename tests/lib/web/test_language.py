@@ -5,8 +5,10 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from accounts.models import User
+from lib.web import catalogue
 
 pytestmark = pytest.mark.django_db
 
@@ -162,6 +164,16 @@ def test_scripts_get_their_texts(client, language, texts):
     assert "django.gettext = " in script
     found = re.search(r"const newcatalog = (\{.*?\});", script, re.DOTALL)
     assert {key: text for key, text in json.loads(found[1] if found else "{}").items() if key == "Copied"} == texts
+
+
+def test_scripts_get_the_hints_of_the_catalogue(client):
+    """Each with the way on that it has, in the reader's language."""
+    script = client.get("/language/ar.js").content.decode()
+    found = json.loads(re.search(r"globalThis\.errorHints = (\{.*\});", script)[1])
+    with translation.override("ar"):
+        assert found == catalogue.hints()
+    assert found["monthly_limit_reached"]["link"] == "pricing"
+    assert "link" not in found["empty_file"]
 
 
 def test_there_are_no_texts_in_an_unknown_language(client):

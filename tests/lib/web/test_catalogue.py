@@ -1,0 +1,114 @@
+"""The catalogue of errors: a row for each code that is raised, and nothing else."""
+
+import re
+from string import Formatter
+
+import pytest
+from django.utils import translation
+from django.utils.functional import Promise
+from rest_framework import exceptions
+
+from imaging.core.options import parse_options
+from imaging.problems import make_problem
+from lib.web import catalogue
+from lib.web.errors import ApiError, from_status
+from tests.lib.web.raised_codes import ROOT, raised_in, sources
+
+RAISED = raised_in(*sources())
+CORE = raised_in(*sorted((ROOT / "imaging/core").glob("**/*.py")))
+# An error on its way from where it was found to where it is answered: its code was written somewhere else.
+PASSED_ON = {"code", "error.code", "problem.code", "problems[0].code"}
+# Raised by the framework for bare statuses.
+FRAMEWORK = {error.status_code for error in vars(exceptions).values() if hasattr(error, "status_code")}
+# Worded where it is raised: what the app says that objects to a deletion.
+WORDED_ELSEWHERE = {"deletion_refused"}
+
+
+def test_every_code_that_is_raised_has_a_row():
+    assert sorted(RAISED.codes - set(catalogue.ROWS)) == []
+
+
+def test_every_row_is_raised():
+    by_status = {code for status, code in catalogue.DEFAULTS.items() if status in RAISED.statuses | FRAMEWORK}
+    written = {"validation_error"} | RAISED.codes
+    assert sorted(set(catalogue.ROWS) - written - by_status) == []
+
+
+def test_every_bare_status_has_a_row():
+    assert sorted(RAISED.statuses - set(catalogue.DEFAULTS)) == []
+    for status in RAISED.statuses:
+        assert from_status(status).status == status
+
+
+def test_codes_are_written_where_they_are_raised():
+    """The tests above would not see one that is put together, or taken from a constant."""
+    assert RAISED.unclear - PASSED_ON == set()
+
+
+def test_the_search_finds_codes():
+    assert {"rate_limited", "invalid_color", "out_of_range", "image_too_wide", "key_not_live"} <= RAISED.codes
+    assert {413, 431} <= RAISED.statuses
+
+
+def test_no_code_has_two_rows():
+    parts = (catalogue.requests, catalogue.callers, catalogue.images, catalogue.batches, catalogue.pages)
+    assert sum(len(part.ROWS) for part in parts) == len(catalogue.ROWS)
+
+
+def test_the_image_core_words_its_errors_itself():
+    """The core knows no catalogue. What it alone finds has a row without a message, so that no text stands in two places."""
+    outside = raised_in(*(path for path in sources() if "core" not in path.parts)).codes
+    without_message = {code for code, row in catalogue.ROWS.items() if not row.message}
+    assert without_message == (CORE.codes - outside) | WORDED_ELSEWHERE
+    assert {catalogue.ROWS[code].status for code in CORE.codes} == {400}
+
+
+def test_what_the_core_and_others_find_has_one_text():
+    found = parse_options({"w": "abc"})[1]
+    assert found == [make_problem("w", "invalid_integer", value="abc")]
+
+
+def test_an_unknown_code_and_a_missing_parameter_are_mistakes():
+    with pytest.raises(KeyError):
+        ApiError("no_such_code")
+    with pytest.raises(KeyError):
+        ApiError("too_many_images")
+
+
+def test_a_row_makes_the_answer():
+    error = ApiError("not_enough_credits", wanted=500, left=120, retry_after=60)
+    assert error.body() == {
+        "error": "This batch needs 500 credits, and 120 are left. Send fewer images or purchase more credits.",
+        "code": "not_enough_credits",
+        "status": 429,
+    }
+    assert error.headers == {"Retry-After": "60"}
+    assert ApiError("server_busy", message="Full.").headers == {"Retry-After": "5"}
+    assert str(ApiError("server_busy", message="Full.")) == "Full."
+
+
+@pytest.mark.parametrize("code", sorted(catalogue.ROWS))
+def test_every_text_for_people_is_translated(code):
+    row = catalogue.ROWS[code]
+    texts = [row.advice, row.label, row.message if isinstance(row.message, Promise) else ""]
+    texts += [row.page.title, row.page.help] if row.page else []
+    texts += [row.hint.text, catalogue.LINKS[row.hint.link] if row.hint.link else ""] if row.hint else []
+    for text in filter(None, texts):
+        with translation.override("en"):
+            english = str(text)
+        with translation.override("ar"):
+            arabic = str(text)
+        assert arabic != english
+        assert _holes(arabic) == _holes(english)
+
+
+def test_scripts_name_codes_that_there_are():
+    """`network` is their own: no answer came."""
+    named = set()
+    for script in (ROOT / "imaging/static/imaging").glob("*.js"):
+        named |= set(re.findall(r'code === "(\w+)"|code: "(\w+)"|errorHints\.(\w+)', script.read_text()))
+    assert {code for groups in named for code in groups if code} <= {*catalogue.ROWS, "network"}
+
+
+def _holes(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text)} - {None}
