@@ -8,12 +8,16 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts.deletion import register_eraser, register_veto
         from billing import metrics as billing_metrics
+        from billing.dashboard import request_log
         from billing.payments.subscriptions import object_to_deletion
         from billing.support.roles import seed_groups
+        from billing.sweeper import sweeper
         from billing.tasks import forget_requests_on_commit
-        from lib.ops import metrics
+        from lib.ops import lifecycle, metrics
 
         metrics.register("billing", billing_metrics.read)
+        lifecycle.register("request-log", request_log.log)
+        lifecycle.register("sweeper", sweeper)
         register_eraser(forget_requests_on_commit)
         register_veto(object_to_deletion)
         # The rights that groups are made of are themselves made after migrations, by an app that comes before this one.

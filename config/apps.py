@@ -8,6 +8,10 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401  (some register themselves)
-        from lib.ops import health, metrics, task_logs, tracing  # noqa: F401  (some register themselves)
+        from lib.ops import health, lifecycle, metrics, task_logs, tracing  # noqa: F401  (some register themselves)
+        from lib.web import rate_limits
 
         metrics.register("parts", health.read_metrics)
+        # The last to stop: it leaves the places of the last requests.
+        lifecycle.register("places", rate_limits.keeper)
+        lifecycle.register("tracing", tracing)

@@ -44,64 +44,20 @@ def child_exit(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
     from imaging.core.memory import bound_heaps
+    from lib.ops import lifecycle
     from lib.ops.database import bound_statements
 
     bound_heaps()
     bound_statements()
-    _tracing().start()
-    _request_log().start()
-    _sweeper().start()
-    if not settings.CELERY_BROKER_URL:
-        _batch_runner().start()
-        _callback_runner().start()
+    lifecycle.start_all()
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """A worker that stops ends the batches' pictures that it has in hand, and writes what it still has to write."""
-    _batch_runner().stop()
-    _callback_runner().stop()
-    _sweeper().stop()
-    _request_log().stop()
-    _tracing().stop()
-    _rate_limits().settle()
+    from lib.ops import lifecycle
 
-
-def _rate_limits() -> Any:
-    from lib.web import rate_limits
-
-    return rate_limits
-
-
-def _request_log() -> Any:
-    # Models can be imported only once the application has set Django up.
-    from billing.dashboard.request_log import log
-
-    return log
-
-
-def _sweeper() -> Any:
-    from billing.sweeper import sweeper
-
-    return sweeper
-
-
-def _tracing() -> Any:
-    from lib.ops import tracing
-
-    return tracing
-
-
-def _batch_runner() -> Any:
-    from imaging.batches.runner import runner
-
-    return runner
-
-
-def _callback_runner() -> Any:
-    from imaging.callbacks.runner import runner
-
-    return runner
+    lifecycle.stop_all()
 
 
 def _warm_up() -> None:

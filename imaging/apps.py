@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate
 
 
@@ -12,13 +13,15 @@ class ImagingConfig(AppConfig):
         from billing.tasks import register_sweeper
         from imaging import metrics as imaging_metrics
         from imaging.batches import expiry, upkeep
+        from imaging.batches import runner as batches
         from imaging.batches import upload as batch_upload
         from imaging.batches.support import find_batch
         from imaging.callbacks import metrics as callback_metrics
+        from imaging.callbacks import runner as callbacks
         from imaging.callbacks.erasure import erase_callbacks
         from imaging.executor import runtime
         from imaging.removal import doorkeeper
-        from lib.ops import metrics, readiness
+        from lib.ops import lifecycle, metrics, readiness
 
         doorkeeper.register()
         batch_upload.register()
@@ -32,3 +35,7 @@ class ImagingConfig(AppConfig):
         register_sweeper(upkeep.tend)
         metrics.register("imaging", imaging_metrics.read)
         metrics.register("callbacks", callback_metrics.read)
+        if not settings.CELERY_BROKER_URL:
+            # Batches stop first: those that end meanwhile may still make callbacks.
+            lifecycle.register("callbacks", callbacks.runner)
+            lifecycle.register("batches", batches.runner)

@@ -5,45 +5,38 @@ request of the usual length costs the database nothing. After `kill -9` the rene
 `ledger.STALE_HOLD` of the last one.
 """
 
-import logging
-import os
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import Error, connection
-
 from billing.credits import ledger
 from billing.models import Hold
-
-logger = logging.getLogger(__name__)
+from lib.ops.lifecycle import BackgroundThread
 
 # Of STALE_HOLD's 15 minutes: a database that is away for ten of them costs no hold.
 RENEW_SECONDS = 60.0
 
 
-class RunningHolds:
+class RunningHolds(BackgroundThread):
     """The holds of one process, each with the second at which its request began."""
 
-    def __init__(self) -> None:
-        self._forget()
+    name = "running-holds"
+    failure = "holds of running requests not renewed"
 
-    def _forget(self) -> None:
-        """Start empty and without a thread: also in a forked child, whose parent renews its own holds."""
+    def reset(self) -> None:
+        super().reset()
+        # A forked child starts with none: the parent renews its own.
         self._since: dict[uuid.UUID, float] = {}
         self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
 
     @contextmanager
     def kept(self, held: Hold) -> Iterator[None]:
         """Renew the hold for as long as the block runs."""
         with self._guard:
             self._since[held.pk] = time.monotonic()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="running-holds", daemon=True)
-                self._thread.start()
+        self.start()
         try:
             yield
         finally:
@@ -57,19 +50,11 @@ class RunningHolds:
             old = [pk for pk, since in self._since.items() if since <= begun]
         return ledger.keep_held(old) if old else 0
 
-    def _run(self) -> None:
-        while True:
-            time.sleep(RENEW_SECONDS)
-            try:
-                self.renew()
-            except Error:
-                logger.warning("holds of running requests not renewed", exc_info=True)
-            except Exception:
-                logger.exception("holds of running requests not renewed")
-            finally:
-                # Needed once a minute at most: other threads need the connection more.
-                connection.close()
+    def pause(self) -> float:
+        return RENEW_SECONDS
+
+    def round(self) -> None:
+        self.renew()
 
 
 running = RunningHolds()
-os.register_at_fork(after_in_child=running._forget)

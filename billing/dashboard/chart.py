@@ -1,12 +1,15 @@
-"""The dashboard's chart: credits spent on each day of a window, stacked, with an axis of round figures.
+"""The chart of customers' and staff's dashboards: a bar of stacked parts for each day, with an axis of round figures.
 
 Sideways everything is in percent and upwards in pixels: the drawing fills any width without distorting text or patterns.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from billing.dashboard.usage_report import Report
 from billing.models import Bucket
@@ -20,30 +23,30 @@ FILL = 0.72
 # So many dates have room along the axis, half of them on a phone.
 MAX_LABELS = 6
 GRID_LINES = 4
-# The parts of a bar, from the ground up.
-PARTS = ("api", "app", "prepaid")
+# The parts of a bar of credits, from the ground up, each with the pattern that is drawn over its colour.
+CREDIT_PARTS = {"api": "", "app": "app-lines", "prepaid": "prepaid-dots"}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a day's bar: its kind, and where it stands in pixels."""
+    """One piece of a day's bar: its kind and its pattern, which the style sheets know, and where it stands in pixels."""
 
     kind: str
+    pattern: str
     y: float
     height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day: its figures, and where it stands. `x`, `bar_x`, `middle` and the widths are percent.
+    """One day: its figures by kind, the same in words, and where it stands.
 
-    `label` counts the dates along the axis; None for a day without one.
+    `x`, `bar_x`, `middle` and the widths are percent. `label` counts the dates along the axis; None for a day without one.
     """
 
     day: date
-    api: int
-    app: int
-    prepaid: int
+    figures: Mapping[str, int]
+    text: str
     x: str
     width: str
     bar_x: str
@@ -54,7 +57,7 @@ class Day:
 
     @property
     def total(self) -> int:
-        return self.api + self.app + self.prepaid
+        return sum(self.figures.values())
 
     @property
     def is_labelled(self) -> bool:
@@ -80,24 +83,49 @@ class Chart:
 
     @property
     def used(self) -> list[Day]:
-        """The days with usage: those that the table lists."""
+        """The days that have any figures."""
         return [day for day in self.days if day.total]
 
 
-def draw(report: Report, *, is_rtl: bool = False) -> Chart:
-    """The chart of a window; in a language that is read from the right, time runs from there too."""
+def draw_credits(report: Report, *, is_rtl: bool = False) -> Chart:
+    """The credits of each day of a window."""
     figures = _figures(report)
-    days = _days(report, figures)
+    return draw({day: figures.get(day, Counter()) for day in _days(report, figures)}, CREDIT_PARTS, _in_words, is_rtl=is_rtl)
+
+
+def draw(
+    figures: Mapping[date, Mapping[str, int]],
+    parts: Mapping[str, str],
+    in_words: Callable[[date, Mapping[str, int]], str],
+    *,
+    is_rtl: bool = False,
+) -> Chart:
+    """A chart of the days, in their order; in a language that is read from the right, time runs from there too.
+
+    `parts` are the kinds of figures from the ground up, each with its pattern.
+    """
     highest = max((sum(of_day.values()) for of_day in figures.values()), default=0)
     step = round_step(highest)
     top = step * -(-highest // step)
-    every = -(-len(days) // MAX_LABELS)
+    every = -(-len(figures) // MAX_LABELS)
     bars = []
-    for index, day in enumerate(days):
-        label = None if index % every else index // every
-        bars.append(_draw_day(day, figures.get(day, Counter()), _place(index, len(days), is_rtl), top, label))
-    grid = [(value, _y(value, top)) for value in range(0, top + 1, step)]
-    return Chart(bars, grid)
+    for index, (day, of_day) in enumerate(figures.items()):
+        x, width = _place(index, len(figures), is_rtl)
+        bars.append(
+            Day(
+                day,
+                of_day,
+                in_words(day, of_day),
+                x=f"{x:.3f}%",
+                width=f"{width:.3f}%",
+                bar_x=f"{x + width * (1 - FILL) / 2:.3f}%",
+                bar_width=f"{width * FILL:.3f}%",
+                middle=f"{x + width / 2:.3f}%",
+                parts=_stack(of_day, parts, top),
+                label=None if index % every else index // every,
+            )
+        )
+    return Chart(bars, [(value, _y(value, top)) for value in range(0, top + 1, step)])
 
 
 def round_step(highest: int) -> int:
@@ -133,27 +161,22 @@ def _place(index: int, count: int, is_rtl: bool) -> tuple[float, float]:
     return (100 - (index + 1) * width if is_rtl else index * width), width
 
 
-def _draw_day(day: date, figures: Counter[str], place: tuple[float, float], top: int, label: int | None) -> Day:
-    x, width = place
-    parts, below = [], 0
-    for kind in PARTS:
-        if figures[kind]:
-            y = _y(below + figures[kind], top)
-            parts.append(Part(kind, y, round(_y(below, top) - y, 2)))
-            below += figures[kind]
-    return Day(
-        day,
-        figures["api"],
-        figures["app"],
-        figures["prepaid"],
-        x=f"{x:.3f}%",
-        width=f"{width:.3f}%",
-        bar_x=f"{x + width * (1 - FILL) / 2:.3f}%",
-        bar_width=f"{width * FILL:.3f}%",
-        middle=f"{x + width / 2:.3f}%",
-        parts=parts,
-        label=label,
-    )
+def _stack(figures: Mapping[str, int], parts: Mapping[str, str], top: int) -> list[Part]:
+    """The pieces of a bar, one on top of the other."""
+    stacked, below = [], 0
+    for kind, pattern in parts.items():
+        if count := figures.get(kind):
+            y = _y(below + count, top)
+            stacked.append(Part(kind, pattern, y, round(_y(below, top) - y, 2)))
+            below += count
+    return stacked
+
+
+def _in_words(day: date, figures: Mapping[str, int]) -> str:
+    """The credits of a day, in the page's language."""
+    words = {kind: f"{figures.get(kind, 0):,}" for kind in CREDIT_PARTS}
+    words |= {"date": date_format(day, "j M Y"), "total": f"{sum(figures.values()):,}"}
+    return gettext("%(date)s: %(total)s – API %(api)s, web app %(app)s, prepaid %(prepaid)s") % words
 
 
 def _y(value: int, top: int) -> float:

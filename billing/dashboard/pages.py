@@ -57,7 +57,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "asked": asked,
         "account": asked.account,
         "report": report,
-        "chart": chart.draw(report, is_rtl=get_language_bidi()),
+        "chart": chart.draw_credits(report, is_rtl=get_language_bidi()),
         "by_key": report.by_key(asked.keys),
         "requests": [_row(record, asked.keys) for record in listed.records],
         "groups": request_list.GROUPS,

@@ -8,9 +8,7 @@ Calls that anybody can make without end and without cost leave few records, or a
 `records_per_minute`. The metrics count every call.
 """
 
-import atexit
 import logging
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -26,15 +24,13 @@ from django.utils import timezone
 from accounts.deletion import IS_DELETED
 from accounts.models import User
 from billing.models import RequestRecord
-from lib.ops.database import give_back
+from lib.ops.lifecycle import BackgroundThread
 
 logger = logging.getLogger(__name__)
 
 CAPACITY = 10_000
 BATCH = 200
 INTERVAL_SECONDS = 1.0
-# How long a process that stops waits for its last records to be written.
-STOP_SECONDS = 10.0
 # Rows that are removed in one statement, and statements of one sweep: nobody waits long for their locks.
 PURGE_BATCH = 5_000
 PURGE_ROUNDS = 20
@@ -84,23 +80,27 @@ class _Minute:
             return True
 
 
-class RequestLog:
+class RequestLog(BackgroundThread):
     """Records on their way to the database. Any thread may add, one at a time writes."""
+
+    name = "request-log"
+    failure = "request records could not be written"
+    # A process that stops writes its last records.
+    has_last_round = True
+    stop_seconds = 10.0
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self._forget()
+        super().__init__()
 
-    def _forget(self) -> None:
-        """Start empty and without a thread: also in a forked child, since the parent writes what it had gathered."""
+    def reset(self) -> None:
+        super().reset()
+        # A forked child starts empty: the parent writes what it had gathered.
         self._records: deque[RequestRecord] = deque()
         self._minute = _Minute()
         self._guard = threading.Lock()
         self._writing = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
         self._overflowing = False
-        self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -119,9 +119,10 @@ class RequestLog:
                 self._records.popleft()
                 self._note_overflow()
             self._records.append(record)
-            is_batch = len(self._records) >= BATCH
+            # Once: if the database cannot take them, the next try comes after the pause.
+            is_batch = len(self._records) == BATCH
         if is_batch:
-            self._wake.set()
+            self.wake()
 
     def _note_overflow(self) -> None:
         """Said once until records can be written again."""
@@ -172,43 +173,14 @@ class RequestLog:
             except DatabaseError:
                 logger.exception("a request record was refused", extra={"request": record.request_id})
 
-    def start(self) -> None:
-        """Write from now on, in a thread of this process. Starting twice is once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
-            self._thread.start()
+    def pause(self) -> float:
+        return INTERVAL_SECONDS
 
-    def stop(self) -> None:
-        """Write what is left and end the thread. Called when the process stops; twice is once."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._stopping.set()
-            self._wake.set()
-            thread.join(STOP_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(INTERVAL_SECONDS)
-            self._wake.clear()
-            if not self._flush_in_thread():
-                # However much has gathered, the database is given a moment.
-                self._stopping.wait(INTERVAL_SECONDS)
-        self._flush_in_thread()
-
-    def _flush_in_thread(self) -> bool:
-        """The thread goes on whatever happens."""
-        try:
-            return self.flush()
-        except Exception:
-            logger.exception("request records could not be written")
-            return False
-        finally:
-            give_back()
+    def round(self) -> None:
+        self.flush()
 
 
 log = RequestLog()
-os.register_at_fork(after_in_child=log._forget)
-atexit.register(log.stop)
 
 
 def forget_old() -> int:

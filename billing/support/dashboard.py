@@ -13,9 +13,12 @@ from django.db.models import Count, Model, Q, Sum, Value
 from django.db.models.functions import Coalesce, TruncDate
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language_bidi
 
 from accounts.models import User
 from billing.credits import ledger
+from billing.dashboard import chart
 from billing.models import Hold, PackPurchase, RequestRecord, StripeEvent, Subscription
 
 LIFETIME_SECONDS = 30
@@ -24,8 +27,8 @@ HISTORY_SECONDS = 3600
 DAYS = 14
 # Latency is told by the newest pictures of the day.
 SAMPLE = 1000
-# Of the drawing, in its own units.
-WIDTH, HEIGHT, GAP = 700, 120, 10
+# The parts of the chart's bars, from the ground up, each with its pattern.
+ANSWER_PARTS = {"delivered": "", "failed": "failed-lines"}
 
 Facts = dict[str, Any]
 
@@ -68,9 +71,16 @@ def figures() -> Facts:
         cache.set("support:dashboard", kept, LIFETIME_SECONDS)
     found: Facts = json.loads(kept)
     found["now"] = datetime.fromisoformat(found["now"])
-    for bar in found["bars"]["bars"]:
-        bar["day"] = date.fromisoformat(bar["day"])
+    for one in found["days"]:
+        one["day"] = date.fromisoformat(one["day"])
+    found["chart"] = draw(found["days"])
     return found
+
+
+def draw(days: Iterable[Facts]) -> chart.Chart:
+    """The chart of delivered pictures, and of errors on top of them."""
+    counts = {one["day"]: {kind: one[kind] for kind in ANSWER_PARTS} for one in days}
+    return chart.draw(counts, ANSWER_PARTS, _in_words, is_rtl=get_language_bidi())
 
 
 def read(now: datetime) -> Facts:
@@ -84,7 +94,7 @@ def read(now: datetime) -> Facts:
         "channels": _by_channel(answered, today),
         "errors": _by_code(answered, today),
         "latency": _latency(today),
-        "bars": _bars(today.date(), answered),
+        "days": _days(today.date(), answered),
         **_count(now, today),
     }
 
@@ -167,18 +177,15 @@ def _counts(asked: Sequence[tuple[Figure, Mapping[str, str | bool]]]) -> list[Fa
     return facts
 
 
-def _bars(today: date, answered: Iterable[tuple[str, str, int]]) -> Facts:
-    """A bar a day: delivered pictures, and errors on top of them."""
+def _days(today: date, answered: Iterable[tuple[str, str, int]]) -> list[Facts]:
+    """Delivered pictures and errors of each day, with the list of them."""
     counts = _history(today) | {
         today: (
             sum(count for _, code, count in answered if not code), sum(count for _, code, count in answered if code)
         )
     }  # fmt: skip
     days = [today - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
-    highest = max(sum(counts.get(day, (0, 0))) for day in days)
-    step = WIDTH / DAYS
-    bars = [_bar(day, index * step, step - GAP, *counts.get(day, (0, 0)), highest) for index, day in enumerate(days)]
-    return {"bars": bars, "highest": highest, "width": WIDTH, "height": HEIGHT}
+    return [_day(day, *counts.get(day, (0, 0))) for day in days]
 
 
 def _history(today: date) -> dict[date, tuple[int, int]]:
@@ -195,11 +202,10 @@ def _history(today: date) -> dict[date, tuple[int, int]]:
     return {date.fromisoformat(day): (delivered, failed) for day, delivered, failed in kept}
 
 
-def _bar(day: date, x: float, width: float, delivered: int, failed: int, highest: int) -> Facts:
-    scale = HEIGHT / highest if highest else 0
-    tall, red, after = delivered * scale, failed * scale, day + timedelta(days=1)
-    return {
-        "day": day, "delivered": delivered, "failed": failed, "x": f"{x:.1f}", "width": f"{width:.1f}",
-        "y": f"{HEIGHT - tall:.1f}", "tall": f"{tall:.1f}", "red_y": f"{HEIGHT - tall - red:.1f}", "red": f"{red:.1f}",
-        "link": changelist(RequestRecord, {"created_at__gte": f"{day}T00:00Z", "created_at__lt": f"{after}T00:00Z"}),
-    }  # fmt: skip
+def _day(day: date, delivered: int, failed: int) -> Facts:
+    since = {"created_at__gte": f"{day}T00:00Z", "created_at__lt": f"{day + timedelta(days=1)}T00:00Z"}
+    return {"day": day, "delivered": delivered, "failed": failed, "link": changelist(RequestRecord, since)}
+
+
+def _in_words(day: date, figures: Mapping[str, int]) -> str:
+    return f"{date_format(day, 'j M')}: {figures['delivered']:,} delivered, {figures['failed']:,} errors"

@@ -15,8 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from imaging.batches import leases, wakeup
+from imaging.batches import leases
 from imaging.models import BatchItem
+from lib.ops import lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def resend() -> int:
 
 def _announce(pks: Sequence[int]) -> None:
     if not settings.CELERY_BROKER_URL:
-        wakeup.wake()
+        lifecycle.wake("batches")
         return
     _mark(pks)
     _send(pks)

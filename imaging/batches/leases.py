@@ -4,21 +4,17 @@ A lease that is not renewed is over within LEASE, and the picture is anybody's a
 killed, whatever it had in hand.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, InterfaceError
 from django.db.models import F, Q
 from django.utils import timezone
 
 from imaging.models import BatchItem
-from lib.ops.database import give_back
-
-logger = logging.getLogger(__name__)
+from lib.ops.lifecycle import BackgroundThread
 
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10.0
@@ -81,42 +77,43 @@ def kept(item: BatchItem) -> Iterator[None]:
         _keeper.remove(item)
 
 
-class _Keeper:
-    """One thread of a process renews all of its leases. It ends when there are none, and is there again for the next."""
+class _Keeper(BackgroundThread):
+    """Renews all leases of a process, every RENEW_SECONDS for as long as there are any."""
 
-    def __init__(self) -> None:
+    name = "batch-leases"
+    failure = "leases of batches not renewed"
+
+    def reset(self) -> None:
+        super().reset()
         self._items: dict[int, int] = {}
         self._guard = threading.Lock()
-        self._changed = threading.Condition(self._guard)
-        self._thread: threading.Thread | None = None
+        self._due = 0.0
 
     def add(self, item: BatchItem) -> None:
         with self._guard:
+            is_first = not self._items
             self._items[item.pk] = item.attempts
-            # A forked child has the parent's object, but not its thread.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="batch-leases", daemon=True)
-                self._thread.start()
+            if is_first:
+                self._due = time.monotonic() + RENEW_SECONDS
+        self.start()
+        if is_first:
+            self.wake()
 
     def remove(self, item: BatchItem) -> None:
         with self._guard:
             self._items.pop(item.pk, None)
-            if not self._items:
-                self._changed.notify_all()
 
-    def _run(self) -> None:
-        while held := self._wait():
-            renew(held)
-
-    def _wait(self) -> dict[int, int]:
-        """What is to be renewed, once it is time; nothing as soon as there is nothing any more."""
-        deadline = time.monotonic() + RENEW_SECONDS
+    def pause(self) -> float | None:
         with self._guard:
-            while self._items and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
-            if not self._items:
-                self._thread = None
-            return dict(self._items)
+            return max(0.0, self._due - time.monotonic()) if self._items else None
+
+    def round(self) -> None:
+        with self._guard:
+            if time.monotonic() < self._due:
+                return
+            self._due = time.monotonic() + RENEW_SECONDS
+            held = dict(self._items)
+        renew(held)
 
 
 def is_held(item: BatchItem) -> bool:
@@ -126,15 +123,9 @@ def is_held(item: BatchItem) -> bool:
 
 def renew(held: dict[int, int]) -> None:
     """Renew leases, given as attempts by primary key. One that another has taken over meanwhile is left alone."""
-    try:
-        for pk, attempts in held.items():
-            own = BatchItem.objects.filter(pk=pk, state=BatchItem.State.RUNNING, attempts=attempts)
-            own.update(leased_until=timezone.now() + LEASE)
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("leases of batches not renewed", extra={"reason": str(error).strip()})
-    finally:
-        # The thread sleeps until the next time.
-        give_back()
+    for pk, attempts in held.items():
+        own = BatchItem.objects.filter(pk=pk, state=BatchItem.State.RUNNING, attempts=attempts)
+        own.update(leased_until=timezone.now() + LEASE)
 
 
 _keeper = _Keeper()

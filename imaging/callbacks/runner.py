@@ -3,69 +3,38 @@
 Threads of their own, so that a receiver that is slow keeps no picture waiting. Leases keep several processes apart.
 """
 
-import logging
-import threading
-import time
+from collections.abc import Callable, Sequence
 
 from imaging.callbacks import delivery
-from lib.ops import database
-from lib.ops.database import give_back
-
-logger = logging.getLogger(__name__)
+from lib.ops.lifecycle import BackgroundThread
 
 # How many receivers are waited for at once.
 THREADS = 2
 # How often the database is asked what is due.
 LOOK_SECONDS = 2.0
-# A process that stops waits a little longer than a try takes by default; one that is cut off is made again.
-STOP_SECONDS = 20.0
 
 
-class CallbackRunner:
-    """The threads."""
+class CallbackRunner(BackgroundThread):
+    """Tries what is due."""
 
-    def __init__(self) -> None:
-        self._threads: list[threading.Thread] = []
-        self._stopping = threading.Event()
-        self._news = threading.Event()
+    name = "callbacks"
+    failure = "callbacks could not be tried"
+    # A little longer than a try takes by default; one that is cut off is made again.
+    stop_seconds = 20.0
 
-    def start(self) -> None:
-        """Work from now on. Starting twice is once."""
-        if self._threads:
-            return
-        self._threads = [threading.Thread(target=self._run, name="callbacks", daemon=True) for _ in range(THREADS)]
-        for thread in self._threads:
-            thread.start()
+    def loops(self) -> Sequence[tuple[str, Callable[[], None]]]:
+        return [(self.name, self.run)] * THREADS
 
-    def stop(self) -> None:
-        """Begin no more tries, and wait a while for those that have begun."""
-        self._stopping.set()
-        self._news.set()
-        deadline = time.monotonic() + STOP_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def reset(self) -> None:
+        super().reset()
+        # The first round comes at once: a process that has ended may have left some.
+        self.wake()
 
-    def wake(self) -> None:
-        """Something is due."""
-        self._news.set()
+    def pause(self) -> float:
+        return LOOK_SECONDS
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._news.clear()
-            if not self._try_one():
-                self._news.wait(LOOK_SECONDS)
-
-    def _try_one(self) -> bool:
-        try:
-            return delivery.try_due(1) > 0
-        except Exception as error:
-            if database.is_outage(error):
-                database.note_outage(error)
-            else:
-                logger.exception("callbacks could not be tried")
-            return False
-        finally:
-            give_back()
+    def round(self) -> bool:
+        return delivery.try_due(1) > 0
 
 
 runner = CallbackRunner()

@@ -21,6 +21,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from lib.ops import redis_client
+from lib.ops.lifecycle import BackgroundThread
 from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Place:
             self._counted_in = _own_places()
             taken = self._counted_in.take(self.subject, self.lease, limit)
         if taken and self.is_leased:
-            _keeper.hold(self)
+            keeper.hold(self)
         return taken
 
     @property
@@ -150,7 +151,7 @@ class Place:
 
     def leave(self) -> None:
         """Make it free. Twice is once."""
-        _keeper.forget(self)
+        keeper.forget(self)
         if self._counted_in is None:
             return
         try:
@@ -161,33 +162,35 @@ class Place:
     def leave_soon(self) -> None:
         """Make it free without waiting for Redis: for the thread that serves all connections."""
         if self.is_leased:
-            _keeper.leave(self)
+            keeper.leave(self)
         else:
             self.leave()
 
 
-class _Keeper:
-    """A thread that renews the leases of this process's places in Redis, and leaves those that have been given up.
+class _Keeper(BackgroundThread):
+    """Renews the leases of this process's places in Redis, and leaves those that have been given up.
 
     A request may wait for its turn, work and be read for longer than a lease.
     """
 
-    def __init__(self) -> None:
+    name = "places"
+    failure = "places of concurrent requests were not renewed"
+    # What has been given up is left before the process ends.
+    has_last_round = True
+
+    def reset(self) -> None:
+        super().reset()
         # A place may be left by the collector, in a thread that has the lock.
         self.lock = threading.RLock()
-        self.wake = threading.Event()
         self.held: set[Place] = set()
         self.given_up: list[Place] = []
-        self.thread: threading.Thread | None = None
+        self.renewed = time.monotonic()
 
     def hold(self, place: Place) -> None:
         """Renew this place's lease from now on."""
         with self.lock:
             self.held.add(place)
-            # Also after a fork, which no thread survives.
-            if self.thread is None or not self.thread.is_alive():
-                self.thread = threading.Thread(target=self._run, name="places", daemon=True)
-                self.thread.start()
+        self.start()
 
     def forget(self, place: Place) -> None:
         """It has been left."""
@@ -198,24 +201,19 @@ class _Keeper:
         """Leave it at the next opportunity."""
         with self.lock:
             self.given_up.append(place)
-        self.wake.set()
+        self.wake()
 
-    def settle(self) -> None:
-        """Leave now what has been given up."""
+    def pause(self) -> float:
+        return RENEW_SECONDS
+
+    def round(self) -> None:
         with self.lock:
             given_up, self.given_up = self.given_up, []
         for place in given_up:
             place.leave()
-
-    def _run(self) -> None:
-        renewed = time.monotonic()
-        while True:
-            self.wake.wait(RENEW_SECONDS)
-            self.wake.clear()
-            self.settle()
-            if time.monotonic() - renewed >= RENEW_SECONDS:
-                renewed = time.monotonic()
-                self._renew()
+        if time.monotonic() - self.renewed >= RENEW_SECONDS:
+            self.renewed = time.monotonic()
+            self._renew()
 
     def _renew(self) -> None:
         with self.lock:
@@ -226,12 +224,7 @@ class _Keeper:
             logger.warning("concurrency limiter unreachable, leases were not renewed")
 
 
-_keeper = _Keeper()
-
-
-def settle() -> None:
-    """Leave what has been given up: before the process ends."""
-    _keeper.settle()
+keeper = _Keeper()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def later() -> None:
 
 
 def test_the_web_process_voids_stale_holds_without_beat(stale):
-    Sweeper().look()
+    Sweeper().run_once()
     assert state_of(stale) == Hold.State.VOIDED
 
 
@@ -50,41 +50,41 @@ def test_it_looks_again_and_again_and_stops(stale, monkeypatch):
 
     looked = threading.Semaphore(0)
     monkeypatch.setattr(sweeper, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(Sweeper, "look", lambda self: looked.release())
+    monkeypatch.setattr(Sweeper, "round", lambda self: looked.release())
     running = Sweeper()
     running.start()
     running.start()
     assert all(looked.acquire(timeout=10) for _ in range(3))
     running.stop()
-    assert running._thread is not None
-    assert not running._thread.is_alive()
+    assert running._threads
+    assert not any(thread.is_alive() for thread in running._threads)
 
 
 def test_of_many_processes_one_sweeps(monkeypatch):
     swept = []
     monkeypatch.setattr(tasks, "sweep", lambda: swept.append(1))
     for _ in range(5):
-        Sweeper().look()
+        Sweeper().run_once()
     assert len(swept) == 1
     later()
     for _ in range(5):
-        Sweeper().look()
+        Sweeper().run_once()
     assert len(swept) == 2
 
 
 def test_while_beat_sweeps_the_web_process_does_not(monkeypatch):
     tasks.sweep()
     monkeypatch.setattr(tasks, "sweep", lambda: pytest.fail("swept twice"))
-    Sweeper().look()
+    Sweeper().run_once()
 
 
 def test_a_sweep_that_fails_is_tried_again(stale, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "void_stale", lambda: 1 / 0)
-        Sweeper().look()
+        Sweeper().run_once()
     assert "the sweep failed" in caplog.text
     later()
-    Sweeper().look()
+    Sweeper().run_once()
     assert state_of(stale) == Hold.State.VOIDED
 
 

@@ -91,7 +91,7 @@ def test_the_days_add_up_to_the_window(account, cycle):
     for _ in range(2):  # counted live, then from the stored days
         report, window = report_of(account), current_window(account)
         assert (report.api, report.app) == (window.api_used, window.app_used) == (5, 5)
-        days = {day.day: (day.api, day.app) for day in chart.draw(report).used}
+        days = {day.day: (day.figures["api"], day.figures["app"]) for day in chart.draw_credits(report).used}
         assert days == {back(5): (3, 1), back(2): (2, 0), back(0): (0, 4)}
     assert report.remaining == 90
 
@@ -166,7 +166,7 @@ def test_prepaid_credits_are_told_apart(browser, account, cycle):
     spend(account, api=5)
     report = report_of(account)
     assert (report.api, report.prepaid, report.total, report.remaining) == (2, 3, 5, 0)
-    assert chart.draw(report).used[0].prepaid == 3
+    assert chart.draw_credits(report).used[0].figures["prepaid"] == 3
     page = browser.get("/dashboard").content.decode()
     assert "3 spent in this cycle" in page
     assert "No credits are left" not in page
@@ -316,7 +316,7 @@ def test_the_grid_has_round_figures(highest, step):
 def test_bars_stack_up_to_the_grid_and_turn_round_with_the_reading_direction(account, cycle):
     spend_on(account, 10, api=2, app=2)
     spend(account, api=1)
-    drawn, turned = chart.draw(report_of(account)), chart.draw(report_of(account), is_rtl=True)
+    drawn, turned = chart.draw_credits(report_of(account)), chart.draw_credits(report_of(account), is_rtl=True)
     first = drawn.days[0]
     assert [part.kind for part in first.parts] == ["api", "app"]
     assert first.parts[0].y + first.parts[0].height == drawn.ground
@@ -326,7 +326,7 @@ def test_bars_stack_up_to_the_grid_and_turn_round_with_the_reading_direction(acc
 
 
 def test_every_bucket_has_a_part():
-    assert {"api", "app", Bucket.PREPAID} == set(chart.PARTS)
+    assert {"api", "app", Bucket.PREPAID} == set(chart.CREDIT_PARTS)
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,14 @@ def test_pictures_errors_and_times_of_today(support, busy):
 
 
 def test_a_bar_a_day_for_fourteen_days(support, busy):
-    bars = figures(support)["bars"]
-    assert len(bars["bars"]) == 14
-    shown = [(bar["delivered"], bar["failed"]) for bar in bars["bars"]]
-    assert shown == [(1, 0), *[(0, 0)] * 11, (2, 0), (22, 4)]
-    assert bars["highest"] == 26
+    desk = figures(support)
+    expected = [(1, 0), *[(0, 0)] * 11, (2, 0), (22, 4)]
+    assert [(day["delivered"], day["failed"]) for day in desk["days"]] == expected
+    bars = desk["chart"].days
+    assert [(bar.figures["delivered"], bar.figures["failed"]) for bar in bars] == expected
+    assert [part.kind for part in bars[-1].parts] == ["delivered", "failed"]
+    assert bars[-1].text.endswith(": 22 delivered, 4 errors")
+    assert bars[-1].text in support.get(INDEX).content.decode()
 
 
 def test_customers_and_money_today_and_in_seven_days(support, account):
@@ -121,7 +124,7 @@ def test_each_figure_leads_to_a_list_of_as_many_rows(support, busy, account):
     Hold.objects.filter(pk=held.pk).update(created_at=now - timedelta(minutes=16))
     desk = figures(support)
     linked = [*desk["channels"], *desk["errors"], *desk["waiting"], *(one["week"] for one in desk["happened"])]
-    linked += [{"link": bar["link"], "count": bar["delivered"] + bar["failed"]} for bar in desk["bars"]["bars"]]
+    linked += [{"link": day["link"], "count": day["delivered"] + day["failed"]} for day in desk["days"]]
     for one in linked:
         listed = support.get(one["link"])
         assert listed.status_code == 200, one
@@ -131,7 +134,7 @@ def test_each_figure_leads_to_a_list_of_as_many_rows(support, busy, account):
 
 def test_an_empty_deployment_has_a_page_too(support):
     desk = figures(support)
-    assert desk["bars"]["highest"] == 0
+    assert desk["chart"].used == []
     assert desk["latency"] == {"sample": 0}
     assert "Errors today" in support.get(INDEX).content.decode()
 

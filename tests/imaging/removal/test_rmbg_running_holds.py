@@ -106,7 +106,7 @@ def test_a_request_of_the_usual_length_costs_no_renewal(account, django_assert_n
 def test_a_forked_child_does_not_renew_its_parents_holds(account):
     process = RunningHolds()
     with process.kept(ledger.hold(account, channel="api", key=None, request_id="parent")):
-        process._forget()
+        process.reset()
         assert process.renew(0) == 0
 
 

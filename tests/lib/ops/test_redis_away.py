@@ -151,7 +151,7 @@ def test_copies_of_usage_come_back_without_another_request(lost, user, quick_mod
     answer = Client(headers={"x-api-key": key}).post("/rmbg", **form(small_png))
     assert answer.status_code == 200
     bring_back(lost)
-    Sweeper().look()
+    Sweeper().run_once()
     assert usage._lost == {}
     with redis.Redis.from_url(lost.url) as client:
         assert {client.get(name) for name in client.scan_iter(f"user:{user.public_id}:api_usage:*")} == {b"1"}

@@ -6,6 +6,7 @@ import re
 import pytest
 from django.test import Client
 from django.utils import translation
+from django.utils.translation import get_language
 
 from accounts.models import User
 from lib.web import catalogue
@@ -87,7 +88,7 @@ def test_a_visitors_choice_changes_nobodys_profile(client, user):
     assert user.language == "en"
 
 
-@pytest.mark.parametrize("language", ["xx", "", "EN", "ar-EG", "../ar"])
+@pytest.mark.parametrize("language", ["xx", "", "EN", "de", "ar-EG", "../ar"])
 def test_an_unknown_language_is_ignored(client, user, language):
     answer = choose(log_in(client, user), language)
     assert (answer.status_code, answer.url) == (302, "/pricing")
@@ -99,6 +100,29 @@ def test_an_unknown_language_is_ignored(client, user, language):
 @pytest.mark.parametrize("page", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "\\\\evil.example", ""])
 def test_it_leads_to_no_other_site(client, page):
     assert choose(client, "ar", page).url == "/"
+
+
+@pytest.mark.parametrize(
+    ("referer", "page"), [("http://testserver/pricing?a=b", "/pricing?a=b"), ("https://evil.example/", "/")]
+)
+def test_without_a_page_of_ours_it_leads_back_to_where_the_form_was(client, referer, page):
+    answer = client.post("/language", {"language": "ar", "next": "//evil.example"}, headers={"referer": referer})
+    assert answer.url.removeprefix("http://testserver") == page
+
+
+def test_the_language_of_a_request_ends_with_it(client):
+    choose(client, "ar")
+    language_of(client)
+    assert get_language() == "en"
+
+
+def test_pages_vary_by_language_and_answers_of_the_api_do_not(client):
+    page = client.get("/pricing", headers={"accept-language": "ar"})
+    assert page["Content-Language"] == "ar"
+    assert "Accept-Language" in page["Vary"]
+    answer = client.get("/api/user-token", headers={"accept-language": "ar"})
+    assert "Content-Language" not in answer
+    assert "Accept-Language" not in answer.get("Vary", "")
 
 
 def test_it_leads_back_to_the_page_with_its_query(client):
