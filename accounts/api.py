@@ -6,23 +6,19 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import user_tokens
-from accounts.authentication import check_verified, email_not_verified
-from accounts.models import User
+from accounts.authentication import check_verified, email_not_verified, not_logged_in
+from accounts.caller import get_signed_in
 from lib.ops import access_log
 from lib.web.api_view import ApiView
-from lib.web.errors import ApiError, csrf_failed, from_status, service_unavailable
+from lib.web.errors import csrf_failed, from_status, service_unavailable
 from lib.web.openapi import errors
 from lib.web.rate_limits import too_many_requests
-
-
-def not_logged_in() -> ApiError:
-    """The answer to a browser without a session."""
-    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
 
 
 class SessionOfOurs(SessionAuthentication):
@@ -30,8 +26,7 @@ class SessionOfOurs(SessionAuthentication):
 
     def enforce_csrf(self, request: Request) -> None:
         try:
-            # Django's own request: through DRF's, the check would first have the body parsed as JSON.
-            super().enforce_csrf(request._request)  # type: ignore[arg-type]
+            super().enforce_csrf(request)
         except PermissionDenied as error:
             raise csrf_failed() from error
 
@@ -58,6 +53,8 @@ class UserTokenView(ApiView):
 
     authentication_classes = [SessionOfOurs]
     permission_classes = [AllowAny]
+    # The check for forgery may look for its token in the body before it reads the header.
+    parser_classes = [FormParser]
 
     @extend_schema(
         operation_id="createUserToken",
@@ -78,10 +75,9 @@ class UserTokenView(ApiView):
         },
     )
     def post(self, request: Request) -> Response:
-        if not isinstance(request.user, User):
-            raise not_logged_in()
-        access_log.note(request._request, user=request.user.public_id)
-        check_verified(request.user)
-        token = user_tokens.mint(request.user, request._request.session.session_key or "")
+        user = get_signed_in(request)
+        access_log.note(request, user=user.public_id)
+        check_verified(user)
+        token = user_tokens.mint(user, request.session.session_key or "")
         body = {"token": token, "expires_in": user_tokens.LIFETIME_SECONDS}
         return Response(body, headers={"Cache-Control": "no-store"})

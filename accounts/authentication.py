@@ -27,6 +27,11 @@ def email_not_verified() -> ApiError:
     return ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
 
 
+def not_logged_in() -> ApiError:
+    """The answer to a browser without a session."""
+    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
+
+
 def two_credentials() -> ApiError:
     """The answer to a key and a token together."""
     return ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")
@@ -46,15 +51,15 @@ class ApiKeyAuthentication(BaseAuthentication):
         text = request.headers.get("x-api-key")
         if text is None:
             return None
-        check_one_credential(request._request)
+        check_one_credential(request)
         parsed = find_key(text)
-        failed_calls.check(request._request, parsed.lookup if parsed else "")
+        failed_calls.check(request, parsed.lookup if parsed else "")
         key = find_live_key(parsed) if parsed else None
         if key is None:
-            failed_calls.note_failure(request._request)
+            failed_calls.note_failure(request)
             raise invalid_key()
         failed_calls.note_success(key.lookup)
-        access_log.note(request._request, user=key.user.public_id, key=key.prefix)
+        access_log.note(request, user=key.user.public_id, key=key.prefix)
         check_verified(key.user)
         key.record_use()
         key.remember()
@@ -69,16 +74,16 @@ class UserTokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, str] | None:
         """Return the user and the token; None without a token. Raises ApiError 400, 401 or 403."""
-        token = find_bearer_token(request._request)
+        token = find_bearer_token(request)
         if token is None:
             return None
-        check_one_credential(request._request)
+        check_one_credential(request)
         user = user_tokens.find_user(token)
         if user is None:
-            failed_calls.check(request._request)
-            failed_calls.note_failure(request._request)
+            failed_calls.check(request)
+            failed_calls.note_failure(request)
             raise invalid_key()
-        access_log.note(request._request, user=user.public_id)
+        access_log.note(request, user=user.public_id)
         check_verified(user)
         return user, token
 

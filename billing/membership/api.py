@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import ApiKeyAuthentication
-from accounts.caller import get_user
+from accounts.caller import get_signed_in
 from billing.membership import usage as membership
 from billing.membership.openapi import membership_usage_schema
 from billing.membership.reads import CountedReadsView
@@ -20,4 +20,4 @@ class MembershipUsageView(CountedReadsView):
     @membership_usage_schema
     def get(self, request: Request) -> Response:
         query = membership.parse_query(request.query_params)
-        return Response(membership.describe(get_user(request), query), headers={"Cache-Control": "no-store"})
+        return Response(membership.describe(get_signed_in(request), query), headers={"Cache-Control": "no-store"})

@@ -6,10 +6,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.api import not_logged_in
+from accounts.authentication import not_logged_in
 from accounts.models import User
 from billing.credits import ledger
 from billing.membership import usage as membership
+from lib.web.errors import json_response
 
 
 class Balance(TypedDict):
@@ -33,6 +34,5 @@ def describe(user: User) -> Balance:
 def balance(request: HttpRequest) -> HttpResponse:
     """The balance as JSON; 401 in the API's error shape for a browser without a session."""
     if not isinstance(request.user, User):
-        error = not_logged_in()
-        return JsonResponse(error.body(), status=error.status, headers=error.headers)
+        return json_response(not_logged_in())
     return JsonResponse(describe(request.user))

@@ -13,7 +13,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import get_user, identify
+from accounts.caller import get_signed_in, identify
 from billing.credits import admission
 from imaging.batches import creation, ends, expiry, names, results
 from imaging.batches import openapi as schema
@@ -39,7 +39,7 @@ class BatchView(CustomerView):
 
     def get_batch(self, request: Request, batch_id: UUID) -> Batch:
         """The caller's batch. Raises ApiError 404 for another's as for none."""
-        found = Batch.objects.filter(pk=batch_id, account__user=get_user(request)).first()
+        found = Batch.objects.filter(pk=batch_id, account__user=get_signed_in(request)).first()
         if found is None:
             raise from_status(404)
         return found
@@ -56,11 +56,11 @@ class BatchListView(BatchView):
         rate_limits.count_request(customer.policy)
         rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request._request)
+        doorkeeper.raise_refusal(request)
         if retry_key is None:
             # A retry gets the batch that is there. For any other, two gigabytes need not arrive to be refused.
             creation.check_places(customer.account)
-        with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
+        with rate_limits.concurrent_place(customer.policy), read_batch(request) as form:
             batch = creation.create(
                 customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key
             )
@@ -69,7 +69,7 @@ class BatchListView(BatchView):
 
     @schema.list_all
     def get(self, request: Request) -> Response:
-        batches = Batch.objects.filter(account__user=get_user(request)).order_by("-created_at", "-pk")
+        batches = Batch.objects.filter(account__user=get_signed_in(request)).order_by("-created_at", "-pk")
         limit, before = _parse_page(request)
         if before is not None:
             at = self.get_batch(request, before)

@@ -59,8 +59,8 @@ class RemoveBackgroundView(CustomerView):
         rate_limits.count_request(customer.policy)
         rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request._request)
-        with rate_limits.concurrent_place(customer.policy) as place, read_form(request._request) as form:
+        doorkeeper.raise_refusal(request)
+        with rate_limits.concurrent_place(customer.policy) as place, read_form(request) as form:
             image_url.fetch_picture(form, customer.policy.subject)
             job = cutouts.check_form(form)
             sending.check_room(place)
@@ -76,7 +76,7 @@ class RemoveBackgroundView(CustomerView):
         rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
         requester = Requester(customer.policy.subject, rank)
         try:
-            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request._request))
+            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request))
         except cutouts.ImageFailed:
             rate_limits.count_failure(customer.policy)
             raise
