@@ -79,5 +79,5 @@ class UserTokenView(ApiView):
         access_log.note(request, user=user.public_id)
         check_verified(user)
         token = user_tokens.mint(user, request.session.session_key or "")
-        body = {"token": token, "expires_in": user_tokens.LIFETIME_SECONDS}
-        return Response(body, headers={"Cache-Control": "no-store"})
+        body = UserTokenSerializer({"token": token, "expires_in": user_tokens.LIFETIME_SECONDS})
+        return Response(body.data, headers={"Cache-Control": "no-store"})

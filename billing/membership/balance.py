@@ -24,8 +24,8 @@ class Balance(TypedDict):
 def describe(user: User) -> Balance:
     """The figures that `/rmbg` enforces and `/api/membership-usage` tells."""
     account = ledger.get_account(user)
-    cycle = membership.describe_cycle(account, membership.current_window(account))
-    included, prepaid = cycle["remainingIncludedCredits"], cycle["prepaidCredits"]
+    cycle = membership.get_cycle(account, membership.current_window(account))
+    included, prepaid = cycle.left, cycle.prepaid
     return Balance(included=included, prepaid=prepaid, left=included + prepaid)
 
 

@@ -104,7 +104,7 @@ def billing(request: HttpRequest) -> HttpResponse:
         "account": account,
         "subscription": subscriptions.find_live(account),
         "window": window,
-        "cycle": membership.describe_cycle(account, window),
+        "cycle": membership.get_cycle(account, window),
         "purchases": PackPurchase.objects.filter(account=account).select_related("price__pack")[:PURCHASES_SHOWN],
         "invoices": _invoices(account),
         "is_enabled": stripe_client.is_enabled(),
