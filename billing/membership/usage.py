@@ -100,7 +100,7 @@ def get_usage(user: User, query: Query) -> Usage:
 
 
 def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
-    """The account with what the answer shows of its plan, and its usage in the month from `month` on, by default this one."""
+    """The account, as far as the answer shows it, and its usage in the month that starts on `month`, by default this one."""
     month = month or month_of(timezone.now())
     rows = Account.objects.raw(_ACCOUNT_AND_MONTH, [month.isoformat(), user.pk])
     # An account is made on first use.
