@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import user_tokens
-from accounts.authentication import check_verified, email_not_verified, not_logged_in
-from accounts.caller import get_signed_in
+from accounts.authentication import check_verified, email_not_verified
+from accounts.caller import get_signed_in, not_logged_in
 from lib.ops import access_log
 from lib.web.api_view import ApiView
 from lib.web.errors import csrf_failed, from_status, service_unavailable

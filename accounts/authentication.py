@@ -27,11 +27,6 @@ def email_not_verified() -> ApiError:
     return ApiError(403, "email_not_verified", "Email address not verified – please check your inbox")
 
 
-def not_logged_in() -> ApiError:
-    """The answer to a browser without a session."""
-    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
-
-
 def two_credentials() -> ApiError:
     """The answer to a key and a token together."""
     return ApiError(400, "two_credentials", "This is a mistake: Cannot use both API key and user token")

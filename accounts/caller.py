@@ -6,9 +6,10 @@ from typing import Literal
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from accounts.authentication import find_bearer_token, not_logged_in
+from accounts.authentication import find_bearer_token
 from accounts.models import ApiKey, User
 from lib.web.client_address import client_address
+from lib.web.errors import ApiError
 
 Channel = Literal["api", "app", "anonymous"]
 
@@ -28,6 +29,11 @@ def claimed_channel(request: HttpRequest) -> Channel:
     if "x-api-key" in request.headers:
         return "api"
     return "anonymous" if find_bearer_token(request) is None else "app"
+
+
+def not_logged_in() -> ApiError:
+    """The answer to a browser without a session."""
+    return ApiError(401, "not_logged_in", "Please log in.", headers={"WWW-Authenticate": 'Session realm="web"'})
 
 
 def get_signed_in(request: HttpRequest) -> User:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.authentication import not_logged_in
+from accounts.caller import not_logged_in
 from accounts.models import User
 from billing.credits import ledger
 from billing.membership import usage as membership
