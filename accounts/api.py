@@ -6,13 +6,14 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
+from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import user_tokens
 from accounts.authentication import check_verified
-from accounts.models import User
+from accounts.caller import get_signed_in
 from lib.ops import access_log
 from lib.web.api_view import ApiView
 from lib.web.errors import ApiError, from_status
@@ -24,8 +25,7 @@ class SessionOfOurs(SessionAuthentication):
 
     def enforce_csrf(self, request: Request) -> None:
         try:
-            # Django's own request: through DRF's, the check would first have the body parsed as JSON.
-            super().enforce_csrf(request._request)  # type: ignore[arg-type]
+            super().enforce_csrf(request)
         except PermissionDenied as error:
             raise ApiError("csrf_failed") from error
 
@@ -52,6 +52,8 @@ class UserTokenView(ApiView):
 
     authentication_classes = [SessionOfOurs]
     permission_classes = [AllowAny]
+    # The check for forgery may look for its token in the body before it reads the header.
+    parser_classes = [FormParser]
 
     @extend_schema(
         operation_id="createUserToken",
@@ -76,10 +78,9 @@ class UserTokenView(ApiView):
         },
     )
     def post(self, request: Request) -> Response:
-        if not isinstance(request.user, User):
-            raise ApiError("not_logged_in")
-        access_log.note(request._request, user=request.user.public_id)
-        check_verified(request.user)
-        token = user_tokens.mint(request.user, request._request.session.session_key or "")
-        body = {"token": token, "expires_in": user_tokens.LIFETIME_SECONDS}
-        return Response(body, headers={"Cache-Control": "no-store"})
+        user = get_signed_in(request)
+        access_log.note(request, user=user.public_id)
+        check_verified(user)
+        token = user_tokens.mint(user, request.session.session_key or "")
+        body = UserTokenSerializer({"token": token, "expires_in": user_tokens.LIFETIME_SECONDS})
+        return Response(body.data, headers={"Cache-Control": "no-store"})

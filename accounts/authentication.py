@@ -31,15 +31,15 @@ class ApiKeyAuthentication(BaseAuthentication):
         text = request.headers.get("x-api-key")
         if text is None:
             return None
-        check_one_credential(request._request)
+        check_one_credential(request)
         parsed = find_key(text)
-        failed_calls.check(request._request, parsed.lookup if parsed else "")
+        failed_calls.check(request, parsed.lookup if parsed else "")
         key = find_live_key(parsed) if parsed else None
         if key is None:
-            failed_calls.note_failure(request._request)
+            failed_calls.note_failure(request)
             raise ApiError("invalid_api_key")
         failed_calls.note_success(key.lookup)
-        access_log.note(request._request, user=key.user.public_id, key=key.prefix)
+        access_log.note(request, user=key.user.public_id, key=key.prefix)
         check_verified(key.user)
         key.record_use()
         key.remember()
@@ -54,16 +54,16 @@ class UserTokenAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[User, str] | None:
         """Return the user and the token; None without a token. Raises ApiError 400, 401 or 403."""
-        token = find_bearer_token(request._request)
+        token = find_bearer_token(request)
         if token is None:
             return None
-        check_one_credential(request._request)
+        check_one_credential(request)
         user = user_tokens.find_user(token)
         if user is None:
-            failed_calls.check(request._request)
-            failed_calls.note_failure(request._request)
+            failed_calls.check(request)
+            failed_calls.note_failure(request)
             raise ApiError("invalid_api_key")
-        access_log.note(request._request, user=user.public_id)
+        access_log.note(request, user=user.public_id)
         check_verified(user)
         return user, token
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from django.http import HttpRequest
-from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 
 from accounts.authentication import find_bearer_token
 from accounts.models import ApiKey, User
 from lib.web.client_address import client_address
+from lib.web.errors import ApiError
 
 Channel = Literal["api", "app", "anonymous"]
 
@@ -31,16 +31,16 @@ def claimed_channel(request: HttpRequest) -> Channel:
     return "anonymous" if find_bearer_token(request) is None else "app"
 
 
-def get_user(request: Request) -> User:
-    """The user of a request that only users may make. Raises NotAuthenticated for anybody else."""
+def get_signed_in(request: HttpRequest) -> User:
+    """The user who makes a request of a page or of the API. Raises ApiError 401 `not_logged_in` if there is none."""
     if not isinstance(request.user, User):
-        raise NotAuthenticated
+        raise ApiError("not_logged_in")
     return request.user
 
 
 def identify(request: Request) -> Caller:
     """The caller of an authenticated DRF request. Raises what the authentication classes raise."""
-    address = client_address(request._request)
+    address = client_address(request)
     if not isinstance(request.user, User):
         return Caller("anonymous", address)
     if isinstance(request.auth, ApiKey):

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 
+from accounts.caller import get_signed_in
 from accounts.forms import KeyForm, NewKeyForm, RotateKeyForm
 from accounts.keys import KeyText
 from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, User
@@ -33,8 +34,7 @@ class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generi
     @property
     def owner(self) -> User:
         """The customer whose page it is."""
-        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
-        return self.request.user
+        return get_signed_in(self.request)
 
     def form_valid(self, form: Form) -> HttpResponse:
         try:

@@ -1,6 +1,6 @@
 """How often one visitor may ask for pages: widely, so that only programs ever notice.
 
-Calls of the API that carry a key or token count by account, where they are answered: see `billing.membership.reads`.
+Calls of the API that carry a key or token count by account, where they are answered: see `billing.credits.customer_view`.
 """
 
 from collections.abc import Callable

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, UpdateView
 
+from accounts.caller import get_signed_in
 from accounts.deletion import delete_account, find_objection
 from accounts.forms import DeleteAccountForm, ProfileForm
 from accounts.models import User
@@ -35,8 +36,7 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type:
     success_message = _("Saved.")
 
     def get_object(self, queryset: QuerySet[User] | None = None) -> User:
-        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
-        return self.request.user
+        return get_signed_in(self.request)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(
@@ -57,8 +57,7 @@ class DeleteAccountView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
     @property
     def owner(self) -> User:
         """The customer whose account it is."""
-        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
-        return self.request.user
+        return get_signed_in(self.request)
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"user": self.owner}

@@ -1,6 +1,7 @@
 """Batches: many pictures sent at once, worked on one by one, and told of by a callback. The pictures are in storage."""
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -150,6 +151,11 @@ class Callback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_state_display()} for {self.batch_id}"
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is tried next; None once it has ended."""
+        return self.next_try_at if self.state == self.State.PENDING else None
 
 
 class CallbackTry(models.Model):

@@ -196,7 +196,7 @@ def _facts(page: Page) -> dict[str, Any]:
     if page.slug == "batches":
         return {"batches": {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}}
     if page.slug in ("limits", "credits"):
-        return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits()}
+        return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE}
     if page.slug == "callbacks":
         ports = ", ".join(str(port) for port in settings.CALLBACK_PORTS)
         return {"callback": {"ports": ports, "seconds": settings.CALLBACK_SECONDS}}

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import User
+from accounts.caller import get_signed_in
 from billing.membership import balance
 from billing.models import Plan
 
@@ -54,6 +54,5 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 def editor(request: HttpRequest) -> HttpResponse:
     """The editor of many pictures, for customers."""
-    assert isinstance(request.user, User)  # noqa: S101  (login_required has seen to it)
-    context = {"modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(request.user)}
+    context = {"modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(get_signed_in(request))}
     return render(request, "imaging/editor.html", context)

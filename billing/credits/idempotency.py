@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import F
+from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import standing
@@ -29,9 +30,10 @@ class Retry:
     fingerprint: str
 
 
-def check_key(key: str) -> str:
-    """The key as it stands. Raises ApiError 400 for one that is empty, too long or not visible ASCII."""
-    if not VALID_KEY.fullmatch(key):
+def find_retry_key(request: HttpRequest) -> str | None:
+    """The caller's `Idempotency-Key`, if there is one. Raises ApiError 400 if it is empty, too long or not visible ASCII."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not VALID_KEY.fullmatch(key):
         raise ApiError("invalid_idempotency_key")
     return key
 

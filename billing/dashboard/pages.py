@@ -10,15 +10,16 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import get_language_bidi
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.caller import get_signed_in
 from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.dashboard import chart, csv_export, outcomes, request_list, usage_report
 from billing.dashboard.request_list import Filters
 from billing.dashboard.usage_report import Cycle, Report
 from billing.models import Account, RequestRecord
-from billing.payments.pages import page, signed_in
 
 USAGE_COLUMNS = ["day_utc", "channel", "key_name", "key_prefix", "bucket", "credits"]
 REQUEST_COLUMNS = [
@@ -46,7 +47,7 @@ class Asked:
 
 @require_safe
 @login_required
-@page
+@never_cache
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Balance, usage of a cycle by day and key, recent requests, past cycles."""
     asked = _read(request)
@@ -69,7 +70,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-@page
+@never_cache
 def usage_csv(request: HttpRequest) -> HttpResponseBase:
     """The usage of a cycle by day, channel, key and bucket."""
     asked = _read(request)
@@ -80,7 +81,7 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 @login_required
-@page
+@never_cache
 def requests_csv(request: HttpRequest) -> HttpResponseBase:
     """Every remembered request that the filters let through."""
     asked = _read(request)
@@ -90,7 +91,7 @@ def requests_csv(request: HttpRequest) -> HttpResponseBase:
 
 def _read(request: HttpRequest) -> Asked:
     """Raises ApiError 404 for a cycle that the customer does not have."""
-    user = signed_in(request)
+    user = get_signed_in(request)
     account = ledger.get_account(user)
     cycles = usage_report.list_cycles(account)
     cycle = usage_report.get_cycle(cycles, request.GET.get("cycle"))

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from billing.credits import ledger
 from billing.membership import usage as membership
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, json_response
 
 
 class Balance(TypedDict):
@@ -23,8 +23,8 @@ class Balance(TypedDict):
 def describe(user: User) -> Balance:
     """The figures that `/rmbg` enforces and `/api/membership-usage` tells."""
     account = ledger.get_account(user)
-    cycle = membership.describe_cycle(account, membership.current_window(account))
-    included, prepaid = cycle["remainingIncludedCredits"], cycle["prepaidCredits"]
+    cycle = membership.get_cycle(account, membership.current_window(account))
+    included, prepaid = cycle.left, cycle.prepaid
     return Balance(included=included, prepaid=prepaid, left=included + prepaid)
 
 
@@ -33,6 +33,5 @@ def describe(user: User) -> Balance:
 def balance(request: HttpRequest) -> HttpResponse:
     """The balance as JSON; 401 in the API's error shape for a browser without a session."""
     if not isinstance(request.user, User):
-        error = ApiError("not_logged_in")
-        return JsonResponse(error.body(), status=error.status, headers=error.headers)
+        return json_response(ApiError("not_logged_in"))
     return JsonResponse(describe(request.user))

@@ -11,51 +11,10 @@ from drf_spectacular.utils import (
     PolymorphicProxySerializer,
     extend_schema,
 )
-from rest_framework import serializers
 
+from billing.membership.serializers import CycleListSerializer, MembershipUsageSerializer
 from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
-
-
-class BillingCycleSerializer(serializers.Serializer[object]):
-    """A billing window: Stripe's current period, or the UTC calendar month while there is none."""
-
-    periodStartUnix = serializers.IntegerField(help_text="First second of the window.")
-    periodEndUnix = serializers.IntegerField(help_text="Last second of the window.")
-    appUsage = serializers.IntegerField(help_text="Included credits used by the web app.")
-    apiUsage = serializers.IntegerField(help_text="Included credits used by API keys.")
-    includedCredits = serializers.IntegerField(help_text="Allowance of the window.")
-    prepaidCredits = serializers.IntegerField(help_text="Prepaid balance; no renewal resets it.")
-    usedIncludedCredits = serializers.IntegerField(help_text="appUsage + apiUsage.")
-    remainingIncludedCredits = serializers.IntegerField(help_text="What is left of the allowance, at least 0.")
-    stripeBillingSynced = serializers.BooleanField(help_text="False for a calendar month.")
-
-
-class MembershipUsageSerializer(serializers.Serializer[object]):
-    """Plan, credits and usage."""
-
-    membership = serializers.CharField(help_text="Label of the plan, such as `Premium-20000`.")
-    credits = serializers.IntegerField(help_text="Credits that the plan includes per window.")
-    prepaidCredits = serializers.IntegerField(help_text="Prepaid balance; no renewal resets it.")
-    app_usage = serializers.IntegerField(help_text="Included credits used by the web app in the month or window asked for.")
-    api_usage = serializers.IntegerField(help_text="Included credits used by API keys in the month or window asked for.")
-    billingCycle = BillingCycleSerializer(required=False, help_text="Only when expanded.")
-
-
-class ListedCycleSerializer(serializers.Serializer[object]):
-    """One entry of the list of billing windows."""
-
-    periodStartUnix = serializers.IntegerField(help_text="First second of the window.")
-    periodEndUnix = serializers.IntegerField(help_text="Last second: the next window's first minus 1.")
-    appUsage = serializers.IntegerField(help_text="Included credits used by the web app.")
-    apiUsage = serializers.IntegerField(help_text="Included credits used by API keys.")
-
-
-class CycleListSerializer(serializers.Serializer[object]):
-    """The answer to `listBillingCycles`."""
-
-    billingCycles = ListedCycleSerializer(many=True, help_text="Newest first.")
-
 
 EXAMPLE = {
     "membership": "Premium-20000", "credits": 18500, "prepaidCredits": 2000, "app_usage": 8500, "api_usage": 10000,

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -31,6 +30,44 @@ WHERE account.user_id = %s
 
 
 @dataclass(frozen=True, slots=True)
+class ListedCycle:
+    """Included credits used in a billing window. `start` and `end` are its first and its last second, in Unix time."""
+
+    start: int
+    end: int
+    app_used: int
+    api_used: int
+
+    @property
+    def used(self) -> int:
+        """By all."""
+        return self.app_used + self.api_used
+
+
+@dataclass(frozen=True, slots=True)
+class BillingCycle(ListedCycle):
+    """A billing window with its allowance, `included`. `is_synced`: it is Stripe's, no calendar month."""
+
+    included: int
+    prepaid: int
+    is_synced: bool
+
+    @property
+    def left(self) -> int:
+        """Of the allowance, at least 0."""
+        return max(0, self.included - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """An account, its usage in the month or window asked for, and the billing cycle if that was asked for."""
+
+    account: Account
+    used: MonthlyUsage | UsageWindow
+    cycle: BillingCycle | None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What a caller asks for. `month` is a first day; `window_start` excludes it."""
 
@@ -54,27 +91,17 @@ def parse_query(query: Mapping[str, str]) -> Query:
     return Query(expand_cycle=expand, month=month, window_start=window_start)
 
 
-def describe(user: User, query: Query) -> dict[str, Any]:
-    """The answer's body. Raises ApiError 400 for a window that the account does not have."""
-    account, month = read(user, query.month or month_of(timezone.now()))
-    if query.list_cycles:
-        return {"billingCycles": list_cycles(account)}
+def get_usage(user: User, query: Query) -> Usage:
+    """What was asked for. Raises ApiError 400 for a window that the account does not have."""
+    account, month = read(user, query.month)
     window = _get_asked_window(account, query.window_start)
-    used = month if window is None else window
-    body: dict[str, Any] = {
-        "membership": account.plan.label,
-        "credits": account.plan.included_credits,
-        "prepaidCredits": account.prepaid_balance,
-        "app_usage": used.app_used,
-        "api_usage": used.api_used,
-    }
-    if query.expand_cycle:
-        body["billingCycle"] = describe_cycle(account, window or current_window(account))
-    return body
+    cycle = get_cycle(account, window or current_window(account)) if query.expand_cycle else None
+    return Usage(account, window or month, cycle)
 
 
-def read(user: User, month: date) -> tuple[Account, MonthlyUsage]:
-    """The account with what the answer tells of its plan, and its usage in the month that starts on `month`."""
+def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
+    """The account, as far as the answer shows it, and its usage in the month that starts on `month`, by default this one."""
+    month = month or month_of(timezone.now())
     rows = Account.objects.raw(_ACCOUNT_AND_MONTH, [month.isoformat(), user.pk])
     # An account is made on first use.
     account = next(iter(rows), None) or ledger.get_account(user)
@@ -100,19 +127,17 @@ def current_window(account: Account, known: Iterable[UsageWindow] | None = None)
     return found or UsageWindow(account=account, kind=kind, start=start, end=end, allowance=allowance)
 
 
-def describe_cycle(account: Account, window: UsageWindow) -> dict[str, Any]:
-    """The `billingCycle` object."""
-    return {
-        "periodStartUnix": _unix(window.start),
-        "periodEndUnix": _unix(window.end) - 1,
-        "appUsage": window.app_used,
-        "apiUsage": window.api_used,
-        "includedCredits": window.allowance,
-        "prepaidCredits": account.prepaid_balance,
-        "usedIncludedCredits": window.used,
-        "remainingIncludedCredits": max(0, window.allowance - window.used),
-        "stripeBillingSynced": window.kind == UsageWindow.Kind.CYCLE,
-    }
+def get_cycle(account: Account, window: UsageWindow) -> BillingCycle:
+    """A window as the billing cycle that it is."""
+    return BillingCycle(
+        start=_unix(window.start),
+        end=_unix(window.end) - 1,
+        app_used=window.app_used,
+        api_used=window.api_used,
+        included=window.allowance,
+        prepaid=account.prepaid_balance,
+        is_synced=window.kind == UsageWindow.Kind.CYCLE,
+    )
 
 
 def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = None) -> list[tuple[UsageWindow, datetime]]:
@@ -128,15 +153,10 @@ def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = Non
     return listed
 
 
-def list_cycles(account: Account) -> list[dict[str, int]]:
-    """The `billingCycles` entries."""
+def list_cycles(account: Account) -> list[ListedCycle]:
+    """The listed windows, newest first."""
     return [
-        {
-            "periodStartUnix": _unix(window.start),
-            "periodEndUnix": _unix(end) - 1,
-            "appUsage": window.app_used,
-            "apiUsage": window.api_used,
-        }
+        ListedCycle(_unix(window.start), _unix(end) - 1, window.app_used, window.api_used)
         for window, end in listed_windows(account)
     ]
 

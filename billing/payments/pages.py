@@ -1,20 +1,18 @@
 """Pricing, Checkout, the customer portal and the billing page. Cards and bank data are Stripe's alone."""
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.caller import get_signed_in
 from accounts.models import User
 from billing.credits import ledger
 from billing.membership import usage as membership
@@ -23,27 +21,13 @@ from billing.payments import catalogue, purchases, subscriptions
 from billing.payments import client as stripe_client
 from billing.payments import customers as stripe_customers
 from billing.payments.client import Json
-from lib.web.errors import ApiError, error_response, from_status
+from lib.web.errors import ApiError, from_status
 
-View = Callable[[HttpRequest], HttpResponseBase]
 PURCHASES_SHOWN = 12
 
 
-def page(view: View) -> View:
-    """A page that is never cached, and on which an ApiError is a page as well."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponseBase:
-        try:
-            return view(request)
-        except ApiError as error:
-            return error_response(request, error)
-
-    return never_cache(wrapped)
-
-
 @require_safe
-@page
+@never_cache
 def pricing(request: HttpRequest) -> HttpResponse:
     """Plans and packs, for everybody."""
     account = ledger.get_account(request.user) if isinstance(request.user, User) else None
@@ -58,7 +42,7 @@ def pricing(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@page
+@never_cache
 def checkout(request: HttpRequest) -> HttpResponse:
     """Send the customer to Stripe's Checkout, for a plan or a pack."""
     if not isinstance(request.user, User):
@@ -73,10 +57,10 @@ def checkout(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-@page
+@never_cache
 def checkout_done(request: HttpRequest) -> HttpResponse:
     """Where Stripe sends the customer after paying: fulfils at once, if the webhook has not done so yet."""
-    account = ledger.get_account(signed_in(request))
+    account = ledger.get_account(get_signed_in(request))
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
         raise from_status(404)
     session = request.GET.get("session_id", "")
@@ -95,13 +79,13 @@ def checkout_done(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-@page
+@never_cache
 def portal(request: HttpRequest) -> HttpResponse:
     """Send the customer to Stripe's portal: cards, invoices, another plan, cancelling."""
     client = stripe_client.get_client()
     configuration = client.find_portal(catalogue.PORTAL_NAME)
     session = client.create_portal_session(
-        customer=stripe_customers.get_or_create(ledger.get_account(signed_in(request))),
+        customer=stripe_customers.get_or_create(ledger.get_account(get_signed_in(request))),
         return_url=request.build_absolute_uri(reverse("billing")),
         configuration=configuration["id"] if configuration else None,
     )
@@ -110,27 +94,21 @@ def portal(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-@page
+@never_cache
 def billing(request: HttpRequest) -> HttpResponse:
     """Plan, renewal, balances, invoices, packs. Usage is on the dashboard."""
-    account = ledger.get_account(signed_in(request))
+    account = ledger.get_account(get_signed_in(request))
     window = membership.current_window(account)
     context = {
         "account": account,
         "subscription": subscriptions.find_live(account),
         "window": window,
-        "cycle": membership.describe_cycle(account, window),
+        "cycle": membership.get_cycle(account, window),
         "purchases": PackPurchase.objects.filter(account=account).select_related("price__pack")[:PURCHASES_SHOWN],
         "invoices": _invoices(account),
         "is_enabled": stripe_client.is_enabled(),
     }
     return render(request, "billing/billing.html", context)
-
-
-def signed_in(request: HttpRequest) -> User:
-    """Who is signed in, on a page that only they can see."""
-    assert isinstance(request.user, User)  # noqa: S101  (login_required has seen to it)
-    return request.user
 
 
 def _get_price(request: HttpRequest) -> StripePrice:

@@ -10,7 +10,7 @@ from billing.payments import client as stripe_client
 from billing.payments import events as stripe_events
 from billing.payments.client import InvalidSignature
 from billing.payments.tasks import process_stripe_event
-from lib.web.errors import ApiError, error_response
+from lib.web.errors import ApiError
 
 # Stripe's largest events are some hundred kilobytes.
 MAX_BODY_BYTES = 1_000_000
@@ -20,15 +20,12 @@ MAX_BODY_BYTES = 1_000_000
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
     """Store a signed event and have it processed. Anything but 2xx makes Stripe send it again."""
-    try:
-        event = _read(request)
-        stored = stripe_events.receive(event)
-        if stored.is_open:
-            process_stripe_event.delay(stored.pk)
-        if settings.CELERY_TASK_ALWAYS_EAGER and StripeEvent.objects.get(pk=stored.pk).is_open:
-            raise ApiError("event_not_processed")
-    except ApiError as error:
-        return error_response(request, error)
+    event = _read(request)
+    stored = stripe_events.receive(event)
+    if stored.is_open:
+        process_stripe_event.delay(stored.pk)
+    if settings.CELERY_TASK_ALWAYS_EAGER and StripeEvent.objects.get(pk=stored.pk).is_open:
+        raise ApiError("event_not_processed")
     return HttpResponse(status=204)
 
 

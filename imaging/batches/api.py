@@ -9,20 +9,20 @@ from django.conf import settings
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import NotAuthenticated
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import get_user, identify
-from billing.credits import admission
+from accounts.caller import get_signed_in
+from billing.credits.customer_view import CustomerView
+from billing.credits.idempotency import find_retry_key
 from imaging.batches import creation, ends, expiry, names, results
 from imaging.batches import openapi as schema
-from imaging.batches.describe import describe, describe_many
+from imaging.batches.describe import describe, summarise
+from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
 from imaging.batches.upload import read_batch
 from imaging.executor.gate import server_busy
 from imaging.models import Batch
 from imaging.removal import doorkeeper
-from imaging.removal.customer_view import CustomerView, find_retry_key
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import field_problem, from_status, validation_error
@@ -33,13 +33,13 @@ _zips = BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
 
 
 class BatchView(CustomerView):
-    """What all of them share: only customers, each with their own batches."""
+    """What all of them share: only customers, each with their own batches. To look after a batch is cheap."""
 
-    permission_classes = [IsAuthenticated]
+    read_methods = frozenset({"GET", "HEAD", "DELETE"})
 
     def get_batch(self, request: Request, batch_id: UUID) -> Batch:
         """The caller's batch. Raises ApiError 404 for another's as for none."""
-        found = Batch.objects.filter(pk=batch_id, account__user=get_user(request)).first()
+        found = Batch.objects.filter(pk=batch_id, account__user=get_signed_in(request)).first()
         if found is None:
             raise from_status(404)
         return found
@@ -50,26 +50,25 @@ class BatchListView(BatchView):
 
     @schema.create
     def post(self, request: Request) -> Response:
-        self.customer = customer = admission.find_customer(identify(request))
+        customer = self.get_customer()
         if customer.account is None:
             raise NotAuthenticated
-        rate_limits.count_request(customer.policy)
         rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request._request)
+        doorkeeper.raise_refusal(request)
         if retry_key is None:
             # A retry gets the batch that is there. For any other, two gigabytes need not arrive to be refused.
             creation.check_places(customer.account)
-        with rate_limits.concurrent_place(customer.policy), read_batch(request._request) as form:
+        with rate_limits.concurrent_place(customer.policy), read_batch(request) as form:
             batch = creation.create(
                 customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key
             )
-        told = _told(request, Batch.objects.get(pk=batch.pk))
-        return Response(told, status=202, headers={"Location": told["url"], **NO_STORE})
+        body = _serialise(request, Batch.objects.get(pk=batch.pk))
+        return Response(body, status=202, headers={"Location": body["url"], **NO_STORE})
 
     @schema.list_all
     def get(self, request: Request) -> Response:
-        batches = Batch.objects.filter(account__user=get_user(request)).order_by("-created_at", "-pk")
+        batches = Batch.objects.filter(account__user=get_signed_in(request)).order_by("-created_at", "-pk")
         limit, before = _parse_page(request)
         if before is not None:
             at = self.get_batch(request, before)
@@ -78,8 +77,8 @@ class BatchListView(BatchView):
         following = None
         if len(page) > limit:
             following = f"{request.build_absolute_uri(request.path)}?limit={limit}&before={page[limit - 1].pk}"
-        told = {"batches": describe_many(page[:limit], _base_url(request)), "next": following}
-        return Response(told, headers=NO_STORE)
+        shown = summarise(page[:limit], _base_url(request))
+        return Response(BATCHES.to_representation({"batches": shown, "next": following}), headers=NO_STORE)
 
 
 class BatchDetailView(BatchView):
@@ -87,7 +86,7 @@ class BatchDetailView(BatchView):
 
     @schema.read
     def get(self, request: Request, batch_id: UUID) -> Response:
-        return Response(_told(request, self.get_batch(request, batch_id)), headers=NO_STORE)
+        return Response(_serialise(request, self.get_batch(request, batch_id)), headers=NO_STORE)
 
     @schema.delete
     def delete(self, request: Request, batch_id: UUID) -> Response:
@@ -98,14 +97,14 @@ class BatchDetailView(BatchView):
 class BatchCancelView(BatchView):
     """Stop a batch."""
 
-    counted_methods = ("POST",)
+    read_methods = frozenset({"POST"})
 
     @schema.cancel
     def post(self, request: Request, batch_id: UUID) -> Response:
         batch = self.get_batch(request, batch_id)
         if ends.cancel(batch.pk):
             expiry.erase_inputs_later(batch)
-        return Response(_told(request, self.get_batch(request, batch_id)), headers=NO_STORE)
+        return Response(_serialise(request, self.get_batch(request, batch_id)), headers=NO_STORE)
 
 
 class BatchItemView(BatchView):
@@ -158,9 +157,12 @@ def zip_response(batch: Batch) -> StreamingHttpResponse:
     return response
 
 
-def _told(request: Request, batch: Batch) -> dict[str, Any]:
-    with_items = request.query_params.get("items", "1") != "0"
-    return describe(batch, _base_url(request), with_items=with_items)
+def _serialise(request: Request, batch: Batch) -> dict[str, Any]:
+    """The batch, without its items if the query asks for none."""
+    base_url = _base_url(request)
+    if request.query_params.get("items") == "0":
+        return SUMMARY.to_representation(summarise([batch], base_url)[0])
+    return BATCH.to_representation(describe(batch, base_url))
 
 
 def _base_url(request: Request) -> str:

@@ -5,14 +5,11 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import identify
-from billing.credits import admission
 from imaging.batches import openapi as schema
 from imaging.batches.api import NO_STORE, BatchView
 from imaging.callbacks.announcing import send_again
-from imaging.callbacks.describe import describe
+from imaging.callbacks.serializers import CALLBACK
 from imaging.models import Callback
-from lib.web import rate_limits
 from lib.web.errors import ApiError
 
 
@@ -21,10 +18,8 @@ class CallbackRetryView(BatchView):
 
     @schema.retry_callback
     def post(self, request: Request, batch_id: UUID) -> Response:
-        self.customer = customer = admission.find_customer(identify(request))
-        rate_limits.count_request(customer.policy)
         callback = Callback.objects.filter(batch=self.get_batch(request, batch_id)).select_related("batch").first()
         if callback is None:
             raise ApiError("no_callback")
         send_again(callback)
-        return Response(describe(callback), status=202, headers=NO_STORE)
+        return Response(CALLBACK.to_representation(callback), status=202, headers=NO_STORE)

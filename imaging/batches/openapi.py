@@ -5,12 +5,13 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import serializers
 
 from imaging.batches import callback, results, upload, zips
+from imaging.batches.serializers import BatchListSerializer, BatchSerializer
 from imaging.callbacks.announcing import MAX_TRIES
+from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.core.codecs.encode import MEDIA_TYPES
-from imaging.models import Batch, BatchItem, Callback
+from imaging.models import BatchItem
 from imaging.removal import codings
 from imaging.removal.cutouts import NO_FILE_CHOSEN
 from imaging.removal.image_url import SWITCHED_OFF
@@ -55,91 +56,6 @@ FORM_OF_ADDRESSES = {
     "required": ["image_url"],
     "properties": {name: field for name, field in BATCH_FORM["properties"].items() if name not in ("image", "zip")},
 }
-
-
-class BatchCountsSerializer(serializers.Serializer[object]):
-    """How many pictures are in which state."""
-
-    total = serializers.IntegerField()
-    queued = serializers.IntegerField(help_text="Waiting.")
-    running = serializers.IntegerField(help_text="Being worked on.")
-    done = serializers.IntegerField(help_text="With a result.")
-    failed = serializers.IntegerField(help_text="Without one; `code` and `error` of the picture say why.")
-    cancelled = serializers.IntegerField(help_text="Not done when the batch was cancelled, or its time was over.")
-
-
-class BatchCreditsSerializer(serializers.Serializer[object]):
-    """What the batch costs."""
-
-    held = serializers.IntegerField(help_text="On hold for pictures that are not done yet.")
-    charged = serializers.IntegerField(help_text="Spent: one for each picture that is done.")
-
-
-class BatchCallbackTrySerializer(serializers.Serializer[object]):
-    """One try to deliver the callback."""
-
-    number = serializers.IntegerField(help_text="From 1. One that is missing was cut off on our side.")
-    at = serializers.DateTimeField(help_text="When it began.")
-    status = serializers.IntegerField(allow_null=True, help_text="HTTP status of the answer; null if none came.")
-    error = serializers.CharField(allow_null=True, help_text="Why none came.")
-    duration_ms = serializers.IntegerField()
-
-
-class BatchCallbackSerializer(serializers.Serializer[object]):
-    """What became of the callback."""
-
-    id = serializers.UUIDField(help_text="The `webhook-id` of every try.")
-    state = serializers.ChoiceField(Callback.State.choices, help_text="`failed`: given up.")
-    tries = serializers.IntegerField(help_text="How often it was tried, a try that is under way included.")
-    next_try_at = serializers.DateTimeField(allow_null=True)
-    attempts = BatchCallbackTrySerializer(many=True)
-
-
-class BatchItemSerializer(serializers.Serializer[object]):
-    """One picture of a batch."""
-
-    index = serializers.IntegerField(help_text="Its position, from 0, in the order that they were sent.")
-    name = serializers.CharField(help_text="File name as sent, folders of a zip included.")
-    image_url = serializers.CharField(allow_null=True, help_text="The address that it is fetched from.")
-    status = serializers.ChoiceField(BatchItem.State.choices)
-    code = serializers.CharField(allow_null=True, help_text="Why there is no result, for machines: a code of `/rmbg`.")
-    error = serializers.CharField(allow_null=True, help_text="The same for people.")
-    width = serializers.IntegerField(allow_null=True, help_text="Of the result, in pixels.")
-    height = serializers.IntegerField(allow_null=True, help_text="Of the result, in pixels.")
-    bytes = serializers.IntegerField(allow_null=True, help_text="Of the result.")
-    model = serializers.CharField(allow_null=True, help_text="What made the matte, as `X-Model` tells it.")
-    result_url = serializers.CharField(allow_null=True, help_text="Where the result is, while it is there.")
-
-
-class BatchSummarySerializer(serializers.Serializer[object]):
-    """A batch without its pictures."""
-
-    id = serializers.UUIDField()
-    status = serializers.ChoiceField(Batch.State.choices)
-    url = serializers.CharField(help_text="Where to ask for this again.")
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    expires_at = serializers.DateTimeField(help_text="When its pictures will be erased.")
-    erased_at = serializers.DateTimeField(allow_null=True, help_text="When they were.")
-    counts = BatchCountsSerializer()
-    credits = BatchCreditsSerializer()
-    options = serializers.DictField(child=serializers.CharField(), help_text="The options as they were sent.")
-    callback_url = serializers.CharField(allow_null=True)
-    callback = BatchCallbackSerializer(allow_null=True, help_text="What became of the callback; null before the batch ends.")
-    zip_url = serializers.CharField(allow_null=True, help_text="All results as one zip, once there are any.")
-
-
-class BatchSerializer(BatchSummarySerializer):
-    """A batch."""
-
-    items = BatchItemSerializer(many=True, required=False, help_text="Left out with `items=0`.")
-
-
-class BatchListSerializer(serializers.Serializer[object]):
-    """A page of batches, the newest first."""
-
-    batches = BatchSummarySerializer(many=True)
-    next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
 FORM_PROBLEMS = [

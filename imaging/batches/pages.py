@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.models import User
+from accounts.caller import get_signed_in
 from billing.credits import ledger
 from billing.models import Account
 from imaging import callbacks
@@ -111,8 +111,7 @@ def retry_callback(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _account(request: HttpRequest) -> Account:
-    assert isinstance(request.user, User)  # noqa: S101  (login_required has seen to it)
-    return ledger.get_account(request.user)
+    return ledger.get_account(get_signed_in(request))
 
 
 def _find(request: HttpRequest, pk: uuid.UUID) -> Batch:

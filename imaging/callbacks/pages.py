@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.views import View
 from django.views.decorators.cache import never_cache
 
-from accounts.models import User
+from accounts.caller import get_signed_in
 from billing.credits import ledger
 from billing.models import Account
 from imaging.callbacks.secrets import get_secret, rotate
@@ -33,5 +33,4 @@ class SecretView(LoginRequiredMixin, View):
         return redirect("callbacks")
 
     def _account(self) -> Account:
-        assert isinstance(self.request.user, User)  # noqa: S101  (LoginRequiredMixin has seen to it)
-        return ledger.get_account(self.request.user)
+        return ledger.get_account(get_signed_in(self.request))

@@ -12,17 +12,16 @@ from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from accounts.caller import identify
 from billing.credits import admission
 from billing.credits.admission import Customer
-from billing.credits.idempotency import Retry
+from billing.credits.customer_view import CustomerView
+from billing.credits.idempotency import Retry, find_retry_key
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import LeftQueue
 from imaging.executor.orders import Delivery
 from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
-from imaging.removal.customer_view import CustomerView, find_retry_key
 from imaging.removal.openapi import rmbg_schema
 from imaging.removal.upload import read_form
 from lib.web import rate_limits
@@ -38,29 +37,28 @@ class RemoveBackgroundView(CustomerView):
 
     permission_classes = [AllowAny]
     delivery: Delivery | None = None
+    started = 0.0
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Note every answered call, a crash included, for the customer's dashboard."""
-        started = time.perf_counter()
+        self.started = time.perf_counter()
         response = None
         try:
             response = super().dispatch(request, *args, **kwargs)
             return response
         finally:
             if request.method == "POST":
-                request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - started)
+                request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - self.started)
             # The view and its request refer to each other: the result would stay until the next run of the collector.
             self.delivery = None
 
     @rmbg_schema
     def post(self, request: Request) -> HttpResponseBase:
-        started = time.perf_counter()
-        self.customer = customer = admission.find_customer(identify(request))
-        rate_limits.count_request(customer.policy)
+        customer = self.get_customer()
         rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request._request)
-        with rate_limits.concurrent_place(customer.policy) as place, read_form(request._request) as form:
+        doorkeeper.raise_refusal(request)
+        with rate_limits.concurrent_place(customer.policy) as place, read_form(request) as form:
             image_url.fetch_picture(form, customer.policy.subject)
             job = cutouts.check_form(form)
             sending.check_room(place)
@@ -68,7 +66,7 @@ class RemoveBackgroundView(CustomerView):
             # The answer is made inside, so that nobody pays for one that could not be made.
             with admission.charged(customer, get_request_id(request), retry) as credits:
                 self.delivery = delivery = self._cut_out(request, customer, job)
-                timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - started}
+                timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - self.started}
                 headers = cutout_headers(delivery.cutout, name=job.name, credits=credits, timings=timings)
                 return sending.respond(delivery.cutout.content, delivery.cutout.size, headers, place)
 
@@ -76,7 +74,7 @@ class RemoveBackgroundView(CustomerView):
         rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
         requester = Requester(customer.policy.subject, rank)
         try:
-            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request._request))
+            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request))
         except cutouts.ImageFailed:
             rate_limits.count_failure(customer.policy)
             raise

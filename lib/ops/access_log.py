@@ -11,10 +11,13 @@ from lib.ops import metrics
 
 logger = logging.getLogger("access")
 
+# In META, which Django's request and the one that DRF wraps around it share. No header has such a name.
+_FACTS = "rembg.log_facts"
+
 
 def note(request: HttpRequest, **facts: Any) -> None:
     """Add facts (caller, error code, …) to this request's log line."""
-    request.__dict__.setdefault("access_log_facts", {}).update(facts)
+    request.META.setdefault(_FACTS, {}).update(facts)
 
 
 class AccessLogMiddleware:
@@ -27,7 +30,7 @@ class AccessLogMiddleware:
         started = time.perf_counter()
         response = self.get_response(request)
         seconds = time.perf_counter() - started
-        noted = request.__dict__.get("access_log_facts", {})
+        noted = request.META.get(_FACTS, {})
         metrics.count_request(request, status=response.status_code, code=noted.get("error_code", ""), seconds=seconds)
         facts = {
             "method": request.method,

@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -114,8 +115,7 @@ def render_exception(exception: Exception, context: dict[str, Any]) -> Response 
     error = _translate(exception)
     if error is None:
         return None
-    request = context["request"]._request
-    access_log.note(request, error_code=error.code)
+    access_log.note(context["request"], error_code=error.code)
     return Response(error.body(), status=error.status, headers=error.headers, content_type="application/json")
 
 
@@ -160,13 +160,16 @@ def is_api_path(path: str) -> bool:
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     """Render an error outside DRF: JSON under the API's addresses, a page elsewhere."""
     access_log.note(request, error_code=error.code)
-    if is_api(request):
-        return JsonResponse(error.body(), status=error.status, headers=error.headers)
-    return error_page(request, error)
+    return json_response(error) if is_api(request) else _error_page(request, error)
 
 
-def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
-    """The page of an error, in the reader's language."""
+def json_response(error: ApiError) -> JsonResponse:
+    """The API's answer, for an address that only scripts ask for."""
+    return JsonResponse(error.body(), status=error.status, headers=error.headers)
+
+
+def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
+    """In the reader's language. The frame of the page may show the customer, so no cache keeps it."""
     row = catalogue.ROWS.get(error.code)
     page = row.page if row else None
     context = {
@@ -177,6 +180,7 @@ def error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
         "contact": settings.OPERATOR_EMAIL,
     }
     response = render(request, "error.html", context, status=error.status)
+    add_never_cache_headers(response)
     for name, value in error.headers.items():
         response.headers[name] = value
     return response

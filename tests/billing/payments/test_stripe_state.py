@@ -60,7 +60,7 @@ def test_a_paid_invoice_opens_the_cycle_and_leaves_prepaid_credits_alone(tell, s
     account = now(customer)
     assert (account.plan.label, account.prepaid_balance, cycle(customer).allowance) == ("Premium-1000", 7, 1000)
     assert (cycle(customer).start, cycle(customer).end) == (moment("2026-01-31 10:00"), moment("2026-02-28 10:00"))
-    assert membership.describe_cycle(account, cycle(customer))["stripeBillingSynced"] is True
+    assert membership.get_cycle(account, cycle(customer)).is_synced is True
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
@@ -121,8 +121,8 @@ def test_twelve_renewals_from_the_end_of_january(tell, stub, customer, subscript
     # The picture that was in flight counts where it began.
     assert [(one.api_used, one.app_used) for one in windows] == [*((n + 1, 1) for n in range(1, 12)), (12, 1)]
     listed = membership.list_cycles(now(customer))
-    assert [one["periodStartUnix"] for one in listed] == [int(one.start.timestamp()) for one in reversed(windows)]
-    assert [one["periodEndUnix"] for one in listed] == [unix(f"{end} 10:00") - 1 for end in reversed(ends)]
+    assert [one.start for one in listed] == [int(one.start.timestamp()) for one in reversed(windows)]
+    assert [one.end for one in listed] == [unix(f"{end} 10:00") - 1 for end in reversed(ends)]
 
 
 def test_an_old_invoice_does_not_bring_an_old_cycle_back(tell, stub, customer, subscription):

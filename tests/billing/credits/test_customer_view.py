@@ -1,10 +1,16 @@
-"""Reads are limited too, but widely."""
+"""Every call of the API counts: as a request of the plan, or as a read, widely."""
+
+from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django.urls import URLResolver, get_resolver
+from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.page_reads import _UNCOUNTED
 from billing.credits import ledger
+from billing.credits.customer_view import CustomerView
 from billing.models import Plan
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +56,48 @@ def test_a_plan_for_many_requests_allows_ten_times_as_many_reads(user, key):
     caller = Client(headers={"x-api-key": key})
     answers = [caller.get("/api/membership-usage").status_code for _ in range(21)]
     assert answers == [200] * 20 + [429]
+
+
+@pytest.mark.parametrize("method", ["post", "get", "put", "patch", "delete"])
+def test_each_method_counts_as_a_request_where_no_read_is_served(user, key, method):
+    Plan.objects.update(requests_per_minute=2)
+    caller = Client(headers={"x-api-key": key})
+    answers = [caller.generic(method.upper(), "/rmbg") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [400 if method == "post" else 405] * 2 + [429]
+    assert answers[-1].headers["RateLimit"].startswith('"minute";r=0;t=')
+
+
+def test_calls_without_a_key_count_by_address_whatever_their_method(settings):
+    settings.ANONYMOUS_REQUESTS_PER_MINUTE = 2
+    methods = ["GET", "PUT", "POST"]
+    assert [Client().generic(method, "/rmbg").status_code for method in methods] == [405, 405, 429]
+    assert Client(REMOTE_ADDR="203.0.113.8").get("/rmbg").status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}/callback/retry"])
+def test_a_method_that_is_no_read_counts_as_a_request(user, key, path):
+    Plan.objects.update(requests_per_minute=1)
+    caller = Client(headers={"x-api-key": key})
+    assert caller.put(path).status_code == 405
+    refused = caller.put(path)
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+
+
+def test_every_endpoint_that_pages_do_not_count_counts_for_itself():
+    uncounted = [view for path, view in api_views(get_resolver()) if path.startswith(_UNCOUNTED)]
+    assert len(uncounted) == 8
+    assert {view for view in uncounted if not issubclass(view, CustomerView)} == set()
+
+
+def api_views(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, type[APIView]]]:
+    """The views of DRF below the resolver, each with its address."""
+    for pattern in resolver.url_patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from api_views(pattern, path)
+        elif issubclass(view := getattr(pattern.callback, "cls", object), APIView):
+            yield path, view
 
 
 def test_pictures_do_not_count_as_reads(user, key):

@@ -1,0 +1,67 @@
+"""What `GET /api/membership-usage` answers: the fields that the OpenAPI document shows are the fields that are sent."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class ListedCycleSerializer(serializers.Serializer[Any]):
+    """One entry of the list of billing windows."""
+
+    periodStartUnix = serializers.IntegerField(source="start", help_text="First second of the window.")
+    periodEndUnix = serializers.IntegerField(source="end", help_text="Last second: the next window's first minus 1.")
+    appUsage = serializers.IntegerField(source="app_used", help_text="Included credits used by the web app.")
+    apiUsage = serializers.IntegerField(source="api_used", help_text="Included credits used by API keys.")
+
+
+class CycleListSerializer(serializers.Serializer[Any]):
+    """The answer to `listBillingCycles`."""
+
+    billingCycles = ListedCycleSerializer(many=True, help_text="Newest first.")
+
+
+class BillingCycleSerializer(serializers.Serializer[Any]):
+    """A billing window: Stripe's current period, or the UTC calendar month while there is none."""
+
+    periodStartUnix = serializers.IntegerField(source="start", help_text="First second of the window.")
+    periodEndUnix = serializers.IntegerField(source="end", help_text="Last second of the window.")
+    appUsage = serializers.IntegerField(source="app_used", help_text="Included credits used by the web app.")
+    apiUsage = serializers.IntegerField(source="api_used", help_text="Included credits used by API keys.")
+    includedCredits = serializers.IntegerField(source="included", help_text="Allowance of the window.")
+    prepaidCredits = serializers.IntegerField(source="prepaid", help_text="Prepaid balance; no renewal resets it.")
+    usedIncludedCredits = serializers.IntegerField(source="used", help_text="appUsage + apiUsage.")
+    remainingIncludedCredits = serializers.IntegerField(
+        source="left", help_text="What is left of the allowance, at least 0."
+    )
+    stripeBillingSynced = serializers.BooleanField(source="is_synced", help_text="False for a calendar month.")
+
+    def get_attribute(self, instance: Any) -> Any:
+        """Leave the key out where the cycle was not asked for."""
+        cycle = super().get_attribute(instance)
+        if cycle is None:
+            raise serializers.SkipField
+        return cycle
+
+
+class MembershipUsageSerializer(serializers.Serializer[Any]):
+    """Plan, credits and usage."""
+
+    membership = serializers.CharField(source="account.plan.label", help_text="Label of the plan, such as `Premium-20000`.")
+    credits = serializers.IntegerField(
+        source="account.plan.included_credits", help_text="Credits that the plan includes per window."
+    )
+    prepaidCredits = serializers.IntegerField(
+        source="account.prepaid_balance", help_text="Prepaid balance; no renewal resets it."
+    )
+    app_usage = serializers.IntegerField(
+        source="used.app_used", help_text="Included credits used by the web app in the month or window asked for."
+    )
+    api_usage = serializers.IntegerField(
+        source="used.api_used", help_text="Included credits used by API keys in the month or window asked for."
+    )
+    billingCycle = BillingCycleSerializer(source="cycle", required=False, help_text="Only when expanded.")
+
+
+# Made once: an instance copies all its fields, which takes longer than to read them.
+USAGE = MembershipUsageSerializer()
+CYCLES = CycleListSerializer()
