@@ -10,7 +10,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 # --- Dependencies, exactly those of the requirements files -----------------------------------------
 FROM ${PYTHON_IMAGE} AS dependencies
 # Without bytecode: most modules are never imported. Those that are get theirs in the next stage.
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_COMPILE=0
 RUN python -m venv /opt/venv && /opt/venv/bin/pip uninstall --yes --quiet setuptools
 ENV PATH=/opt/venv/bin:$PATH
 COPY requirements.txt requirements-slim.txt requirements-fast.txt requirements-gpu.txt /tmp/

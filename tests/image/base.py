@@ -21,7 +21,7 @@ LEFT_OUT = (
 
 
 def make(buildah: list[str], folder: Path) -> str:
-    """Make the image, in the new folder `folder` and with the command `buildah`. Returns its name. Needs root, debootstrap."""
+    """Make the image, in the new folder `folder` and with the command `buildah`. Returns its name. Needs root."""
     try:
         _call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(folder))
         (folder / "usr/bin/python").symlink_to("python3")

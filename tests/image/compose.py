@@ -27,13 +27,26 @@ class Service:
 
 def read_services(variables: Mapping[str, str]) -> dict[str, Service]:
     """The services that run our image, with the variables of `.env` put in. KeyError for one that is not there."""
-    described = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    return {name: _service(each, variables) for name, each in described.items() if "build" in each}
+    return {name: _service(each, variables) for name, each in _described().items()}
+
+
+def read_build_arguments(variables: Mapping[str, str]) -> dict[str, str]:
+    """What `docker compose build` hands to the Dockerfile."""
+    return {name: _fill(value, variables) for name, value in _described()["web"]["build"]["args"].items()}
+
+
+def _described() -> dict[str, Any]:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    return {name: each for name, each in services.items() if "build" in each}
+
+
+def _fill(text: str, variables: Mapping[str, str]) -> str:
+    return VARIABLE.sub(lambda match: _value(match, variables), text)
 
 
 def _service(described: Mapping[str, Any], variables: Mapping[str, str]) -> Service:
     def fill(text: str) -> str:
-        return VARIABLE.sub(lambda match: _value(match, variables), text)
+        return _fill(text, variables)
 
     check = described.get("healthcheck", {})
     grace = re.fullmatch(r"(\d+)s", described.get("stop_grace_period", f"{DEFAULT_GRACE_SECONDS}s"))

@@ -93,7 +93,7 @@ class Deployment:
 
     def _stop(self, name: str) -> tuple[int | None, float]:
         process, begun = self._running[name], time.monotonic()
-        os.kill(process.pid, signal.SIGTERM)
+        self._engine.terminate(process.pid)
         with suppress(subprocess.TimeoutExpired):
             process.wait(self.services[name].grace_seconds)
         return process.poll(), time.monotonic() - begun

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,8 +42,12 @@ class Engine:
         """Called once before the first `command` of a container."""
 
     def command(self, container: str, environment: Mapping[str, str], volumes: Mapping[str, str]) -> list[str]:
-        """What starts `container` in the foreground, followed by the command to run in it. It passes SIGTERM on."""
+        """What starts `container` in the foreground, followed by the command to run in it."""
         raise NotImplementedError
+
+    def terminate(self, pid: int) -> None:
+        """SIGTERM for the process in the container that the process `pid` has started with `command`."""
+        os.kill(pid, signal.SIGTERM)  # docker passes it on
 
     def inside(self, container: str, environment: Mapping[str, str]) -> list[str]:
         """What runs a second command in `container` while it runs."""
@@ -88,6 +93,12 @@ class Buildah(Engine):
         options += [f"--env={name}={value}" for name, value in environment.items()]
         options += [f"--volume={source}:{target}" for source, target in volumes.items()]
         return [*self._buildah, "run", *options, container, "--"]
+
+    def terminate(self, pid: int) -> None:
+        """buildah would kill it."""
+        while Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"buildah"):
+            (pid,) = (int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split())
+        os.kill(pid, signal.SIGTERM)
 
     def inside(self, container: str, environment: Mapping[str, str]) -> list[str]:
         return self.command(container, environment, {})

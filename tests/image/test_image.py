@@ -13,6 +13,7 @@ import pytest
 
 from imaging.core.weights.files import weights_path
 from tests.image import engines
+from tests.image.compose import read_build_arguments
 from tests.image.deployment import PROCESSES, Deployment
 from tests.image.engines import Engine
 from tests.imaging.batches.sending import batch_form
@@ -30,8 +31,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     chosen = engines.choose(tmp_path_factory.mktemp("engine"))
     try:
         begun = time.monotonic()
-        chosen.build({"MODELS": MODELS})
-        print(f"\nbuilt with MODELS={MODELS} in {time.monotonic() - begun:.0f} s, {chosen.size() / 1e6:.0f} MB")  # noqa: T201
+        chosen.build(read_build_arguments({"MODELS": MODELS}))
+        seconds = time.monotonic() - begun
+        print(f"\nMODELS={MODELS}: built in {seconds:.0f} s, {chosen.size() / 1e6:.0f} MB")  # noqa: T201
         yield chosen
     finally:
         chosen.remove()
