@@ -97,7 +97,8 @@ class Buildah(Engine):
     def terminate(self, pid: int) -> None:
         """buildah would kill it."""
         while Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"buildah"):
-            (pid,) = (int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split())
+            children = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+            (pid,) = (int(child) for of_thread in children for child in of_thread)
         os.kill(pid, signal.SIGTERM)
 
     def inside(self, container: str, environment: Mapping[str, str]) -> list[str]:
