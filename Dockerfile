@@ -1,23 +1,36 @@
 # One image for every process of the product: web, worker, beat, and management commands.
 #
-#   docker build -t background-removal .
-#   docker build -t background-removal --build-arg IMAGING_MODEL=isnet-general-use .
+#   docker build -t background-removal .                                   # serves u2net, and no other model
+#   docker build -t background-removal --build-arg MODELS=all .            # serves any model of rembg's catalogue
+#   docker build -t background-removal --build-arg IMAGING_MODEL=isnet-general-use .       # the same, with these weights
 #   docker build -t background-removal-gpu --build-arg DEVICE=cuda .       # x86-64; run it with IMAGING_DEVICE=cuda
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-# --- Dependencies, exactly those of requirements.txt ----------------------------------------------
+# --- Dependencies, exactly those of the requirements files -----------------------------------------
 FROM ${PYTHON_IMAGE} AS dependencies
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/venv
+# Without bytecode: most modules are never imported. Those that are get theirs in the next stage.
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_COMPILE=0
+RUN python -m venv /opt/venv && /opt/venv/bin/pip uninstall --yes --quiet setuptools
 ENV PATH=/opt/venv/bin:$PATH
-COPY requirements.txt requirements-fast.txt requirements-gpu.txt /tmp/
-RUN pip install --require-hashes -r /tmp/requirements.txt
-# For processors with INT8 instructions: OpenVINO. Build on one that has them, too: the INT8 weights are made with the image.
+COPY requirements.txt requirements-slim.txt requirements-fast.txt requirements-gpu.txt /tmp/
+# u2net needs none of rembg's packages: scipy, numba and scikit-image alone are 350 MB.
+ARG MODELS=u2net
+ARG IMAGING_MODEL=u2net
+RUN case "$MODELS/$IMAGING_MODEL" in \
+      u2net/u2net) pip install --require-hashes -r /tmp/requirements-slim.txt ;; \
+      u2net/* | all/*) pip install --require-hashes -r /tmp/requirements.txt ;; \
+      *) echo "MODELS must be u2net or all, got $MODELS" >&2; exit 1 ;; \
+    esac
+# For processors with INT8 instructions: OpenVINO, without its plugins for GPU and NPU, which are 60 MB. Build on one that has
+# those instructions, too: the INT8 weights are made with the image.
 # For an NVIDIA GPU: the same module from another package, so that the one must go before the other comes.
 ARG DEVICE=cpu
 RUN case "$DEVICE" in \
-      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt ;; \
+      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt \
+        && rm -f /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_gpu_plugin.so \
+          /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_npu_plugin.so \
+          /opt/venv/lib/python3*/site-packages/openvino/libs/cache.json ;; \
       cuda) pip uninstall --yes onnxruntime && pip install --require-hashes -r /tmp/requirements-gpu.txt ;; \
       *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 1 ;; \
     esac
@@ -37,18 +50,26 @@ ARG IMAGING_MODEL=u2net
 ENV U2NET_HOME=/weights VAR_DIR=/tmp/var
 WORKDIR /app
 COPY manage.py ./
-COPY config config
+COPY lib lib
 COPY accounts accounts
 COPY billing billing
 COPY imaging imaging
-RUN python manage.py prepare_model "$IMAGING_MODEL"
+COPY website website
+COPY config config
+# u2net is served from what is made of its weights; the weights themselves are another 176 MB.
+RUN python manage.py prepare_model "$IMAGING_MODEL" && rm -f /weights/models/u2net/u2net.onnx
+# Has Python write the bytecode of what web processes and workers import, which saves each of them seconds at its start. Nothing
+# is connected to.
+RUN DATABASE_URL=postgres://none REDIS_URL=redis://none CELERY_BROKER_URL=amqp://none python -c \
+    'import config.wsgi, config.urls, celery.apps.beat, celery.apps.worker, celery.bin.celery, django_redis.cache, gunicorn.app.wsgiapp, \
+    kombu.transport.pyamqp, lib.web.server.server, psycopg_pool, storages.backends.s3'
 
 # --- What runs --------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS runtime
 ARG IMAGING_MODEL=u2net
 RUN useradd --system --uid 10001 --create-home --home-dir /home/app app \
     && mkdir -p /var/app/pictures && chown -R app:app /var/app
-COPY --from=dependencies /opt/venv /opt/venv
+COPY --from=weights /opt/venv /opt/venv
 COPY --from=weights /weights /weights
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

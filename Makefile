@@ -17,7 +17,7 @@ export PORT
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test test-all test-postgres coverage lint audit bench services screenshots \
+.PHONY: help run run-stripe-sandbox test test-all test-postgres image-test coverage lint audit bench services screenshots \
 	assets messages requirements lint-scripts clean
 
 help: ## list the targets
@@ -53,6 +53,11 @@ test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API an
 
 test-all: export EXHAUSTIVE = 1
 test-all: test ## the same with every combination of window, colours and language in the browser
+
+# Needs buildah as root (on Debian: apt-get install buildah debootstrap), or docker; `make services` first. PYTHON_IMAGE names a base.
+image-test: .venv/.stamp-dev .venv/.stamp-fast ## build the container image, and run its processes as compose.yaml has them
+	@$(MANAGE) prepare_model
+	@IMAGE_TEST=1 $(BIN)/pytest -n 0 -s tests/image $(ARGS)
 
 # What these tests reach without services, browsers and Node; processes that they start are not counted. The floor: `fail_under` in pyproject.toml.
 coverage: .venv/.stamp-dev .venv/.stamp-fast ## measure what the quick tests cover; fails below the floor, if one is set
@@ -124,6 +129,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes; ARGS=--upgrade for newer versions
 	$(UV_COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-slim.in -o requirements-slim.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
 	$(UV_COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt

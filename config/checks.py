@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from imaging.core.weights.files import missing_rembg
 from lib.ops import tracing
 
 
@@ -176,6 +177,13 @@ def check_tracing(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
         return []
     message = "OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install -r requirements-otel.txt"
     return [Error(message, id="config.E007")]
+
+
+@register()
+def check_model(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """All models but u2net need packages that u2net does not."""
+    problem = missing_rembg(settings.IMAGING_MODEL)
+    return [Error(f"IMAGING_MODEL={problem}.", id="config.E008")] if problem else []
 
 
 @register()

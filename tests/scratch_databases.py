@@ -12,9 +12,10 @@ from psycopg import sql
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
 BROKER_URL = os.environ.get("TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672//")
-# The tests' own database of Redis, and the benchmarks', so that both may flush.
+# The tests' own database of Redis, the benchmarks', and that of `make image-test`, so that each may flush.
 REDIS_DATABASE = 9
 REDIS_BENCH_DATABASE = 10
+REDIS_IMAGE_DATABASE = 11
 
 
 @contextmanager

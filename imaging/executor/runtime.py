@@ -14,7 +14,8 @@ from django.conf import settings
 
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
-from imaging.core.weights.serving import load_u2net
+from imaging.core.weights.files import missing_rembg
+from imaging.core.weights.serving import CannotServe, load_u2net
 from imaging.executor import presence
 from imaging.executor.gate import QUEUE_SIZE, SLOTS, Gate
 
@@ -130,6 +131,8 @@ def _load() -> MatteModel:
             device=settings.IMAGING_DEVICE,
             batch_size=settings.IMAGING_BATCH_SIZE,
         )
+    if problem := missing_rembg(name):
+        raise CannotServe(f"IMAGING_MODEL={problem}")
     model = RembgMatte(name)
     matte.warm_up(model)
     return model

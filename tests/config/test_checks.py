@@ -12,6 +12,9 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from imaging.core.weights import files as weight_files
+from imaging.core.weights.serving import CannotServe
+from imaging.executor import runtime
 from lib.ops import tracing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -155,6 +158,17 @@ def test_production_that_lets_customers_reach_private_networks_is_warned(setting
     assert ids(deploy=False) == set()
     settings.PRODUCTION = True
     assert ids(deploy=False) == {"config.W003"}
+
+
+def test_other_models_need_rembg(settings, monkeypatch):
+    settings.IMAGING_MODEL = "silueta"
+    assert ids(deploy=False) == set()
+    monkeypatch.setattr(weight_files, "find_spec", lambda name: None)
+    assert ids(deploy=False) == {"config.E008"}
+    with pytest.raises(CannotServe, match="IMAGING_MODEL=silueta needs rembg"):
+        runtime._load()
+    settings.IMAGING_MODEL = "u2net"
+    assert ids(deploy=False) == set()
 
 
 @pytest.mark.parametrize(("broker", "redis"), [("", ""), ("amqp://broker//", ""), ("", "redis://redis/0")])

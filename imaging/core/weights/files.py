@@ -5,6 +5,7 @@ Fetching and optimising them is `imaging.core.weights.preparation`'s work, behin
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from imaging.core.weights.recipe import load_recipe, recipe_digest, recipe_path
@@ -50,6 +51,16 @@ def weights_version(model: str) -> str:
     """The version of the weights behind the served model `model`; empty for one whose weights are not ours to verify."""
     weights = OWN_WEIGHTS.get(model.removesuffix(INT8_SUFFIX))
     return weights.sha256[:12] if weights else ""
+
+
+def missing_rembg(model: str) -> str | None:
+    """Why `model` can be neither prepared nor served here, as a clause with the remedy; None if it can."""
+    if model in OWN_WEIGHTS or find_spec("rembg") is not None:
+        return None
+    return (
+        f"{model} needs rembg, which is not installed: pip install -r requirements.txt, "
+        "or build the container image with the argument MODELS=all"
+    )
 
 
 def model_home() -> Path:

@@ -24,6 +24,7 @@ from imaging.core.weights.files import (
     int8_ready,
     int8_refusal_path,
     int8_refused,
+    missing_rembg,
     model_home,
     serving_path,
     weights_path,
@@ -60,7 +61,7 @@ def prepare(name: str, say: Say, *, int8: bool = False) -> None:
 def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
     # Before the lock, so that weights baked into a read-only image are fine.
     settled = not int8 or int8_ready(weights.name) or int8_refused(weights.name)
-    if settled and weights_ready(weights.name) and _is_genuine(weights_path(weights.name), weights):
+    if settled and _is_prepared(weights):
         say(f"{weights.name} is ready, nothing to do: {serving_path(weights.name)}")
         return
     with _sole_writer(weights_path(weights.name).parent, say):
@@ -74,9 +75,15 @@ def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
 # --- Weights -------------------------------------------------------------------------------------
 
 
+def _is_prepared(weights: Weights) -> bool:
+    """Whether the serving graph is made. Its source may have been deleted since, which saves 176 MB, but not damaged."""
+    path = weights_path(weights.name)
+    return weights_ready(weights.name) and (not path.exists() or _is_genuine(path, weights))
+
+
 def _ensure_weights(weights: Weights, say: Say) -> None:
     target = weights_path(weights.name)
-    if _is_genuine(target, weights):
+    if _is_prepared(weights) or _is_genuine(target, weights):
         return
     if target.exists():
         say(f"{target} is damaged or another file (its sha256 is not {weights.sha256}): replacing it")
@@ -187,6 +194,8 @@ def keep_first_output(source: Path, target: Path) -> None:
 
 def _prepare_with_rembg(name: str, say: Say) -> None:
     """Let rembg fetch and verify the weights of a model in its catalogue."""
+    if problem := missing_rembg(name):
+        raise WeightsError(problem)
     import requests
     from rembg.sessions import sessions
 

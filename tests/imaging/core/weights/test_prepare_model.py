@@ -75,6 +75,17 @@ class TestSecondRun:
         assert source.asked == 1
         assert serving_path("u2net").stat().st_mtime_ns == before
 
+    def test_fetches_no_weights_that_were_deleted_once_their_serving_graph_is_made(self, use_sources):
+        source = FakeSource()
+        use_sources(source)
+        prepare_model("u2net")
+        weights_path("u2net").unlink()
+
+        assert "nothing to do" in prepare_model("u2net")
+
+        assert source.asked == 1
+        assert not weights_path("u2net").exists()
+
     def test_makes_a_lost_serving_graph_from_the_weights_that_are_there(self, use_sources):
         source = FakeSource()
         use_sources(source)

@@ -44,6 +44,10 @@ class TestOtherModels:
     def test_what_a_name_alone_cannot_serve_is_refused(self, name, reason):
         assert reason in failure_of(name)
 
+    def test_without_rembg_says_what_to_install(self, monkeypatch):
+        monkeypatch.setattr(weights, "find_spec", lambda name: None)
+        assert "needs rembg, which is not installed: pip install -r requirements.txt" in failure_of("silueta")
+
     def test_rembg_fetches_the_others_once(self, catalogue):
         fetched = []
 
