@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import kombu
 import pytest
+from kombu.connection import Connection
 
 from imaging.core.weights.files import weights_path
 from tests.image import engines
@@ -65,7 +65,7 @@ def scratch_queues(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with kombu.Connection(BROKER_URL, connect_timeout=3) as broker:
+        with Connection(BROKER_URL, connect_timeout=3) as broker:
             for queue in (name, f"{name}-inference", f"{name}-batch"):
                 broker.default_channel.queue_delete(queue=queue)
 

@@ -15,7 +15,7 @@ from imaging.core.weights import sources as weight_sources
 from imaging.core.weights.files import Weights, weights_path, weights_ready
 from imaging.core.weights.sources import Source
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def two_headed_model() -> bytes:

@@ -28,7 +28,7 @@ from tests.imaging.core.weights.preparing import FORGED, MODEL, FakeSource, fail
 
 home, use_sources = preparing.home, preparing.use_sources
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class TestFirstRun:
@@ -205,7 +205,8 @@ class TestTwoRuns:
         script = """
             import time
             from pathlib import Path
-            from imaging.core import preparation, weight_sources, weights
+            from imaging.core.weights import preparation
+            from imaging.core.weights import sources as weight_sources
 
             def chunks(weights, scratch):
                 yield b"half"

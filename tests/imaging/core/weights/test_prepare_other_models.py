@@ -18,7 +18,7 @@ from tests.imaging.core.weights.preparing import failure_of, prepare_model
 
 home = preparing.home
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 class TestOtherModels:
@@ -94,7 +94,7 @@ class TestRembg:
     SCRIPT = """
         import json, os, sys
         from rembg.sessions import sessions
-        from imaging.core import preparation
+        from imaging.core.weights import preparation
 
         u2net = sessions["u2net"]
 
