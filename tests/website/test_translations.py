@@ -16,7 +16,7 @@ from django.conf import settings
 from tests.conftest import skip_or_fail
 
 ROOT = settings.BASE_DIR
-SOURCES = ["accounts", "billing", "config", "imaging", "templates", "locale"]
+SOURCES = ["accounts", "billing", "config", "imaging", "lib", "website", "templates", "locale"]
 LOCALE = settings.LOCALE_PATHS[0]
 CATALOGUES = sorted(LOCALE.glob("*/LC_MESSAGES/*.po"))
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%|</?\w+")

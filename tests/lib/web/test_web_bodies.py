@@ -121,7 +121,7 @@ def test_an_upload_for_which_the_disk_has_no_room_is_refused(settings):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_no_crash(number):
-    request = type("Request", (), {"_request": HttpRequest()})
+    request = HttpRequest()
     response = render_exception(OSError(number, "full"), {"request": request})
     assert response is not None
     assert (response.status_code, response.data["code"]) == (507, "insufficient_storage")
