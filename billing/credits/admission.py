@@ -42,7 +42,7 @@ def subject_of(account_id: int) -> str:
     return f"account:{account_id}"
 
 
-def find_customer(caller: Caller) -> Customer:
+def get_customer(caller: Caller) -> Customer:
     """The account and limits of a caller."""
     if isinstance(caller.user, User):
         account = ledger.get_account(caller.user)

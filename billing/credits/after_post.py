@@ -52,7 +52,7 @@ WHERE usage_window.id = %s
 """
 
 
-def announce(held: Hold) -> None:
+def schedule(held: Hold) -> None:
     """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer.
 
     Whatever fails there is logged: the credit is spent by then, and the customer must get the picture.
@@ -60,7 +60,7 @@ def announce(held: Hold) -> None:
     transaction.on_commit(lambda: _after_post(held), robust=True)
 
 
-def announce_period(account: Account) -> None:
+def schedule_period(account: Account) -> None:
     """The billing period changed: once that is committed, copy its bounds."""
     transaction.on_commit(lambda: write_period(account), robust=True)
 

@@ -45,7 +45,7 @@ class CustomerView(ApiView):
         if request.method in self.read_methods:
             count_read(caller)
         else:
-            self.customer = admission.find_customer(caller)
+            self.customer = admission.get_customer(caller)
             rate_limits.count_request(self.customer.policy)
 
     def get_customer(self) -> Customer:

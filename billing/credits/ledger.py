@@ -138,7 +138,7 @@ def post(held: Hold) -> bool:
         if not execute(*in_month):
             MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
             execute(*in_month)
-    usage.announce(held)
+    usage.schedule(held)
     _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
     return True
 
@@ -287,7 +287,7 @@ def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: i
     window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits + extra)
     account.plan, account.cycle, account.calendar_from = plan, window, None
     account.save(update_fields=["plan", "cycle", "calendar_from"])
-    usage.announce_period(account)
+    usage.schedule_period(account)
     return window
 
 
@@ -304,7 +304,7 @@ def end_subscription(account: Account, at: datetime) -> None:
     """Back to the free plan and the calendar month, counted afresh from `at`."""
     account.plan, account.cycle, account.calendar_from = Plan.objects.get(label=FREE_PLAN), None, at
     account.save(update_fields=["plan", "cycle", "calendar_from"])
-    usage.announce_period(account)
+    usage.schedule_period(account)
 
 
 @transaction.atomic

@@ -67,7 +67,7 @@ def checkout_done(request: HttpRequest) -> HttpResponse:
     if not stripe_client.CHECKOUT_ID.fullmatch(session):
         raise from_status(404)
     try:
-        purchases.match(account, session)
+        purchases.sync(account, session)
     except ApiError as error:
         if error.status < 500:
             raise from_status(404) from error

@@ -34,7 +34,7 @@ class Reading:
     is_sale: bool = True
 
 
-def match(account: Account, checkout_id: str) -> str:
+def sync(account: Account, checkout_id: str) -> str:
     """Make our state match a Checkout session. Returns what support has to look into, or an empty text."""
     return stripe_customers.move(account, lambda account: read(account, checkout_id))
 

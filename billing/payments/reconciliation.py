@@ -24,14 +24,14 @@ def differences(account: Account) -> list[str]:
     ]
 
 
-def match(account: Account) -> None:
+def sync(account: Account) -> None:
     """Move the account to what Stripe says: what lost webhooks would have done."""
     customer = account.stripe_customer.stripe_id
     client = stripe_client.get_client()
     for remote in client.list_subscriptions(customer):
-        subscriptions.match(account, remote["id"])
+        subscriptions.sync(account, remote["id"])
     for remote in client.list_checkouts(customer):
-        purchases.match(account, remote["id"])
+        purchases.sync(account, remote["id"])
 
 
 def _compare_subscriptions(account: Account, remote: list[Json]) -> Iterator[str]:

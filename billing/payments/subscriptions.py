@@ -21,7 +21,7 @@ from billing.payments.customers import Apply, OutOfDate
 FLAG_NONE = ""
 
 
-def match(account: Account, stripe_id: str) -> str:
+def sync(account: Account, stripe_id: str) -> str:
     """Make our state match a subscription. Returns what support has to look into, or an empty text."""
     return stripe_customers.move(account, lambda account: read(account, stripe_id))
 

@@ -246,7 +246,7 @@ def _resync_effect(account: Account, data: Data) -> str:
 
 
 def _resync(act: Act) -> str:
-    stripe_reconciliation.match(act.account)
+    stripe_reconciliation.sync(act.account)
     left = stripe_reconciliation.differences(act.account.__class__.objects.get(pk=act.account.pk))
     return "Moved to what Stripe says." + (f" Still different: {'; '.join(left)}." if left else "")
 

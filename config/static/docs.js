@@ -1,5 +1,5 @@
 // The documentation: tabs of samples, copying, and the reader's own key in the samples.
-import { findKept, forget, forgetAtLogout, keep, prefixOf } from "./kept-key.js";
+import { findKept, forget, forgetAtLogout, keep, prefixOf } from "./remembered-key.js";
 
 const LANGUAGE = "docs-language";
 const PLACEHOLDER = "YOUR_API_KEY";

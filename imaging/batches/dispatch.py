@@ -32,10 +32,10 @@ def on_commit(items: Sequence[BatchItem]) -> None:
     """Have these worked on once they are committed. A broker that is away keeps nobody waiting: `resend` finds them."""
     pks = [item.pk for item in items if item.state == BatchItem.State.QUEUED]
     if pks:
-        transaction.on_commit(partial(_announce, pks), robust=True)
+        transaction.on_commit(partial(_send_or_wake, pks), robust=True)
 
 
-def later(pk: int, seconds: float) -> None:
+def send_later(pk: int, seconds: float) -> None:
     """Have one worked on again in a while. A thread of ours comes by by itself."""
     if settings.CELERY_BROKER_URL:
         _send([pk], countdown=seconds)
@@ -51,7 +51,7 @@ def resend() -> int:
     return len(pks)
 
 
-def _announce(pks: Sequence[int]) -> None:
+def _send_or_wake(pks: Sequence[int]) -> None:
     if not settings.CELERY_BROKER_URL:
         lifecycle.wake("batches")
         return

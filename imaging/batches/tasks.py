@@ -14,7 +14,7 @@ __all__ = ["erase_orphans", "erase_pictures", "work_on_batch_item"]
 def work_on_batch_item(pk: int) -> None:
     """Work on one image."""
     if work.work_on(pk) is Verdict.AGAIN:
-        dispatch.later(pk, RETRY_SECONDS)
+        dispatch.send_later(pk, RETRY_SECONDS)
 
 
 @shared_task(name="imaging.tasks.erase_orphans")  # type: ignore[untyped-decorator]

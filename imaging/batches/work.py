@@ -88,7 +88,7 @@ def _fail_slow(item: BatchItem) -> None:
 def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
         subject = subject_of(item.batch.account_id)
-        image_url.fetch_picture(form, subject, patient=True)
+        image_url.fetch_picture(form, subject, of_batch=True)
         requester = Requester(subject, Rank.BATCH)
         return cutouts.run(cutouts.check_form(form), requester, still_wanted=partial(_is_wanted, item))
 

@@ -31,7 +31,7 @@ end
 _FIND = "return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. redis.call('TIME')[1], '+inf')"
 
 
-def announce(worker: str, model: str, places: int = 1) -> None:
+def send_heartbeat(worker: str, model: str, places: int = 1) -> None:
     """The worker lives, has loaded `model`, and works on `places` images at once. Raises redis.RedisError."""
     keys, lines = (key_name(KEY), key_name(PLACES_KEY)), (f"{worker} {model}", f"{worker} {places}")
     store.get_redis().eval(_ANNOUNCE, 2, *keys, str(ALIVE_SECONDS), *lines)
@@ -39,7 +39,7 @@ def announce(worker: str, model: str, places: int = 1) -> None:
 
 def keep_announcing(model: str, places: int) -> None:
     """For as long as this process lives. To be called after a fork: it starts a thread."""
-    threading.Thread(target=_announce_for_ever, args=[uuid.uuid4().hex, model, places], name="presence", daemon=True).start()
+    threading.Thread(target=_send_heartbeats, args=[uuid.uuid4().hex, model, places], name="presence", daemon=True).start()
 
 
 def find_models() -> list[str]:
@@ -66,9 +66,9 @@ def _find(key: str) -> dict[str, str]:
     return {worker: rest for worker, _, rest in parts}
 
 
-def _announce_for_ever(worker: str, model: str, places: int) -> None:
+def _send_heartbeats(worker: str, model: str, places: int) -> None:
     pause = threading.Event()
     while True:
         with suppress(redis.RedisError):  # it is told again soon
-            announce(worker, model, places)
+            send_heartbeat(worker, model, places)
         pause.wait(ALIVE_SECONDS / 3)

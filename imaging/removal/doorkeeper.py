@@ -37,7 +37,7 @@ def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
     """
     request = Request(WSGIRequest(environ), authenticators=[ApiKeyAuthentication(), UserTokenAuthentication()])
     try:
-        customer = admission.find_customer(identify(request))
+        customer = admission.get_customer(identify(request))
         if customer.account is None and not is_open:
             return Verdict(from_status(401))
         _check_allowances(customer)

@@ -43,14 +43,14 @@ def find_problem(url: str) -> Problem | None:
     return None
 
 
-def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
+def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
     """Put the picture that `image_url` names into the form; without that field, or with an empty one, do nothing.
 
     Nothing is fetched for a form that has anything else wrong with it. The form closes the picture's file. `owner` is the
-    subject of the caller's limits: owners share downloads and look-ups of names fairly. `patient` is for pictures that
+    subject of the caller's limits: owners share downloads and look-ups of names fairly. `of_batch` is for pictures that
     nobody waits for.
     Raises ApiError 400 for a picture that cannot be had, 503 `server_busy` when too many are being fetched, or, if
-    `patient`, when the owner's own names are what is slow.
+    `of_batch`, when the owner's own names are what is slow.
     """
     url = form.fields.get(FIELD, "").strip()
     if not url:
@@ -60,8 +60,8 @@ def fetch_picture(form: Form, owner: str, *, patient: bool = False) -> None:
     if form.picture:
         form.picture.file.close()
     form.picture = Picture(file_name(url), new_file(), fetched=True)
-    asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if patient else LOOKUP_SECONDS)
-    with _place(owner), _told(url, patient):
+    asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if of_batch else LOOKUP_SECONDS)
+    with _place(owner), _explained(url, of_batch):
         _download(url, form.picture, asker)
 
 
@@ -157,12 +157,12 @@ def _place(owner: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def _told(url: str, patient: bool) -> Iterator[None]:
+def _explained(url: str, of_batch: bool) -> Iterator[None]:
     """Turn what goes wrong with a request into what the caller is told; operators find the cause in the log."""
     try:
         yield
     except outbound.Crowded as error:
-        if patient or not error.own_fault:
+        if of_batch or not error.own_fault:
             raise server_busy() from error
         raise _logged(url, timed_out(), error) from error
     except outbound.OutboundError as error:

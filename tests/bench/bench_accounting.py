@@ -86,7 +86,7 @@ def account_for(key: str) -> None:
     arrived = HttpRequest()
     arrived.META = {"HTTP_X_API_KEY": key, "REMOTE_ADDR": "127.0.0.1"}
     request = Request(arrived, authenticators=authenticators)
-    customer = admission.find_customer(identify(request))
+    customer = admission.get_customer(identify(request))
     rate_limits.count_request(customer.policy)
     with rate_limits.concurrent_place(customer.policy), admission.charged(customer, str(uuid.uuid4())):
         pass

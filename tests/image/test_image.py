@@ -16,9 +16,9 @@ from tests.image import engines
 from tests.image.compose import read_build_arguments
 from tests.image.deployment import PROCESSES, Deployment
 from tests.image.engines import Engine
-from tests.imaging.batches.sending import batch_form
+from tests.imaging.batches.forms import batch_form
 from tests.imaging.removal.forms import form
-from tests.stores import BROKER_URL, REDIS_IMAGE_DATABASE, scratch_postgres, scratch_redis
+from tests.scratch_databases import BROKER_URL, REDIS_IMAGE_DATABASE, scratch_postgres, scratch_redis
 
 MODELS = os.environ.get("MODELS", "u2net")
 SLIM_BYTES = 900e6

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         try:
             found = stripe_reconciliation.differences(account)
             if found and fix:
-                stripe_reconciliation.match(account)
+                stripe_reconciliation.sync(account)
         except ApiError as error:
             raise CommandError(error.message) from error
         for difference in found:

@@ -251,7 +251,7 @@ class Refunds(RuleBasedStateMachine):
         self.patch.setattr(stripe_client, "get_client", lambda: self.stub)
         self.sessions = [self.stub.buy("seven", 70) for _ in range(3)]
         for session in self.sessions:
-            purchases.match(self.account, session["id"])
+            purchases.sync(self.account, session["id"])
         self.lost: set[str] = set()
         self.open: list[Hold] = []
         self.spent = 0
@@ -288,7 +288,7 @@ class Refunds(RuleBasedStateMachine):
         if left := charge["amount"] - charge["amount_refunded"]:
             self.stub.refund(charge, min(cents, left))
         for _ in range(times):
-            purchases.match(self.account, session["id"])
+            purchases.sync(self.account, session["id"])
 
     @rule(data=st.data(), status=st.sampled_from(["needs_response", "won", "lost"]))
     def dispute(self, data: st.DataObject, status: str) -> None:

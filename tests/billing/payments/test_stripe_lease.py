@@ -87,7 +87,7 @@ def test_a_killed_process_keeps_others_out_until_its_lease_ends(tell, stub, cust
     assert tell("customer.subscription.created", told).status_code == 503
     assert StripeEvent.objects.get().status == "failed"
     with pytest.raises(ApiError) as busy:
-        subscriptions.match(customer, told["id"])
+        subscriptions.sync(customer, told["id"])
     assert (busy.value.status, busy.value.code) == (503, "payment_account_busy")
     lease_ends()
     assert tell("customer.subscription.created", told).status_code == 204
@@ -105,7 +105,7 @@ def test_a_move_that_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, cust
         StripeCustomer.objects.update(lease=None, leased_until=None)
 
     monkeypatch.setattr("billing.payments.customers.time.sleep", sleep)
-    assert subscriptions.match(customer, told["id"]) == ""
+    assert subscriptions.sync(customer, told["id"]) == ""
     assert len(slept) == 1
 
 
@@ -115,7 +115,7 @@ def test_a_lease_is_given_back_when_stripe_does_not_answer(stub, customer, monke
 
     monkeypatch.setattr(stub, "get_subscription", fail)
     with pytest.raises(ApiError, match="away"):
-        subscriptions.match(customer, "sub_1")
+        subscriptions.sync(customer, "sub_1")
     assert StripeCustomer.objects.get().lease is None
 
 
@@ -129,7 +129,7 @@ def test_a_reading_that_is_always_out_of_date_is_given_up(stub, customer, monkey
 
     monkeypatch.setattr(stub, "get_subscription", taken_over)
     with pytest.raises(ApiError) as busy:
-        subscriptions.match(customer, told["id"])
+        subscriptions.sync(customer, told["id"])
     assert busy.value.code == "payment_account_busy"
     assert plan_of(customer) == "Free"
 
@@ -137,7 +137,7 @@ def test_a_reading_that_is_always_out_of_date_is_given_up(stub, customer, monkey
 def test_a_subscription_that_began_since_stripe_was_asked_is_asked_for(stub, customer, monkeypatch):
     """Without a lease of ours: a process of the release before has no leases."""
     ended = stub.subscribe("Premium-1000", START, END)
-    subscriptions.match(customer, ended["id"])
+    subscriptions.sync(customer, ended["id"])
     ended["status"] = "canceled"
     newer = stub.subscribe("Premium-5000", START + 60, END + 60)
     asked = []
@@ -150,7 +150,7 @@ def test_a_subscription_that_began_since_stripe_was_asked_is_asked_for(stub, cus
         return found
 
     monkeypatch.setattr(stub, "get_subscription", another_begins)
-    subscriptions.match(customer, ended["id"])
+    subscriptions.sync(customer, ended["id"])
     assert plan_of(customer) == "Premium-5000"
     assert asked[-1] == newer["id"]
 
@@ -172,7 +172,7 @@ def test_stripe_is_not_asked_inside_a_transaction(settings):
 
 def test_a_move_inside_a_transaction_does_not_even_wait_for_its_turn(stub, customer):
     with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
-        subscriptions.match(customer, "sub_1")
+        subscriptions.sync(customer, "sub_1")
     assert StripeCustomer.objects.get().lease is None
 
 

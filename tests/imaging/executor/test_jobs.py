@@ -265,11 +265,11 @@ def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(setting
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
     assert adjusted(monkeypatch) == (32, 0), "while there is no worker, everything"
-    presence.announce("one", "u2net")
+    presence.send_heartbeat("one", "u2net")
     assert adjusted(monkeypatch) == (2, 30)
-    presence.announce("threads", "u2net", 16)
+    presence.send_heartbeat("threads", "u2net", 16)
     assert adjusted(monkeypatch) == (22, 10)
-    presence.announce("large", "u2net", 100)
+    presence.send_heartbeat("large", "u2net", 100)
     assert adjusted(monkeypatch) == (32, 0)
     store.get_redis().zrem(presence.PLACES_KEY, "large 100")
     assert adjusted(monkeypatch) == (32, 0), "a worker of the release before does not tell its places"
@@ -278,7 +278,7 @@ def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(setting
 
 def test_while_redis_is_away_as_much_is_handed_out_as_before(settings, monkeypatch):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
-    presence.announce("one", "u2net")
+    presence.send_heartbeat("one", "u2net")
     assert adjusted(monkeypatch) == (2, 30)
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
     forget(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
@@ -296,7 +296,7 @@ def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
 ):
     """Two workers: the large images of one customer take one of them."""
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
-    presence.announce("threads", "u2net", 2)
+    presence.send_heartbeat("threads", "u2net", 2)
     adjusted(monkeypatch)
     large = Requester("large")
     gate = runtime.get_gate()
@@ -348,8 +348,8 @@ def test_status_readiness_and_metrics_tell_of_the_workers(settings):
     forget(settings, "CELERY_BROKER_URL", settings.REDIS_URL)
     assert ready() == (200, {"database": True, "cache": True, "broker": True, "model": False})
     assert status()["status"] == "down"
-    presence.announce("worker-1", "u2net-int8")
-    presence.announce("worker-2", "u2net-int8")
+    presence.send_heartbeat("worker-1", "u2net-int8")
+    presence.send_heartbeat("worker-2", "u2net-int8")
     assert ready()[1]["model"] is True
     told = status()
     assert (told["status"], told["model"]["name"], told["parts"]["model"]) == ("works", "u2net-int8", True)
@@ -375,7 +375,7 @@ def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
 
 def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
     monkeypatch.setattr(presence, "ALIVE_SECONDS", 1)
-    presence.announce("worker", "u2net")
+    presence.send_heartbeat("worker", "u2net")
     assert presence.find_models() == ["u2net"]
     assert store.get_redis().ttl(presence.KEY) <= 1
     deadline = time.monotonic() + WAIT

@@ -238,7 +238,7 @@ def test_two_deployments_on_one_redis_do_not_mix(own_redis, settings, user, key,
             assert presence.find_models() == []
             assert key_cache.find(user.api_keys.get().lookup) is None
             with rate_limits.concurrent_place(policy):
-                presence.announce("worker", "u2net")
+                presence.send_heartbeat("worker", "u2net")
                 store.put("job", "order")
                 assert Client(headers={"x-api-key": key}).post("/rmbg").status_code == 400
                 made = names_in_redis(client) - before

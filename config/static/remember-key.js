@@ -1,5 +1,5 @@
 // On the page that shows a new key: lets the tab keep it for the documentation's samples.
-import { forgetAtLogout, keep } from "./kept-key.js";
+import { forgetAtLogout, keep } from "./remembered-key.js";
 
 const offer = document.querySelector("[data-keep-key]");
 const button = offer.querySelector("button");
