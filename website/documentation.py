@@ -84,7 +84,7 @@ PAGES = (
     Page(
         "callbacks",
         _("Callbacks"),
-        _("How we tell your server that a batch has ended, and how it knows that it was us."),
+        _("How we notify your server that a batch has ended, and how it knows that the message is ours."),
         {
             "ask": _("Ask for one"),
             "message": _("What is sent"),
@@ -120,7 +120,7 @@ PAGES = (
     Page(
         "limits",
         _("Limits and retries"),
-        _("How many requests you may send, how the answer tells, and which errors to retry."),
+        _("How many requests you may send, how answers report it, and which errors to retry."),
         {
             "rates": _("Requests per minute and at once"),
             "rate-headers": _("Reading the limits"),

@@ -98,7 +98,7 @@ class CallbackAdmin(ReadOnlyAdmin):
         for callback in queryset.select_related("batch__account__user"):
             try:
                 _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # somebody is logged in
-                self.message_user(request, f"Batch {callback.batch_id} is told of once more.", messages.SUCCESS)
+                self.message_user(request, f"Batch {callback.batch_id} will be reported again.", messages.SUCCESS)
             except ApiError as error:
                 self.message_user(request, f"Batch {callback.batch_id}: {error.message}", messages.ERROR)
 

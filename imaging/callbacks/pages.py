@@ -29,7 +29,7 @@ class SecretView(LoginRequiredMixin, View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         rotate(self._account())
-        messages.success(request, gettext("This is your new secret. The one before signs beside it for 24 hours."))
+        messages.success(request, gettext("This is your new secret. The previous one stays valid for 24 hours."))
         return redirect("callbacks")
 
     def _account(self) -> Account:

@@ -43,7 +43,7 @@ def test_staff_see_callbacks_and_their_tries_and_no_secret(callback, group):
 def test_support_sends_once_more_and_says_why(callback):
     before = callback.next_try_at
     response = ask(browser_of(make_staff("Support")), callback)
-    assert f"Batch {callback.batch_id} is told of once more." in response.content.decode()
+    assert f"Batch {callback.batch_id} will be reported again." in response.content.decode()
     callback.refresh_from_db()
     assert callback.next_try_at < before
     [entry] = LogEntry.objects.all()
