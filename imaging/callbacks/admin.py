@@ -97,7 +97,7 @@ class CallbackAdmin(ReadOnlyAdmin):
             return
         for callback in queryset.select_related("batch__account__user"):
             try:
-                _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # somebody is logged in
+                _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # someone is logged in
                 self.message_user(request, f"Batch {callback.batch_id} is told of once more.", messages.SUCCESS)
             except ApiError as error:
                 self.message_user(request, f"Batch {callback.batch_id}: {error.message}", messages.ERROR)
