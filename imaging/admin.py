@@ -1,4 +1,4 @@
-"""Batches in the admin: to look at. Their callbacks, too."""
+"""Read-only views of batches in the admin, and the admin of their callbacks."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ __all__ = ["BatchAdmin", "CallbackAdmin"]
 
 
 class BatchItemInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for mypy only
-    """Its pictures, in a table."""
+    """The batch's images, in a table."""
 
     model = BatchItem
     fields = ("position", "name", "state", "attempts", "code", "error", "size", "result_size", "model", "hold")
@@ -37,7 +37,7 @@ class BatchAdmin(AccountRowsAdmin):
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
     found_by = ("request_id",)
-    # Not what it is retried by, nor the whole address that is called: it may hold a secret of the customer's.
+    # Neither the idempotency key nor the whole callback URL, which may contain a secret of the customer's.
     fields = [
         "id", "account", "key", "channel", "request_id", "shown_options", "callback_host", "state", "created_at",
         "finished_at", "expires_at", "erased_at",
@@ -51,7 +51,7 @@ class BatchAdmin(AccountRowsAdmin):
 
     @admin.display(description="Options")
     def shown_options(self, batch: Batch) -> str:
-        """As they were sent; of addresses the host alone."""
+        """The options as sent; URLs are reduced to scheme and host."""
         shown = {name: host_of(value) if "://" in str(value) else value for name, value in batch.options.items()}
         return ", ".join(f"{name}={value}" for name, value in shown.items())
 

@@ -26,16 +26,16 @@ class ImagingConfig(AppConfig):
         doorkeeper.register()
         batch_upload.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
-        # Once more than billing does it: these models' rights are made after its own.
+        # Billing connects this too, but the permissions of these models are created after its own.
         post_migrate.connect(seed_groups, sender=self)
         register_eraser(expiry.forget_customer)
-        # After it: a batch that the deletion cancels is not told of any more.
+        # After `forget_customer`: no callback is sent for a batch that the deletion cancels.
         register_eraser(erase_callbacks)
         register_reading(find_batch)
         register_sweeper(upkeep.tend)
         metrics.register("imaging", imaging_metrics.read)
         metrics.register("callbacks", callback_metrics.read)
         if not settings.CELERY_BROKER_URL:
-            # Batches stop first: those that end meanwhile may still make callbacks.
+            # Batches stop first: those that end meanwhile may still create callbacks.
             lifecycle.register("callbacks", callbacks.runner)
             lifecycle.register("batches", batches.runner)

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of pictures: how long each step takes, the queue, the model, memory."""
+"""Metrics of image processing: the time of each step, the queue, the model, memory."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ MEMORY = Gauge(
 
 
 def note_delivery(queued: float, timings: Mapping[str, float]) -> None:
-    """Count a delivered picture: the seconds that it waited, and those of its steps."""
+    """Record a delivered image: the seconds it waited in the queue, and the seconds of each step."""
     STAGE_SECONDS.labels("queue").observe(queued)
     for stage, seconds in timings.items():
         STAGE_SECONDS.labels(stage).observe(seconds)
@@ -38,7 +38,7 @@ def note_delivery(queued: float, timings: Mapping[str, float]) -> None:
 
 
 def note_memory() -> None:
-    """Where the system tells it."""
+    """Record the process's resident memory, where the system reports it."""
     try:
         MEMORY.set(int(STATM.read_text().split()[1]) * PAGE_BYTES)
     except OSError:
@@ -46,7 +46,7 @@ def note_memory() -> None:
 
 
 def read() -> Iterator[Metric]:
-    """The model of the process that is asked: all have the same."""
+    """The model of the process that is scraped: all have the same one."""
     note_memory()
     name = runtime.model_name()
     family = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""Batches: many pictures sent at once, worked on one by one, and told of by a callback. The pictures are in storage."""
+"""Batches: many images sent at once, processed one by one, with a callback at the end. The images are in storage."""
 
 import uuid
 from datetime import datetime
@@ -12,12 +12,12 @@ from billing.models import Account, Hold
 
 
 class Batch(models.Model):
-    """Pictures that were sent together, with one set of options.
+    """Images that were sent together, with one set of options.
 
-    `options` are the text fields as they were sent, found good. `request_id` is the one that asked for it; each picture's
-    hold has it with the picture's position behind. `idempotency_key` and `fingerprint` make a retry find this batch instead
-    of making another. Pictures are kept in storage under the batch's id until `expires_at`; `erased_at` tells that they
-    are gone.
+    `options` are the text fields as sent, already validated. `request_id` is that of the request that created the batch;
+    the hold of each image has it with the image's position appended. `idempotency_key` and `fingerprint` make a retry find
+    this batch instead of creating another. Images are kept in storage under the batch's id until `expires_at`; `erased_at`
+    is set once they are gone.
     """
 
     class State(models.TextChoices):
@@ -56,12 +56,12 @@ class Batch(models.Model):
 
 
 class BatchItem(models.Model):
-    """One picture of a batch.
+    """One image of a batch.
 
-    `position` counts from 0, in the order that they were sent. `name` is the file name as sent, folders of a zip included;
-    `source_url` is set where the picture is fetched instead. Whoever works on it holds a lease until `leased_until`: after
-    that, another may take it. `code` and `error` say why there is no result. Its credit, `hold`, is posted together with
-    the change to DONE, in one transaction, and voided with any other end.
+    `position` counts from 0, in the order in which the images were sent. `name` is the file name as sent, including folders
+    of a zip; `source_url` is set if the image is fetched instead. The worker holds a lease until `leased_until`; after that,
+    another worker may take the item. `code` and `error` say why there is no result. Its `hold` of a credit is posted in the
+    transaction that sets DONE, and voided in any other ending.
     """
 
     class State(models.TextChoices):
@@ -96,7 +96,7 @@ class BatchItem(models.Model):
         ordering = ["batch", "position"]
         constraints = [models.UniqueConstraint("batch", "position", name="batch_item_unique")]
         indexes = [
-            # Whoever looks for work looks for few among many that are done.
+            # The query for work looks for few open items among many that are done.
             models.Index(
                 fields=["state", "leased_until", "id"], condition=Q(state__in=("queued", "running")), name="batch_item_open"
             ),
@@ -107,9 +107,9 @@ class BatchItem(models.Model):
 
 
 class CallbackSecret(models.Model):
-    """What an account's callbacks are signed with: `whsec_` and base64 of 32 random bytes, as standardwebhooks.com has it.
+    """The secret that signs an account's callbacks: `whsec_` and base64 of 32 random bytes, as in standardwebhooks.com.
 
-    Kept as it is, since signing needs it. `previous` signs beside it until `previous_until`, after a rotation.
+    Stored in plain text, since signing needs it. After a rotation, `previous` also signs until `previous_until`.
     """
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="callback_secret")
@@ -123,10 +123,10 @@ class CallbackSecret(models.Model):
 
 
 class Callback(models.Model):
-    """The news that a batch has ended, on its way to the customer's server.
+    """A message to the customer's server that a batch has ended.
 
-    Its id is the message's id, the same at every try. Whoever tries a pending one moves `next_try_at` on first, so that
-    nobody else tries it meanwhile.
+    Its id is the message's id, the same for every attempt. A process moves `next_try_at` forward before it attempts a
+    pending callback, so that no other process attempts it meanwhile.
     """
 
     class State(models.TextChoices):
@@ -154,12 +154,12 @@ class Callback(models.Model):
 
     @property
     def due_at(self) -> datetime | None:
-        """When it is tried next; None once it has ended."""
+        """When the next attempt is due; None once it has ended."""
         return self.next_try_at if self.state == self.State.PENDING else None
 
 
 class CallbackTry(models.Model):
-    """One try to deliver a callback. `status` is the HTTP status of an answer, None where `error` tells why none came."""
+    """One attempt to deliver a callback. `status` is the HTTP status of the response, or None; `error` then says why."""
 
     callback = models.ForeignKey(Callback, on_delete=models.CASCADE, related_name="attempts")
     number = models.PositiveSmallIntegerField()

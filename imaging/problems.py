@@ -1,9 +1,9 @@
-"""What is wrong with a form that brings images, in the words of the catalogue of errors."""
+"""Problems of a form with images, worded by the error catalogue."""
 
 from imaging.core.problems import Problem
 from lib.web.errors import field_problem
 
 
 def make_problem(field: str, code: str, **parameters: object) -> Problem:
-    """The fault `code` of `field`. Next to it stand those that the image core finds and words."""
+    """The problem `code` of `field`. The image core finds and words its own problems separately."""
     return Problem(*field_problem(field, code, **parameters))

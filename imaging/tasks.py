@@ -1,4 +1,4 @@
-"""Where Celery looks for the app's tasks: those for requests, and those of batches."""
+"""The module where Celery looks for the app's tasks: those of requests, and those of batches."""
 
 from imaging.batches.tasks import erase_orphans, erase_pictures, work_on_batch_item
 from imaging.executor import process  # noqa: F401 - connects itself to the worker's signals

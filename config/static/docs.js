@@ -20,7 +20,7 @@ function choose(language) {
   }
 }
 
-/** Choose as a reader: the page does not jump, and the next page shows the same language. */
+/** Select a language for the reader: the page does not jump, and the next page shows the same language. */
 function pick(tab) {
   const before = tab.getBoundingClientRect().top;
   choose(tab.dataset.language);
@@ -29,7 +29,7 @@ function pick(tab) {
   tab.focus({ preventScroll: true });
 }
 
-/** The arrow keys go along the tabs as they are seen, from either side. */
+/** The arrow keys follow the visual order of the tabs, in either text direction. */
 function move(event) {
   const tabs = [...event.currentTarget.querySelectorAll("[role=tab]")];
   const forward = document.dir === "rtl" ? -1 : 1;
@@ -50,7 +50,7 @@ function startTabs() {
 }
 
 function startCopying() {
-  // Only pages of a secure origin may write to the clipboard; elsewhere the text is there to be selected.
+  // Only secure origins may write to the clipboard; elsewhere the reader can select the text.
   if (!navigator.clipboard) return;
   for (const button of document.querySelectorAll("[data-copy-code]")) {
     const label = button.textContent;
@@ -78,7 +78,7 @@ function startKey() {
   showKey();
 }
 
-/** Fill the kept key, or its absence, into all samples. */
+/** Fill the kept key, or the placeholder, into all samples. */
 function showKey() {
   const place = document.querySelector("[data-your-key]");
   const text = findKept(place.dataset.account, place.dataset.prefixes.split(" "));

@@ -1,4 +1,4 @@
-// On the page that a log-out ends at: whatever page it began on, the tab keeps no key.
+// On the page shown after log-out: wherever the log-out began, the tab keeps no key.
 import { forget } from "./remembered-key.js";
 
 forget();

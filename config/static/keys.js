@@ -1,10 +1,10 @@
 "use strict";
 
-// Reloading asks for the list and does not send the form again: that would make another key.
+// Reloading fetches the list instead of sending the form again, which would create another key.
 if (document.querySelector("[data-shown-once]")) history.replaceState(null, "", "/profile/keys");
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  // Only pages of a secure origin may write to the clipboard; elsewhere the text is there to be selected.
+  // Only secure origins may write to the clipboard; elsewhere the reader can select the text.
   if (!navigator.clipboard) continue;
   button.hidden = false;
   button.addEventListener("click", async () => {

@@ -1,4 +1,4 @@
-// On the page that shows a new key: lets the tab keep it for the documentation's samples.
+// On the page that shows a new key: offers to keep it in the tab for the documentation's samples.
 import { forgetAtLogout, keep } from "./remembered-key.js";
 
 const offer = document.querySelector("[data-keep-key]");

@@ -1,1 +1,1 @@
-"""Batches: many pictures in one request, worked on one by one, kept for a day."""
+"""Batches: many images in one request, processed one by one and kept for a day."""

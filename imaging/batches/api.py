@@ -1,4 +1,4 @@
-"""`/api/batches`: make a batch, look after it, fetch its results."""
+"""`/api/batches`: create a batch, manage it, fetch its results."""
 
 import weakref
 from threading import BoundedSemaphore
@@ -38,7 +38,7 @@ class BatchView(CustomerView):
     read_methods = frozenset({"GET", "HEAD", "DELETE"})
 
     def get_batch(self, request: Request, batch_id: UUID) -> Batch:
-        """The caller's batch. Raises ApiError 404 for another's as for none."""
+        """The caller's batch. Raises ApiError 404 if it does not exist or belongs to another customer."""
         found = Batch.objects.filter(pk=batch_id, account__user=get_signed_in(request)).first()
         if found is None:
             raise from_status(404)
@@ -57,7 +57,7 @@ class BatchListView(BatchView):
         retry_key = find_retry_key(request)
         doorkeeper.raise_refusal(request)
         if retry_key is None:
-            # A retry gets the batch that is there. For any other, two gigabytes need not arrive to be refused.
+            # A retry gets the existing batch. Any other request can be refused before its two gigabytes arrive.
             creation.check_places(customer.account)
         with rate_limits.concurrent_place(customer.policy), read_batch(request) as form:
             batch = creation.create(
@@ -138,9 +138,9 @@ def item_response(batch: Batch, index: int) -> FileResponse:
 
 
 def zip_response(batch: Batch) -> StreamingHttpResponse:
-    """All results as one zip. Raises ApiError 404 or 410, 503 while too many are being sent.
+    """All results as one zip. Raises ApiError 404 or 410, or 503 while too many zips are being sent.
 
-    A zip is made while it is sent, by a thread that waits for its reader: other requests need threads, too.
+    A zip is built while it is sent, by a thread that waits for the client; other requests need threads too.
     """
     archive = results.zip_of(batch)
     if not _zips.acquire(blocking=False):
@@ -152,7 +152,7 @@ def zip_response(batch: Batch) -> StreamingHttpResponse:
         **NO_STORE,
     }
     response = StreamingHttpResponse(archive, headers=headers)
-    # However it ends, sent or not; once.
+    # Released exactly once, whether the response was sent or not.
     response._resource_closers.append(weakref.finalize(response, _zips.release))  # type: ignore[attr-defined]
     return response
 

@@ -1,4 +1,4 @@
-"""Where batches meet callbacks: the address that a customer gives, and the moment to call it."""
+"""What batches use of callbacks: the URL that a customer gives, and the moment to call it."""
 
 from imaging import callbacks
 from imaging.callbacks.addresses import FIELD, MAX_URL, find_problem, forbidden, invalid
@@ -8,5 +8,5 @@ __all__ = ["FIELD", "MAX_URL", "batch_ended", "find_problem", "forbidden", "inva
 
 
 def batch_ended(batch: Batch) -> None:
-    """The batch has just become finished or cancelled. Called once for each, inside the transaction in which it did."""
+    """The batch has just become finished or cancelled. Called once per batch, in the same transaction."""
     callbacks.announce(batch)

@@ -1,4 +1,4 @@
-"""`POST /api/batches/{id}/callback/retry`: have a callback sent once more."""
+"""`POST /api/batches/{id}/callback/retry`: send a callback again."""
 
 from uuid import UUID
 

@@ -1,7 +1,7 @@
-"""Makes a batch: its pictures into storage, then its rows and all of its credits at once.
+"""Creates a batch: stores its images, then inserts its rows and all of its holds at once.
 
-Files come first, under the new batch's id, and then one transaction makes the batch with its holds. Whoever is killed in
-between leaves files that no row refers to, which `expiry` erases within two hours, and neither a charge nor a batch.
+Files are stored first, under the new batch's id; then one transaction creates the batch with its holds. A process killed
+in between leaves neither a charge nor a batch, only files that no row refers to; `expiry` erases them within two hours.
 """
 
 import uuid
@@ -24,19 +24,19 @@ from lib.ops.database import give_back
 from lib.web.errors import ApiError
 from lib.web.texts import storable
 
-# A picture is rarely quicker, and a batch has many.
-# The sweeper must not void what `expiry` is about to end together with its picture.
+# An image is rarely quicker, and a batch has many.
+# The sweeper must not void a hold that `expiry` is about to end together with its image.
 GRACE = timedelta(hours=1)
 DAY = timedelta(hours=24)
-# With a slash and a position behind it, it has to fit into the hold's column.
+# With a slash and a position appended, it has to fit into the hold's column.
 MAX_REQUEST_ID = 120
-# What the column holds. An entry of a zip may claim to be larger, and is refused for it.
+# The column's maximum. A zip entry may claim to be larger, and is refused for it.
 MAX_SIZE = 2**31 - 1
 MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 
 
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
-    """Make the batch, or return the one that an earlier try with the same `Idempotency-Key` made.
+    """Create the batch, or return the one that an earlier request with the same `Idempotency-Key` created.
 
     Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or as `check_places`;
     401 if the account was deleted or locked, or the key revoked, while the form arrived.
@@ -45,7 +45,7 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
     if retry and (made := _find_earlier(account, retry)):
         return made
-    # All is checked again where it counts: here it spares a caller's refused pictures the way into storage.
+    # Both are checked again in the transaction. Checking here avoids storing images that would be refused.
     check_places(account)
     ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
     batch = _new_batch(customer, account, form, request_id, retry)
@@ -62,7 +62,7 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
 
 
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
-    """Raise ApiError 409 if the batch is of another request."""
+    """Raise ApiError 409 if the batch was created by a different request."""
     if batch.fingerprint != fingerprint:
         raise ApiError("idempotency_key_reused")
 
@@ -79,16 +79,16 @@ def _oldest_retry() -> datetime:
 
 
 def check_places(account: Account) -> None:
-    """Raise ApiError 429 `too_many_batches` or `daily_batch_limit_reached` if the account may not make another one now."""
+    """Raise ApiError 429 `too_many_batches` or `daily_batch_limit_reached` if the account may not create a batch now."""
     _check_places(account, made=0)
 
 
 def _check_places(account: Account, *, made: int) -> None:
-    """The same when `made` batches, 0 or 1, are there already and it is them that are asked about."""
+    """The same, where `made` (0 or 1) of the existing batches is the one being checked."""
     batches = Batch.objects.filter(account=account)
     if batches.filter(state=Batch.State.PROCESSING).count() >= settings.BATCHES_AT_ONCE + made:
         raise ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE)
-    # Batches that fail or are deleted cost nothing, but their rows stay for REQUEST_LOG_DAYS: so all of them count.
+    # Failed and deleted batches cost nothing, but their rows stay for REQUEST_LOG_DAYS, so all of them count.
     before = batches.order_by("-created_at").values_list("created_at", flat=True)
     oldest = before[settings.BATCHES_PER_DAY - 1 + made :][:1].first()
     left = DAY - (timezone.now() - oldest) if oldest else timedelta()
@@ -108,7 +108,7 @@ def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id
 
 
 def _store(batch: Batch, form: BatchForm) -> None:
-    # Gigabytes may go to a store far away.
+    # This may send gigabytes to a remote store.
     give_back()
     for position, entry in enumerate(form.entries):
         if entry.problem is None and not entry.url:
@@ -117,13 +117,13 @@ def _store(batch: Batch, form: BatchForm) -> None:
 
 @transaction.atomic
 def _record(batch: Batch, entries: list[Entry]) -> Batch:
-    """Rows and holds, all or none. Returns another batch where one with the same key was quicker."""
+    """Insert rows and holds, all or none. Returns the other batch if one with the same key was inserted first."""
     standing.lock(batch.account.user_id, batch.key)
     made = _insert(batch)
     if made.pk != batch.pk:
         return made
     items = _make_items(batch, entries)
-    # The user's row is locked, so that batches made at the same moment are counted one by one.
+    # The user's row is locked, so batches created at the same moment are counted one after another.
     _check_places(batch.account, made=1)
     ends.end_batch_if_last(batch.pk)
     dispatch.on_commit(items)
@@ -131,7 +131,7 @@ def _record(batch: Batch, entries: list[Entry]) -> Batch:
 
 
 def _insert(batch: Batch) -> Batch:
-    """Of two with the same key, the second waits here for the first one's transaction, and gets its batch."""
+    """Of two requests with the same key, the second waits here for the first one's transaction and gets its batch."""
     if batch.idempotency_key is None:
         batch.save(force_insert=True)
         return batch

@@ -1,4 +1,4 @@
-"""What the API shows of a batch besides its columns. `imaging.batches.serializers` makes the answer of it."""
+"""What the API shows of a batch besides its columns. `imaging.batches.serializers` turns it into the response."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ State = BatchItem.State
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """An item, and the address of its result while there is one."""
+    """An item, and the URL of its result while it has one."""
 
     item: BatchItem
     result_url: str | None
@@ -23,7 +23,7 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """A batch. `states` counts its items by state; addresses begin with `base_url`; `items` is empty for a summary."""
+    """A batch. `states` counts its items by state; URLs begin with `base_url`; `items` is empty for a summary."""
 
     batch: Batch
     states: Counter[str]
@@ -32,7 +32,7 @@ class BatchFacts:
 
     @property
     def total(self) -> int:
-        """Items in all."""
+        """Total number of items."""
         return self.states.total()
 
     @property
@@ -42,12 +42,12 @@ class BatchFacts:
 
     @property
     def url(self) -> str:
-        """The batch's address."""
+        """The batch's URL."""
         return self.base_url + reverse("batch", args=[self.batch.pk])
 
     @property
     def zip_url(self) -> str | None:
-        """The address of all results as one zip, while there are any."""
+        """The URL of all results as one zip, while there are any."""
         has_zip = self.states[State.DONE] > 0 and self.batch.erased_at is None
         return self.base_url + reverse("batch-zip", args=[self.batch.pk]) if has_zip else None
 
@@ -67,7 +67,7 @@ def summarise(batches: Sequence[Batch], base_url: str) -> list[BatchFacts]:
 
 
 def _counts(batches: Iterable[Batch]) -> dict[UUID, Counter[str]]:
-    """How many items of each batch are in which state."""
+    """The number of items in each state, per batch."""
     batches = list(batches)
     found: dict[UUID, Counter[str]] = {batch.pk: Counter() for batch in batches}
     rows = BatchItem.objects.filter(batch__in=batches).order_by().values_list("batch", "state").annotate(Count("pk"))

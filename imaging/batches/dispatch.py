@@ -1,7 +1,7 @@
-"""Tells those who work that there is work: Celery's workers where there is a broker, else the threads of this process.
+"""Dispatches batch items: to Celery workers if there is a broker, else to the threads of this process.
 
-A message may be lost with its broker. So a queued picture is marked with the time when it is sent again (`leased_until`),
-and `resend` looks for those whose time has come, as for those whose worker has not renewed its lease.
+A message may be lost with its broker. So a queued item records the time at which it is sent again (`leased_until`).
+`resend` looks for items whose time has come, and for those whose worker has not renewed its lease.
 """
 
 import logging
@@ -21,28 +21,28 @@ from lib.ops import lifecycle
 
 logger = logging.getLogger(__name__)
 
-# A message that still waits in its queue is sent a second time after this long; the one that comes late finds nothing to do.
+# A message still waiting in its queue is sent a second time after this long; the later one finds nothing to do.
 RESEND = timedelta(minutes=15)
 RESEND_AT_ONCE = 1000
-# By its name: the task schedules what is to be tried again, and so knows this module.
+# By name, because the task's module imports this one to schedule retries.
 WORK_TASK = "imaging.tasks.work_on_batch_item"
 
 
 def on_commit(items: Sequence[BatchItem]) -> None:
-    """Have these worked on once they are committed. A broker that is away keeps nobody waiting: `resend` finds them."""
+    """Dispatch these items after the commit. If the broker is down, the caller does not wait: `resend` finds them."""
     pks = [item.pk for item in items if item.state == BatchItem.State.QUEUED]
     if pks:
         transaction.on_commit(partial(_send_or_wake, pks), robust=True)
 
 
 def send_later(pk: int, seconds: float) -> None:
-    """Have one worked on again in a while. A thread of ours comes by by itself."""
+    """Dispatch an item again after a delay. Without a broker, the threads find it automatically."""
     if settings.CELERY_BROKER_URL:
         _send([pk], countdown=seconds)
 
 
 def resend() -> int:
-    """Send what was lost. Returns how many. Only with a broker; threads look for themselves."""
+    """Send lost items again. Returns how many. Only with a broker; threads poll the database."""
     if not settings.CELERY_BROKER_URL:
         return 0
     pks = leases.find_waiting(RESEND_AT_ONCE)

@@ -1,6 +1,6 @@
-"""How a picture of a batch ends, and how the batch does. Each end is one transaction together with its credit.
+"""How a batch item ends, and how the batch does. Each ending is one transaction with its hold.
 
-Rows are locked in one order: items, then their holds with what the ledger locks, then the batch.
+Rows are locked in one order: items, then their holds and what the ledger locks, then the batch.
 """
 
 import uuid
@@ -22,15 +22,15 @@ MAX_ERROR = 500
 
 
 def shortened(text: str) -> str:
-    """A text as the column holds it."""
+    """The text, truncated to fit the column."""
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
 @transaction.atomic
 def deliver(item: BatchItem, cutout: Cutout) -> bool:
-    """The result is in storage: the picture is done and its credit spent. False if it had ended before, or been given up.
+    """The result is in storage: mark the item done and post its hold. False if it had ended or been given up already.
 
-    Of two who worked on it one gets here first; `attempts` tells whose result it is.
+    If two workers processed the item, the first one wins; `attempts` records whose result it is.
     """
     facts = {
         "attempts": item.attempts, "media_type": cutout.media_type, "result_size": cutout.size,
@@ -45,7 +45,7 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
 
 @transaction.atomic
 def fail(item: BatchItem, code: str, error: str) -> bool:
-    """There will be no result, and the credit is free again. False if it had ended before."""
+    """There will be no result: void the hold. False if the item had ended already."""
     if not _end(item, State.FAILED, code=code, error=shortened(error)):
         return False
     if item.hold is not None and ledger.void(item.hold):
@@ -56,9 +56,9 @@ def fail(item: BatchItem, code: str, error: str) -> bool:
 
 @transaction.atomic
 def cancel(batch_id: uuid.UUID) -> bool:
-    """End everything of the batch that has not ended, at no cost. False if it had ended before.
+    """Cancel all open items of the batch, at no cost. False if the batch had ended already.
 
-    What is being worked on counts as cancelled at once; whoever does so will find that nobody wants the result.
+    Items being worked on count as cancelled at once; their workers will find that the result is no longer wanted.
     """
     still_open = BatchItem.objects.filter(batch=batch_id, state__in=BatchItem.OPEN)
     items = still_open.select_for_update(no_key=True).order_by("pk")
@@ -69,14 +69,14 @@ def cancel(batch_id: uuid.UUID) -> bool:
 
 
 def end_batch_if_last(batch_id: uuid.UUID) -> None:
-    """The batch is finished once none of its pictures is open. Inside the transaction in which one has ended."""
+    """Finish the batch if none of its items is open. Called in the transaction that ends an item."""
     _end_batch(batch_id, Batch.State.FINISHED)
 
 
 def put_back(item: BatchItem, seconds: float, *, counted: bool) -> bool:
-    """Give the lease back, for another try in `seconds`; `counted` tells whether this one was a try.
+    """Release the lease, for a retry in `seconds`; `counted` is whether this attempt counts.
 
-    False if the picture is not ours any more.
+    False if the caller no longer holds the lease.
     """
     return bool(
         BatchItem.objects.filter(pk=item.pk, state=State.RUNNING, attempts=item.attempts).update(
@@ -88,12 +88,12 @@ def put_back(item: BatchItem, seconds: float, *, counted: bool) -> bool:
 
 
 def refusal_of(error: ApiError) -> str:
-    """The text of an error, all problems in one."""
+    """The text of an error, with all its problems joined."""
     return " ".join(problem["message"] for problem in error.details) or error.message
 
 
 def _post(item: BatchItem) -> bool:
-    """Spend the item's credit, or another one if that was voided meanwhile. Without any, the item has failed: False."""
+    """Post the item's hold, or a new one if it was voided meanwhile. If there is no credit, the item fails: False."""
     assert item.hold is not None  # noqa: S101 - every open item has one
     if not ledger.post(item.hold):
         try:
@@ -114,7 +114,7 @@ def _end(item: BatchItem, state: State, **facts: Any) -> bool:
 
 
 def _end_batch(batch_id: uuid.UUID, state: Batch.State) -> bool:
-    # Locked, so that of two last pictures one sees that the other has ended.
+    # Locked, so that if the last two items end at once, one sees that the other has ended.
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     if batch.state != Batch.State.PROCESSING or batch.items.filter(state__in=BatchItem.OPEN).exists():
         return False

@@ -1,4 +1,4 @@
-"""Erases the images of a batch behind the caller's back. The task keeps the name that queues know it by."""
+"""Erases the images of a batch in the background. The task keeps the name under which it is queued."""
 
 import uuid
 from functools import partial
@@ -11,10 +11,10 @@ from imaging.batches import files
 
 @shared_task(name="imaging.tasks.erase_pictures")  # type: ignore[untyped-decorator]
 def erase_pictures(batch_id: str, folders: list[str]) -> None:
-    """Erase a batch's images: `in`, those that were sent; `out`, the results."""
+    """Erase a batch's images: `in` is the inputs, `out` the results."""
     files.erase(uuid.UUID(batch_id), tuple(folders))
 
 
 def erase_later(batch_id: uuid.UUID, folders: list[str]) -> None:
-    """The same once the transaction is committed."""
+    """The same, after the transaction commits."""
     transaction.on_commit(partial(erase_pictures.delay, str(batch_id), folders), robust=True)

@@ -1,4 +1,4 @@
-"""What goes when: pictures after BATCH_HOURS, rows after REQUEST_LOG_DAYS, files that no row refers to after an hour."""
+"""Retention: images for BATCH_HOURS, rows for REQUEST_LOG_DAYS, files that no row refers to for an hour."""
 
 from datetime import timedelta
 
@@ -11,14 +11,14 @@ from imaging.batches import ends, files
 from imaging.batches.erasing import erase_later
 from imaging.models import Batch
 
-# An upload is complete before its first file is kept; keeping 2 GB of files takes far less than this.
+# An upload is complete before its first file is stored; storing 2 GB of files takes far less than this.
 ORPHAN_AGE = timedelta(hours=1)
-# Batches that one sweep erases: it comes again in a minute.
+# Batches that one sweep erases; the next sweep is a minute later.
 AT_ONCE = 200
 
 
 def expire() -> int:
-    """Cancel what is left open of batches whose time is over, and erase their pictures. Returns how many."""
+    """Cancel the open items of expired batches, and erase their images. Returns how many batches."""
     overdue = list(Batch.objects.filter(erased_at=None, expires_at__lte=timezone.now()).order_by("expires_at")[:AT_ONCE])
     for batch in overdue:
         ends.cancel(batch.pk)
@@ -27,18 +27,18 @@ def expire() -> int:
 
 
 def erase(batch: Batch) -> None:
-    """Erase a batch's pictures, and say so. Who is interrupted does it again."""
+    """Erase a batch's images, then record it. If interrupted, a later sweep does it again."""
     files.erase(batch.pk)
     _note_erasure(batch)
 
 
 def erase_inputs_later(batch: Batch) -> None:
-    """Once a cancellation is committed: what was sent is of no use any more."""
+    """Erase the inputs once a cancellation is committed; they are no longer needed."""
     erase_later(batch.pk, ["in"])
 
 
 def discard(batch: Batch) -> None:
-    """The customer wants nothing of it any more: cancel it and erase everything."""
+    """The customer deletes the batch: cancel it and erase everything."""
     with transaction.atomic():
         ends.cancel(batch.pk)
         _note_erasure(batch)
@@ -46,14 +46,14 @@ def discard(batch: Batch) -> None:
 
 
 def forget_old() -> int:
-    """Remove rows of batches that are older than REQUEST_LOG_DAYS; the ledger keeps theirs. Returns how many."""
+    """Delete the rows of batches older than REQUEST_LOG_DAYS; the ledger keeps its own. Returns how many batches."""
     limit = timezone.now() - timedelta(days=settings.REQUEST_LOG_DAYS)
     old = Batch.objects.filter(created_at__lt=limit).exclude(erased_at=None).order_by("created_at").values("pk")[:AT_ONCE]
     return Batch.objects.filter(pk__in=old).delete()[1].get("imaging.Batch", 0)
 
 
 def forget_customer(user: User) -> None:
-    """In the transaction that deletes an account: nothing is left that was the customer's."""
+    """Erase all of the customer's data. Called in the transaction that deletes the account."""
     for batch in Batch.objects.filter(account__user=user):
         if batch.erased_at is None:
             discard(batch)
@@ -62,7 +62,7 @@ def forget_customer(user: User) -> None:
 
 
 def erase_orphans() -> int:
-    """Erase pictures that no batch refers to, or that came after theirs was erased. Returns of how many batches."""
+    """Erase images that no batch refers to, or that were stored after their batch was erased. Returns how many batches."""
     limit, erased = timezone.now() - ORPHAN_AGE, 0
     kept = set(Batch.objects.filter(erased_at=None).values_list("pk", flat=True))
     for batch_id in files.batch_ids():
@@ -76,6 +76,6 @@ def erase_orphans() -> int:
 
 
 def _note_erasure(batch: Batch) -> None:
-    # An address of a picture may hold a secret, and lets its picture be had again.
+    # An image's URL may contain a secret, and the image could be fetched again with it.
     batch.items.exclude(source_url="").update(source_url="")
     Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())

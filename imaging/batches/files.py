@@ -1,6 +1,6 @@
-"""Where the pictures of batches lie: `batches/ID/in/POSITION` as sent, `batches/ID/out/POSITION-ATTEMPT` as cut out.
+"""Where the images of batches are stored: inputs as `batches/ID/in/POSITION`, results as `batches/ID/out/POSITION-ATTEMPT`.
 
-No name of a customer's is ever part of a path.
+A path never contains a customer's file name.
 """
 
 import uuid
@@ -19,42 +19,42 @@ FOLDERS = ("in", "out")
 
 
 def storage() -> Storage:
-    """The one of all pictures that outlive a request."""
+    """The storage of all images that outlive a request."""
     return storages["pictures"]
 
 
 def store_input(batch_id: uuid.UUID, position: int, content: RawIOBase) -> None:
-    """Keep a picture as it was sent."""
+    """Store an image as it was sent."""
     storage().save(_input(batch_id, position), File(cast(BinaryIO, content)))
 
 
 def open_input(item: BatchItem) -> BinaryIO:
-    """The picture as it was sent. Raises FileNotFoundError where it is gone."""
+    """The image as it was sent. Raises FileNotFoundError if it is gone."""
     return cast(BinaryIO, storage().open(_input(item.batch_id, item.position)))
 
 
 def erase_input(item: BatchItem) -> None:
-    """Nobody needs it any more."""
+    """Erase an input that is no longer needed."""
     storage().delete(_input(item.batch_id, item.position))
 
 
 def store_result(item: BatchItem, content: BinaryIO) -> None:
-    """Keep a cutout. Each attempt has a file of its own: one that comes late overwrites nothing that is being read."""
+    """Store a cutout. Each attempt has a separate file, so a late one overwrites nothing that is being read."""
     storage().save(_result(item), File(content))
 
 
 def open_result(item: BatchItem) -> BinaryIO:
-    """The cutout. Raises FileNotFoundError where it is gone."""
+    """The cutout. Raises FileNotFoundError if it is gone."""
     return cast(BinaryIO, storage().open(_result(item)))
 
 
 def erase_result(item: BatchItem) -> None:
-    """The attempt came too late: nobody is to have its result."""
+    """Erase the result of an attempt that finished too late."""
     storage().delete(_result(item))
 
 
 def erase(batch_id: uuid.UUID, folders: tuple[str, ...] = FOLDERS) -> None:
-    """Erase the pictures of a batch. Erasing what is gone is no error."""
+    """Erase the images of a batch. Missing files are not an error."""
     for folder in folders:
         path = f"{ROOT}/{batch_id}/{folder}"
         for name in _listed(path)[1]:
@@ -64,7 +64,7 @@ def erase(batch_id: uuid.UUID, folders: tuple[str, ...] = FOLDERS) -> None:
 
 
 def batch_ids() -> list[uuid.UUID]:
-    """Every batch that anything is kept of."""
+    """Every batch that has stored files."""
     found = []
     for name in _listed(ROOT)[0]:
         with suppress(ValueError):
@@ -73,7 +73,7 @@ def batch_ids() -> list[uuid.UUID]:
 
 
 def last_change(batch_id: uuid.UUID) -> datetime | None:
-    """When the newest of a batch's pictures was kept; None without any."""
+    """When the newest of a batch's images was stored; None without any."""
     paths = [f"{ROOT}/{batch_id}/{folder}" for folder in FOLDERS]
     names = [f"{path}/{name}" for path in paths for name in _listed(path)[1]]
     times = []
@@ -99,6 +99,6 @@ def _listed(path: str) -> tuple[list[str], list[str]]:
 
 
 def _remove_folder(path: str) -> None:
-    # A folder of a file system goes once it is empty. An object store has none, and deletes what is not there in silence.
+    # A file system removes a folder only if it is empty. An object store has no folders, and ignores missing keys.
     with suppress(OSError):
         storage().delete(path)

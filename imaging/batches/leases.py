@@ -1,7 +1,7 @@
-"""Who works on a picture: whoever holds its lease, for as long as he renews it.
+"""Leases on batch items. A worker processes an item only while it holds the lease and keeps renewing it.
 
-A lease that is not renewed is over within LEASE, and the picture is anybody's again: so work goes on after a process was
-killed, whatever it had in hand.
+A lease that is not renewed expires within LEASE, and any worker may take the item again. So work goes on after a process
+is killed.
 """
 
 import threading
@@ -18,12 +18,12 @@ from lib.ops.lifecycle import BackgroundThread
 
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10.0
-# How many pictures are looked at for one that nobody else has taken meanwhile.
+# How many items are tried to find one that no other worker has taken meanwhile.
 CANDIDATES = 16
 
 
 def take(pk: int) -> BatchItem | None:
-    """Take a lease on a picture that waits or whose lease is over. None if there is nothing to do, or somebody does it."""
+    """Take a lease on an item that is queued or whose lease has expired. None if it has ended or another worker has it."""
     now = timezone.now()
     free = Q(state=BatchItem.State.QUEUED) | Q(state=BatchItem.State.RUNNING, leased_until__lte=now)
     taken = BatchItem.objects.filter(free, pk=pk).update(
@@ -33,9 +33,10 @@ def take(pk: int) -> BatchItem | None:
 
 
 def take_next() -> BatchItem | None:
-    """Take a lease on the picture whose turn it is; None if none waits.
+    """Take a lease on the next item; None if none is waiting.
 
-    Accounts take turns in this process, however many batches each has; those of one account take turns as in `find_waiting`.
+    Accounts take turns in this process, however many batches each has. The batches of one account take turns as in
+    `find_waiting`.
     """
     accounts = BatchItem.objects.filter(waiting(timezone.now())).values_list("batch__account", flat=True).distinct()
     turns = {account: _turns.get(account, 0) for account in accounts.order_by("batch__account")}
@@ -49,12 +50,12 @@ def take_next() -> BatchItem | None:
     return None
 
 
-# The number of each waiting account's last turn. One that has had none yet is next.
+# The number of each waiting account's last turn. An account that has had none is next.
 _turns: dict[int, int] = {}
 
 
 def find_waiting(limit: int, account: int | None = None) -> list[int]:
-    """Pictures that may be taken now. Batches take turns: first the first picture of each, then the second of each."""
+    """Items that may be taken now. Batches take turns: the first item of each, then the second of each, and so on."""
     items = BatchItem.objects.filter(waiting(timezone.now()))
     if account is not None:
         items = items.filter(batch__account=account)
@@ -62,7 +63,7 @@ def find_waiting(limit: int, account: int | None = None) -> list[int]:
 
 
 def waiting(now: datetime) -> Q:
-    """Queued ones whose time has come, and running ones whose lease is over."""
+    """Queued items that are due, and running ones whose lease has expired."""
     due = Q(leased_until=None) | Q(leased_until__lte=now)
     return (Q(state=BatchItem.State.QUEUED) & due) | Q(state=BatchItem.State.RUNNING, leased_until__lte=now)
 
@@ -117,12 +118,12 @@ class _Keeper(BackgroundThread):
 
 
 def is_held(item: BatchItem) -> bool:
-    """Whether the lease that was taken with `item` still counts: not once the item has ended, or another has taken it."""
+    """Whether the lease taken with `item` is still valid: the item has not ended, and no other worker has taken it."""
     return BatchItem.objects.filter(pk=item.pk, state=BatchItem.State.RUNNING, attempts=item.attempts).exists()
 
 
 def renew(held: dict[int, int]) -> None:
-    """Renew leases, given as attempts by primary key. One that another has taken over meanwhile is left alone."""
+    """Renew leases, given as attempts by primary key. One that another worker has taken over is left alone."""
     for pk, attempts in held.items():
         own = BatchItem.objects.filter(pk=pk, state=BatchItem.State.RUNNING, attempts=attempts)
         own.update(leased_until=timezone.now() + LEASE)

@@ -1,4 +1,4 @@
-"""File names of customers: labels that are told again and written into zips, never paths of ours."""
+"""Customers' file names: labels that are shown and written into zips, never our own paths."""
 
 import re
 import struct
@@ -14,36 +14,36 @@ MAX_PART_BYTES = 240
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 # What Windows takes for a drive or a stream, and what its file systems do not allow.
 _NOT_IN_PATHS = re.compile(r'[<>:"|?*/\\]')
-# Controls, surrogates, line separators, and marks that are not seen or that turn the direction of what follows. The joiners
-# stay: Persian, Indic scripts and emoji are written with them.
+# Control characters, surrogates, line separators, and marks that are invisible or change the text direction. The joiners
+# stay: Persian, Indic scripts and emoji need them.
 _UNSEEN = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
 _JOINERS = "\u200c\u200d"
-# Windows takes these for devices, whatever extension follows and whatever spaces stand in front of it.
+# Windows treats these as devices, with any extension and any spaces before it.
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-# (In compatibility form, in which `COM¹`, a device as well, is `COM1`.)
+# (In compatibility form, in which `COM¹`, also a device, is `COM1`.)
 _DEVICES = re.compile(r"(con|prn|aux|nul|clock\$|conin\$|conout\$|(com|lpt)[0-9])\s*(\.|$)", re.IGNORECASE)
-# Info-ZIP's Unicode path (APPNOTE.TXT 4.6.9): its version, the CRC-32 of the raw name that it stands for, the name in UTF-8.
+# Info-ZIP's Unicode path (APPNOTE.TXT 4.6.9): its version, the CRC-32 of the raw name that it replaces, the UTF-8 name.
 _UNICODE_PATH, _UNICODE_PATH_VERSION = 0x7075, 1
-# 5C is a backslash in ASCII, and in CP932, GBK and Big5 the second byte of letters whose first one is above ASCII.
+# 5C is a backslash in ASCII; in CP932, GBK and Big5 it can be the second byte of a letter whose first byte is not ASCII.
 _HALF_LETTER = re.compile(rb"(?<=[\x80-\xff])\\")
-# What Windows and macOS (the icon of a folder) put into folders without a leading dot, in lower case.
+# Files without a leading dot that Windows and macOS (the folder icon) put into folders, in lower case.
 _SYSTEM_FILES = frozenset(["desktop.ini", "ehthumbs.db", "icon\r", "thumbs.db"])
 _EXTENSIONS = {media_type: extension for extension, media_type in MEDIA_TYPES.items()}
 
 
 def label(name: str) -> str:
-    """A name as it may be kept: no control characters, at most 255 characters, the end of it, where the extension is."""
+    """A name fit to store: no control characters, at most the last 255 characters, which include the extension."""
     clean = _UNSAFE.sub("", name).encode("utf-8", "replace").decode()
     return clean[-MAX_NAME:]
 
 
 def decoded(raw: bytes, extra: bytes = b"") -> str:
-    """The name of a zip's entry, from its bytes and its extra fields, up to the first NUL; any bytes have one.
+    """The name of a zip entry, from its bytes and extra fields, up to the first NUL. Accepts any bytes.
 
-    It is the Unicode path among the extra fields if that belongs to this name, else UTF-8 if the bytes are that. The flag
-    that says so is not asked: macOS and many libraries do not set it, and some set it for all names. Else it is CP437, the
-    format's own: wrong letters for most, but all of the name. A backslash that may be half of a letter becomes `_` there.
-    All others separate folders, as old Windows tools write them.
+    It is the Unicode path in the extra fields if that belongs to this name, else UTF-8 if the bytes are valid UTF-8. The
+    UTF-8 flag is ignored: macOS and many libraries do not set it, and some set it for all names. Otherwise it is CP437, the
+    format's default: mostly wrong letters, but the whole name. There, a backslash that may be half of a letter becomes `_`.
+    All other backslashes separate folders, as old Windows tools write them.
     """
     name = _unicode_path(raw, extra) or _utf8(raw)
     if name is None:
@@ -71,7 +71,7 @@ def _utf8(raw: bytes) -> str | None:
 
 
 def is_noise(name: str) -> bool:
-    """Whether an entry of a zip is no file of the customer's, by its name: a folder, or what systems add."""
+    """Whether a zip entry, judging by its name, is not a file of the customer's but a folder or added by the system."""
     *folders, base = name.replace("\\", "/").split("/")
     if (folders and not base) or base.lower() in _SYSTEM_FILES:
         return True
@@ -79,9 +79,9 @@ def is_noise(name: str) -> bool:
 
 
 def result_name(name: str, media_type: str) -> str:
-    """The name of a result, `/` between its folders: that of the image with the extension of the result's format.
+    """The name of a result, with `/` between folders: the image's name with the extension of the result's format.
 
-    It leads nowhere outside of the folder that a zip is unpacked in, on Unix and on Windows.
+    It never points outside the folder that a zip is unpacked into, on Unix or on Windows.
     """
     parts = [part for part in map(_part, name.replace("\\", "/").split("/")) if part]
     folders, base = parts[:-1], parts[-1] if parts else "image"
@@ -91,7 +91,7 @@ def result_name(name: str, media_type: str) -> str:
 
 
 def _part(text: str) -> str:
-    """One folder's or file's name; empty for one that names no other place than its own, such as `..` or `.. .`."""
+    """One folder or file name of a path; empty for a part that is no real name, such as `..` or `.. .`."""
     composed = unicodedata.normalize("NFC", text)
     seen = "".join(one for one in composed if one in _JOINERS or unicodedata.category(one) not in _UNSEEN)
     clean = _cut(_NOT_IN_PATHS.sub("_", seen).strip())
@@ -106,10 +106,10 @@ def _cut(text: str, size: int = MAX_PART_BYTES) -> str:
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:
-    """The same names, ` (2)` and so on behind those that were there before.
+    """The same names, with ` (2)` and so on appended to repeated ones.
 
-    Names count as the same in other letter case and other Unicode forms, as they do to Windows and macOS. A file whose
-    folder has the name of another file goes without its folders.
+    Names that differ only in letter case or Unicode form count as the same, as on Windows and macOS. A file whose folder
+    has the name of another file loses its folders.
     """
     files: set[str] = set()
     folders: set[str] = set()
@@ -132,6 +132,6 @@ def _key(name: str) -> str:
 
 
 def _folders_of(key: str) -> list[str]:
-    """Every folder that a path leads through."""
+    """Every folder on the path."""
     parts = key.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]

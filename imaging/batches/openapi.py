@@ -50,7 +50,7 @@ BATCH_FORM: dict[str, Any] = {
         },
     },
 }
-# Without a file a plain form will do.
+# Without files, a URL-encoded form is enough.
 FORM_OF_ADDRESSES = {
     "type": "object",
     "required": ["image_url"],
@@ -88,9 +88,9 @@ LIMITS = [
 NO_RESULT = ApiError("no_result", state=BatchItem.State.RUNNING)
 NO_SUCH_IMAGE = ApiError("no_such_image", position=500)
 TRIES_USED_UP = ApiError("callback_tries_used_up", tries=MAX_TRIES)
-# What can be wrong with one picture of a zip; the other codes of pictures are those of /rmbg.
+# What can be wrong with one image of a zip; the other codes of images are those of /rmbg.
 OF_AN_ITEM = [validation_error([problem]) for problem in zips.PROBLEMS]
-# All that /rmbg does not answer, or not like this.
+# The errors that /rmbg does not return, or words differently.
 ERRORS = [
     *BAD_REQUESTS,
     *LIST_BAD_REQUESTS,
@@ -126,7 +126,7 @@ def _headers(*statuses: int) -> list[OpenApiParameter]:
 
 
 def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
-    """What every endpoint may answer."""
+    """The errors that every endpoint may return."""
     allowed = " and ".join(methods)
     return {
         400: errors("Key and token together.", ApiError("two_credentials")),

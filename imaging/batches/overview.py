@@ -1,4 +1,4 @@
-"""What pages tell of batches: counted in the database, worded for people."""
+"""Batches as the pages show them: counted in the database, worded for people."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ def batches_of(account: Account) -> QuerySet[Batch]:
 
 
 def page_of(rows: QuerySet[Rows], size: int, number: str | None) -> Page[Rows]:
-    """One page of them; a number that there is none of is the nearest that there is."""
+    """One page of the rows; an invalid page number gives the nearest valid page."""
     return Paginator(rows, size).get_page(number)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A batch as a row of the list and as the head of its page shows it. `states` counts its pictures by state."""
+    """A batch as shown in the list and at the top of its page. `states` counts its images by state."""
 
     batch: Batch
     states: Counter[str]
@@ -43,27 +43,27 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """Pictures in all."""
+        """Total number of images."""
         return self.states.total()
 
     @property
     def done(self) -> int:
-        """With a result; each has cost a credit."""
+        """Images with a result; each cost one credit."""
         return self.states[State.DONE]
 
     @property
     def failed(self) -> int:
-        """Without one, by their own fault."""
+        """Images without a result because of a fault of their own."""
         return self.states[State.FAILED]
 
     @property
     def cancelled(self) -> int:
-        """Without one, by the customer's wish or because time was over."""
+        """Images without a result because the customer cancelled the batch or it expired."""
         return self.states[State.CANCELLED]
 
     @property
     def still_open(self) -> int:
-        """Waiting or at work; each has a credit set aside."""
+        """Images waiting or being processed; each has a credit on hold."""
         return sum(self.states[state] for state in BatchItem.OPEN)
 
     @property
@@ -78,12 +78,12 @@ class Summary:
 
     @property
     def ended(self) -> int:
-        """How many of its pictures need no more work."""
+        """How many of its images need no more work."""
         return self.total - self.still_open
 
     @property
     def percent(self) -> int:
-        """The part that has ended, rounded down: 100 is all."""
+        """The percentage that has ended, rounded down: 100 means all."""
         return self.ended * 100 // max(1, self.total)
 
     @property
@@ -94,7 +94,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A picture of a batch. `is_english`: the reason is told in the API's words, as there are no others."""
+    """An image of a batch. `is_english`: the reason is the API's English text, because there is no translation."""
 
     item: BatchItem
     reason: str | Promise
@@ -103,7 +103,7 @@ class Row:
 
 
 def rows_of(items: Page[BatchItem], *, is_kept: bool) -> list[Row]:
-    """The pictures on a page."""
+    """The images on a page."""
     return [
         Row(item, *_reason(item.code, item.error), has_result=is_kept and item.state == State.DONE)
         for item in items.object_list
@@ -111,7 +111,7 @@ def rows_of(items: Page[BatchItem], *, is_kept: bool) -> list[Row]:
 
 
 def _reason(code: str, error: str) -> tuple[str | Promise, bool]:
-    """Why a picture failed: the API's text to who reads English, else the advice on its code."""
+    """Why an image failed: the API's text for English readers, else the advice for its code."""
     row = catalogue.ROWS.get(code)
     if not error or translation.get_language() == "en" or row is None or not row.advice:
         return error, True
@@ -120,7 +120,7 @@ def _reason(code: str, error: str) -> tuple[str | Promise, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try of a callback. `is_good`: it was taken."""
+    """A delivery attempt of a callback. `is_good`: the receiver accepted it."""
 
     row: CallbackTry
     reason: str
@@ -128,7 +128,7 @@ class Attempt:
 
 
 def attempts_of(callback: Callback) -> list[Attempt]:
-    """The tries, the newest first."""
+    """The attempts, newest first."""
     rows = callback.attempts.order_by("-number")
     return [Attempt(row, gettext(row.error) if row.error else "", 200 <= (row.status or 0) < 300) for row in rows]
 

@@ -1,6 +1,6 @@
-"""`/batches`: a customer's batches, how far they are, and what came out of them.
+"""`/batches`: a customer's batches, their progress and their results.
 
-The addresses of files are pages' own, for the session: a plain link cannot carry the token that the API asks for.
+The pages have separate, session-authenticated URLs for files: a plain link cannot carry the token that the API requires.
 """
 
 import uuid
@@ -23,7 +23,7 @@ from imaging.batches import ends, expiry, overview
 from imaging.batches.api import item_response, zip_response
 from imaging.models import Batch, BatchItem, Callback
 
-# A page that follows what happens asks for its moving part alone.
+# A page that follows progress requests only the part that changes.
 LIVE = "live"
 
 
@@ -42,7 +42,7 @@ def batch_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def batch_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """One batch: its pictures, and how its callback fares."""
+    """One batch: its images, and the state of its callback."""
     batch = _find(request, pk)
     return render(request, _template(request, "batch"), _facts(request, batch))
 
@@ -84,7 +84,7 @@ def batch_item(request: HttpRequest, pk: uuid.UUID, index: int) -> HttpResponseB
 @require_POST
 @login_required
 def cancel_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Stop what has not ended. Harmless where all has."""
+    """Cancel what has not ended. Does nothing if everything has."""
     batch = _find(request, pk)
     if ends.cancel(batch.pk):
         expiry.erase_inputs_later(batch)
@@ -95,7 +95,7 @@ def cancel_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @login_required
 def erase_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Erase the results before their time."""
+    """Erase the results before they expire."""
     expiry.discard(_find(request, pk))
     messages.success(request, gettext("The pictures are erased."))
     return redirect("batch-page", pk)
@@ -104,7 +104,7 @@ def erase_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @login_required
 def retry_callback(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Have the callback sent once more. Raises ApiError where that cannot be."""
+    """Send the callback again. Raises ApiError if that is not possible."""
     callbacks.send_again(get_object_or_404(Callback, batch=_find(request, pk)))
     messages.success(request, gettext("The callback is sent again. The result stands below in a moment."))
     return redirect("batch-page", pk)
@@ -115,7 +115,7 @@ def _account(request: HttpRequest) -> Account:
 
 
 def _find(request: HttpRequest, pk: uuid.UUID) -> Batch:
-    """The customer's batch. Raises Http404 for anybody else's."""
+    """The customer's batch. Raises Http404 for anyone else's."""
     return get_object_or_404(overview.batches_of(_account(request)), pk=pk)
 
 

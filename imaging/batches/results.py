@@ -1,4 +1,4 @@
-"""Results on their way to the customer: one picture, or all of them as a zip that is made while it is sent."""
+"""Sends results to the customer: one image, or all of them as a zip that is built while it is sent."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -12,7 +12,7 @@ from lib.web.errors import ApiError
 
 
 def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:
-    """A finished picture and its bytes. Raises ApiError 404 without a result (yet), 410 once it is erased."""
+    """A finished item and its bytes. Raises ApiError 404 without a result (yet), 410 once it is erased."""
     item = BatchItem.objects.filter(batch=batch, position=position).first()
     if item is None:
         raise ApiError("no_such_image", position=position)
@@ -26,10 +26,10 @@ def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:
 
 
 def zip_of(batch: Batch) -> ZipStream:
-    """A zip of what is done by now, which is read from storage while the zip is read; its length is known before.
+    """A zip of the results so far. They are read from storage while the zip is read; its length is known in advance.
 
-    Names are the pictures' own with their result's extension. Pictures are stored as they are: they hardly shrink.
-    Raises ApiError 404 while nothing is done, 410 once it is erased.
+    Names are the images' own with the extension of the result. Images are stored uncompressed, as they hardly shrink.
+    Raises ApiError 404 while nothing is done, 410 once the batch is erased.
     """
     check_kept(batch)
     done = list(batch.items.filter(state=BatchItem.State.DONE).order_by("position"))
@@ -42,23 +42,23 @@ def zip_of(batch: Batch) -> ZipStream:
 
 
 def distinct_names(items: list[BatchItem]) -> Iterator[str]:
-    """The name of each result, no two the same."""
+    """The name of each result, without duplicates."""
     return names.distinct(names.result_name(item.name, item.media_type) for item in items)
 
 
 def check_kept(batch: Batch) -> None:
-    """Raise ApiError 410 once a batch's pictures are erased."""
+    """Raise ApiError 410 once a batch's images are erased."""
     if batch.erased_at is not None:
         raise ApiError("batch_expired")
 
 
 def no_results() -> ApiError:
-    """The answer to a request for a zip that would be empty."""
+    """The error for a request for a zip that would be empty."""
     return ApiError("no_result", message="No image of this batch has a result yet.")
 
 
 def _read(item: BatchItem) -> Iterator[bytes]:
-    # A file that is erased meanwhile breaks the answer off, and its length tells the client.
+    # If a file is erased meanwhile, the response breaks off; the client notices by its Content-Length.
     with files.open_result(item) as file:
         while data := file.read(CHUNK_BYTES):
             yield data

@@ -1,7 +1,7 @@
-"""Works on batches in the web process, where no broker and no workers are: a laptop, or one small machine.
+"""Processes batches in the web process where there is no broker and no workers: a laptop, or one small machine.
 
-Leases keep several web processes out of each other's way, and let work go on after a restart or a kill. Pictures of
-requests go first: see `Gate.admit`.
+Leases keep several web processes apart, and let work go on after a restart or a kill. Images of requests have priority:
+see `Gate.admit`.
 """
 
 import threading
@@ -16,10 +16,9 @@ from imaging.executor import runtime
 from imaging.models import BatchItem
 from lib.ops.lifecycle import BackgroundThread
 
-# How often the database is asked for work that another process has got, or that a killed one has left.
+# How often the database is polled for work that another process received, or that a killed one left.
 LOOK_SECONDS = 2.0
-# Pictures at once in one process: each has a connection to the database, and PostgreSQL allows a hundred. For more there are
-# workers.
+# Images at once in one process: each uses a database connection, and PostgreSQL allows a hundred. Use workers for more.
 MOST = 16
 TEND_SECONDS = 60.0
 # Orphans are an hour old before they are erased.
@@ -31,7 +30,7 @@ class Runner(BackgroundThread):
 
     name = "batches"
     failure = "batches could not be tended"
-    # What is not done by then, another process does again.
+    # Another process repeats what is not done by then.
     stop_seconds = 20.0
 
     def reset(self) -> None:
@@ -39,20 +38,20 @@ class Runner(BackgroundThread):
         self._looking = threading.Lock()
 
     def loops(self) -> Sequence[tuple[str, Callable[[], None]]]:
-        # One place stays free for requests.
+        # One slot stays free for requests.
         workers = max(1, min(settings.IMAGING_SLOTS - 1, MOST))
         return [*[(self.name, self._work)] * workers, ("batches-tend", self._tend)]
 
     def _work(self) -> None:
         while (item := self._next()) is not None:
-            # After a failure its lease runs out, and it is tried again.
+            # After a failure its lease expires, and it is retried.
             self.attempt(partial(work.work, item), "a picture of a batch was left")
 
     def _next(self) -> BatchItem | None:
-        """Wait for a picture to work on; None when the process stops. One thread looks, the others wait behind it."""
+        """Wait for an item to work on; None when the process stops. One thread polls; the others wait for it."""
         with self._looking:
             while not self._stopping.is_set():
-                # Without its model, every picture would fail.
+                # Without the model, every image would fail.
                 if runtime.is_ready() and (item := self.attempt(leases.take_next, "no work could be looked for")):
                     return item
                 self.sleep(LOOK_SECONDS)

@@ -84,5 +84,5 @@ class BatchListSerializer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
-# Made once: an instance copies all its fields, which takes longer than to read them.
+# Made once: an instance copies all its fields, which takes longer than reading them.
 SUMMARY, BATCH, BATCHES = BatchSummarySerializer(), BatchSerializer(), BatchListSerializer()

@@ -1,6 +1,6 @@
-"""Where the files of one upload lie while it arrives: one nameless temporary file, which is gone even if we are killed.
+"""Holds the files of one upload while it arrives, in one unnamed temporary file, which disappears even if we are killed.
 
-One file for all of them: a process may have 500 pictures in each of several uploads at once, but not as many open files.
+One file for all of them: a process may receive several uploads of 500 images at once, but cannot open as many files.
 """
 
 import errno
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Spool:
-    """Bytes that are only added, or cut off at the end."""
+    """Bytes that are only appended, or truncated at the end."""
 
     def __init__(self) -> None:
         self._file: Any = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by __exit__
@@ -33,17 +33,17 @@ class Spool:
             left = left[written:]
 
     def cut(self, end: int) -> None:
-        """Let go of everything from `end` on."""
+        """Discard everything from `end` on."""
         self._file.truncate(end)
         self.end = end
 
     def read(self, start: int, size: int) -> bytes:
-        """Up to `size` bytes from `start` on. Any thread may, at any time."""
+        """Up to `size` bytes from `start` on. Any thread may call this at any time."""
         return os.pread(self._file.fileno(), size, start)
 
 
 class Segment(io.RawIOBase):
-    """`size` bytes of a spool, from `start` on, as a file to read."""
+    """`size` bytes of a spool, from `start` on, as a readable file."""
 
     def __init__(self, spool: Spool, start: int, size: int) -> None:
         self._spool, self._start, self.size = spool, start, size

@@ -1,4 +1,4 @@
-"""Batches at the support desk."""
+"""Finds batches for support staff."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from imaging.models import Batch
 
 
 def find_batch(term: str) -> list[Hit]:
-    """The batch of this id, or those that a request of this id has made: the caller may have chosen it."""
+    """The batch with this id, or those created by requests with this id, as callers may choose request ids."""
     asked = Q(request_id=term)
     if batch_id := find_id(term):
         asked |= Q(pk=batch_id)
@@ -18,7 +18,7 @@ def find_batch(term: str) -> list[Hit]:
 
 
 def find_id(term: str) -> uuid.UUID | None:
-    """The id that a text is."""
+    """The text as an id; None if it is not one."""
     try:
         return uuid.UUID(term)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Celery's part in batches. Tasks take ids; each may run twice, or late, without harm."""
+"""Celery tasks of batches. They take ids; each may run twice, or late, without harm."""
 
 from celery import shared_task
 
@@ -12,12 +12,12 @@ __all__ = ["erase_orphans", "erase_pictures", "work_on_batch_item"]
 
 @shared_task(base=ImageTask, give_up=staticmethod(work.give_up_slow), name="imaging.tasks.work_on_batch_item")  # type: ignore[untyped-decorator]
 def work_on_batch_item(pk: int) -> None:
-    """Work on one image."""
+    """Process one image."""
     if work.work_on(pk) is Verdict.AGAIN:
         dispatch.send_later(pk, RETRY_SECONDS)
 
 
 @shared_task(name="imaging.tasks.erase_orphans")  # type: ignore[untyped-decorator]
 def erase_orphans() -> None:
-    """Erase what a killed process left in storage."""
+    """Erase files that a killed process left in storage."""
     expiry.erase_orphans()

@@ -1,4 +1,4 @@
-"""What has to be done for batches every minute."""
+"""Maintenance of batches, run every minute."""
 
 import logging
 
@@ -8,7 +8,7 @@ logger = logging.getLogger(__name__)
 
 
 def tend() -> None:
-    """Send lost messages again, and let go what has had its time."""
+    """Send lost messages again, and remove what has expired."""
     if sent := dispatch.resend():
         logger.warning("pictures of batches sent to workers again", extra={"count": sent})
     expiry.expire()

@@ -1,4 +1,4 @@
-"""Reads a batch's form while it arrives: pictures, zips of pictures, addresses of pictures, and the options of all."""
+"""Reads a batch's form while it arrives: images, zips of images, image URLs, and the options for all of them."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -26,9 +26,9 @@ ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
 MAX_PICTURES = 500
 MAX_TOTAL = 2 * 1024**3
-# Files, addresses, options, and some that nobody asked for.
+# Files, URLs, options, and some unknown parts.
 MAX_PARTS = 2 * MAX_PICTURES
-# What stands between the files of a form of that many parts.
+# What a form of that many parts contains besides its files.
 FRAMING_BYTES = 8 * MEBIBYTE
 
 NO_PICTURES = Problem(
@@ -39,10 +39,10 @@ TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_PICTURES)
 
 @dataclass(slots=True)
 class Entry:
-    """One picture of the batch: bytes in the spool, or an address.
+    """One image of the batch: bytes in the spool, or a URL.
 
-    `size` is what was sent, in bytes; past MAX_BYTES nothing is kept of it. `digest` is its content's SHA-256. `problem`
-    is what is known to be wrong with it before any work.
+    `size` is what was sent, in bytes; past MAX_BYTES none of it is kept. `digest` is the SHA-256 of its content. `problem`
+    is what is known to be wrong with it before processing.
     """
 
     name: str
@@ -64,21 +64,21 @@ class BatchForm:
 
     @property
     def options(self) -> dict[str, str]:
-        """The options that were sent, as texts."""
+        """The options that were sent, as strings."""
         found = {name: self.fields.get(name, "").strip() for name in OPTION_FIELDS}
         return {name: value for name, value in found.items() if value}
 
     @property
     def callback_url(self) -> str:
-        """Where the customer wants to be told of the end; empty for nowhere."""
+        """The URL to call when the batch has ended; empty for none."""
         return self.fields.get(CALLBACK_FIELD, "").strip()
 
     def content(self, entry: Entry) -> Segment:
-        """A picture's bytes as a file."""
+        """An image's bytes as a file."""
         return Segment(self.spool, entry.start, entry.size)
 
     def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of the pictures, their names and the options: the same for a retry."""
+        """SHA-256, in hexadecimal, of the images, their names and the options: the same for a retry."""
         digest = hashlib.sha256(repr((parse_options(self.fields)[0], self.callback_url)).encode())
         for entry in self.entries:
             digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
@@ -87,9 +87,9 @@ class BatchForm:
 
 @contextmanager
 def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
-    """Parse the request's body and unpack its zips. What it lies in is gone when the block ends.
+    """Parse the request's body and unpack its zips. The spool is deleted when the block ends.
 
-    All problems of the form are told in one pass. What is wrong with one picture alone is noted on its entry.
+    All problems of the form are reported at once. A problem with a single image is noted on its entry.
     Raises ApiError 400, 413 for more than MAX_TOTAL bytes, 415 for other content types.
     """
     if not _may_fit(request):
@@ -107,17 +107,17 @@ def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
 
 
 def too_large() -> ApiError:
-    """The answer to a batch of more bytes than one may have, packed or unpacked."""
+    """The error for a batch that is too large, packed or unpacked."""
     return ApiError("batch_too_large", gigabytes=MAX_TOTAL // 1024**3)
 
 
 def not_a_zip(name: str) -> Problem:
-    """A file of the field `zip` that cannot be opened."""
+    """The problem of a file in the field `zip` that cannot be opened."""
     return make_problem(ZIP_FIELD, "invalid_zip", name=names.label(name)[-100:])
 
 
 def _may_fit(request: HttpRequest) -> bool:
-    """Whether it is worth reading."""
+    """Whether the body is small enough to be worth reading."""
     return int(request.META.get("CONTENT_LENGTH") or 0) <= MAX_TOTAL + FRAMING_BYTES
 
 
@@ -134,7 +134,7 @@ def _find_problems(form: BatchForm) -> list[Problem]:
 
 
 class _BatchReader(PartReader):
-    """Puts files into the spool and notes what they are, in the order that they come in."""
+    """Puts files into the spool and records them in the order in which they arrive."""
 
     def __init__(self, form: BatchForm) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class _BatchReader(PartReader):
         if entry is None:
             return
         if not entry.name and not entry.size:
-            # A browser's form has a nameless, empty part where no file was chosen.
+            # A browser sends an empty part without a name if no file was chosen.
             self.form.problems += [] if is_zip else [NO_FILE_CHOSEN]
         else:
             if is_zip:
@@ -176,7 +176,7 @@ class _BatchReader(PartReader):
             self.sent.append(Entry(image_url.file_name(url), url))
 
     def finish(self) -> None:
-        """All parts are there: put the content of each zip in its place."""
+        """All parts have arrived: replace each zip with its content."""
         if self.sent and NO_FILE_CHOSEN in self.form.problems:
             self.form.problems.remove(NO_FILE_CHOSEN)
         for at, entry in enumerate(self.sent):
@@ -193,14 +193,14 @@ class _BatchReader(PartReader):
             raise too_large()
 
     def _has_room(self, entries: list[Entry]) -> bool:
-        """Whether one more may come. The rest of a body that brings too many is read, and not kept."""
+        """Whether one more entry fits. If there are too many, the rest of the body is read but not kept."""
         if len(entries) < MAX_PICTURES and TOO_MANY not in self.form.problems:
             return True
         self.form.problems.append(TOO_MANY)
         return False
 
     def _unpack(self, archive: Entry) -> None:
-        # Its own bytes are not pictures.
+        # The zip's own bytes are not images.
         self.total -= archive.size
         segment = self.form.content(archive)
         try:
@@ -214,7 +214,7 @@ class _BatchReader(PartReader):
     def _begin_entry(self, name: str, claimed: int) -> Callable[[bytes], None]:
         entry = Entry(name, start=self.form.spool.end)
         if claimed > MAX_BYTES:
-            # Nothing is unpacked of it.
+            # It is not unpacked.
             entry.size = claimed
         if self._has_room(self.form.entries):
             self.form.entries.append(entry)
@@ -232,7 +232,7 @@ class _BatchReader(PartReader):
 
 
 def _add(spool: Spool, entry: Entry, data: bytes, limit: int) -> None:
-    """Take an entry's next bytes; past the limit only count them, and let go of what was kept."""
+    """Take an entry's next bytes; past the limit, only count them and discard what was kept."""
     if entry.size <= limit < entry.size + len(data):
         spool.cut(entry.start)
     entry.size += len(data)
@@ -242,7 +242,7 @@ def _add(spool: Spool, entry: Entry, data: bytes, limit: int) -> None:
 
 
 def _judge(entry: Entry) -> None:
-    """Note what is wrong with one picture, and give it the name that it is told by."""
+    """Note what is wrong with one image, and set the name under which it is reported."""
     if entry.problem is None:
         entry.problem = _own_problem(entry)
     entry.name = names.label(entry.name) or "image"
@@ -255,7 +255,7 @@ def _own_problem(entry: Entry) -> Problem | None:
 
 
 def register() -> None:
-    """Tell the server that `/api/batches` takes uploads."""
+    """Register `/api/batches` with the server as taking uploads."""
     uploads.register(
         "/api/batches",
         uploads.Upload(MAX_TOTAL + FRAMING_BYTES, partial(doorkeeper.judge, is_open=False), refuses_by_length=True),

@@ -1,4 +1,4 @@
-"""Addresses of the batches API."""
+"""URLs of the batches API."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Works on one picture of a batch, wherever that happens: in a Celery worker or in a thread of the web process."""
+"""Processes one batch item, in a Celery worker or in a thread of the web process."""
 
 import logging
 from collections.abc import Iterator
@@ -25,29 +25,29 @@ from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-# Of ours that crash. What is wrong with the picture itself is told at once.
+# Limit for crashes on our side. A fault of the image itself is reported at once.
 ATTEMPTS = 3
 RETRY_SECONDS = 5.0
 
 
 class Verdict(Enum):
-    """What became of the work on an image."""
+    """The outcome of working on an image."""
 
     ENDED = "ended"
-    # It waits for RETRY_SECONDS. Threads of the web process find it again; with a broker the caller has it sent again.
+    # It waits for RETRY_SECONDS. Threads of the web process find it again; with a broker, the caller sends it again.
     AGAIN = "again"
 
 
 def work_on(pk: int) -> Verdict:
-    """Work on an image, unless it has ended or another worker does. Running it twice, or at the same time, is once."""
+    """Work on an image, unless it has ended or another worker has it. Repeated or concurrent calls process it once."""
     item = leases.take(pk)
     return Verdict.ENDED if item is None else work(item)
 
 
 def work(item: BatchItem) -> Verdict:
-    """Work on an image whose lease we hold, to its end or to its next try."""
+    """Work on an image whose lease we hold, until it ends or is put back for a retry."""
     if item.attempts > ATTEMPTS:
-        # Those who tried before died of it, or were killed: each time.
+        # Every earlier attempt crashed its process, or the process was killed.
         _give_up(item)
         return Verdict.ENDED
     with leases.kept(item):
@@ -55,7 +55,7 @@ def work(item: BatchItem) -> Verdict:
             delivery = _cut_out(item)
             _deliver(item, delivery)
         except CallerGone:
-            # It was cancelled, or another has taken it: there is nothing left to end.
+            # It was cancelled, or another worker has taken it: there is nothing to end here.
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
         except ApiError as error:
             if isinstance(error, cutouts.ImageFailed):
@@ -69,13 +69,13 @@ def work(item: BatchItem) -> Verdict:
 
 
 def give_up_slow(pk: int) -> None:
-    """A worker's process was ended over the image, which took too long. Called in the worker's main process."""
+    """Fail an image that took so long that its worker process was killed. Called in the worker's main process."""
     try:
         item = BatchItem.objects.select_related("batch", "hold").filter(pk=pk).first()
         if item is not None:
             _fail_slow(item)
     finally:
-        # The processes of the pool are forked from this one.
+        # The pool's processes are forked from this one.
         connections.close_all()
 
 
@@ -102,7 +102,7 @@ def _is_wanted(item: BatchItem) -> bool:
 
 @contextmanager
 def _form(item: BatchItem) -> Iterator[Form]:
-    """The picture and its options, as if they had come in a form of their own."""
+    """The image and its options, as if they had been sent in a separate form."""
     form = Form(fields=dict(item.batch.options))
     if item.source_url:
         form.fields[image_url.FIELD] = item.source_url
@@ -128,7 +128,7 @@ def _deliver(item: BatchItem, delivery: Delivery) -> None:
 
 def _refuse(item: BatchItem, error: ApiError) -> Verdict:
     if error.status >= 500:
-        # No place: that is nobody's fault, and no try.
+        # No slot was free: this is not the image's fault, and does not count as an attempt.
         ends.put_back(item, RETRY_SECONDS, counted=False)
         return Verdict.AGAIN
     ends.fail(item, error.code, ends.refusal_of(error))
@@ -137,7 +137,7 @@ def _refuse(item: BatchItem, error: ApiError) -> Verdict:
 
 
 def _try_again(item: BatchItem, error: Exception) -> Verdict:
-    """After a crash of ours. If the picture was cancelled under our hands, that is the end of it."""
+    """Retry after a crash on our side, or give up after ATTEMPTS. Does nothing if the image was cancelled meanwhile."""
     if item.attempts >= ATTEMPTS:
         logger.error("a picture of a batch failed for good", exc_info=error, extra=_facts(item))
         _give_up(item)
@@ -156,7 +156,7 @@ INTERNAL_ERROR = "Something went wrong on our side. You were not charged for thi
 
 
 def _erase_input(item: BatchItem) -> None:
-    """Expiry would erase it, too."""
+    """Erase the input. If this fails, expiry erases it later."""
     try:
         files.erase_input(item)
     except Exception:

@@ -1,8 +1,8 @@
-"""Unpacks a zip into a spool, trusting nothing that it says about itself.
+"""Unpacks a zip into a spool without trusting anything the zip says about itself.
 
-Three rules bound what a small zip can cost. An entry is judged by its name, its size and its first bytes before anything of
-it is kept. No two entries may share bytes of the zip. And what unpacks to far more bytes than images do draws on an
-allowance that all zips of a batch share.
+Three rules bound what a small zip can cost. An entry's name, size and first bytes are checked before any of it is kept. No
+two entries may share bytes of the zip. An entry that unpacks to far more bytes than images do draws on an allowance shared
+by all zips of a batch.
 """
 
 import io
@@ -22,30 +22,30 @@ from imaging.core.problems import Problem
 from imaging.problems import make_problem
 from imaging.removal.upload import CHUNK_BYTES
 
-# All that 500 images with long names need, several times over. An entry in memory takes some ten times its bytes here.
+# Several times what 500 images with long names need. In memory, an entry takes about ten times its bytes here.
 MAX_DIRECTORY = 2 * MEBIBYTE
-# An entry's header in front of its name. The name and an extra field follow, then the data.
+# An entry's header. The name and an extra field follow, then the data.
 _LOCAL_HEADER, _LOCAL_HEADER_BYTES = b"PK\x03\x04", 30
 # The same in the list of entries.
 _LISTED, _LISTED_BYTES = b"PK\x01\x02", 46
 _ENCRYPTED = 0x1
-# In the second byte of the flags.
+# A bit of the second byte of the flags.
 _UTF8 = 0x08
-# MS-DOS's attribute.
+# The MS-DOS attribute.
 _FOLDER = 0x10
-# zipfile decompresses these piece by piece; a few bytes of others may ask for gigabytes at once.
+# zipfile decompresses these in chunks; with other methods, a few bytes may ask for gigabytes at once.
 _BOUNDED_METHODS = (ZIP_STORED, ZIP_DEFLATED)
-# What zipfile raises for bytes that are no zip, or no longer one.
+# What zipfile raises for bytes that are not a zip, or are a damaged one.
 _BROKEN = (
     BadZipFile, EOFError, NotImplementedError, OSError, OverflowError, RuntimeError, ValueError, struct.error, zlib.error,
 )  # fmt: skip
 
-# Unpacked bytes for each packed one that cost nothing of the allowance. Measured on 1920x1080 screenshots as BMP: pages of
-# text 22 to 35, tables 100 to 216, a blank page 1,020, which is all that deflate can do. The other formats are compressed
-# already; 20 leaves room for metadata and for PNGs that an editor stored without compression.
+# Unpacked bytes per packed byte that do not count against the allowance. Measured on 1920x1080 screenshots as BMP: pages of
+# text 22 to 35, tables 100 to 216, a blank page 1,020, which is the maximum of deflate. The other formats are already
+# compressed; 20 leaves room for metadata and for PNGs that an editor stored without compression.
 _FREE_RATIOS = {"BMP": 250}
 _FREE_RATIO = 20
-# Beyond: 16 blank screenshots, or 2 blank images of the largest size.
+# Beyond that ratio: 16 blank screenshots, or 2 blank images of the largest size.
 MAX_EXCESS = 100 * MEBIBYTE
 
 UNREADABLE = make_problem("zip", "zip_entry_unreadable", reason="the zip is damaged at this place")
@@ -56,12 +56,12 @@ PROBLEMS = (UNREADABLE, ENCRYPTED, UNKNOWN_METHOD, TOO_MUCH)
 
 
 class NotAZip(Exception):
-    """The file is no zip, or one that lists far more than a batch may hold, or whose entries share bytes."""
+    """The file is not a zip, lists far more entries than a batch may have, or has entries that share bytes."""
 
 
 @dataclass(slots=True)
 class Allowance:
-    """What is left for all zips of one batch: bytes of their directories, and bytes beyond the free ratio."""
+    """What all zips of one batch may still use: bytes of their directories, and bytes beyond the free ratio."""
 
     directory: int = 2 * MAX_DIRECTORY
     excess: int = MAX_EXCESS
@@ -82,11 +82,11 @@ class Allowance:
 
 
 class _Bounded(io.BufferedReader):
-    """A zip that refuses to be read very much at once, which is how zipfile reads the list of entries.
+    """A zip file that refuses very large reads, because zipfile reads the list of entries in one read.
 
-    It also hides the flag of names in UTF-8. Without it zipfile decodes names by CP437, which has a character for each byte.
-    With it, a name that is not UTF-8 would make zipfile refuse the whole zip, and two headers that differ in the flag alone
-    the entry.
+    It also hides the UTF-8 flag of names. Without the flag, zipfile decodes names as CP437, which has a character for each
+    byte. With it, zipfile would refuse the whole zip for a name that is not UTF-8, and refuse an entry whose two headers
+    differ only in the flag.
     """
 
     is_listing = True
@@ -97,13 +97,13 @@ class _Bounded(io.BufferedReader):
         data = super().read(size if size >= 0 else MAX_DIRECTORY)
         if self.is_listing:
             return _without_flags(data)
-        # Packed data that is as short and begins alike is no image's.
+        # Packed data of the same length and first bytes cannot be an image.
         is_header = len(data) == _LOCAL_HEADER_BYTES and data.startswith(_LOCAL_HEADER)
         return data[:7] + bytes([data[7] & ~_UTF8]) + data[8:] if is_header else data
 
 
 def _without_flags(directory: bytes) -> bytes:
-    """A list of entries without the flag of UTF-8; bytes that are no such list come back as they are."""
+    """A list of entries without the UTF-8 flag; other bytes are returned unchanged."""
     cleared, at = bytearray(directory), 0
     while cleared.startswith(_LISTED, at) and len(cleared) >= at + _LISTED_BYTES:
         cleared[at + 9] &= ~_UTF8
@@ -114,11 +114,11 @@ def _without_flags(directory: bytes) -> bytes:
 def unpack(
     segment: Segment, allowance: Allowance, begin: Callable[[str, int], Callable[[bytes], None]]
 ) -> Iterator[Problem | None]:
-    """Unpack every image of a zip, in the order of its directory; for each yield what is wrong with it, None for nothing.
+    """Unpack every image of a zip, in the order of its directory; for each, yield its problem, or None.
 
-    `begin(name, size)` gets the entry's name and the size that it claims, which is also the most that comes of it, and
-    returns what takes its bytes. Nothing is taken of an entry whose name, size or first bytes are not an image's. Folders
-    and what systems add (`__MACOSX`, `Thumbs.db`, names with a leading dot) are left out. Raises NotAZip.
+    `begin(name, size)` gets the entry's name and claimed size, which is also the most that is unpacked, and returns a
+    function that takes its bytes. It gets no bytes of an entry whose name, size or first bytes are not an image's. Folders
+    and system files (`__MACOSX`, `Thumbs.db`, names with a leading dot) are left out. Raises NotAZip.
     """
     file = _Bounded(segment)
     try:
@@ -139,7 +139,7 @@ def unpack(
 def _check_places(archive: ZipFile) -> None:
     """Raise NotAZip for entries that share bytes: with them, a zip of 10 MB can hold 281 TB (bamsoftware.com/hacks/zipbomb).
 
-    It also makes the sizes true that the ratio is judged by: the packed bytes are really there.
+    It also makes the sizes used for the ratio reliable: the packed bytes really exist.
     """
     places = sorted((info.header_offset, _end_of(info)) for info in archive.infolist())
     places.append((archive.start_dir, archive.start_dir))
@@ -148,12 +148,12 @@ def _check_places(archive: ZipFile) -> None:
 
 
 def _end_of(info: ZipInfo) -> int:
-    """Where an entry ends at the earliest. (An extra field of its own may follow the header.)"""
+    """The earliest position at which an entry can end. (Its header may be followed by a separate extra field.)"""
     return info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
 
 
 def _is_folder(info: ZipInfo) -> bool:
-    """Whether an entry says so in its attributes, be its name as it may."""
+    """Whether an entry's attributes say that it is a folder, whatever its name."""
     return bool(info.external_attr & _FOLDER) and not info.file_size
 
 
@@ -173,7 +173,7 @@ def _unpack_entry(archive: ZipFile, info: ZipInfo, allowance: Allowance, take: C
 
 
 def _find_problem(info: ZipInfo, name: str) -> Problem | None:
-    """What the directory alone says."""
+    """The problem that the directory alone shows."""
     if info.flag_bits & _ENCRYPTED:
         return ENCRYPTED
     if info.compress_type not in _BOUNDED_METHODS:
@@ -182,11 +182,11 @@ def _find_problem(info: ZipInfo, name: str) -> Problem | None:
 
 
 class _Damaged(Exception):
-    """An entry that cannot be read (on)."""
+    """An entry that cannot be read, or not to its end."""
 
 
 def _chunks(archive: ZipFile, info: ZipInfo) -> Generator[bytes]:
-    """An entry's bytes, unpacked: first those that are judged, then the rest. Raises _Damaged."""
+    """An entry's unpacked bytes: first those that are checked, then the rest. Raises _Damaged."""
     try:
         with archive.open(info) as entry:
             size = START_BYTES

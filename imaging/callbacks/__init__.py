@@ -1,4 +1,4 @@
-"""Callbacks: the news that a batch has ended, posted to the customer's server, signed, and tried again until it arrives."""
+"""Callbacks: signed messages that a batch has ended, posted to the customer's server and retried until delivered."""
 
 from imaging.callbacks.announcing import announce, send_again
 

@@ -1,4 +1,4 @@
-"""`callback_url`: where a customer wants to be told, checked as far as that goes before the connection is made."""
+"""`callback_url`: the URL that a customer wants called, validated as far as possible before connecting."""
 
 import ipaddress
 
@@ -22,7 +22,7 @@ def check_callback_url(url: str) -> None:
 
 
 def find_problem(url: str) -> Problem | None:
-    """What is wrong with the address. Names are looked up only when they are called, so that no answer can change later."""
+    """What is wrong with the URL. Host names are resolved only for the call, so that the result cannot change in between."""
     if len(url) > MAX_URL:
         return invalid(f"it is longer than {MAX_URL} characters")
     try:
@@ -37,12 +37,12 @@ def find_problem(url: str) -> Problem | None:
 
 
 def invalid(reason: str) -> Problem:
-    """The address is not one that could be called."""
+    """The problem of a URL that cannot be called."""
     return make_problem(FIELD, "callback_url_invalid", reason=reason)
 
 
 def forbidden(reason: str) -> Problem:
-    """The address leads to where no request of a customer may go."""
+    """The problem of a URL that leads where a customer's request may not go."""
     return make_problem(FIELD, "callback_url_forbidden", reason=reason)
 
 

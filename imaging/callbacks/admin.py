@@ -1,4 +1,4 @@
-"""Callbacks at the support desk: to look at, and to send once more."""
+"""Callbacks in the admin: support staff view them and send them again."""
 
 import re
 import uuid
@@ -28,13 +28,13 @@ TRY_COLUMNS = ["number", "at", "status", "error", "duration_ms"]
 
 
 class ReasonActionForm(ActionForm):
-    """Beside the list of actions: why, for the audit trail."""
+    """Adds a reason, for the audit trail, next to the list of actions."""
 
     reason = forms.CharField(max_length=180, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
 
 class TryInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for mypy only
-    """What became of each try."""
+    """The outcome of each attempt."""
 
     model = CallbackTry
     fields = [*TRY_COLUMNS]
@@ -57,7 +57,7 @@ class CallbackAdmin(ReadOnlyAdmin):
     list_filter = ["state"]
     list_select_related = ["batch__account__user"]
     date_hierarchy = "created_at"
-    # Without an entry there would be no search box; what it searches is below.
+    # Without an entry there would be no search box; the search itself is below.
     search_fields = ["batch_id"]
     fields = [*COLUMNS]
     readonly_fields = COLUMNS
@@ -66,7 +66,7 @@ class CallbackAdmin(ReadOnlyAdmin):
     actions = ["try_again"]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        """By the batch's or the message's id, the request's, or what leads to an account."""
+        """Search by the id of the batch, the message or the request, or by what identifies an account."""
         term = search.clean(search_term)
         if not term:
             return queryset, False
@@ -85,26 +85,26 @@ class CallbackAdmin(ReadOnlyAdmin):
         return host_of(callback.batch.callback_url)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Whoever may act upon accounts."""
+        """Anyone who may act on accounts."""
         return request.user.has_perm(MAY_ACT)
 
     @admin.action(description="Send once more", permissions=["act"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Callback]) -> None:
-        """Each with an entry in its customer's audit trail."""
+        """Send callbacks again, each with an entry in its customer's audit trail."""
         reason = request.POST.get("reason", "").strip()[:180]
         if not reason:
             self.message_user(request, "Say why: it is kept in the audit trail.", messages.ERROR)
             return
         for callback in queryset.select_related("batch__account__user"):
             try:
-                _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # somebody is logged in
+                _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # someone is logged in
                 self.message_user(request, f"Batch {callback.batch_id} will be reported again.", messages.SUCCESS)
             except ApiError as error:
                 self.message_user(request, f"Batch {callback.batch_id}: {error.message}", messages.ERROR)
 
 
 def host_of(url: str) -> str:
-    """Scheme and host of an address: the rest may hold a secret of the customer's."""
+    """Scheme and host of a URL: the rest may contain a secret of the customer's."""
     scheme, separator, rest = url.partition("://")
     host = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     return f"{scheme}{separator}{host}"

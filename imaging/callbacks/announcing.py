@@ -1,4 +1,4 @@
-"""Makes callbacks, and has them tried: at the end of a batch, and when somebody asks for one more try."""
+"""Creates and queues callbacks: when a batch ends, and when someone asks for another attempt."""
 
 from functools import partial
 from uuid import UUID
@@ -13,12 +13,12 @@ from imaging.callbacks.runner import runner
 from imaging.models import Batch, Callback, CallbackTry
 from lib.web.errors import ApiError
 
-# Whoever asks again and again has a receiver to mend first.
+# A customer who asks this often has to fix the receiver first.
 MAX_TRIES = 100
 
 
 def announce(batch: Batch) -> None:
-    """Have the end of a batch told where its maker wants to be told. Called in the transaction that ends it."""
+    """Create and queue a batch's callback, if it has a callback URL. Called in the transaction that ends the batch."""
     if not batch.callback_url:
         return
     callback, is_new = Callback.objects.get_or_create(batch=batch)
@@ -28,13 +28,13 @@ def announce(batch: Batch) -> None:
 
 @transaction.atomic
 def send_again(callback: Callback) -> None:
-    """Have a callback tried once more, now. Nothing changes while a try is under way.
+    """Queue another attempt of a callback, now. Does nothing while an attempt is under way.
 
-    Raises ApiError 409: `callback_gone` when its address was erased, `callback_tries_used_up` after MAX_TRIES.
+    Raises ApiError 409: `callback_gone` if its URL was erased, `callback_tries_used_up` after MAX_TRIES.
     """
     if not callback.batch.callback_url:
         raise ApiError("callback_gone")
-    # A try that is under way is counted and not written down yet.
+    # An attempt that is under way is counted but not recorded yet.
     written = CallbackTry.objects.filter(callback=OuterRef("pk"), number=OuterRef("tries"))
     idle = Callback.objects.filter(Exists(written), pk=callback.pk)
     if idle.filter(tries__gte=MAX_TRIES).exists():

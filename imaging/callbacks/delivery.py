@@ -1,7 +1,7 @@
-"""Tries to deliver callbacks. Any number of processes may: whoever leases a callback tries it.
+"""Delivers callbacks. Any number of processes may run this: the one that leases a callback attempts it.
 
-A lease moves `next_try_at` on and counts the try, in one guarded statement. A process that dies while it tries leaves the
-callback to be due again: a receiver may then be told twice, with one `webhook-id`.
+Taking a lease moves `next_try_at` forward and counts the attempt, in one conditional update. If a process dies during an
+attempt, the callback becomes due again; the receiver may then get it twice, with the same `webhook-id`.
 """
 
 import logging
@@ -29,7 +29,7 @@ from lib.outbound.lookups import CALLBACKS, Asker
 
 logger = logging.getLogger(__name__)
 
-# Longer than any try: names, connection, request and the head of the answer share CALLBACK_SECONDS.
+# Longer than any attempt: DNS lookup, connection, request and response headers share CALLBACK_SECONDS.
 LEASE_MARGIN = timedelta(seconds=45)
 
 UNREACHABLE = gettext_noop("The server could not be reached, or its answer broke off.")
@@ -41,7 +41,7 @@ OUR_FAULT = gettext_noop("It was not sent, for a reason of our own.")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a try that began `at`: an HTTP status, or a reason why there is none."""
+    """The outcome of an attempt that began `at`: an HTTP status, or the reason why there is none."""
 
     at: datetime
     status: int | None
@@ -50,28 +50,28 @@ class Outcome:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted it."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def is_final(self) -> bool:
-        """Whether another try would be no better: the receiver wants no more of it, or there is no address (any more)."""
+        """Whether a retry is pointless: the receiver answered 410 Gone, or there is no valid URL (any more)."""
         return self.status == HTTPStatus.GONE or self.error == NOT_AN_ADDRESS
 
 
 def due(now: datetime) -> QuerySet[Callback]:
-    """Callbacks that should have been tried by `now`, the longest waiting first."""
+    """Callbacks that are due at `now`, the longest waiting first."""
     return Callback.objects.filter(state=Callback.State.PENDING, next_try_at__lte=now).order_by("next_try_at")
 
 
 def try_due(limit: int) -> int:
-    """Try up to `limit` callbacks that are due, one after the other; how many were tried here."""
+    """Try up to `limit` due callbacks, one after another. Returns how many were tried here."""
     ids = list(due(timezone.now()).values_list("pk", flat=True)[:limit])
     return sum(try_once(pk) for pk in ids)
 
 
 def try_once(pk: UUID) -> bool:
-    """Try one callback if it is due and nobody else does. Whether it was tried."""
+    """Try one callback if it is due and no other process is trying it. Returns whether it was tried."""
     callback = _lease(pk)
     if callback is None:
         return False
@@ -95,18 +95,18 @@ def _post(callback: Callback) -> Outcome:
         status = _send(callback, at)
     except outbound.OutboundError as failure:
         error = _reason(failure)
-        # The host alone: the rest of an address may hold a secret.
+        # Only the host: the rest of a URL may contain a secret.
         facts = {"host": urlsplit(callback.batch.callback_url).hostname, "cause": repr(failure.__cause__ or failure)}
         logger.info("callback not delivered", extra=facts)
     except Exception:
-        # Whatever it is, the next try waits its time, and the last one is the last.
+        # Whatever the failure, retries keep their schedule and their limit.
         error = OUR_FAULT
         logger.exception("callback not sent")
     return Outcome(at, status, error, round((time.perf_counter() - started) * 1000))
 
 
 def _send(callback: Callback, now: datetime) -> int:
-    """The status of the answer, which says it all: no redirect is followed, and no body is read."""
+    """The status of the response. Nothing else matters: no redirect is followed, and no body is read."""
     batch, body = callback.batch, body_of(callback.batch)
     try:
         secret = get_secret(batch.account)
@@ -120,7 +120,7 @@ def _send(callback: Callback, now: datetime) -> int:
 
 
 def _reason(failure: outbound.OutboundError) -> str:
-    """Which it was, and no more: it would map somebody's network."""
+    """Only the kind of failure: details could be used to map a network."""
     match failure:
         case outbound.InvalidUrl():
             return NOT_AN_ADDRESS
@@ -134,7 +134,7 @@ def _reason(failure: outbound.OutboundError) -> str:
 
 @transaction.atomic
 def _settle(callback: Callback, outcome: Outcome) -> None:
-    """Write the try down, and what follows from it. Whoever outlived their lease changes nothing but a late success."""
+    """Record the attempt and update the callback. If the lease was taken over, only a success still changes it."""
     now = timezone.now()
     facts = {"at": outcome.at, "status": outcome.status, "error": outcome.error, "duration_ms": outcome.duration_ms}
     CallbackTry.objects.create(callback=callback, number=callback.tries, **facts)

@@ -1,4 +1,4 @@
-"""What a callback says: the same at every try, small, and without pictures."""
+"""The payload of a callback: the same for every attempt, small, and without images."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of callbacks. The database knows it, whichever process tried."""
+"""Metrics of callbacks. Read from the database, so it does not matter which process made the attempts."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +14,7 @@ RECENTLY = timedelta(hours=1)
 
 
 def read() -> Iterator[Metric]:
-    """Callbacks that wait, those that ended within an hour, and how late the latest is. Nothing without the database."""
+    """Pending callbacks, those that ended in the last hour, and the longest delay. Nothing if the database is down."""
     try:
         states = _ended()
         states[Callback.State.PENDING.value], late = _pending()
@@ -35,7 +35,7 @@ def _ended() -> dict[str, int]:
 
 
 def _pending() -> tuple[int, float]:
-    """How many, and how many seconds the longest waiting one has been due."""
+    """The number of pending callbacks, and how many seconds the longest waiting one has been due."""
     pending = Callback.objects.filter(state=Callback.State.PENDING)
     count, oldest = pending.aggregate(count=Count("pk"), oldest=Min("next_try_at")).values()
     return count, max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0

@@ -18,7 +18,7 @@ from imaging.callbacks.secrets import get_secret, rotate
 
 @method_decorator(never_cache, name="dispatch")
 class SecretView(LoginRequiredMixin, View):
-    """Shows the secret to its owner; a form that is sent to it makes another."""
+    """Shows the secret to its owner; POST rotates it."""
 
     http_method_names = ["get", "head", "post"]
 

@@ -1,6 +1,6 @@
-"""Tries callbacks in the web process, where there is no broker: a laptop, or one small machine.
+"""Delivers callbacks in the web process where there is no broker: a laptop, or one small machine.
 
-Threads of their own, so that a receiver that is slow keeps no picture waiting. Leases keep several processes apart.
+Separate threads, so that a slow receiver does not delay images. Leases keep several processes apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from imaging.callbacks import delivery
 from lib.ops.lifecycle import BackgroundThread
 
-# How many receivers are waited for at once.
+# How many receivers can be waited for at once.
 THREADS = 2
-# How often the database is asked what is due.
+# How often the database is polled for due callbacks.
 LOOK_SECONDS = 2.0
 
 
 class CallbackRunner(BackgroundThread):
-    """Tries what is due."""
+    """Tries due callbacks."""
 
     name = "callbacks"
     failure = "callbacks could not be tried"
-    # A little longer than a try takes by default; one that is cut off is made again.
+    # A little longer than the default limit of an attempt; one that is cut off is repeated.
     stop_seconds = 20.0
 
     def loops(self) -> Sequence[tuple[str, Callable[[], None]]]:
@@ -27,7 +27,7 @@ class CallbackRunner(BackgroundThread):
 
     def reset(self) -> None:
         super().reset()
-        # The first round comes at once: a process that has ended may have left some.
+        # The first round runs at once: an earlier process may have left some.
         self.wake()
 
     def pause(self) -> float:

@@ -1,4 +1,4 @@
-"""What callbacks are signed with, as standardwebhooks.com has it: one secret for each account."""
+"""Signing of callbacks, as standardwebhooks.com defines it: one secret per account."""
 
 import base64
 import secrets
@@ -14,30 +14,30 @@ from billing.models import Account
 from imaging.models import CallbackSecret
 
 SECRET_BYTES = 32
-# For so long a rotated secret signs beside the new one: time to put the new one into the receiver.
+# How long a rotated secret still signs along with the new one: time to install the new one in the receiver.
 OVERLAP = timedelta(hours=24)
 
 
 def new_secret() -> str:
-    """`whsec_` and base64 of 32 random bytes; the standard asks for 24 to 64."""
+    """`whsec_` and base64 of 32 random bytes; the standard requires 24 to 64."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def get_secret(account: Account) -> CallbackSecret:
-    """The account's secret, made on first use. Raises User.DoesNotExist for a deleted account, which gets none."""
+    """The account's secret, created on first use. Raises User.DoesNotExist for a deleted account, which gets none."""
     return CallbackSecret.objects.filter(account=account).first() or _make(account)
 
 
 @transaction.atomic
 def _make(account: Account) -> CallbackSecret:
-    # A callback may be on its way while the account is deleted: see accounts.standing.
+    # A callback may be in progress while the account is deleted: see accounts.standing.
     User.objects.select_for_update(no_key=True).exclude(IS_DELETED).only("pk").get(pk=account.user_id)
     return CallbackSecret.objects.get_or_create(account=account, defaults={"secret": new_secret()})[0]
 
 
 @transaction.atomic
 def rotate(account: Account) -> CallbackSecret:
-    """Give the account a new secret. The one before signs beside it for OVERLAP; any older one ends now."""
+    """Give the account a new secret. The previous one also signs for OVERLAP; any older one is dropped now."""
     get_secret(account)
     secret = CallbackSecret.objects.select_for_update(no_key=True).get(account=account)
     secret.previous, secret.secret = secret.secret, new_secret()

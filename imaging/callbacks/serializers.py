@@ -28,5 +28,5 @@ class BatchCallbackSerializer(serializers.Serializer[Any]):
     attempts = BatchCallbackTrySerializer(many=True)
 
 
-# Made once: an instance copies all its fields, which takes longer than to read them.
+# Made once: an instance copies all its fields, which takes longer than reading them.
 CALLBACK = BatchCallbackSerializer()

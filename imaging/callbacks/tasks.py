@@ -1,4 +1,4 @@
-"""Callbacks on a clock and on workers. Each task may run twice or late without harm."""
+"""Celery tasks of callbacks: scheduled sweeps and single attempts. Each may run twice or late without harm."""
 
 from uuid import UUID
 
@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from imaging.callbacks import delivery
 
-# What one sweep hands out; the next one comes in seconds.
+# How many callbacks one sweep queues; the next sweep follows in seconds.
 SWEEP_LIMIT = 200
-# A task that waited for longer is not needed: a later sweep has asked again.
+# A task that waited longer is not needed: a later sweep has queued the callback again.
 EXPIRES_SECONDS = 60
 
 
@@ -21,6 +21,6 @@ def try_callback(pk: str) -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def sweep_callbacks() -> None:
-    """Ask for a try of every callback that is due: for the next time, or because its task or its worker was lost."""
+    """Queue an attempt of every due callback: for a retry, or because its task or worker was lost."""
     for pk in delivery.due(timezone.now()).values_list("pk", flat=True)[:SWEEP_LIMIT]:
         try_callback.apply_async((str(pk),), expires=EXPIRES_SECONDS)

@@ -1,8 +1,8 @@
-// Calls of our own API from a page: the session's token, an upload with its progress, errors as one class.
+// Calls our own API from a page: the session's token, uploads with progress, one class for errors.
 
 import { sentName } from "./names.js";
 
-/** What went wrong with a call. `code` is the API's, or `network`; `retryAfter` is in seconds, 0 if nothing was said. */
+/** A failed call. `code` is the API's, or `network`; `retryAfter` is in seconds, 0 if the response gave none. */
 export class ApiFailure extends Error {
   constructor({ code, status = 0, message = "", requestId = "", retryAfter = 0 }) {
     super(message || code);
@@ -12,7 +12,7 @@ export class ApiFailure extends Error {
 
 const csrfToken = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
 
-/** The signed-in customer's token, asked for once and kept in memory; `renew()` after the API has refused it. */
+/** The signed-in customer's token, fetched once and kept in memory; call `renew()` after the API has refused it. */
 export class Token {
   constructor(url) {
     this.url = url;
@@ -27,7 +27,7 @@ export class Token {
     return this.pending;
   }
 
-  /** Forget `old`. A call that failed with it may come after another has renewed it. */
+  /** Replace `old`. A call that failed with it may get here after another call has renewed it. */
   async renew(old) {
     if ((await this.pending) === old) this.pending = null;
     return this.get();
@@ -39,7 +39,7 @@ async function mint(url) {
   return (await response.json()).token;
 }
 
-/** `fetch` of our own address. Throws ApiFailure for anything but success. */
+/** `fetch` of one of our own URLs. Throws ApiFailure for anything but success. */
 export async function request(url, options = {}) {
   let response;
   try {
@@ -52,11 +52,11 @@ export async function request(url, options = {}) {
 }
 
 /**
- * POST a form, its fields as pairs of name and value, and return the answer's body as a Blob: of `/rmbg` the picture.
+ * POST a form, its fields as pairs of name and value, and return the response body as a Blob: for `/rmbg`, the image.
  *
  * `token` is a Token or null for an anonymous call; `key` makes a retry cost nothing if the first try was delivered.
- * `onProgress` hears the part of the upload that is done, 0-1; at 1 the server is at work. Throws ApiFailure, and the
- * signal's AbortError.
+ * `onProgress` gets the fraction of the upload that is done, 0-1; at 1 the server is processing. Throws ApiFailure, and
+ * the signal's AbortError.
  */
 export async function upload(url, fields, { token = null, key = "", signal, onProgress = () => {} }) {
   const send = (bearer) => post(url, fields, headersFor(bearer, key), signal, onProgress);
@@ -74,7 +74,7 @@ function headersFor(bearer, key) {
   return { ...(bearer && { Authorization: `Bearer ${bearer}` }), ...(key && { "Idempotency-Key": key }) };
 }
 
-// Only XMLHttpRequest tells how far an upload is.
+// Only XMLHttpRequest reports upload progress.
 function post(url, fields, headers, signal, onProgress) {
   return new Promise((done, fail) => {
     if (signal?.aborted) return fail(signal.reason);
@@ -113,7 +113,7 @@ function failure(status, text, header) {
   try {
     body = JSON.parse(text);
   } catch {
-    // A proxy's page, perhaps: the status says enough.
+    // Perhaps a proxy's error page: the status is enough.
   }
   return new ApiFailure({
     code: body.code ?? `http_${status}`,
@@ -126,6 +126,6 @@ function failure(status, text, header) {
 
 /** A random name for one try and its retries. */
 export function randomKey() {
-  // Not randomUUID(): browsers have that on secure origins alone.
+  // Not randomUUID(): browsers have it only on secure origins.
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,14 +1,14 @@
-// The credits that are left, as the server knows them.
+// Shows the remaining credits, as the server reports them.
 
 import { request } from "./api.js";
 
-/** Ask for the balance and write it into its element. */
+/** Fetch the balance and write it into its element. */
 export async function showBalance(element, url) {
   let balance;
   try {
     balance = await (await request(url)).json();
   } catch {
-    // The figure stays as it was; the next picture asks again.
+    // The figure stays unchanged; the next image fetches it again.
     return;
   }
   const number = new Intl.NumberFormat(document.documentElement.lang).format;

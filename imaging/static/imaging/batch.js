@@ -1,4 +1,4 @@
-// Sends many pictures, or zips, as one batch: says what it costs before, and how far the upload is.
+// Sends many images, or zips, as one batch: shows the cost beforehand, then the upload's progress.
 
 import { randomKey, request, upload } from "./api.js";
 import { MAX_BYTES } from "./files.js";
@@ -27,7 +27,7 @@ export function fieldsOf(files, options) {
   ];
 }
 
-/** The options that the dialog has no field for, in words. */
+/** A description of the options that have no field in the dialog. */
 export function otherOptions({ w, h, exact, angle, mask }) {
   const size = { w: number(w ?? 0), h: number(h ?? 0) };
   const texts = [
@@ -40,7 +40,7 @@ export function otherOptions({ w, h, exact, angle, mask }) {
   return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
 }
 
-/** `onOpenHere(files)` takes files that are to be edited instead; `onSent(files, id)` hears of a batch that was taken. */
+/** `onOpenHere(files)` gets files to edit here instead; `onSent(files, id)` is called when a batch was accepted. */
 export class BatchDialog {
   constructor(dialog, { addresses, token, onOpenHere, onSent }) {
     Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], left: null, sending: null });
@@ -50,7 +50,7 @@ export class BatchDialog {
     this.part("form").addEventListener("submit", (event) => this.submit(event));
     this.part("here").addEventListener("click", () => this.openHere());
     this.part("cancel").addEventListener("click", () => this.cancel());
-    // Escape ends an upload before it closes the dialog, as the button does.
+    // Like the button, Escape first stops an upload, and only then closes the dialog.
     dialog.addEventListener("cancel", (event) => { event.preventDefault(); this.cancel(); });
   }
 
@@ -76,11 +76,11 @@ export class BatchDialog {
     await this.askBalance();
   }
 
-  /** Files that come while it is open. */
+  /** Add files while the dialog is open. */
   add(files) {
     if (this.isSending) return;
     this.files.push(...files);
-    // Another content is another batch.
+    // Different content is a different batch.
     this.key = randomKey();
     this.show();
   }
@@ -106,7 +106,7 @@ export class BatchDialog {
     try {
       this.left = (await (await request(this.addresses.balance)).json()).left;
     } catch {
-      // The server will say so if there are too few.
+      // The server will report it if there are too few.
       this.left = null;
     }
     this.show();
@@ -178,7 +178,7 @@ export class BatchDialog {
     this.onSent(this.files, id);
   }
 
-  /** Upload; the batch's id. */
+  /** Upload the files. Returns the batch's id. */
   async send() {
     const options = { ...this.options, format: this.part("format").value, background: this.part("background").value || null };
     const answer = await upload(this.addresses.batches, fieldsOf(this.files, options), {
@@ -196,7 +196,7 @@ export class BatchDialog {
     this.part("state").textContent = part < 1
       ? interpolate(gettext("Uploading: %(percent)s"), { percent }, true)
       : gettext("Uploaded. The server is reading the pictures.");
-    // A listener is told in steps.
+    // Screen readers announce progress in steps.
     const step = Math.floor(part * 4);
     if (step !== this.step) this.part("said").textContent = this.part("state").textContent;
     this.step = step;

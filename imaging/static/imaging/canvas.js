@@ -1,8 +1,8 @@
-// Canvases, and the one error that they know: browsers bound a canvas's size, each in its own way.
+// Canvases, and the one error they can cause: each browser limits a canvas's size differently.
 
 export class PictureError extends Error {}
 
-/** A canvas of that size in pixels with its context. Throws PictureError where the browser cannot hold it. */
+/** A canvas of that size in pixels, with its context. Throws PictureError if the browser cannot hold it. */
 export function makeCanvas({ width, height }) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
@@ -14,12 +14,12 @@ export function makeCanvas({ width, height }) {
   return { canvas, context };
 }
 
-/** Give a canvas's memory back at once; some browsers keep it for long. */
+/** Free a canvas's memory at once; some browsers keep it for a long time. */
 export function release(canvas) {
   canvas.width = canvas.height = 0;
 }
 
-/** The upright picture in a file or blob. Throws PictureError for what the browser cannot read. */
+/** The upright image in a file or blob. Throws PictureError if the browser cannot read it. */
 export async function decode(blob) {
   try {
     return await createImageBitmap(blob, { imageOrientation: "from-image" });
@@ -28,7 +28,7 @@ export async function decode(blob) {
   }
 }
 
-// A canvas that is too large is made, and stays empty.
+// A canvas that is too large is created without an error, but stays empty.
 function canHold(context) {
   try {
     context.fillRect(0, 0, 1, 1);

@@ -1,6 +1,6 @@
-// <image-compare>: two pictures on top of each other and a slider between them.
+// <image-compare>: two images on top of each other and a slider between them.
 
-/** Holds [data-before], [data-after] and an input[type=range]; the slider's value is the part, in percent, that is "before". */
+/** Holds [data-before], [data-after] and an input[type=range]; the slider's value is the percentage that shows "before". */
 class ImageCompare extends HTMLElement {
   connectedCallback() {
     this.slider = this.querySelector("input[type=range]");
@@ -17,7 +17,7 @@ class ImageCompare extends HTMLElement {
     this.style.setProperty("--split", `${this.slider.value}%`);
   }
 
-  /** Put other pictures (images or canvases) into it. */
+  /** Replace the images (image elements or canvases). */
   show(before, after) {
     this.replace("before", before);
     this.replace("after", after);

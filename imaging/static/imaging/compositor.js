@@ -1,18 +1,18 @@
-// From the original and its matte to the picture that is delivered, in the API's order of work:
-// upright, cut out, rotate, resize, background. (Encoding comes after.)
+// Composes the result from the original and its matte, in the same order as the API:
+// upright, cut out, rotate, resize, background. (Encoding follows.)
 //
-// Canvases are sRGB, as CSS colours are: a picture with another profile is converted when it is decoded, and the file made
-// of it needs no profile. (The API keeps the profile instead, and converts the background into it.)
+// Canvases are sRGB, like CSS colours: an image with another profile is converted when it is decoded, and the resulting file
+// needs no profile. (The API keeps the profile instead, and converts the background to it.)
 
 import { makeCanvas, release } from "./canvas.js";
 import { deliveredSize, quarterTurns, radians, rotatedSize } from "./geometry.js";
 
 const WHITE = "#ffffff";
 const FORMATS_WITHOUT_ALPHA = ["jpeg", "bmp"];
-// Pixels worked on at once: three copies of a strip are alive, not of the picture.
+// Pixels processed at once: only three copies of a strip are in memory, not of the whole image.
 const STRIP_PIXELS = 1 << 20;
 
-/** Two canvases of `size` from decoded pictures: the original's colours, and the same cut out along the matte. */
+/** Two canvases of `size` from decoded images: the original's colours, and the same cut out along the matte. */
 export function cutOut(original, matte, size) {
   const before = drawn(original, size);
   const after = drawn(original, size);
@@ -28,7 +28,7 @@ export function cutOut(original, matte, size) {
   return { before: before.canvas, after: after.canvas };
 }
 
-/** The matte's brightness becomes the alpha: it holds the original's own transparency already. */
+/** The matte's brightness becomes the alpha: it already includes the original's own transparency. */
 function copyAlpha(matte, pixels) {
   for (let at = 0; at < pixels.length; at += 4) pixels[at + 3] = matte[at];
 }
@@ -61,7 +61,7 @@ export function place(picture, options, size, background) {
   return canvas;
 }
 
-/** The finished picture: the cutout on its background, or its alpha alone in grey if `options.mask`. */
+/** The finished image: the cutout on its background, or only its alpha in grey if `options.mask`. */
 export function compose(cutout, options, size) {
   if (!options.mask) return place(cutout, options, size, backgroundOf(options));
   const white = makeCanvas({ width: cutout.width, height: cutout.height });
@@ -73,7 +73,7 @@ export function compose(cutout, options, size) {
   return mask;
 }
 
-/** The colour behind the subject; null where the picture stays transparent. */
+/** The colour behind the subject; null if the image stays transparent. */
 export function backgroundOf(options) {
   return options.background ?? (FORMATS_WITHOUT_ALPHA.includes(options.format) ? WHITE : null);
 }

@@ -1,4 +1,4 @@
-// One finished picture as a file, or all of them as a zip.
+// Downloads one finished picture as a file, or all of them as a zip.
 
 import { downloadNames, save } from "./names.js";
 
@@ -7,7 +7,7 @@ export async function saveOne(picture, options) {
   save(await picture.export(options), name);
 }
 
-/** `optionsOf(picture)` gives each one's options; `onStep(text)` hears how far it is. */
+/** `optionsOf(picture)` gives each one's options; `onStep(text)` gets the progress. */
 export async function saveAll(pictures, optionsOf, onStep) {
   // Most visits end without a zip.
   // biome-ignore lint/correctness/noUnresolvedImports: the static files of all apps are served from one folder.

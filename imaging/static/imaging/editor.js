@@ -1,4 +1,4 @@
-// The editor: puts the queue, the stage and the settings together.
+// The editor: connects the queue, the stage and the settings.
 
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
@@ -13,7 +13,7 @@ import { QueueView, stateText } from "./queue-view.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 
-// With more than so many at once, a batch is offered.
+// With more files than this at once, the editor offers a batch.
 const MANY = 10;
 
 const byId = (id) => document.getElementById(id);
@@ -39,19 +39,19 @@ const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
 const isLeft = (picture) => ["new", "waiting", "failed", "cancelled"].includes(picture.state);
 const optionsOf = (picture) => picture.own ?? shared;
 
-/** Files that came in: into the open dialog, into one that offers a batch, or into the queue. */
+/** Route new files: into the open dialog, into a new dialog that offers a batch, or into the queue. */
 function take(files) {
   if (batch.isOpen) batch.add(files);
   else if (files.length > MANY || files.some(isZip)) batch.open(files, shared, true);
   else addFiles(files);
 }
 
-/** What is still to be cut out, as a batch. */
+/** Offer the pictures that are not done yet as a batch. */
 function openBatch() {
   batch.open(pictures.filter(isLeft).map(({ file }) => file), shared, false);
 }
 
-/** To the page of a batch that was sent. What it contains needs no place here any more. */
+/** Go to the page of a batch that was sent, and remove its pictures here. */
 function leaveFor(files, id) {
   pictures.filter((picture) => isLeft(picture) && files.includes(picture.file)).forEach((picture) => {
     queue.cancel(picture);
@@ -144,7 +144,7 @@ function applySettings(options, changedField) {
   draw();
 }
 
-/** Do it with the button off, and tell what went wrong. */
+/** Run `produce` with the button disabled, and show any error. */
 async function saving(button, produce) {
   button.disabled = true;
   try {

@@ -8,7 +8,7 @@ export const NAMES = { webp: "WebP", png: "PNG", jpeg: "JPEG", bmp: "BMP" };
 const QUALITY = { jpeg: 0.95, webp: 0.95 };
 const BMP_HEADER_BYTES = 54;
 
-/** The file of a canvas in a format of NAMES, each its own extension. Throws PictureError where the browser cannot write it. */
+/** A canvas as a file in a format of NAMES, each also the extension. Throws PictureError if the browser cannot write it. */
 export async function encode(canvas, format) {
   if (format === "bmp") return encodeBmp(canvas);
   const blob = await new Promise((done) => canvas.toBlob(done, `image/${format}`, QUALITY[format]));
@@ -30,7 +30,7 @@ function cannotWrite(format) {
   return interpolate(text, { format: NAMES[format] }, true);
 }
 
-/** A Windows bitmap: 24 bits a pixel, blue first, the lowest row first, each row filled up to four bytes. */
+/** A Windows bitmap: 24 bits a pixel, blue first, the lowest row first, each row padded to a multiple of four bytes. */
 function encodeBmp(canvas) {
   const { width, height } = canvas;
   const rowBytes = Math.ceil((width * 3) / 4) * 4;

@@ -1,4 +1,4 @@
-// How pictures come in: chosen, dropped anywhere on the page, pasted, or one of our samples.
+// Takes pictures that are chosen, dropped anywhere on the page or pasted, and our samples.
 
 export const MAX_BYTES = 50 * 1024 * 1024;
 
@@ -26,7 +26,7 @@ function acceptDrops(dropZone, onFiles) {
   const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragenter", (event) => holdsFiles(event) && mark(1));
   document.addEventListener("dragleave", (event) => holdsFiles(event) && mark(-1));
-  // Else the browser would leave the page and open the file.
+  // Otherwise the browser would leave the page and open the file.
   document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
     if (!holdsFiles(event)) return;
@@ -37,7 +37,7 @@ function acceptDrops(dropZone, onFiles) {
   });
 }
 
-/** Call `onFile` with the sample that a [data-sample] button stands for; its value is the picture's address. */
+/** Call `onFile` with the sample of a [data-sample] button; its value is the image's URL. */
 export function offerSamples(buttons, onFile, onError) {
   for (const button of buttons) {
     button.addEventListener("click", async () => {
@@ -54,7 +54,7 @@ async function fetchSample(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(gettext("The sample could not be loaded. Reload the page, then try again."));
   const blob = await response.blob();
-  // In production a fingerprint stands before the extension: coffee.0123456789ab.jpg.
+  // In production there is a hash before the extension: coffee.0123456789ab.jpg.
   const name = url.split("/").pop().replace(/\.[0-9a-f]{12}(?=\.)/, "");
   return new File([blob], name, { type: blob.type });
 }

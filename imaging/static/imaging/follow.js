@@ -1,8 +1,8 @@
-// Follows what moves on a page: asks for that part again and again, and puts in what has changed.
+// Keeps the live part of a page current: fetches it repeatedly and replaces what has changed.
 
-// The page says how often to ask; after failures it is less often, up to this.
+// The page sets the interval; after failures it grows, up to this.
 const MOST_SECONDS = 60;
-// Percent after which a listener is told how far it is.
+// Screen readers announce progress in steps of this many percent.
 const STEP = 25;
 
 const live = document.querySelector("[data-live]");
@@ -15,7 +15,7 @@ function address() {
   return url;
 }
 
-/** The page's moving part as it is now; null where it could not be had. */
+/** The current live part of the page; null if it could not be fetched. */
 async function fetchPart() {
   try {
     const response = await fetch(address(), { redirect: "error" });
@@ -25,7 +25,7 @@ async function fetchPart() {
   }
 }
 
-/** Put in what is new; a list that has become longer or shorter is put in as a whole. */
+/** Replace the parts that have changed; if the list of parts has changed, replace everything. */
 function update(fresh) {
   const ids = (root) => [...root.querySelectorAll("[data-part]")].map(({ id }) => id).join();
   if (ids(live) !== ids(fresh)) return live.replaceChildren(...fresh.body.childNodes);
@@ -36,22 +36,22 @@ function replace(old, part) {
   if (withoutTokens(old) === withoutTokens(part)) return;
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   old.replaceWith(part);
-  // The keyboard's place must survive a change.
+  // Keyboard focus must survive an update.
   if (focused) document.getElementById(focused)?.focus();
 }
 
-// The form's token is masked anew in every answer, and means the same.
+// The CSRF token is masked differently in every response, but means the same.
 function withoutTokens(element) {
   const copy = element.cloneNode(true);
   copy.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((field) => field.remove());
-  // Opened by the reader.
+  // The reader may have opened them.
   copy.querySelectorAll("details").forEach((details) => details.removeAttribute("open"));
   return copy.outerHTML;
 }
 
 const facts = () => live.querySelector("[data-state]").dataset;
 
-/** Tell a listener how far it is, now and then, and the end. */
+/** Announce progress to screen readers in steps, and the end. */
 function announce() {
   const { percent } = facts();
   const step = Math.floor(percent / STEP) * STEP;

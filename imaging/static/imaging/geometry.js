@@ -1,8 +1,8 @@
-// Sizes: what each step makes of a picture's width and height, in pixels. The same arithmetic as the API's.
+// Sizes: what each step does to an image's width and height, in pixels. The same arithmetic as the API's.
 
 export const MAX_SIDE = 10000;
 
-/** The number of counter-clockwise quarter turns (0-3) that `angle` degrees are; null if it is no multiple of 90. */
+/** `angle` degrees as counter-clockwise quarter turns (0-3); null if it is not a multiple of 90. */
 export function quarterTurns(angle) {
   return angle % 90 === 0 ? (((angle / 90) % 4) + 4) % 4 : null;
 }
@@ -29,12 +29,12 @@ export function fittedSize(size, w, h, exact) {
   return { width: scaled(size.width, h, size.height), height: h };
 }
 
-/** The size of the picture that is delivered for an upright one: rotated, then resized. */
+/** The size of the delivered image for an upright one: rotated, then resized. */
 export function deliveredSize(size, options) {
   return fittedSize(rotatedSize(size, options.angle, options.expand), options.w, options.h, options.exact);
 }
 
-/** `size` scaled down, if it must be, so that no side is longer than `longest`. */
+/** `size` scaled down, if necessary, so that no side is longer than `longest`. */
 export function limitedSize(size, longest) {
   const scale = Math.min(1, longest / Math.max(size.width, size.height));
   const side = (length) => Math.max(1, Math.round(length * scale));
@@ -45,7 +45,7 @@ export function radians(angle) {
   return (angle * Math.PI) / 180;
 }
 
-// A millionth of a pixel is what floating point adds, not picture.
+// A millionth of a pixel is floating-point error, not image.
 function roundedUp(length) {
   return Math.max(1, Math.ceil(length - 1e-6));
 }

@@ -1,4 +1,4 @@
-// The front page's demo: one picture at a time, as an anonymous caller.
+// The front page's demo: one image at a time, as an anonymous caller.
 
 import { upload } from "./api.js";
 import { decode } from "./canvas.js";
@@ -21,7 +21,7 @@ byId("choose").addEventListener("click", () => byId("file").click());
 byId("cancel").addEventListener("click", () => current?.abort());
 offerCopy(byId("copy"), byId("curl"));
 
-/** Cut a file out and show it; a picture that is still at work gives way. */
+/** Cut out a file's subject and show it; cancels a call that is still running. */
 async function start(file) {
   current?.abort();
   const controller = new AbortController();
@@ -97,7 +97,7 @@ function forgetShown() {
   shown = [];
 }
 
-// Only pages of a secure origin may write to the clipboard; elsewhere the text is there to be selected.
+// Only secure origins may write to the clipboard; elsewhere the reader can select the text.
 function offerCopy(button, source) {
   if (!navigator.clipboard) return;
   button.hidden = false;

@@ -1,5 +1,5 @@
-// Every error as a sentence that says what to do, with a link to where it is done. `errorHints` are the server's catalogue of
-// errors; they come with the translations.
+// Turns every error into a sentence that says what to do, with a link to where to do it. `errorHints` is the server's error
+// catalogue; it is served with the translations.
 
 const page = document.querySelector("[data-rmbg]").dataset;
 
@@ -10,7 +10,7 @@ export function explain(error) {
   return { text, link: href ? { href, label } : null, requestId: error.requestId ?? "" };
 }
 
-/** An element that shows it. */
+/** An element that shows the error. */
 export function explanation(error) {
   const { text, link, requestId } = explain(error);
   const element = document.createElement("p");
@@ -37,7 +37,7 @@ function quoted(requestId) {
 
 function unknownText(error) {
   if (error.code === "network") return gettext("The server cannot be reached. Check your connection, then try again.");
-  // What our own code throws is translated already; of the API's words only those without a code here are left.
+  // Errors of our own code are already translated; what remains is the API's messages whose code has no hint.
   if (error.status === undefined) return error.message;
   if (error.status >= 500) return errorHints.internal_error.text;
   return error.message;

@@ -1,9 +1,9 @@
-// Names of the files that are sent and of those that are taken away.
+// Names of uploaded and of downloaded files.
 
-// JPEGs as well: Windows and old browsers save them so. The API, by its contract, knows none of these names.
+// Also JPEGs: Windows and old browsers save them with these names. The API's contract allows none of them.
 const OTHER_JPEG = /\.(jfif|jpe|pjpeg|pjp)$/i;
 
-/** The name under which a file is sent: one that the API allows. */
+/** The name to send a file with: one that the API allows. */
 export const sentName = (name) => name.replace(OTHER_JPEG, ".jpg");
 
 /** A file's name without folders and extension. */
@@ -12,7 +12,7 @@ export function stem(name) {
   return base.replace(/\.[^.]*$/, "").trim() || "image";
 }
 
-/** `<stem>-no-bg.<extension>` for each [name, extension], a number added where another file has it already. */
+/** `<stem>-no-bg.<extension>` for each [name, extension], with a number added if another file has the name already. */
 export function downloadNames(files) {
   const taken = new Set();
   return files.map(([name, extension]) => {

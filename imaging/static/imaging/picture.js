@@ -1,4 +1,4 @@
-// One picture of the editor: its file, its matte once it has one, and what is drawn from both.
+// One picture in the editor: its file, its matte once it has one, and what is drawn from both.
 
 import { randomKey, upload } from "./api.js";
 import { PictureError, decode, makeCanvas, release } from "./canvas.js";
@@ -15,7 +15,7 @@ export class Picture {
   constructor(file) {
     Object.assign(this, { file, name: file.name, size: null, matte: null, own: null, state: "new", error: null, progress: 0 });
     this.thumb = document.createElement("canvas");
-    // A retry after a lost answer costs nothing: the server knows the key.
+    // A retry after a lost response costs nothing: the server recognises the key.
     this.key = randomKey();
     this.layers = null;
     this.isSaved = false;
@@ -30,7 +30,7 @@ export class Picture {
     original.close();
   }
 
-  /** Ask for the matte: the one thing that costs a credit, once. */
+  /** Fetch the matte: the only step that costs a credit, and only once. */
   async fetchMatte(url, options) {
     this.matte = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"]], { ...options, key: this.key });
     this.forgetLayers();
@@ -58,7 +58,7 @@ export class Picture {
     return layers;
   }
 
-  /** Give the memory of the layers back. */
+  /** Free the memory of the layers. */
   async forgetLayers() {
     const layers = this.layers;
     this.layers = null;
@@ -67,14 +67,14 @@ export class Picture {
     if (after) release(after);
   }
 
-  /** Two canvases for the eye: the original, placed alike, and the result. */
+  /** Two canvases to show: the original, placed like the result, and the result. */
   async preview(options) {
     const { before, after } = await this.getLayers();
     const size = previewSize(this.size, options, PREVIEW_SIDE);
     return { before: place(before, options, size, null), after: compose(after, options, size) };
   }
 
-  /** The finished file at full size. Throws PictureError with a sentence for what cannot be. */
+  /** The finished file at full size. Throws PictureError with a sentence that says why it cannot be made. */
   async export(options) {
     const problem = sizeProblem(this.size, options);
     if (problem) throw new PictureError(problem);

@@ -1,4 +1,4 @@
-// The list of pictures: one row each, with its state and what can be done about it.
+// The list of pictures: one row each, with its state and the available actions.
 
 import { PictureError } from "./canvas.js";
 
@@ -9,7 +9,7 @@ const ICONS = {
   download: "M12 4v11m-5-5 5 5 5-5M5 20h14",
 };
 
-/** What a person can do about a picture in each state. */
+/** The actions available for a picture in each state. */
 function actionsOf(picture) {
   if (["new", "waiting", "working"].includes(picture.state)) return ["cancel"];
   if (picture.state === "done") return ["download", "remove"];
@@ -42,7 +42,7 @@ function actionLabel(action, name) {
 }
 
 export class QueueView {
-  /** `onSelect(picture)` and `onAction(action, picture)` hear of what is pressed. */
+  /** `onSelect(picture)` and `onAction(action, picture)` are called when a row or button is pressed. */
   constructor(list, { onSelect, onAction }) {
     Object.assign(this, { list, onSelect, onAction, rows: new Map() });
   }
@@ -90,7 +90,7 @@ export class QueueView {
     const hadFocus = place.contains(document.activeElement);
     place.dataset.actions = actions.join();
     place.replaceChildren(...actions.map((action) => this.actionButton(action, picture)));
-    // The keyboard's place in the list must survive a change of state.
+    // Keyboard focus in the list must survive a change of state.
     if (hadFocus) place.firstElementChild.focus();
   }
 
@@ -116,7 +116,7 @@ export class QueueView {
     this.rows.delete(picture);
   }
 
-  /** Put the keyboard on a picture's row. */
+  /** Move keyboard focus to a picture's row. */
   focus(picture) {
     this.rows.get(picture)?.querySelector(".pick").focus();
   }

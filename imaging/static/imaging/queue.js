@@ -1,14 +1,14 @@
-// Works on so many jobs at once, in order; when the server asks for patience, all of them wait.
+// Runs a limited number of jobs at once, in order; when the server asks to wait, all of them pause.
 
 import { ApiFailure } from "./api.js";
 
 const AT_ONCE = 2;
-// Codes after which the same request is worth sending again, and the seconds to wait where the server names none.
+// Error codes for which the same request is worth retrying, and the seconds to wait if the server gives none.
 const WORTH_WAITING = ["rate_limited", "server_busy", "service_unavailable", "idempotency_in_progress"];
 const DEFAULT_WAIT_SECONDS = 5;
 
 /**
- * `work(job, signal)` does a job; `onChange(job)` hears of each new `job.state`, and `onPause(seconds)` of waiting.
+ * `work(job, signal)` does a job; `onChange(job)` is called for each new `job.state`, and `onPause(seconds)` for each pause.
  *
  * States: waiting, working, done, failed (with `job.error`), cancelled.
  */
@@ -26,7 +26,7 @@ export class Queue {
     this.pump();
   }
 
-  /** Stop a job, be it waiting or at work. */
+  /** Cancel a job, whether waiting or running. */
   cancel(job) {
     this.waiting = this.waiting.filter((other) => other !== job);
     this.running.get(job)?.abort();
@@ -74,7 +74,7 @@ export class Queue {
   pause(seconds) {
     this.resumesAt = Math.max(this.resumesAt, Date.now() + seconds * 1000);
     this.onPause(seconds);
-    // A few milliseconds more: timers may be early.
+    // A few milliseconds more, because timers may fire early.
     setTimeout(() => this.pump(), seconds * 1000 + 20);
   }
 }

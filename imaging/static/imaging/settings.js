@@ -1,4 +1,4 @@
-// The settings form: what stands in it, and what it makes of a picture.
+// The settings form: its values, and the size that they give an image.
 
 import { MAX_SIDE, deliveredSize } from "./geometry.js";
 
@@ -7,7 +7,7 @@ const DEFAULTS = Object.freeze({
 });
 const MAX_ANGLE = 360;
 
-/** Reads and writes the form; `onChange(options)` hears of every change that makes sense. */
+/** Reads and writes the form; `onChange(options)` is called for every valid change. */
 export class Settings {
   constructor(form, onChange) {
     Object.assign(this, { form, onChange, fields: form.elements, defaults: { ...DEFAULTS } });
@@ -29,7 +29,7 @@ export class Settings {
     this.showNotes();
   }
 
-  /** Turn by quarter turns; past a whole turn it begins anew. */
+  /** Turn by quarter turns, wrapping around after a full turn. */
   turn(degrees) {
     let angle = (this.read().angle + degrees) % MAX_ANGLE;
     if (angle > 180) angle -= MAX_ANGLE;
@@ -70,7 +70,7 @@ export class Settings {
     this.showNotes();
   }
 
-  /** The sides that an empty field stands for, as placeholders. */
+  /** Show the sides that empty fields stand for as placeholders. */
   suggest(size) {
     this.fields.w.placeholder = size.width;
     this.fields.h.placeholder = size.height;
@@ -101,13 +101,13 @@ export class Settings {
     this.fields.exact.disabled = !(this.fields.w.value && this.fields.h.value) && !exact;
   }
 
-  /** Back to how a picture begins. */
+  /** Reset to the defaults. */
   reset() {
     this.write(this.defaults, this.fields.single.checked);
     this.onChange(this.read(), "");
   }
 
-  /** Switch the format off that the browser cannot write. */
+  /** Disable the format that the browser cannot write. */
   lackWebp() {
     this.defaults.format = "png";
     const webp = this.form.querySelector('[name=format][value="webp"]');
@@ -116,7 +116,7 @@ export class Settings {
   }
 }
 
-/** Why an upright picture cannot be delivered so; null if it can. */
+/** Why an upright image cannot be delivered with these options; null if it can. */
 export function sizeProblem(size, options) {
   const { width, height } = deliveredSize(size, options);
   const isOneGiven = (options.w === null) !== (options.h === null);

@@ -1,4 +1,4 @@
-// The large view of the selected picture: while it is at work, when it failed, and the result beside the original.
+// The large view of the selected picture: while it is processed, if it failed, and the result next to the original.
 
 import { NAMES } from "./encoders.js";
 import { explanation } from "./messages.js";
@@ -7,7 +7,7 @@ import { stateText } from "./queue-view.js";
 import "./compare.js";
 
 export class Stage {
-  /** `onRetry(picture)` hears of the button beside an error. */
+  /** `onRetry(picture)` is called by the button next to an error. */
   constructor(root, facts) {
     Object.assign(this, { root, facts });
     this.compare = root.querySelector("image-compare");
@@ -15,7 +15,7 @@ export class Stage {
     this.drawing = 0;
   }
 
-  /** Draw a picture with its options; a later call overtakes an earlier one. */
+  /** Draw a picture with its options; a later call supersedes an earlier one. */
   async show(picture, options) {
     const drawing = ++this.drawing;
     if (picture.state !== "done") return this.showPending(picture, drawing);
@@ -63,7 +63,7 @@ function label(canvas, text) {
   canvas.setAttribute("aria-label", text);
 }
 
-/** The layers' own canvas goes away with them. */
+/** A copy that remains when the layers are released. */
 function copyOf(canvas) {
   const copy = canvas.cloneNode();
   copy.getContext("2d").drawImage(canvas, 0, 0);
