@@ -1,4 +1,4 @@
-"""Billing in the admin: the support desk's pages, and lists to look through. Nothing is edited but plans and packs."""
+"""Billing in the admin: the support desk's pages, and lists to browse. Only plans and packs can be edited."""
 
 from typing import Any
 
@@ -28,9 +28,9 @@ from billing.support import search, views
 
 
 class ReadOnlyAdmin(SupportAdmin):
-    """Rows that nobody edits."""
+    """Rows that no one can edit."""
 
-    # Counting all of millions of rows takes seconds, and helps nobody.
+    # Counting millions of rows takes seconds and helps no one.
     show_full_result_count = False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -38,18 +38,18 @@ class ReadOnlyAdmin(SupportAdmin):
 
 
 class AccountRowsAdmin(ReadOnlyAdmin):
-    """Rows of accounts, found by what the desk's search knows, and leading to their account's page."""
+    """Rows that belong to accounts. They use the desk's search and link to their account's page."""
 
-    # Without an entry there would be no search box; what it searches is below.
+    # The search box needs an entry here; `get_search_results` decides what it searches.
     search_fields = ["account_id"]
-    # The columns of the row's own ids.
+    # The columns with the row's ids.
     found_by: tuple[str, ...] = ()
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         term = search.clean(search_term)
         if not term:
             return queryset, False
-        # One column after the other: an OR over several tables would use no index.
+        # One column at a time: an OR over several tables would use no index.
         for column in self.found_by:
             own = queryset.filter(**{column: term})
             if own.exists():
@@ -142,7 +142,7 @@ class PlanAdmin(GuardedAdmin):
     list_display = ["label", "included_credits", "price_cents", "requests_per_minute", "concurrent_requests", "position"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
-        """A plan that accounts are on, or were, stays."""
+        """A plan with accounts, and the free plan, cannot be deleted."""
         rights = super().has_delete_permission(request, obj)
         return rights and obj is not None and obj.label != ledger.FREE_PLAN and not obj.accounts.exists()
 

@@ -20,5 +20,5 @@ class BillingConfig(AppConfig):
         lifecycle.register("sweeper", sweeper)
         register_eraser(forget_requests_on_commit)
         register_veto(object_to_deletion)
-        # The rights that groups are made of are themselves made after migrations, by an app that comes before this one.
+        # Permissions are also created after migrations, by an app that is listed before this one.
         post_migrate.connect(seed_groups, sender=self)

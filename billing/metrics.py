@@ -1,4 +1,4 @@
-"""What `/metrics` tells of credits and payments."""
+"""What `/metrics` reports on credits and payments."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from billing.models import Hold, StripeEvent
 from lib.ops import metrics
 
-# What support or an operator has to look at; finished events are many and nobody's concern.
+# What support or an operator has to look at. Finished events are numerous and need no attention.
 UNFINISHED = (StripeEvent.Status.RECEIVED, StripeEvent.Status.FAILED, StripeEvent.Status.FLAGGED)
 
 CREDITS = Counter(
@@ -23,7 +23,7 @@ CREDITS = Counter(
 
 
 def read() -> Iterator[Metric]:
-    """Credits on hold and Stripe events that are not done. Nothing while the database is away: `rembg_part_up` tells."""
+    """Credits on hold and unfinished Stripe events. Nothing while the database is down: `rembg_part_up` reports that."""
     try:
         held, events = _held(), _events()
     except DatabaseError:
@@ -33,7 +33,7 @@ def read() -> Iterator[Metric]:
 
 
 def _held() -> list[Metric]:
-    # A batch's hold may be hours old by right, and so may a request's that is renewed.
+    # A batch's hold may legitimately be hours old, and so may a renewed hold of a request.
     of_requests = Q(held_until=None) | Q(held_until__lt=timezone.now())
     found = Hold.objects.filter(state="held")
     open_holds = found.aggregate(count=Count("pk"), oldest=Min("created_at", filter=of_requests))

@@ -1,7 +1,7 @@
-"""The sweep in the web process, where no Celery beat asks for it, or none that lives.
+"""Runs the sweep in the web process when Celery beat is missing or dead.
 
-All web processes look once a minute whether a sweep is due, and one does it. Beat's own puts it off, so that a deployment
-with beat sweeps as often as ever, and one whose beat has died goes on without.
+Every web process checks once a minute whether a sweep is due, and one runs it. A sweep by beat postpones the next one, so a
+deployment with beat sweeps as often as before, and one whose beat has died keeps sweeping.
 """
 
 from accounts import chores
@@ -13,18 +13,18 @@ LOOK_SECONDS = 60.0
 
 
 class Sweeper(BackgroundThread):
-    """Sweeps when it is due."""
+    """Sweeps when a sweep is due."""
 
     name = "sweeper"
     failure = "the sweep failed"
-    # The next process goes on where a sweep that is under way ends.
+    # The next process continues where an interrupted sweep stopped.
     stop_seconds = 10.0
 
     def pause(self) -> float:
         return LOOK_SECONDS
 
     def round(self) -> None:
-        """Write lost copies of usage, and sweep if that is due and no other process does it."""
+        """Write lost copies of usage, and sweep if that is due and no other process is doing it."""
         usage.write_lost()
         if chores.take(tasks.SWEEP, tasks.SWEEP_PAUSE):
             tasks.sweep()

@@ -1,4 +1,4 @@
-"""Work on a clock (Celery beat). Each may run twice or late without harm."""
+"""Scheduled tasks (Celery beat). Each may run twice or late without harm."""
 
 import logging
 from collections.abc import Callable
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Long enough to look into yesterday's complaints.
 ANONYMOUS_DAYS = 7
-# The chore that several processes may do, and how long it is done for. A little longer than between two of beat's, so that
-# web processes step in only where beat does not run.
+# The chore that several processes may do, and how long until it is due again: slightly longer than beat's interval, so that
+# web processes step in only when beat does not run.
 SWEEP = "sweep"
 SWEEP_PAUSE = timedelta(seconds=90)
 
@@ -34,13 +34,13 @@ _sweepers: list[Callable[[], object]] = []
 
 
 def register_sweeper(sweeper: Callable[[], object]) -> None:
-    """Let an app do its own tidying together with billing's."""
+    """Register an app's cleanup to run with billing's sweep."""
     _sweepers.append(sweeper)
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Void holds that a killed process left behind, and forget what no retry or limit can refer to any more."""
+    """Void holds that a killed process left behind, and delete what retries and limits no longer need."""
     voided = ledger.void_stale()
     idempotency.forget_old()
     request_log.forget_old()
@@ -49,24 +49,24 @@ def sweep() -> None:
         logger.warning("voided stale holds", extra={"count": voided})
     for sweeper in _sweepers:
         sweeper()
-    # Also where somebody else asked for it: those who look for a sweep that is due find it done.
+    # Whatever started this sweep, processes that check whether one is due must see that it is done.
     chores.put_off(SWEEP, SWEEP_PAUSE)
     if chores.take("daily", timedelta(days=1)):
         sweep_daily()
 
 
 def sweep_daily() -> None:
-    """Forget sessions that have expired, and accounts that were never verified."""
+    """Delete expired sessions and accounts that were never verified."""
     clear_sessions()
     unverified.remove()
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_requests(user_pk: int) -> None:
-    """Remove the request records of a customer who has left."""
+    """Delete the request records of a customer who has left."""
     request_log.forget_customer(user_pk)
 
 
 def forget_requests_on_commit(user: User) -> None:
-    """The same once the customer's account is deleted."""
+    """Queue `forget_requests` once the deletion of the customer's account commits."""
     transaction.on_commit(partial(forget_requests.delay, user.pk), robust=True)

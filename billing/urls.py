@@ -1,4 +1,4 @@
-"""Addresses of billing: its API, Stripe's webhook, the pages."""
+"""URLs of billing: its API, Stripe's webhook, the pages."""
 
 from django.urls import path
 

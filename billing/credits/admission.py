@@ -1,4 +1,4 @@
-"""What a paid request asks of billing: may it run, and then post it or void it. The caller's view knows no more."""
+"""Billing for a paid request: decide whether it may run, then post or void its credit. Views need nothing else."""
 
 import logging
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Customer:
     policy: Policy
 
     def rate_limit_headers(self) -> dict[str, str]:
-        """`RateLimit` and `RateLimit-Policy` as they stand now."""
+        """The current `RateLimit` and `RateLimit-Policy` headers."""
         states = rate_limits.states(self.policy)
         if self.account is None:
             today = anonymous.allowance(self.caller.address)
@@ -38,12 +38,12 @@ class Customer:
 
 
 def subject_of(account_id: int) -> str:
-    """What the limits of an account are counted under."""
+    """The key under which an account's limits are counted."""
     return f"account:{account_id}"
 
 
 def get_customer(caller: Caller) -> Customer:
-    """The account and limits of a caller."""
+    """Return a caller with its account and limits."""
     if isinstance(caller.user, User):
         account = ledger.get_account(caller.user)
         return Customer(caller, account, account_policy(account))
@@ -51,7 +51,7 @@ def get_customer(caller: Caller) -> Customer:
 
 
 def account_policy(account: Account) -> Policy:
-    """The limits of an account, which its plan sets."""
+    """The limits that an account's plan sets."""
     plan = account.plan
     failures = rate_limits.FAILURES_PER_REQUEST * plan.requests_per_minute
     return Policy(subject_of(account.pk), plan.requests_per_minute, plan.concurrent_requests, failures)
@@ -59,14 +59,14 @@ def account_policy(account: Account) -> Policy:
 
 @contextmanager
 def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
-    """Hold one credit for the block and post it at its end; void it if the block raises anything at all.
+    """Hold one credit for the block and post it at the end; void it if the block raises anything.
 
-    The hold is renewed while the block runs. If it was voided all the same, another credit is held and posted in its place.
+    The hold is renewed while the block runs. If it is voided anyway, another credit is held and posted in its place.
 
-    Yields the credits that the block costs: 1, or 0 for an anonymous caller, whose daily allowance is used instead, and for
-    the retry of a request that was delivered before. Raises ApiError 429 before the block when nothing is left, 409 when
-    the retry's key stands for something else or its first try is still running; 503 `hold_expired` after the block when its
-    credit was voided and there is no other.
+    Yields the credits that the block costs: 1, or 0 for an anonymous caller, who uses the daily allowance instead, and for
+    the retry of a request that was already delivered. Before the block, raises ApiError 429 when no credit is left, and 409
+    when the retry's key belongs to a different request or its first try is still running. After the block, raises 503
+    `hold_expired` when its credit was voided and no other is left.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
@@ -99,7 +99,7 @@ def _post(held: Hold, retry: Retry | None) -> None:
 
 
 def _void(held: Hold) -> None:
-    """Give the credit back. While the database is away the hold stays for the sweep, and the first error is reported."""
+    """Return the credit. If the database is down, the sweep voids the hold later, and the caller sees the original error."""
     try:
         if ledger.void(held):
             CREDITS.labels("voided").inc()

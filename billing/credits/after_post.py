@@ -1,8 +1,8 @@
-"""What follows a change of usage, after commit: the copies in Redis and the low-balance mail.
+"""Runs after a change of usage commits: writes the copies in Redis and sends the low-balance mail.
 
-The copies are documented to customers and operators, and never read by us: the database is the record. They are raw keys,
-without the cache framework's prefix or REDIS_PREFIX, so that `redis-cli get` finds them; public ids are random, so no two
-deployments have the same.
+The copies are documented for customers and operators. This code never reads them: the database is the record. They are raw
+keys, without the cache framework's prefix or REDIS_PREFIX, so that `redis-cli get` finds them. Public ids are random, so two
+deployments never share a key.
 """
 
 import logging
@@ -18,16 +18,16 @@ from lib.ops.redis_client import get_redis
 
 logger = logging.getLogger(__name__)
 
-# Accounts whose copies could not be written, as many as a process remembers: see `write_lost`. A process that is killed
-# forgets them, and their copies come with the next credit.
+# Accounts whose copies could not be written, at most MAX_LOST per process: see `write_lost`. A killed process forgets them;
+# their copies are then written with the next credit.
 _lost: dict[int, None] = {}
 MAX_LOST = 10_000
-# Longer than anyone asks for a window's usage, so that keys of past windows do not pile up for ever.
+# Longer than anyone asks for a window's usage. Keys of past windows must not pile up forever.
 KEEP_SECONDS = 400 * 24 * 3600
 
-# Commits of two requests may be copied in the other order; used credits only grow, so the larger figure is the later one,
-# and so is the billing period that starts later. The period is written each time, since Redis may have been emptied or away
-# when it began: KEYS[1] and [2] are its bounds, their values empty where there is none.
+# Two requests may be copied in the opposite order of their commits. Used credits only grow, so the larger figure is the
+# later one; likewise the billing period with the later start. The period is written each time, because Redis may have been
+# flushed or down when it began. KEYS[1] and [2] are its bounds; their values are empty when there is no period.
 _COPY = """
 if ARGV[2] == '' then redis.call('DEL', KEYS[1], KEYS[2])
 elseif tonumber(ARGV[2]) >= tonumber(redis.call('GET', KEYS[1]) or '-1') then
@@ -41,7 +41,7 @@ end
 """
 
 
-# The window, the current cycle and the month's counts at once: see lib.sql.
+# The window, the current cycle and the month's counts in one query: see lib.sql.
 _AFTER_POST = """
 SELECT usage_window.*, account.cycle_id AS cycle_now,
        month.app_used AS month_app_used, month.api_used AS month_api_used
@@ -53,32 +53,32 @@ WHERE usage_window.id = %s
 
 
 def schedule(held: Hold) -> None:
-    """A credit was posted: once that is committed, write the copies and, at a threshold, mail the customer.
+    """After the post commits, write the copies and, at a threshold, mail the customer.
 
-    Whatever fails there is logged: the credit is spent by then, and the customer must get the picture.
+    Failures are only logged: by then the credit is spent, and the customer must get the image.
     """
     transaction.on_commit(lambda: _after_post(held), robust=True)
 
 
 def schedule_period(account: Account) -> None:
-    """The billing period changed: once that is committed, copy its bounds."""
+    """After a change of the billing period commits, copy its bounds."""
     transaction.on_commit(lambda: write_period(account), robust=True)
 
 
 def window_keys(uid: str, window: UsageWindow) -> dict[str, int]:
-    """The documented keys of a window and their values."""
+    """The documented keys of a window, with their values."""
     start = int(window.start.timestamp())
     return {f"user:{uid}:app_usage:cycle:{start}": window.app_used, f"user:{uid}:api_usage:cycle:{start}": window.api_used}
 
 
 def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int]:
-    """The documented keys of a calendar month and their values."""
+    """The documented keys of a calendar month, with their values."""
     month = f"{usage.month.year}:{usage.month.month}"
     return {f"user:{uid}:app_usage:{month}": usage.app_used, f"user:{uid}:api_usage:{month}": usage.api_used}
 
 
 def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
-    """The documented keys of the current billing cycle's bounds, the end inclusive; None where there is no cycle."""
+    """The documented keys of the current billing cycle's bounds, end inclusive; the values are None without a cycle."""
     return {
         f"user:{uid}:billing_period_start": int(cycle.start.timestamp()) if cycle else None,
         f"user:{uid}:billing_period_end": int(cycle.end.timestamp()) - 1 if cycle else None,
@@ -86,7 +86,7 @@ def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
 
 
 def write_period(account: Account) -> None:
-    """Copy the bounds of the current billing cycle, or remove them without one."""
+    """Copy the bounds of the current billing cycle, or remove them if there is none."""
     client = get_redis()
     if client is None:
         return
@@ -102,7 +102,7 @@ def write_period(account: Account) -> None:
 
 
 def write_all(account: Account) -> None:
-    """Write every copy of an account anew, whatever stands there: what `reconcile --fix` does."""
+    """Overwrite every copy of an account, whatever its current value. `reconcile --fix` uses this."""
     values = _all_used(account)
     client = get_redis()
     if client is not None and values:
@@ -114,12 +114,12 @@ def write_all(account: Account) -> None:
 
 
 def write_lost() -> int:
-    """Write the copies that could not be written while Redis was away or full. Returns of how many accounts."""
+    """Write the copies that failed while Redis was down or full. Returns the number of accounts."""
     written = 0
     while _lost:
         pk = next(iter(_lost))
         account = Account.objects.select_related("user", "cycle").filter(pk=pk).first()
-        # With the script, which never lowers a figure: other processes write meanwhile.
+        # Uses the script, which never lowers a figure: other processes may be writing too.
         if account and not _copy(pk, period_keys(account.user.public_id, account.cycle), _all_used(account)):
             break
         _lost.pop(pk, None)
@@ -139,9 +139,9 @@ def _all_used(account: Account) -> dict[str, int]:
 
 
 def _after_post(held: Hold) -> None:
-    # Read anew, with the cycle that is current now: other requests and renewals may have come in between.
+    # Read again, with the current cycle: other requests and renewals may have committed in between.
     window = UsageWindow.objects.raw(_AFTER_POST, [held.month.isoformat(), held.window_id])[0]
-    # Of the account only its user and its wish for mails are asked for: the one at hand will do.
+    # Only the account's user and mail preference are needed, so the loaded account is good enough.
     window.account = held.account
     low_balance.check(window)
     if settings.REDIS_URL:
@@ -154,12 +154,12 @@ def _after_post(held: Hold) -> None:
 
 
 def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
-    """The window with this key; mostly it is the one at hand."""
+    """The window with this key. Usually it is `window`, which saves the query."""
     return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
 
 
 def _copy(account_id: int, period: Mapping[str, int | None], used: Mapping[str, int]) -> bool:
-    """Write the copies; False, and noted for later, if Redis did not take them."""
+    """Write the copies. Returns False, and notes the account for later, if Redis fails."""
     client = get_redis()
     if client is None:
         return True

@@ -1,4 +1,4 @@
-"""The daily allowance of anonymous callers, counted in the database so that no restart or lost cache resets it."""
+"""The daily allowance of anonymous callers. It is counted in the database, so no restart or lost cache resets it."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ from lib.web.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one address may still do today."""
+    """What one address has left today."""
 
     limit: int
     used: int
@@ -27,7 +27,7 @@ class Allowance:
 
 
 def take(address: str) -> int:
-    """Use one of today's pictures and return the row's id, for `give_back`. Raises ApiError 429 `daily_limit_reached`."""
+    """Use one of today's images and return the row's id, for `give_back`. Raises ApiError 429 `daily_limit_reached`."""
     today = timezone.now().date()
     usage, _ = AnonymousUsage.objects.get_or_create(address_digest=_digest(address), day=today)
     free = AnonymousUsage.objects.filter(pk=usage.pk, used__lt=settings.ANONYMOUS_IMAGES_PER_DAY)
@@ -37,13 +37,13 @@ def take(address: str) -> int:
 
 
 def check(address: str) -> None:
-    """Raise ApiError 429 `daily_limit_reached` if none of today's pictures are left. Uses none."""
+    """Raise ApiError 429 `daily_limit_reached` if none of today's images are left. Uses none."""
     if not allowance(address).remaining:
         raise ApiError("daily_limit_reached", retry_after=_seconds_to_midnight())
 
 
 def give_back(usage_id: int) -> None:
-    """The picture was not delivered: it does not count."""
+    """Uncount an image that was not delivered."""
     AnonymousUsage.objects.filter(pk=usage_id, used__gt=0).update(used=F("used") - 1)
 
 

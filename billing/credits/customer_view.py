@@ -1,4 +1,4 @@
-"""The base of the API's endpoints for customers: it identifies the caller of every call, counts the call, and limits it."""
+"""The base view of the customer API: it identifies the caller of each call, counts the call, and applies the limits."""
 
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from lib.web.errors import ApiError
 
 # Not worth another wait for the database.
 UNAVAILABLE = ApiError("service_unavailable")
-# Of the plan's requests per minute. A client that waits for a batch asks for its state more often than it makes one.
+# Multiple of the plan's requests per minute. A client polls a batch more often than it creates one.
 READS_PER_REQUEST = 10
 
 
@@ -49,13 +49,13 @@ class CustomerView(ApiView):
             rate_limits.count_request(self.customer.policy)
 
     def get_customer(self) -> Customer:
-        """The caller and its limits. Raises NotAuthenticated in a call that counts as a read: it has no need of them."""
+        """The caller and its limits. Raises NotAuthenticated in a call that counts as a read, which does not load them."""
         if self.customer is None:
             raise NotAuthenticated
         return self.customer
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Add how the limits stand, on success and on error."""
+        """Add the rate limit headers, on success and on error."""
         final = super().finalize_response(request, response, *args, **kwargs)
         if self.customer is not None:
             for name, value in self._limits(self.customer, final).items():
@@ -63,7 +63,7 @@ class CustomerView(ApiView):
         return final
 
     def _limits(self, customer: Customer, answer: Response) -> dict[str, str]:
-        """An answer that is made already does not fail for want of these headers."""
+        """The rate limit headers. A finished response must not fail because they cannot be read."""
         if answer.status_code == UNAVAILABLE.status and getattr(answer, "data", None) == UNAVAILABLE.body():
             return {}
         try:
@@ -81,7 +81,7 @@ def count_read(caller: Caller) -> None:
     """
     subject = caller.user.pk if caller.user else f"address:{caller.address}"
     wait = rate_limits.count_widely(f"reads:{subject}", settings.READS_PER_MINUTE)
-    # The plan is read only for an account that is past the first limit, and what it allows on top is counted apart.
+    # The plan is read only for an account past the first limit. What it allows on top has a separate counter.
     if wait and caller.user:
         plan = Account.objects.filter(user=caller.user).values_list("plan__requests_per_minute", flat=True).first() or 0
         more = READS_PER_REQUEST * plan - settings.READS_PER_MINUTE

@@ -1,8 +1,8 @@
-"""What refunds and lost disputes could not take, because the credits were on hold: taken as these holds are voided.
+"""Credits that refunds and lost disputes could not take because they were on hold. They are taken when the holds are voided.
 
-Only a credit that was on hold at the time of the refund pays for it; one that is posted is spent, and what is bought later
-is the customer's. Which holds are older is what the ledger says: every prepaid movement of an account is written under the
-lock of the account's row, so that the numbers of its entries are in the order in which the movements happened.
+Only a credit that was on hold at the time of the refund pays for it. A posted one is spent, and credits bought later belong
+to the customer. The ledger shows which holds are older: every prepaid movement of an account is written under the lock of
+the account's row, so the ids of its entries follow the order of the movements.
 """
 
 import uuid
@@ -17,7 +17,7 @@ from billing.models import Account, Bucket, CreditsDue, Hold, LedgerEntry, PackP
 
 
 class Payment(NamedTuple):
-    """Credits that are taken for one refund, with the reference and the note of the movement."""
+    """Credits to take for one refund, with the reference and note of the movement."""
 
     credits: int
     reference: str
@@ -25,7 +25,7 @@ class Payment(NamedTuple):
 
 
 def remember(account: Account, credits: int, *, reference: str, purchase: PackPurchase | None) -> None:
-    """Note that the refund of this reference is short of `credits`, if prepaid credits are on hold that could pay for it.
+    """Record that the refund with this reference is `credits` short, if prepaid credits on hold could still pay for it.
 
     Called in the refund's transaction, which has locked the account's row.
     """
@@ -36,10 +36,10 @@ def remember(account: Account, credits: int, *, reference: str, purchase: PackPu
 
 
 def collect(account_id: int, voided: Sequence[uuid.UUID]) -> list[Payment]:
-    """Have these prepaid holds, which were just voided, pay for refunds. Returns what is to be taken from the balance.
+    """Let these prepaid holds, which were just voided, pay for refunds. Returns what to take from the balance.
 
-    Called in the transaction that voids them, which has locked the account's row. A hold pays for the earliest refund that
-    it can: fewer holds are old enough for that one than for a later one.
+    Called in the transaction that voids them, which has locked the account's row. A hold pays for the earliest refund it
+    can: fewer holds are old enough for that one than for a later one.
     """
     short = list(CreditsDue.objects.filter(account_id=account_id, taken__lt=F("credits")).order_by("entry_id"))
     if not short:
@@ -54,7 +54,7 @@ def collect(account_id: int, voided: Sequence[uuid.UUID]) -> list[Payment]:
 
 
 def outstanding(account: Account) -> Counter[str]:
-    """How many credits holds that are still open may yet pay, by the Checkout session of the refunded pack."""
+    """How many credits the open holds may still pay, by the Checkout session of the refunded pack."""
     of_the_time = LedgerEntry.objects.filter(
         account=OuterRef("account"), kind=LedgerEntry.Kind.HOLD, bucket=Bucket.PREPAID, pk__lt=OuterRef("entry_id"),
         hold__state=Hold.State.HELD,

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a retry of the same request, with the same key, within a day is charged once."""
+"""`Idempotency-Key`: a request and its retries with the same key within a day are charged once."""
 
 import re
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from billing.models import Account, Hold, IdempotencyRecord
 from lib.web.errors import ApiError
 
 LIFETIME = timedelta(hours=24)
-# A retry does all the work again and costs nothing. Clients that retry by themselves do so 2 to 5 times.
+# A retry does all the work again and costs nothing. Clients with automatic retries try 2 to 5 times.
 MAX_REPLAYS = 10
-# Visible ASCII, as the header's draft (draft-ietf-httpapi-idempotency-key-header) has it, quoted or not.
+# Visible ASCII, as in the header's draft (draft-ietf-httpapi-idempotency-key-header), quoted or not.
 VALID_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A caller's key, and what it stands for: the SHA-256 of picture and options."""
+    """A caller's key and the fingerprint of its request: the SHA-256 of image and options."""
 
     key: str
     fingerprint: str
@@ -40,12 +40,12 @@ def find_retry_key(request: HttpRequest) -> str | None:
 
 @transaction.atomic
 def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
-    """Hold a credit for this request, unless an earlier try of it was delivered: then None, there is nothing to pay.
+    """Hold a credit for this request. Returns None, with nothing to pay, if an earlier try was delivered.
 
-    Raises ApiError 409 if the key was used for another request, its first try is still running, or the request was delivered
-    and then retried MAX_REPLAYS times; and 401 and 429 as `hold` does.
+    Raises ApiError 409 if the key was used for another request, its first try is still running, or the delivered request
+    has been retried MAX_REPLAYS times; 401 and 429 as `hold` does.
     """
-    # The row's lock makes a second try that comes at the same moment wait until the first one's hold is there to be seen.
+    # The row's lock makes a simultaneous second try wait until the first one's hold is visible.
     record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
         account=account, key=retry.key, defaults={"fingerprint": retry.fingerprint}
     )
@@ -71,11 +71,11 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
 
 @transaction.atomic
 def hold_again(lost: Hold, retry: Retry) -> Hold:
-    """`ledger.hold_again` for a request with a key, which stands for the new hold from then on.
+    """`ledger.hold_again` for a request with a key. The key refers to the new hold from then on.
 
-    Raises ApiError 503 `hold_expired` also when a later try with the key holds, or has spent, the credit instead.
+    Also raises ApiError 503 `hold_expired` when a later try with the key holds or has spent the credit.
     """
-    # The row's lock makes a later try wait until the new hold can be seen.
+    # The row's lock makes a later try wait until the new hold is visible.
     records = IdempotencyRecord.objects.select_for_update(no_key=True)
     record = records.filter(account_id=lost.account_id, key=retry.key, hold_id=lost.pk).first()
     if record is None:
@@ -86,11 +86,11 @@ def hold_again(lost: Hold, retry: Retry) -> Hold:
 
 
 def give_back(account: Account, retry: Retry) -> None:
-    """A retry of a delivered request failed, for example for want of a place: it does not count."""
+    """Uncount a retry of a delivered request that failed, for example because no slot was free."""
     records = IdempotencyRecord.objects.filter(account=account, key=retry.key, replays__gt=0)
     records.update(replays=F("replays") - 1)
 
 
 def forget_old() -> int:
-    """Remove records that no retry can refer to any more. Returns how many."""
+    """Remove records that retries can no longer use. Returns how many."""
     return IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]

@@ -1,6 +1,6 @@
-"""How often each key was used in a UTC calendar month, and the cap that its owner may have set.
+"""Usage of each key per UTC calendar month, and the cap that its owner may have set.
 
-Counts change only by guarded single statements, called by the ledger inside its own transactions.
+Counts change only by guarded single statements, which the ledger calls inside its transactions.
 """
 
 from datetime import date
@@ -12,11 +12,10 @@ from accounts import standing
 from accounts.models import ApiKey, ApiKeyMonth
 from lib.sql import execute
 
-# Above what the columns can hold.
+# More than the columns can hold.
 NO_CAP = 2**40
 
-# An upload may have outlived its key or its account: that is asked here, where it takes no query more.
-# See accounts.standing.
+# The key or account may have ended during the upload. Checked here, where it costs no extra query: see accounts.standing.
 _TAKE = (
     "UPDATE accounts_apikeymonth SET held = held + %s WHERE key_id = %s AND month = %s AND held + used + %s <= %s"
     " AND EXISTS (SELECT 1 FROM accounts_apikey AS own JOIN accounts_user AS owner ON owner.id = own.user_id"
@@ -28,9 +27,9 @@ _GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - %s WHERE key_id = %s
 
 
 def take(key: ApiKey, month: date, count: int = 1) -> bool:
-    """Count `count` requests of `key` as held in the month that starts on `month`. False when its cap leaves fewer.
+    """Count `count` requests of `key` as held in the month that starts on `month`. False when its cap leaves less room.
 
-    Raises ApiError 401 `invalid_api_key` if the key or its owner has come to an end since the request was authenticated.
+    Raises ApiError 401 `invalid_api_key` if the key or its owner has become invalid since the request was authenticated.
     """
     cap = NO_CAP if key.monthly_credit_cap is None else key.monthly_credit_cap
     now = connection.ops.adapt_datetimefield_value(timezone.now())
@@ -38,20 +37,20 @@ def take(key: ApiKey, month: date, count: int = 1) -> bool:
     if execute(*taking):
         return True
     standing.check(key.user_id, key)
-    # The cap is reached, or this is the key's first request of the month. Then of several one makes the row.
+    # The cap is reached, or this is the key's first request of the month. In a race, one request creates the row.
     ApiKeyMonth.objects.get_or_create(key_id=key.pk, month=month)
     if execute(*taking):
         return True
-    # The cap is reached, or the key has ended meanwhile.
+    # The cap is reached, or the key has become invalid meanwhile.
     standing.check(key.user_id, key)
     return False
 
 
 def post(key_id: int, month: date) -> None:
-    """The held request was delivered."""
+    """Count a held request as used: it was delivered."""
     execute(_POST, key_id, month.isoformat())
 
 
 def give_back(key_id: int, month: date, count: int = 1) -> None:
-    """`count` held requests came to nothing."""
+    """Release `count` held requests that were not delivered."""
     execute(_GIVE_BACK, count, key_id, month.isoformat())

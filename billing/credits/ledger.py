@@ -1,9 +1,9 @@
-"""Everything that can happen to an account's credits, one function each.
+"""Every operation on an account's credits, one function each.
 
-A balance changes only by a guarded single statement (`UPDATE … WHERE enough is left`), never by reading and then writing,
-and always in one transaction with the ledger row that explains it. Rows are locked in one order, key, window, account,
-so that a hold and a post that meet wait for each other and never deadlock. Every lock is taken with `no_key=True`: at COMMIT
-PostgreSQL checks a new hold's foreign keys with FOR KEY SHARE, out of that order, and a plain FOR UPDATE would block it.
+A balance changes only by a guarded single statement (`UPDATE … WHERE enough is left`), never by read-then-write, and always
+in one transaction with the ledger row that explains it. Rows are locked in the order key, window, account, so a concurrent
+hold and post wait for each other and never deadlock. Every lock uses `no_key=True`: at COMMIT PostgreSQL checks a new hold's
+foreign keys with FOR KEY SHARE, outside that order, and a plain FOR UPDATE would block it.
 """
 
 import uuid
@@ -38,14 +38,14 @@ _USE_IN_MONTH = {
     "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
     "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
 }
-# A request renews its hold while it runs (see `billing.credits.running_holds`): one that was not renewed for this long has
-# lost its process, and nothing will settle it.
+# A running request renews its hold (see `billing.credits.running_holds`). A hold not renewed for this long has lost its
+# process, and nothing will settle it.
 STALE_HOLD = timedelta(minutes=15)
 HOLD_AGAIN_SECONDS = 5
 
 
 def get_account(user: User) -> Account:
-    """The account of `user`, with plan and cycle; made on the free plan on first use."""
+    """The account of `user`, with plan and cycle. Created on the free plan on first use."""
     accounts = Account.objects.select_related("plan", "cycle")
     try:
         account = accounts.get(user_id=user.pk)
@@ -58,11 +58,11 @@ def get_account(user: User) -> Account:
 
 @transaction.atomic
 def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str) -> Hold:
-    """Set one credit aside, an included one if any is left, else a prepaid one.
+    """Hold one credit: an included one if any is left, else a prepaid one.
 
-    Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its own monthly cap,
-    `monthly_limit_reached` when no credit is left. Raises ApiError 401 if the account or the key has come to an end since
-    the request was authenticated. Nothing is held then.
+    Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its monthly cap,
+    `monthly_limit_reached` when no credit is left. Raises ApiError 401 if the account or the key has become invalid since
+    the request was authenticated. On an error nothing is held.
     """
     now = timezone.now()
     month = month_of(now)
@@ -85,11 +85,11 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
 def hold_many(
     account: Account, request_ids: Sequence[str], *, channel: str, key: ApiKey | None, until: datetime
 ) -> list[Hold]:
-    """Set one credit aside for each of `request_ids`, in their order: included ones as far as they go, then prepaid ones.
+    """Hold one credit for each of `request_ids`, in their order: included credits first, then prepaid ones.
 
     All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
-    Raises ApiError 429: `key_limit_reached` when the key's own cap leaves fewer, `not_enough_credits` when the account does;
-    401 if the account or the key has come to an end.
+    Raises ApiError 429: `key_limit_reached` when the key's cap leaves fewer, `not_enough_credits` when the account does;
+    401 if the account or the key has become invalid.
     """
     now = timezone.now()
     month, count = month_of(now), len(request_ids)
@@ -117,7 +117,7 @@ def hold_many(
 
 
 def check_credits(account: Account, count: int) -> None:
-    """Raise `hold_many`'s `not_enough_credits` if it is sure to do so by now. Holds nothing: others may be quicker."""
+    """Raise `not_enough_credits` if `hold_many` would raise it now. Holds nothing: another request may still be faster."""
     now = timezone.now()
     window = get_window(account, now)
     left = max(0, window.allowance - window.used - window.held) + account.prepaid_balance
@@ -127,7 +127,7 @@ def check_credits(account: Account, count: int) -> None:
 
 @transaction.atomic
 def post(held: Hold) -> bool:
-    """The image exists: the credit is spent. False if the hold was settled before: see `hold_again`."""
+    """Spend the held credit: the image exists. False if the hold was already settled: see `hold_again`."""
     if not _settle(held, Hold.State.POSTED):
         return False
     if held.key_id is not None:
@@ -145,7 +145,7 @@ def post(held: Hold) -> bool:
 
 @transaction.atomic
 def void(held: Hold) -> bool:
-    """There will be no picture: the credit is free again. False if the hold was settled before."""
+    """Free the held credit: there will be no image. False if the hold was already settled."""
     if not _settle(held, Hold.State.VOIDED):
         return False
     if held.key_id is not None:
@@ -162,8 +162,8 @@ def void(held: Hold) -> bool:
 
 @transaction.atomic
 def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
-    """There will be no pictures: those of the credits that are still on hold are free again. Returns how many these were."""
-    # In the order of their ids, so that two of these wait for each other and never deadlock.
+    """Free those of the credits that are still on hold: there will be no images. Returns how many."""
+    # In id order, so that two concurrent calls wait for each other and never deadlock.
     locked = Hold.objects.select_for_update(no_key=True).filter(pk__in=hold_ids, state=Hold.State.HELD).order_by("pk")
     found = list(locked)
     Hold.objects.filter(pk__in=[held.pk for held in found]).update(state=Hold.State.VOIDED, settled_at=timezone.now())
@@ -190,24 +190,24 @@ def void_stale(older_than: timedelta = STALE_HOLD) -> int:
 
 @transaction.atomic
 def void_if_stale(hold_id: uuid.UUID, older_than: timedelta = STALE_HOLD) -> bool:
-    """Void one hold that nothing will settle. False if it was settled before, or is renewed by a request that runs."""
-    # Locked before it is looked at: a renewal may have come since the caller found it.
+    """Void one hold that nothing will settle. False if it was already settled, or a running request renews it."""
+    # Lock it before checking: it may have been renewed since the caller found it.
     left = Hold.objects.select_for_update(no_key=True).filter(stale(older_than), pk=hold_id).first()
     return left is not None and void(left)
 
 
 def keep_held(hold_ids: Sequence[uuid.UUID]) -> int:
-    """Renew the holds of requests that still run: the sweep leaves them alone for STALE_HOLD from now. Returns how many."""
+    """Renew the holds of running requests: the sweep ignores them for STALE_HOLD from now. Returns how many."""
     renewed = Hold.objects.filter(pk__in=hold_ids, state=Hold.State.HELD)
     return renewed.update(held_until=timezone.now() + STALE_HOLD)
 
 
 @transaction.atomic
 def hold_again(lost: Hold) -> Hold:
-    """Hold and spend another credit for a request whose hold was voided while it still ran. Returns the new hold.
+    """Hold and spend another credit for a request whose hold was voided while it was running. Returns the new hold.
 
-    The new credit counts in the window and month of now, and against the same key's cap. A hold that was spent before is
-    returned as it is. Raises ApiError 503 `hold_expired` when no credit is left; nothing is held then.
+    The new credit counts in the current window and month, and against the same key's cap. A hold that was already spent is
+    returned unchanged. Raises ApiError 503 `hold_expired` when no credit is left; nothing is held then.
     """
     if Hold.objects.filter(pk=lost.pk, state=Hold.State.POSTED).exists():
         return lost
@@ -221,7 +221,7 @@ def hold_again(lost: Hold) -> Hold:
 
 
 def stale(older_than: timedelta = STALE_HOLD) -> Q:
-    """Which holds nothing will settle: those of requests after `older_than`, and what was not renewed in its time."""
+    """Matches holds that nothing will settle: never renewed and older than `older_than`, or past `held_until`."""
     now = timezone.now()
     overdue = Q(held_until=None, created_at__lt=now - older_than) | Q(held_until__lt=now)
     return Q(state=Hold.State.HELD) & overdue
@@ -229,7 +229,7 @@ def stale(older_than: timedelta = STALE_HOLD) -> Q:
 
 @transaction.atomic
 def grant_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> bool:
-    """Add prepaid credits, once per `reference`. False if that reference was used before. Raises ValueError below 1."""
+    """Add prepaid credits, once per `reference`. False if the reference was used before. Raises ValueError below 1."""
     if credits < 1:
         raise ValueError(f"a grant must be of at least 1 credit, got {credits}")
     return _change_prepaid(account, credits, LedgerEntry.Kind.GRANT, reference=reference, note=note)
@@ -239,10 +239,10 @@ def grant_prepaid(account: Account, credits: int, *, reference: str, note: str =
 def refund_prepaid(
     account: Account, credits: int, *, reference: str, note: str = "", purchase: PackPurchase | None = None
 ) -> int:
-    """Take back up to `credits` prepaid credits, once per `reference`: what was spent already stays spent.
+    """Take back up to `credits` prepaid credits, once per `reference`. What was already spent stays spent.
 
-    What is on hold now is taken when its hold is voided, and then counted in the purchase's `taken_back`: see
-    `billing.credits.due`. Returns how many were taken at once; 0 for a reference that was used before.
+    Credits that are on hold now are taken when their hold is voided, and then counted in the purchase's `taken_back`: see
+    `billing.credits.due`. Returns how many were taken immediately; 0 for a reference that was used before.
     """
     if is_used(reference):
         return 0
@@ -254,15 +254,15 @@ def refund_prepaid(
 
 
 def is_used(reference: str) -> bool:
-    """Whether credits moved for this reason already."""
+    """Whether credits have already moved under this reference."""
     return LedgerEntry.objects.filter(reference=reference).exists()
 
 
 @transaction.atomic
 def adjust(account: Account, credits: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
-    """Support gives (or, below zero, takes) prepaid credits. Raises ApiError 400 without a reason or with too few left.
+    """Give or, below zero, take prepaid credits for support. Raises ApiError 400 without a reason or with too few left.
 
-    The same `token` moves credits once: False if it was used before.
+    A `token` moves credits only once: False if it was used before.
     """
     if not reason.strip():
         raise ApiError("reason_required")
@@ -274,15 +274,15 @@ def adjust(account: Account, credits: int, *, staff: User, reason: str, token: u
 
 
 def _locked_balance(account: Account) -> int:
-    """The prepaid balance, which nothing changes until the transaction ends."""
+    """The prepaid balance, locked until the transaction ends."""
     return Account.objects.select_for_update(no_key=True).values_list("prepaid_balance", flat=True).get(pk=account.pk)
 
 
 @transaction.atomic
 def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: int = 0) -> UsageWindow:
-    """Stripe has made a billing cycle the current one: it limits from now on. Renewing the same cycle twice is once.
+    """Apply Stripe's new billing cycle: its window limits the account from now on. Repeating it changes nothing.
 
-    `extra` credits are included in this cycle beyond the plan's: those of a trial.
+    `extra` is the number of included credits beyond the plan's in this cycle, such as a trial's.
     """
     window = open_window(account, UsageWindow.Kind.CYCLE, start, end, plan.included_credits + extra)
     account.plan, account.cycle, account.calendar_from = plan, window, None
@@ -293,7 +293,7 @@ def renew(account: Account, plan: Plan, start: datetime, end: datetime, extra: i
 
 @transaction.atomic
 def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
-    """A larger plan is paid for within a cycle, whose allowance grows to the plan's. Twice is once."""
+    """Apply a larger plan paid for within a cycle: raise the cycle's allowance to the plan's. A repeat changes nothing."""
     _grant_included(window, plan.included_credits, only_up=True, note=f"upgraded to {plan.label}")
     account.plan = plan
     account.save(update_fields=["plan"])
@@ -301,7 +301,7 @@ def upgrade(account: Account, plan: Plan, window: UsageWindow) -> None:
 
 @transaction.atomic
 def end_subscription(account: Account, at: datetime) -> None:
-    """Back to the free plan and the calendar month, counted afresh from `at`."""
+    """Return the account to the free plan and the calendar month, counting from zero at `at`."""
     account.plan, account.cycle, account.calendar_from = Plan.objects.get(label=FREE_PLAN), None, at
     account.save(update_fields=["plan", "cycle", "calendar_from"])
     usage.schedule_period(account)
@@ -309,7 +309,7 @@ def end_subscription(account: Account, at: datetime) -> None:
 
 @transaction.atomic
 def change_plan(account: Account, plan: Plan) -> None:
-    """Put the account on another plan at once; the current window's allowance follows it."""
+    """Switch the account to another plan immediately, and set the current window's allowance to it."""
     account.plan = plan
     window = get_window(account, timezone.now())
     _grant_included(window, plan.included_credits, only_up=False, note=f"plan changed to {plan.label}")
@@ -333,7 +333,7 @@ def _take_included(window: UsageWindow, count: int) -> int:
 
 
 def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
-    """Move the prepaid balance by a checked amount, once per reference."""
+    """Change the prepaid balance by an amount that the caller has checked, once per reference."""
     _, created = LedgerEntry.objects.get_or_create(
         reference=reference,
         defaults={"account": account, "kind": kind, "bucket": Bucket.PREPAID, "available": credits, "note": note},
@@ -344,7 +344,7 @@ def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, r
 
 
 def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
-    """Take what refunds could not take while these prepaid credits were on hold, in the transaction that voids them."""
+    """In the transaction that voids these prepaid holds, take what refunds could not take while they were open."""
     for payment in due.collect(account_id, [held.pk for held in voided]):
         _change_prepaid(
             voided[0].account, -payment.credits, LedgerEntry.Kind.REFUND, reference=payment.reference, note=payment.note
@@ -352,7 +352,7 @@ def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
 
 
 def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:
-    """Bring a window's allowance to `allowance`. The window is locked here, so that two of these are not added up."""
+    """Set a window's allowance to `allowance`. Locks the window, so that two concurrent changes do not add up."""
     locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
     change = allowance - locked.allowance
     if change == 0 or (only_up and change < 0):
@@ -365,7 +365,7 @@ def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note:
 
 
 def _settle(held: Hold, state: Hold.State) -> bool:
-    """Move an open hold to its end. Of two that try, one wins."""
+    """Settle an open hold as `state`. If two callers try, one wins."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     pk = Hold._meta.pk.get_db_prep_value(held.pk, connection)
     return bool(execute(_SETTLE, state.value, now, pk))

@@ -1,4 +1,4 @@
-"""The mail that tells a customer that included credits are running out: at 80 % and at 100 %, once per window each."""
+"""The mail that warns a customer that included credits are running out: at 80 % and at 100 %, once each per window."""
 
 from accounts import mails
 from billing.models import UsageWindow
@@ -7,11 +7,11 @@ THRESHOLDS = (100, 80)
 
 
 def check(window: UsageWindow) -> None:
-    """Mail the customer if `window` (with its account and user) has reached a threshold that nobody was told of yet."""
+    """Mail the customer if `window` (with its account and user) has reached a threshold not yet mailed about."""
     percent = next((threshold for threshold in THRESHOLDS if _reached(window, threshold)), 0)
     if percent <= window.warned_percent:
         return
-    # Of several requests that reach the threshold together, one sends the mail.
+    # If several requests reach the threshold together, one sends the mail.
     unwarned = UsageWindow.objects.filter(pk=window.pk, warned_percent__lt=percent)
     user = window.account.user
     if unwarned.update(warned_percent=percent) and user.low_balance_mails:

@@ -1,4 +1,4 @@
-"""Proves every balance and counter of an account from its ledger, and puts right what differs."""
+"""Checks every balance and counter of an account against its ledger, and corrects differences."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from billing.models import Account, Bucket, CreditsDue, Hold, LedgerEntry, Month
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure that is not what the ledger says."""
+    """A figure that differs from the ledger."""
 
     row: models.Model
     field: str
@@ -26,9 +26,9 @@ class Difference:
 
 @transaction.atomic
 def reconcile(account: Account, *, fix: bool = False) -> list[Difference]:
-    """Compare every figure of an account with its ledger. With `fix`, write the ledger's figure, and all copies anew.
+    """Compare every figure of an account with its ledger. With `fix`, write the ledger's figures and rewrite all copies.
 
-    The account stands still meanwhile: its rows are locked in the ledger's own order.
+    The account cannot change meanwhile: its rows are locked, in the ledger's order.
     """
     counted = ApiKeyMonth.objects.filter(key__user_id=account.user_id)
     key_months = list(counted.select_for_update(no_key=True).order_by("pk"))
@@ -54,7 +54,7 @@ def _check_balance(account: Account) -> Iterator[Difference]:
 
 
 def _check_taken_back(account: Account) -> Iterator[Difference]:
-    """What refunds have taken, at once and later. Their movements have the Checkout session's id as their note."""
+    """Check what refunds have taken, immediately and later. The note of their movements is the Checkout session's id."""
     refunds = LedgerEntry.objects.filter(account=account, kind=LedgerEntry.Kind.REFUND)
     by_checkout = dict(refunds.order_by().values_list("note").annotate(Sum("available")))
     for purchase in PackPurchase.objects.filter(account=account):

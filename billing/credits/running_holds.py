@@ -1,8 +1,8 @@
-"""Renews the holds of requests that are being worked on, so that the sweep voids only what a killed process left.
+"""Renews the holds of running requests, so that the sweep voids only those of killed processes.
 
-One thread of a process renews all of its holds, with one statement a minute for those that are older than a minute: a
-request of the usual length costs the database nothing. After `kill -9` the renewals stop, and the hold is stale within
-`ledger.STALE_HOLD` of the last one.
+One thread per process renews all of its holds that are older than a minute, with one statement a minute. A request of usual
+length costs the database nothing. After `kill -9` the renewals stop, and the hold is stale within `ledger.STALE_HOLD` of
+the last one.
 """
 
 import threading
@@ -15,12 +15,12 @@ from billing.credits import ledger
 from billing.models import Hold
 from lib.ops.lifecycle import BackgroundThread
 
-# Of STALE_HOLD's 15 minutes: a database that is away for ten of them costs no hold.
+# STALE_HOLD is 15 minutes: a database outage of ten minutes costs no hold.
 RENEW_SECONDS = 60.0
 
 
 class RunningHolds(BackgroundThread):
-    """The holds of one process, each with the second at which its request began."""
+    """The holds of one process, each with the time (monotonic seconds) at which its request began."""
 
     name = "running-holds"
     failure = "holds of running requests not renewed"
@@ -44,7 +44,7 @@ class RunningHolds(BackgroundThread):
                 self._since.pop(held.pk, None)
 
     def renew(self, older_than: float = RENEW_SECONDS) -> int:
-        """Renew the holds that are older than so many seconds. Returns how many are still open."""
+        """Renew the holds older than `older_than` seconds. Returns how many are still open."""
         begun = time.monotonic() - older_than
         with self._guard:
             old = [pk for pk, since in self._since.items() if since <= begun]

@@ -1,4 +1,4 @@
-"""Which usage window limits an account now, and what happens when another takes its place."""
+"""Finds the usage window that limits an account now, and opens new ones."""
 
 from datetime import UTC, date, datetime
 
@@ -19,7 +19,7 @@ def month_bounds(month: date) -> tuple[datetime, datetime]:
 
 
 def get_window(account: Account, now: datetime) -> UsageWindow:
-    """The window that limits now. A calendar month's is made on first use, with the plan's allowance."""
+    """The window that limits the account now. A calendar month's is created on first use, with the plan's allowance."""
     if account.cycle is not None:
         return account.cycle
     start, end = calendar_bounds(account, now)
@@ -28,13 +28,13 @@ def get_window(account: Account, now: datetime) -> UsageWindow:
 
 
 def calendar_bounds(account: Account, now: datetime) -> tuple[datetime, datetime]:
-    """Bounds of the calendar window: the month, or what is left of it where a subscription ended within it."""
+    """Bounds of the calendar window: the month, or the rest of it after a subscription that ended within it."""
     start, end = month_bounds(month_of(now))
     return max(start, account.calendar_from or start), end
 
 
 def open_window(account: Account, kind: UsageWindow.Kind, start: datetime, end: datetime, allowance: int) -> UsageWindow:
-    """Make a window and its ledger row. Of several requests that find it missing, one makes it and the rest read it."""
+    """Create a window and its ledger row. If several requests find it missing, one creates it and the others read it."""
     try:
         with transaction.atomic():
             window = UsageWindow.objects.create(account=account, kind=kind, start=start, end=end, allowance=allowance)

@@ -1,6 +1,6 @@
-"""The chart of customers' and staff's dashboards: a bar of stacked parts for each day, with an axis of round figures.
+"""The chart of the customer and staff dashboards: a stacked bar for each day, with an axis of round figures.
 
-Sideways everything is in percent and upwards in pixels: the drawing fills any width without distorting text or patterns.
+Horizontal positions are in percent, vertical ones in pixels: the chart fills any width without distorting text or patterns.
 """
 
 from collections import Counter
@@ -14,22 +14,22 @@ from django.utils.translation import gettext
 from billing.dashboard.usage_report import Report
 from billing.models import Bucket
 
-# Pixels: of the bars, of the line above them that tells a day's figures, of the line below with the dates.
+# Heights in pixels: the bars, the line above them with a day's figures, the line below with the dates.
 PLOT_HEIGHT = 200
 TOP = 28
 BOTTOM = 26
-# Part of a day's place that its bar fills.
+# The share of a day's width that its bar fills.
 FILL = 0.72
-# So many dates have room along the axis, half of them on a phone.
+# As many dates as fit along the axis; on a phone, half of them.
 MAX_LABELS = 6
 GRID_LINES = 4
-# The parts of a bar of credits, from the ground up, each with the pattern that is drawn over its colour.
+# The parts of a bar of credits, from the bottom up, each with the pattern drawn over its colour.
 CREDIT_PARTS = {"api": "", "app": "app-lines", "prepaid": "prepaid-dots"}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of a day's bar: its kind and its pattern, which the style sheets know, and where it stands in pixels."""
+    """One part of a day's bar: its kind and pattern, which the style sheets use, and its position in pixels."""
 
     kind: str
     pattern: str
@@ -39,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day: its figures by kind, the same in words, and where it stands.
+    """One day: its figures by kind, the same in words, and its position.
 
     `x`, `bar_x`, `middle` and the widths are percent. `label` counts the dates along the axis; None for a day without one.
     """
@@ -65,13 +65,13 @@ class Day:
 
     @property
     def is_minor(self) -> bool:
-        """Whether a narrow drawing leaves the label out: every second one."""
+        """Whether a narrow chart omits the label: every second one."""
         return self.label is not None and self.label % 2 == 1
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`grid` is the figure and the height, in pixels from above, of each line."""
+    """`grid` holds the figure of each line and its distance from the top, in pixels."""
 
     days: Sequence[Day]
     grid: Sequence[tuple[int, float]]
@@ -100,9 +100,9 @@ def draw(
     *,
     is_rtl: bool = False,
 ) -> Chart:
-    """A chart of the days, in their order; in a language that is read from the right, time runs from there too.
+    """A chart of the days, in their order. In a right-to-left language, time also runs from the right.
 
-    `parts` are the kinds of figures from the ground up, each with its pattern.
+    `parts` are the kinds of figures from the bottom up, each with its pattern.
     """
     highest = max((sum(of_day.values()) for of_day in figures.values()), default=0)
     step = round_step(highest)
@@ -129,7 +129,7 @@ def draw(
 
 
 def round_step(highest: int) -> int:
-    """The distance of the grid's lines: 1, 2 or 5 times a power of ten, so that about GRID_LINES of them are enough."""
+    """The spacing of the grid lines: 1, 2 or 5 times a power of ten, so that about GRID_LINES of them suffice."""
     size = 1
     while True:
         for factor in (1, 2, 5):
@@ -148,7 +148,7 @@ def _figures(report: Report) -> dict[date, Counter[str]]:
 
 
 def _days(report: Report, figures: dict[date, Counter[str]]) -> list[date]:
-    """Every day of the window, and those after its end that a late renewal left in it."""
+    """Every day of the window, plus days after its end if the renewal was late."""
     first = report.cycle.window.start.astimezone(UTC).date()
     last = (report.cycle.end - timedelta(microseconds=1)).astimezone(UTC).date()
     first, last = min([first, *figures]), max([last, *figures])
@@ -156,13 +156,13 @@ def _days(report: Report, figures: dict[date, Counter[str]]) -> list[date]:
 
 
 def _place(index: int, count: int, is_rtl: bool) -> tuple[float, float]:
-    """Where a day stands and how wide its place is, in percent."""
+    """The position and width of a day, in percent."""
     width = 100 / count
     return (100 - (index + 1) * width if is_rtl else index * width), width
 
 
 def _stack(figures: Mapping[str, int], parts: Mapping[str, str], top: int) -> list[Part]:
-    """The pieces of a bar, one on top of the other."""
+    """The parts of a bar, stacked."""
     stacked, below = [], 0
     for kind, pattern in parts.items():
         if count := figures.get(kind):

@@ -1,27 +1,27 @@
-"""Tables as CSV files: streamed, readable by spreadsheets, and harmless in them."""
+"""Tables as CSV files: streamed, readable by spreadsheets, and safe to open in them."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.http import StreamingHttpResponse
 
-# Without it, spreadsheets take UTF-8 for the system's own encoding.
+# Without it, spreadsheets read UTF-8 as the system's encoding.
 BYTE_ORDER_MARK = "\ufeff"
-# What a cell begins with that a spreadsheet would run: OWASP's list for CSV injection.
+# First characters that make a spreadsheet run a cell: OWASP's list for CSV injection.
 _RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Cell = str | int
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file whose `write` returns the text."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def harmless(cell: Cell) -> Cell:
-    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """Prefix text that a spreadsheet would read as a formula with an apostrophe."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_RUNS) else cell
 
 
@@ -34,6 +34,6 @@ def lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str
 
 
 def download(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> StreamingHttpResponse:
-    """The answer that a browser saves as `name`, which is ours and plain ASCII."""
+    """A response that a browser saves as `name`, which is plain ASCII and never user input."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(lines(header, rows), content_type="text/csv; charset=utf-8", headers=headers)

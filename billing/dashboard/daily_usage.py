@@ -1,7 +1,7 @@
 """Credits spent in a window by day, channel, key and bucket: exact, from the holds.
 
-A day that is over and settled is counted once and stored; only what is younger is counted live, so that a page costs the
-same whether the window has a thousand holds or a million.
+A finished and settled day is counted once and stored. Only later days are counted live, so a page costs the same whether
+the window has a thousand holds or a million.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Spent:
 
 
 def read(window: UsageWindow) -> list[Spent]:
-    """All that was spent in a window, in order of days. A window without a row yet has nothing."""
+    """Everything spent in a window, in order of days. An unsaved window has nothing."""
     if window._state.adding:
         return []
     until = _counted_until(window)
@@ -51,7 +51,7 @@ def _counted_until(window: UsageWindow) -> date | None:
 
 
 def _stored(window: UsageWindow, until: date | None) -> list[Spent]:
-    """The days before `until`, whatever another reader has stored since."""
+    """The stored days before `until`. Later ones, which another reader may have stored since, are left out."""
     if until is None:
         return []
     rows = DailyUsage.objects.filter(window=window, day__lt=until)
@@ -59,7 +59,7 @@ def _stored(window: UsageWindow, until: date | None) -> list[Spent]:
 
 
 def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], date | None]:
-    """What the days from `until` on have cost, and the first of them with a hold that is still open."""
+    """Credits spent on `until` and later, and the first of these days that still has an open hold."""
     holds = Hold.objects.filter(window=window).exclude(state=Hold.State.VOIDED)
     if until is not None:
         holds = holds.filter(created_at__gte=datetime.combine(until, time(), UTC))
@@ -75,9 +75,9 @@ def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], d
 
 
 def _closable(live: Iterable[Spent], first_open: date | None) -> list[Spent]:
-    """The part that nothing can change any more.
+    """The days that can no longer change.
 
-    A hold may become visible a moment after its time: a day is closed only when its last one would be stale by now.
+    A hold may become visible slightly after its timestamp: a day is closed only when its last hold would be stale by now.
     """
     end = (timezone.now() - STALE_HOLD).astimezone(UTC).date()
     end = min(end, first_open or end)
@@ -85,7 +85,7 @@ def _closable(live: Iterable[Spent], first_open: date | None) -> list[Spent]:
 
 
 def _store(window: UsageWindow, until: date | None, over: list[Spent]) -> None:
-    """Keep closed days. Of several readers that want to, one does; the page is shown whether it can be or not."""
+    """Store closed days. If several readers try, one succeeds. The page is shown even if this fails."""
     reached = max(spent.day for spent in over) + timedelta(days=1)
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""What came of a call, in a short sentence for its customer. The code beside it is the one that the API answered."""
+"""The outcome of a call in a short sentence for the customer. The code next to it is the one that the API returned."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -9,7 +9,7 @@ _REFUSED, _FAILED = _("Refused"), _("A fault on our side")
 
 
 def describe(status: int, code: str) -> str:
-    """The sentence, in the language of the page. Rows of old calls may have codes that the catalogue has no more."""
+    """The sentence, in the page's language. Old records may have codes that are no longer in the catalogue."""
     if status < 400:
         return str(DELIVERED)
     row = catalogue.ROWS.get(code)

@@ -1,4 +1,4 @@
-"""The customer's dashboard: what is left, what was spent on what, how the latest requests went; and the same as files."""
+"""The customer's dashboard: credits left, what they were spent on, recent requests and their outcomes. Also as CSV files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ REQUEST_COLUMNS = [
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request to the dashboard is about."""
+    """What a dashboard request asks for."""
 
     account: Account
     cycles: list[Cycle]
@@ -41,7 +41,7 @@ class Asked:
 
     @property
     def requests_of(self) -> Cycle | None:
-        """The cycle whose requests are shown: one that was asked for. Else all that are remembered."""
+        """The cycle whose requests are shown, if one was asked for. None shows every stored request."""
         return self.cycle if self.is_past_asked else None
 
 
@@ -83,7 +83,7 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @never_cache
 def requests_csv(request: HttpRequest) -> HttpResponseBase:
-    """Every remembered request that the filters let through."""
+    """Every stored request that matches the filters."""
     asked = _read(request)
     found = request_list.select(asked.account, asked.filters, asked.keys, asked.requests_of)
     return csv_export.download("requests.csv", REQUEST_COLUMNS, _request_rows(request_list.read_all(found), asked.keys))
@@ -104,7 +104,7 @@ def _keys(user: User) -> dict[int, ApiKey]:
 
 
 def _links(asked: Asked, following: str) -> dict[str, str]:
-    """Query strings of the page's links, each of which keeps what the others have chosen."""
+    """Query strings of the page's links. Each keeps the other choices."""
     cycle = {"cycle": str(asked.cycle.unix)} if asked.is_past_asked else {}
     return {
         "older_query": asked.filters.query(**cycle, before=following) if following else "",

@@ -18,7 +18,7 @@ PAGE_SIZE = 25
 EXPORT_PAGE = 2_000
 GROUPS = {"delivered": _("Delivered"), "refused": _("Refused"), "failed": _("Failed")}
 _CONDITIONS = {"delivered": Q(status__lt=400), "refused": Q(status__gte=400, status__lt=500), "failed": Q(status__gte=500)}
-# Records of one moment are told apart by their number.
+# The id distinguishes records with the same timestamp.
 _CURSOR = re.compile(r"([0-9]{1,17})-([0-9]{1,18})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP = "app"
@@ -33,7 +33,7 @@ class Filters:
     before: str = ""
 
     def query(self, **changes: str) -> str:
-        """The filters as a query string, without what is empty."""
+        """The filters as a query string, without empty values."""
         values = {"status": self.group, "key": self.key, "before": self.before} | changes
         query = QueryDict(mutable=True)
         query.update({name: value for name, value in values.items() if value})
@@ -42,21 +42,21 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records to show, and the cursor of the page after them; empty on the last one."""
+    """Records to show, and the cursor of the next page; empty on the last page."""
 
     records: list[RequestRecord]
     following: str
 
 
 def parse_filters(query: Mapping[str, str]) -> Filters:
-    """Read the filters; what makes no sense filters nothing."""
+    """Parse the filters. Invalid values are ignored."""
     group = query.get("status", "")
     before = query.get("before", "")
     return Filters(group if group in GROUPS else "", query.get("key", "")[:64], before if _CURSOR.fullmatch(before) else "")
 
 
 def select(account: Account, filters: Filters, keys: Mapping[int, ApiKey], cycle: Cycle | None) -> QuerySet[RequestRecord]:
-    """The records of an account that the filters let through, newest first; of one cycle if given."""
+    """The records of an account that match the filters, newest first; of one cycle if given."""
     records = RequestRecord.objects.filter(account=account).order_by("-created_at", "-id")
     if filters.group:
         records = records.filter(_CONDITIONS[filters.group])
@@ -71,7 +71,7 @@ def select(account: Account, filters: Filters, keys: Mapping[int, ApiKey], cycle
 
 
 def get_page(records: QuerySet[RequestRecord], filters: Filters) -> Page:
-    """PAGE_SIZE records from the cursor on. Its cost does not grow with the pages before it."""
+    """PAGE_SIZE records after the cursor. The cost does not grow with the page number."""
     if filters.before:
         records = records.filter(_older_than(filters.before))
     found = list(records[: PAGE_SIZE + 1])
@@ -80,10 +80,10 @@ def get_page(records: QuerySet[RequestRecord], filters: Filters) -> Page:
 
 
 def read_all(records: QuerySet[RequestRecord]) -> Iterator[RequestRecord]:
-    """All of them, for a file. Between two pages no connection is held: the client may take its time over each.
+    """All records, for a file. No database connection is held between pages, because the client may be slow.
 
-    A cursor of the database server would hold one, and an answer that is given up would close it in the middle of another
-    query of the same thread, which then waits for itself.
+    A server-side cursor would hold one, and an aborted response would close it in the middle of another query of the same
+    thread, which would then wait for itself.
     """
     cursor = ""
     while True:

@@ -1,10 +1,10 @@
-"""A `RequestRecord` for each answered call of `/rmbg`, written behind the customers' backs.
+"""Writes a `RequestRecord` for each answered call of `/rmbg`, in the background.
 
-A call only appends to a list in memory; a thread of the web process writes what has gathered, once a second or as soon as
-a batch is full, so that nobody waits for it. What could not be written is tried again later; beyond CAPACITY the oldest
-records go. They are not money: a process that is killed outright loses its last second of them, and the ledger nothing.
+A call only appends to a list in memory. A thread of the web process writes the list once a second, or as soon as a batch is
+full, so no caller waits for it. Failed writes are retried; beyond CAPACITY the oldest records are dropped. Records are not
+money: a killed process loses its last second of them, and the ledger loses nothing.
 
-Calls that anybody can make without end and without cost leave few records, or a flood of them would fill the database: see
+Calls that anyone can make endlessly and for free leave few records; otherwise a flood would fill the database: see
 `records_per_minute`. The metrics count every call.
 """
 
@@ -31,21 +31,21 @@ logger = logging.getLogger(__name__)
 CAPACITY = 10_000
 BATCH = 200
 INTERVAL_SECONDS = 1.0
-# Rows that are removed in one statement, and statements of one sweep: nobody waits long for their locks.
+# Rows deleted per statement, and statements per sweep: nothing waits long for their locks.
 PURGE_BATCH = 5_000
 PURGE_ROUNDS = 20
-# Records a minute, of each process, of calls that were refused before they cost anything: enough to see that there are such.
+# Records per minute and process for calls refused before they cost anything: enough to see that they occur.
 REFUSED_PER_MINUTE = 1
-# And of failures of ours with callers whom we do not know. /status needs to see a trend, not each of them.
+# The same for our failures with unknown callers. /status needs to see a trend, not each of them.
 FAILED_PER_MINUTE = 20
-# Kinds of such calls that are counted apart. Past it, new kinds leave no record in this minute.
+# Kinds of such calls counted separately. Beyond this, new kinds leave no record in the minute.
 KINDS = 5_000
 
 
 def records_per_minute(facts: Mapping[str, Any]) -> int | None:
-    """How many records of such calls a process keeps in a minute; None for all.
+    """How many records of such calls a process keeps per minute; None for all.
 
-    All are kept of what was delivered, and of what the limit of requests per minute let through for a known customer.
+    All are kept of delivered calls, and of known customers' calls within their limit of requests per minute.
     """
     status = facts.get("status", 0)
     if status < 400:
@@ -56,7 +56,7 @@ def records_per_minute(facts: Mapping[str, Any]) -> int | None:
 
 
 class _Minute:
-    """How many records of each kind this minute has had. Any thread may use it."""
+    """Counts the records of each kind in the current minute. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -64,7 +64,7 @@ class _Minute:
         self._counts: Counter[tuple[Any, ...]] = Counter()
 
     def has_room(self, facts: Mapping[str, Any]) -> bool:
-        """Whether this call is to leave a record; if so it is counted."""
+        """Whether this call should leave a record. If so, counts it."""
         most = records_per_minute(facts)
         if most is None:
             return True
@@ -81,11 +81,11 @@ class _Minute:
 
 
 class RequestLog(BackgroundThread):
-    """Records on their way to the database. Any thread may add, one at a time writes."""
+    """Buffers records for the database. Any thread may add; one at a time writes."""
 
     name = "request-log"
     failure = "request records could not be written"
-    # A process that stops writes its last records.
+    # A stopping process writes its last records.
     has_last_round = True
     stop_seconds = 10.0
 
@@ -95,7 +95,7 @@ class RequestLog(BackgroundThread):
 
     def reset(self) -> None:
         super().reset()
-        # A forked child starts empty: the parent writes what it had gathered.
+        # A forked child starts empty: the parent writes its own records.
         self._records: deque[RequestRecord] = deque()
         self._minute = _Minute()
         self._guard = threading.Lock()
@@ -106,7 +106,7 @@ class RequestLog(BackgroundThread):
         return len(self._records)
 
     def add(self, **facts: Any) -> None:
-        """Take a record's fields, if such a call is to leave one. Never raises: a call is answered all the same."""
+        """Add a record with these fields, if the call should leave one. Never raises: the call must still be answered."""
         try:
             if self._minute.has_room(facts):
                 self._append(RequestRecord(**facts))
@@ -119,19 +119,19 @@ class RequestLog(BackgroundThread):
                 self._records.popleft()
                 self._note_overflow()
             self._records.append(record)
-            # Once: if the database cannot take them, the next try comes after the pause.
+            # Wake the writer only once: if the database fails, the next try is after the pause.
             is_batch = len(self._records) == BATCH
         if is_batch:
             self.wake()
 
     def _note_overflow(self) -> None:
-        """Said once until records can be written again."""
+        """Log once until records can be written again."""
         if not self._overflowing:
             self._overflowing = True
             logger.error("request records are being dropped: they cannot be written", extra={"capacity": self.capacity})
 
     def flush(self) -> bool:
-        """Write all that has gathered. False if the database could not take it; then it is kept for the next time."""
+        """Write all buffered records. False if the database failed; the records are then kept for the next try."""
         with self._writing:
             while batch := self._take():
                 try:
@@ -149,7 +149,7 @@ class RequestLog(BackgroundThread):
             return [self._records.popleft() for _ in range(min(BATCH, len(self._records)))]
 
     def _put_back(self, batch: list[RequestRecord]) -> None:
-        """To the front what has no number from the database yet, as far as newer ones have left room."""
+        """Return records without a database id to the front, as far as newer ones have left room."""
         unwritten = [record for record in batch if record.pk is None]
         with self._guard:
             room = self.capacity - len(self._records)
@@ -184,20 +184,20 @@ log = RequestLog()
 
 
 def forget_old() -> int:
-    """Remove records older than REQUEST_LOG_DAYS, as many as one sweep may. Returns how many."""
+    """Delete records older than REQUEST_LOG_DAYS, up to one sweep's limit. Returns how many."""
     limit = timezone.now() - timedelta(days=settings.REQUEST_LOG_DAYS)
     return _remove(RequestRecord.objects.filter(created_at__lt=limit).order_by("created_at"), PURGE_ROUNDS)
 
 
 def forget_customer(user_pk: int) -> int:
-    """Remove every record of a customer. Returns how many."""
+    """Delete every record of a customer. Returns how many."""
     return _remove(RequestRecord.objects.filter(account__user_id=user_pk).order_by())
 
 
 def _forget_deleted(written: list[RequestRecord]) -> None:
-    """A call may end after its account was deleted, with all records that were there by then.
+    """Delete records of calls that ended after their account, with its earlier records, was deleted.
 
-    Looked at once the records are written: a deletion that is later than this look removes them.
+    Checked after the records are written: a deletion later than this check removes them itself.
     """
     accounts = {record.account_id for record in written if record.account_id is not None}
     for user_pk in User.objects.filter(IS_DELETED, account__in=accounts).values_list("pk", flat=True) if accounts else ():
@@ -205,7 +205,7 @@ def _forget_deleted(written: list[RequestRecord]) -> None:
 
 
 def _remove(records: QuerySet[RequestRecord], rounds: int | None = None) -> int:
-    """In statements of PURGE_BATCH rows, at most `rounds` of them."""
+    """Delete in statements of PURGE_BATCH rows, at most `rounds` of them."""
     removed = done = 0
     while rounds is None or done < rounds:
         count = RequestRecord.objects.filter(pk__in=records.values("pk")[:PURGE_BATCH]).delete()[0]

@@ -1,4 +1,4 @@
-"""A window's usage as the dashboard shows it: which windows there are, sums, keys and shares."""
+"""Usage as the dashboard shows it: the list of windows, and the sums, keys and shares of one."""
 
 import math
 from collections import Counter
@@ -18,7 +18,7 @@ from lib.web.errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A window as it is listed: it ends where the next one begins."""
+    """A window as listed: it ends where the next one begins."""
 
     window: UsageWindow
     end: datetime
@@ -31,7 +31,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """What one key, or the web app (`key` is None), has spent. `share` is in whole percent of everything spent."""
+    """Credits spent by one key, or by the web app (`key` is None). `share` is in whole percent of everything spent."""
 
     key: ApiKey | None
     included: int
@@ -45,7 +45,7 @@ class KeyUsage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every figure comes from the same rows, so that they always add up."""
+    """All figures come from the same rows, so they always add up."""
 
     cycle: Cycle
     spent: Sequence[Spent]
@@ -108,7 +108,7 @@ def list_cycles(account: Account) -> list[Cycle]:
 
 
 def get_cycle(cycles: Sequence[Cycle], asked: str | None) -> Cycle:
-    """The cycle that starts in the asked second; the current one if none is asked for. Raises ApiError 404."""
+    """The cycle that starts at the `asked` Unix second; the current one if None. Raises ApiError 404."""
     for cycle in cycles:
         if cycle.is_current if asked is None else str(cycle.unix) == asked:
             return cycle

@@ -1,4 +1,4 @@
-"""`/billing/balance`: what a signed-in customer has left, for the scripts of our own pages."""
+"""`/billing/balance`: the credits that a signed-in customer has left, for the scripts of our pages."""
 
 from typing import TypedDict
 
@@ -13,7 +13,7 @@ from lib.web.errors import ApiError, json_response
 
 
 class Balance(TypedDict):
-    """Credits that are left: of the plan's in the current window, prepaid ones, and both together."""
+    """Credits left: the plan's in the current window, prepaid ones, and their sum."""
 
     included: int
     prepaid: int
@@ -21,7 +21,7 @@ class Balance(TypedDict):
 
 
 def describe(user: User) -> Balance:
-    """The figures that `/rmbg` enforces and `/api/membership-usage` tells."""
+    """The figures that `/rmbg` enforces and `/api/membership-usage` reports."""
     account = ledger.get_account(user)
     cycle = membership.get_cycle(account, membership.current_window(account))
     included, prepaid = cycle.left, cycle.prepaid

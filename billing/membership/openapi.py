@@ -75,7 +75,7 @@ that is more, it is a 429.
 
 
 def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Describe the view that it decorates."""
+    """Document the decorated view."""
     answer = PolymorphicProxySerializer(
         "MembershipUsageAnswer", [MembershipUsageSerializer, CycleListSerializer], resource_type_field_name=None
     )

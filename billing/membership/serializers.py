@@ -1,4 +1,4 @@
-"""What `GET /api/membership-usage` answers: the fields that the OpenAPI document shows are the fields that are sent."""
+"""The response of `GET /api/membership-usage`. The fields sent are the fields that the OpenAPI document shows."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class BillingCycleSerializer(serializers.Serializer[Any]):
     stripeBillingSynced = serializers.BooleanField(source="is_synced", help_text="False for a calendar month.")
 
     def get_attribute(self, instance: Any) -> Any:
-        """Leave the key out where the cycle was not asked for."""
+        """Omit the key if the cycle was not asked for."""
         cycle = super().get_attribute(instance)
         if cycle is None:
             raise serializers.SkipField
@@ -62,6 +62,6 @@ class MembershipUsageSerializer(serializers.Serializer[Any]):
     billingCycle = BillingCycleSerializer(source="cycle", required=False, help_text="Only when expanded.")
 
 
-# Made once: an instance copies all its fields, which takes longer than to read them.
+# Created once: an instance copies all its fields, which takes longer than reading them.
 USAGE = MembershipUsageSerializer()
 CYCLES = CycleListSerializer()

@@ -1,4 +1,4 @@
-"""`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from where it enforces them."""
+"""`GET /api/membership-usage`: the numbers that `/rmbg` enforces, read from the same rows."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ FLAG_ON = ("1", "true")
 DIGITS = re.compile(r"\d{1,12}")
 Problems = list[FieldProblem]
 
-# One statement, written by hand: composing two by the ORM takes several times as long as the database takes to answer.
+# One handwritten statement: building two with the ORM takes several times as long as the database needs to answer.
 _ACCOUNT_AND_MONTH = """
 SELECT account.*, plan.label AS plan_label, plan.included_credits AS plan_credits,
        month.app_used AS month_app_used, month.api_used AS month_api_used
@@ -31,7 +31,7 @@ WHERE account.user_id = %s
 
 @dataclass(frozen=True, slots=True)
 class ListedCycle:
-    """Included credits used in a billing window. `start` and `end` are its first and its last second, in Unix time."""
+    """Included credits used in a billing window. `start` and `end` are its first and last second, in Unix time."""
 
     start: int
     end: int
@@ -40,13 +40,13 @@ class ListedCycle:
 
     @property
     def used(self) -> int:
-        """By all."""
+        """By the web app and API keys together."""
         return self.app_used + self.api_used
 
 
 @dataclass(frozen=True, slots=True)
 class BillingCycle(ListedCycle):
-    """A billing window with its allowance, `included`. `is_synced`: it is Stripe's, no calendar month."""
+    """A billing window with its allowance, `included`. `is_synced`: it is Stripe's and not a calendar month."""
 
     included: int
     prepaid: int
@@ -54,7 +54,7 @@ class BillingCycle(ListedCycle):
 
     @property
     def left(self) -> int:
-        """Of the allowance, at least 0."""
+        """Credits left of the allowance, at least 0."""
         return max(0, self.included - self.used)
 
 
@@ -69,7 +69,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a caller asks for. `month` is a first day; `window_start` excludes it."""
+    """A caller's parameters. `month` is its first day; it excludes `window_start`."""
 
     list_cycles: bool = False
     expand_cycle: bool = False
@@ -78,7 +78,7 @@ class Query:
 
 
 def parse_query(query: Mapping[str, str]) -> Query:
-    """Read the parameters, all problems in one pass. Raises ApiError 400. `listBillingCycles` makes all others unread."""
+    """Parse the parameters. Raises ApiError 400 with all problems at once. With `listBillingCycles`, ignores all others."""
     if _is_on(query.get("listBillingCycles")):
         return Query(list_cycles=True)
     problems: Problems = []
@@ -92,7 +92,7 @@ def parse_query(query: Mapping[str, str]) -> Query:
 
 
 def get_usage(user: User, query: Query) -> Usage:
-    """What was asked for. Raises ApiError 400 for a window that the account does not have."""
+    """The usage that was asked for. Raises ApiError 400 for a window that the account does not have."""
     account, month = read(user, query.month)
     window = _get_asked_window(account, query.window_start)
     cycle = get_cycle(account, window or current_window(account)) if query.expand_cycle else None
@@ -100,10 +100,10 @@ def get_usage(user: User, query: Query) -> Usage:
 
 
 def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
-    """The account, as far as the answer shows it, and its usage in the month that starts on `month`, by default this one."""
+    """The account, with the fields that the response shows, and its usage in the month from `month`, by default this one."""
     month = month or month_of(timezone.now())
     rows = Account.objects.raw(_ACCOUNT_AND_MONTH, [month.isoformat(), user.pk])
-    # An account is made on first use.
+    # An account is created on first use.
     account = next(iter(rows), None) or ledger.get_account(user)
     told = vars(account)
     if "plan_label" in told:
@@ -113,9 +113,9 @@ def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
 
 
 def current_window(account: Account, known: Iterable[UsageWindow] | None = None) -> UsageWindow:
-    """The window that limits now. A calendar month without any request yet has no row, and none is made by looking.
+    """The window that limits the account now. A calendar month without requests has no row, and reading creates none.
 
-    `known` are the account's newest windows, where they have been read already.
+    `known` are the account's newest windows, if they have already been read.
     """
     if account.cycle is not None:
         return account.cycle
@@ -128,7 +128,7 @@ def current_window(account: Account, known: Iterable[UsageWindow] | None = None)
 
 
 def get_cycle(account: Account, window: UsageWindow) -> BillingCycle:
-    """A window as the billing cycle that it is."""
+    """A window as a billing cycle."""
     return BillingCycle(
         start=_unix(window.start),
         end=_unix(window.end) - 1,
@@ -141,9 +141,9 @@ def get_cycle(account: Account, window: UsageWindow) -> BillingCycle:
 
 
 def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = None) -> list[tuple[UsageWindow, datetime]]:
-    """Windows that have usage or are Stripe's current one, newest first; each ends where the next one begins.
+    """Windows with usage, and Stripe's current one, newest first. Each ends where the next one begins.
 
-    They are picked from `windows`, for a caller who wants more of them than their columns.
+    They are selected from `windows`, for a caller that needs related objects too.
     """
     windows = UsageWindow.objects.all() if windows is None else windows
     has_usage = Q(app_used__gt=0) | Q(api_used__gt=0)
@@ -196,7 +196,7 @@ def _parse_window_start(query: Mapping[str, str], problems: Problems) -> datetim
 
 
 def _parse_number(query: Mapping[str, str], name: str, low: int, high: int, problems: Problems) -> int:
-    """A whole number within bounds; 0, and a problem noted, for anything else."""
+    """A whole number within bounds. For anything else, adds a problem and returns 0."""
     text = query[name].strip()
     if not DIGITS.fullmatch(text) or not text.isascii():
         problems.append(field_problem(name, "invalid_integer", value=text[:100]))

@@ -1,4 +1,4 @@
-"""Plans, balances, usage windows and the ledger that proves them; what Stripe holds of an account."""
+"""Plans, balances, usage windows and the ledger that proves them; Stripe's objects for an account."""
 
 from billing.models.catalogue import CreditPack, Plan
 from billing.models.credits import (

@@ -18,9 +18,9 @@ from billing.models.catalogue import Plan
 class Account(models.Model):
     """The billing side of a user.
 
-    `prepaid_balance` is what can still be spent: a hold takes from it at once and a void puts it back. `cycle` is the
-    billing cycle that Stripe made the current one; it limits until another replaces it or the subscription ends. Without
-    one the calendar month limits, from `calendar_from` on where a subscription ended within it.
+    `prepaid_balance` is what can still be spent: a hold takes from it immediately and a void returns it. `cycle` is Stripe's
+    current billing cycle; it limits the account until another replaces it or the subscription ends. Without a cycle the
+    calendar month limits the account, starting at `calendar_from` if a subscription ended within it.
     """
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
@@ -37,11 +37,11 @@ class Account(models.Model):
 
 
 class UsageWindow(models.Model):
-    """A stretch of time, from `start` up to but not including `end`, with an allowance of included credits: what limits.
+    """A period, from `start` up to but not including `end`, that limits an account to an allowance of included credits.
 
-    One is the current one of an account: Stripe's billing cycle where there is one, else the calendar month. `held` counts
-    credits that are held and neither posted nor voided yet: they are neither free nor used. `warned_percent` is the last
-    low-balance mail's threshold (0, 80 or 100).
+    Each account has one current window: Stripe's billing cycle if there is one, else the calendar month. `held` counts
+    credits that are neither posted nor voided yet: they are neither free nor used. `warned_percent` is the threshold of the
+    last low-balance mail (0, 80 or 100).
     """
 
     class Kind(models.TextChoices):
@@ -74,7 +74,7 @@ class UsageWindow(models.Model):
         return self.app_used + self.api_used
 
     def seconds_left(self, now: datetime) -> int:
-        """Whole seconds until the window ends, at least 1: a renewal that is overdue may come at any moment."""
+        """Whole seconds until the window ends, at least 1: an overdue renewal may arrive at any moment."""
         return max(1, int((self.end - now).total_seconds()))
 
 
@@ -96,18 +96,18 @@ class MonthlyUsage(models.Model):
 
 
 class Bucket(models.TextChoices):
-    """Where a credit comes from. Included ones are spent first."""
+    """The source of a credit. Included ones are spent first."""
 
     INCLUDED = "included", "included in the plan"
     PREPAID = "prepaid", "prepaid"
 
 
 class Hold(models.Model):
-    """One credit set aside for one picture, until it is posted (delivered) or voided (anything else).
+    """One credit reserved for one image, until it is posted (delivered) or voided (anything else).
 
-    `window` and `month` (its first day, UTC) are fixed when the hold is made: a picture that is finished after midnight, or
-    after a renewal, counts where it began. `held_until` is when an open hold counts as forgotten: a batch's is set from the
-    start, a request's by each renewal while it runs. Without one a hold is forgotten after minutes (see `ledger.stale`).
+    `window` and `month` (its first day, UTC) are fixed when the hold is made: an image finished after midnight, or after a
+    renewal, counts where it began. `held_until` is when an open hold becomes stale. A batch's is set at the start, a
+    request's by each renewal while it runs. Without it, a hold becomes stale after minutes (see `ledger.stale`).
     """
 
     class State(models.TextChoices):
@@ -121,7 +121,7 @@ class Hold(models.Model):
     channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
     request_id = models.CharField(max_length=128, db_index=True)
     bucket = models.CharField(max_length=8, choices=Bucket.choices)
-    # The index over window and time serves it.
+    # The index on window and time covers it.
     window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="+", db_index=False)
     month = models.DateField()
     state = models.CharField(max_length=6, choices=State.choices, default=State.HELD)
@@ -145,8 +145,8 @@ class LedgerEntry(models.Model):
     """One movement of credits. Rows are only ever added.
 
     `available` and `held` are the signed changes: a hold is (−1, +1), a post (0, −1), a void (+1, −1), a grant (+n, 0).
-    Summed over an account's prepaid rows, `available` is its balance; over a window's included rows, what is left of its
-    allowance. `reference` is the business reason; being unique, it makes every movement happen at most once.
+    Summed over an account's prepaid rows, `available` is its balance; over a window's included rows, its remaining
+    allowance. `reference` is the business reason. It is unique, so every movement happens at most once.
     """
 
     class Kind(models.TextChoices):
@@ -181,15 +181,15 @@ class LedgerEntry(models.Model):
 class IdempotencyRecord(models.Model):
     """What an `Idempotency-Key` was first used for: a retry of the same request is charged once.
 
-    `fingerprint` is the SHA-256 of picture and options, `hold` the credit that the request costs; its state tells whether
-    the request is running, was delivered, or failed. `replays` counts the retries since it was delivered, which are free.
+    `fingerprint` is the SHA-256 of image and options, `hold` the credit that the request costs; its state shows whether the
+    request is running, was delivered, or failed. `replays` counts the retries after delivery, which are free.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     hold = models.ForeignKey(Hold, on_delete=models.PROTECT, null=True, related_name="+")
-    # The database's default too: the release before writes rows without it.
+    # A database default too: the previous release writes rows without this column.
     replays = models.PositiveSmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -201,7 +201,7 @@ class IdempotencyRecord(models.Model):
 
 
 class AnonymousUsage(models.Model):
-    """Pictures of one anonymous address on one UTC day. The address is kept as a keyed hash only."""
+    """Images of one anonymous address on one UTC day. The address is stored only as a keyed hash."""
 
     address_digest = models.CharField(max_length=64)
     day = models.DateField()

@@ -1,4 +1,4 @@
-"""What Stripe holds of an account, and its events."""
+"""Stripe's objects for an account, and its events."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -9,9 +9,9 @@ from billing.models.credits import Account, LedgerEntry
 
 
 class StripePrice(models.Model):
-    """A price that `sync_stripe` made. Rows stay: subscribers keep the price that they signed up for.
+    """A price that `sync_stripe` created. Rows are never deleted: subscribers keep the price that they signed up for.
 
-    `credits` are those of a pack when the price was made: what was paid for is what is granted.
+    `credits` is the size of the pack when the price was created: customers are granted what they paid for.
     """
 
     stripe_id = models.CharField(max_length=255, unique=True)
@@ -34,10 +34,10 @@ class StripePrice(models.Model):
 
 
 class StripeCustomer(models.Model):
-    """Who an account is at Stripe.
+    """An account's customer at Stripe.
 
-    Moving the account to Stripe's state takes a lease first: `lease` is a random number and ends at `leased_until`. See
-    `billing.payments.customers`.
+    Syncing the account with Stripe takes a lease first: `lease` is a random number, and the lease ends at `leased_until`.
+    See `billing.payments.customers`.
     """
 
     account = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="stripe_customer")
@@ -50,9 +50,9 @@ class StripeCustomer(models.Model):
 
 
 class Subscription(models.Model):
-    """A subscription as last read from Stripe. Only a paid one makes cycles: see `billing.payments.subscriptions`."""
+    """A subscription as last read from Stripe. Only a paid one opens cycles: see `billing.payments.subscriptions`."""
 
-    # Stripe is still trying to be paid while it is past due; it turns unpaid or cancelled when its retries are over.
+    # While it is past due, Stripe still retries the payment. After the last retry it becomes unpaid or cancelled.
     LIVE = ("active", "trialing", "past_due")
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
@@ -74,7 +74,7 @@ class Subscription(models.Model):
 
     @property
     def is_live(self) -> bool:
-        """Whether it counts: its customer has paid, is trying it, or is being asked again."""
+        """Whether it counts: it is paid, in its trial, or Stripe is retrying the payment."""
         return self.status in self.LIVE
 
 
@@ -82,7 +82,7 @@ class PackPurchase(models.Model):
     """A pack that was paid for.
 
     `revoked` credits were refunded or lost to a dispute; `taken_back` of them have been taken from the balance. The rest was
-    spent before, or is on hold and may still be taken: see `CreditsDue`. Both change by guarded statements only.
+    already spent, or is on hold and may still be taken: see `CreditsDue`. Both change only by guarded statements.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="purchases")
@@ -105,12 +105,12 @@ class PackPurchase(models.Model):
 
     @property
     def spent_before_refund(self) -> int:
-        """Credits that the customer has the money back for, and has used or put on hold before."""
+        """Credits that were refunded, but had been used or put on hold before."""
         return self.revoked - self.taken_back
 
 
 class StripeEvent(models.Model):
-    """A webhook that was received. It is a signal only: what it says of its object is read anew, and not kept."""
+    """A received webhook. It is only a signal: its object is read again from Stripe, and the payload is not stored."""
 
     class Status(models.TextChoices):
         RECEIVED = "received", "received"
@@ -144,9 +144,9 @@ class StripeEvent(models.Model):
 
 
 class CreditsDue(models.Model):
-    """What a refund, whose movement is `entry`, could not take because credits were on hold.
+    """Credits that a refund, whose movement is `entry`, could not take because they were on hold.
 
-    `taken` of the `credits` have been taken since, as holds of that time were voided: see `billing.credits.due`.
+    `taken` of the `credits` have been taken since, when holds from that time were voided: see `billing.credits.due`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits_due")

@@ -1,4 +1,4 @@
-"""What the dashboard and support read: usage by day, and a record for each call."""
+"""Data for the dashboard and support: usage by day, and a record of each call."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,7 +11,7 @@ from billing.models.credits import Account, Bucket, UsageWindow
 class DailyUsage(models.Model):
     """Credits spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
 
-    A copy of what the holds say, so that nobody counts a million of them for a page: see `billing.dashboard.daily_usage`.
+    A copy of what the holds say, so that no page has to count a million of them: see `billing.dashboard.daily_usage`.
     """
 
     window = models.ForeignKey(UsageWindow, on_delete=models.CASCADE, related_name="daily_usage")
@@ -30,7 +30,7 @@ class DailyUsage(models.Model):
 
 
 class CountedDays(models.Model):
-    """How far a window's `DailyUsage` goes: every day before `until` is counted. Moves only forward, in one statement."""
+    """How far a window's `DailyUsage` reaches: every day before `until` is counted. Only moves forward, in one statement."""
 
     window = models.OneToOneField(UsageWindow, on_delete=models.CASCADE, primary_key=True, related_name="counted")
     until = models.DateField()
@@ -45,8 +45,8 @@ class CountedDays(models.Model):
 class RequestRecord(models.Model):
     """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
 
-    `code` is the error's, empty for a picture. Times are milliseconds: `duration_ms` of the whole request, `queue_ms` of
-    waiting for a place, `inference_ms` of the model. Records are kept for a limited time: see
+    `code` is the error's, empty for an image. Times are in milliseconds: `duration_ms` for the whole request, `queue_ms` for
+    waiting in the queue, `inference_ms` for the model. Records are kept for a limited time: see
     `billing.dashboard.request_log`.
     """
 
@@ -67,7 +67,7 @@ class RequestRecord(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["account", "-created_at"], name="request_of_account"),
-            # Whoever looks for what went wrong looks for few among many.
+            # Looking for errors means finding a few rows among many.
             models.Index(fields=["account", "-created_at"], condition=Q(status__gte=400), name="request_refused"),
         ]
 

@@ -1,7 +1,7 @@
-"""Puts our plans and packs on sale at Stripe: products, prices and the customer portal, found again by lookup key.
+"""Syncs our plans and packs to Stripe: products, prices and the customer portal. Prices are found by lookup key.
 
-Prices cannot be edited at Stripe: a changed one is replaced, takes over the lookup key, and the old one is closed to new
-customers. Whoever subscribed to the old one keeps it.
+Prices cannot be edited at Stripe. A changed price gets a replacement, which takes over the lookup key, and the old price is
+closed to new customers. Existing subscribers keep it.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ PORTAL_NAME = "background-removal"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something for sale, with its price as it should be."""
+    """A plan or pack for sale, with the price it should have."""
 
     lookup_key: str
     name: str
@@ -31,16 +31,16 @@ class Item:
 
     @property
     def credits(self) -> int:
-        """Credits that a purchase grants; a plan's come with each cycle instead."""
+        """Credits that a purchase grants. A plan's are granted with each cycle instead."""
         return self.pack.credits if self.pack else 0
 
     def is_priced_as(self, remote: dict[str, Any]) -> bool:
-        """Whether a price at Stripe is still right."""
+        """Whether a price at Stripe is still correct."""
         terms = (remote["unit_amount"], remote["currency"], remote["type"], (remote["metadata"] or {}).get("credits", "0"))
         return terms == (self.amount_cents, CURRENCY, "recurring" if self.plan else "one_time", str(self.credits))
 
     def price_params(self, product: str) -> dict[str, Any]:
-        """What Stripe is asked to make."""
+        """The parameters for creating the price at Stripe."""
         recurring = {"recurring": {"interval": "month"}} if self.plan else {}
         return {
             "product": product,
@@ -61,7 +61,7 @@ def items() -> Iterator[Item]:
 
 
 def sync() -> list[str]:
-    """Make Stripe's catalogue match ours. Returns what was changed there, one line each; nothing the second time."""
+    """Make Stripe's catalogue match ours. Returns the changes made there, one line each; a second run changes nothing."""
     client = stripe_client.get_client()
     wanted = list(items())
     remote = client.find_prices([item.lookup_key for item in wanted])
@@ -79,7 +79,7 @@ def _sync_item(client: StripeClient, item: Item, remote: dict[str, Any] | None) 
             client.rename_product(product, item.name)
             yield f"{item.name}: renamed from {remote['product']['name']}"
     if remote is None or not item.is_priced_as(remote):
-        # The number of prices there have been makes the key another one for each replacement.
+        # The number of earlier prices makes the key different for each replacement.
         key = f"{item.lookup_key}:{StripePrice.objects.filter(lookup_key=item.lookup_key).count()}:{item.amount_cents}"
         made = client.create_price(item.price_params(product), key=key)
         _keep(item, made["id"], product)
@@ -108,7 +108,7 @@ def _keep(item: Item, price: str, product: str) -> None:
 
 
 def _sync_portal(client: StripeClient) -> Iterator[str]:
-    """The customer portal: a larger plan at once and paid for at once, a smaller one when the paid period is over."""
+    """The customer portal: upgrades apply and are paid immediately, downgrades apply when the paid period ends."""
     known = client.find_portal(PORTAL_NAME)
     prices = StripePrice.objects.filter(is_active=True).exclude(plan=None).order_by("plan__position")
     products = [{"product": price.product_id, "prices": [price.stripe_id]} for price in prices]
@@ -139,5 +139,5 @@ def _tag(products: list[dict[str, Any]]) -> str:
 
 
 def _offered(portal: dict[str, Any]) -> set[str]:
-    """The prices that the portal offers. Its own list is not part of Stripe's answer unless asked for."""
+    """The prices that the portal offers. Stripe does not return the portal's list unless asked."""
     return set((portal.get("metadata") or {}).get("prices", "").split())

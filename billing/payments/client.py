@@ -1,7 +1,7 @@
 """The one wrapper around Stripe's SDK: nothing else imports `stripe`.
 
-What Stripe answers comes back as plain dicts, and what goes wrong as ApiError. Requests that make something carry an
-idempotency key derived from our own rows, so that a retry of ours, too, makes it once.
+Responses are returned as plain dicts; errors are raised as ApiError. Requests that create something carry an idempotency
+key derived from our rows, so that our own retries also create it only once.
 """
 
 import re
@@ -18,13 +18,13 @@ from django.db import transaction
 from lib.ops.database import give_back
 from lib.web.errors import ApiError
 
-# The version whose shapes this code was written against. It changes here, with its tests, and never by an upgrade alone.
+# The API version that this code was written against. Change it here, with the tests, never by an SDK upgrade alone.
 API_VERSION = "2026-10-28.endive"
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 MAX_RETRIES = 2
-# Older signatures are refused, so that a recorded event cannot be played back; so are those that far in the future.
+# Seconds. Older signatures are refused, so that a recorded event cannot be replayed; so are those further in the future.
 SIGNATURE_TOLERANCE = 300
-# As many lookup keys as Stripe takes in one request.
+# Stripe's limit of lookup keys per request.
 LOOKUP_KEYS_AT_ONCE = 10
 # `cs_test_a1b2…`: a short lower-case prefix, then letters, digits and underscores.
 OBJECT_ID = re.compile(r"[a-z]{2,8}_[A-Za-z0-9_]{1,240}")
@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 
 class InvalidSignature(Exception):
-    """A webhook's body is not what Stripe signed, or was signed too long ago."""
+    """A webhook's body is not what Stripe signed, or its signature is too old."""
 
 
 def is_enabled() -> bool:
@@ -48,14 +48,14 @@ def _make_client(key: str, base: str) -> "StripeClient":
 
 
 def get_client() -> "StripeClient":
-    """The client of this deployment's settings. Raises ApiError 503 where payment is switched off."""
+    """The client for this deployment's settings. Raises ApiError 503 if payment is switched off."""
     if not is_enabled():
         raise ApiError("payment_switched_off")
     return _make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
 
 
 def read_event(body: bytes, signature: str) -> Json:
-    """The event in a webhook's body. Raises InvalidSignature unless Stripe signed just that, just now."""
+    """The event in a webhook's body. Raises InvalidSignature unless Stripe signed exactly this body recently."""
     if _signed_at(signature) > time.time() + SIGNATURE_TOLERANCE:
         raise InvalidSignature("The signature is from the future.")
     try:
@@ -63,7 +63,7 @@ def read_event(body: bytes, signature: str) -> Json:
             body, signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE, api_key=settings.STRIPE_SECRET_KEY
         )
         plain = _plain(event)
-        # The signature may hold for a body that is no event at all.
+        # The signature may be valid for a body that is not an event.
         plain["id"], plain["type"], plain["livemode"], plain["data"]["object"].get("id")
         return plain
     except (stripe.SignatureVerificationError, ValueError, AttributeError, TypeError, KeyError) as error:
@@ -71,14 +71,14 @@ def read_event(body: bytes, signature: str) -> Json:
 
 
 def _signed_at(signature: str) -> float:
-    """The time in a signature, which the SDK checks against the past alone; 0 without one, which it refuses."""
+    """The time in a signature. The SDK only checks that it is not too old. 0 without a time, which the SDK refuses."""
     parts = (part.partition("=") for part in signature.split(","))
     text = next((value for name, _, value in parts if name == "t"), "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
 
 
 class StripeClient:
-    """The requests that we make, one method each."""
+    """Our requests to Stripe, one method each."""
 
     def __init__(self, key: str, base: str = "") -> None:
         self._stripe = stripe.StripeClient(
@@ -101,7 +101,7 @@ class StripeClient:
             return _plain(self._stripe.invoices.retrieve(_checked(stripe_id)))
 
     def get_checkout(self, stripe_id: str) -> Json:
-        """A Checkout session with what was bought and the charge that paid for it."""
+        """A Checkout session with its line items and the charge that paid for it."""
         with _errors():
             expand = ["line_items", "payment_intent.latest_charge"]
             return _plain(self._stripe.checkout.sessions.retrieve(_checked(stripe_id), {"expand": expand}))
@@ -151,7 +151,7 @@ class StripeClient:
         return found
 
     def find_portal(self, name: str) -> Json | None:
-        """The portal configuration that we made under `name`."""
+        """The portal configuration that we created as `name`."""
         with _errors():
             found = _all(self._stripe.billing_portal.configurations.list({"active": True, "limit": 100}))
         return next((one for one in found if (one.get("metadata") or {}).get("name") == name), None)
@@ -164,7 +164,7 @@ class StripeClient:
             return _plain(self._stripe.customers.create(params, {"idempotency_key": f"customer:{public_id}"}))
 
     def create_checkout(self, params: Mapping[str, Any]) -> Json:
-        """A new Checkout session. Each is one purchase: the SDK's own key guards its network retries."""
+        """Create a Checkout session. Each one is a purchase: the SDK's own idempotency key covers its network retries."""
         with _errors():
             sent: Any = dict(params)
             return _plain(self._stripe.checkout.sessions.create(sent))
@@ -195,7 +195,7 @@ class StripeClient:
             self._stripe.prices.update(stripe_id, {"active": False})
 
     def save_portal(self, stripe_id: str | None, params: Mapping[str, Any]) -> Json:
-        """Make a portal configuration, or change the one there is."""
+        """Create a portal configuration, or update the existing one."""
         with _errors():
             sent: Any = dict(params)
             if stripe_id is None:
@@ -215,8 +215,8 @@ def _all(page: Any) -> list[Json]:
 def require_no_transaction() -> None:
     """Raise RuntimeError inside a transaction, as `transaction.atomic(durable=True)` does.
 
-    Stripe may take 80 seconds with its retries. A transaction would keep its locks for as long; on SQLite that is the one
-    lock for writing. The transaction that Django's TestCase wraps around a test does not count.
+    Stripe may take 80 seconds including retries. A transaction would keep its locks that long; on SQLite that is the only
+    write lock. The transaction that Django's TestCase wraps around a test does not count.
     """
     blocks = transaction.get_connection().atomic_blocks
     if blocks and not getattr(blocks[-1], "_from_testcase", False):
@@ -224,7 +224,7 @@ def require_no_transaction() -> None:
 
 
 def _checked(stripe_id: str) -> str:
-    """An id that can be one. Raises ApiError 400 otherwise: an empty one would ask for a list."""
+    """Return a well-formed id. Raises ApiError 400 otherwise: an empty id would request a list."""
     if not OBJECT_ID.fullmatch(stripe_id):
         raise ApiError("payment_object_unknown")
     return stripe_id
@@ -232,9 +232,9 @@ def _checked(stripe_id: str) -> str:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Stripe's errors in our words. Its own texts may name other customers' objects: they go to the log, not the page."""
+    """Translate Stripe's errors. Its messages may name other customers' objects: they are logged, not shown."""
     require_no_transaction()
-    # Stripe may take seconds.
+    # Return the database connection: Stripe may take seconds.
     give_back()
     try:
         yield

@@ -1,9 +1,9 @@
-"""Who an account is at Stripe, and the lease under which it is moved to Stripe's state.
+"""An account's Stripe customer, and the lease under which the account is synced with Stripe.
 
-A move has two steps. Stripe is read without any transaction, however slowly it answers; then one short transaction applies
-what was read. The lease makes moves of one account take turns. It is no lock: it ends after LEASE, also when its process was
-killed, and a move that has lost it applies nothing and reads again. So what is applied was always read after whatever was
-applied before, and the order in which events arrive or are processed makes no difference.
+A sync has two steps. It reads Stripe outside any transaction, because Stripe may be slow; then one short transaction applies
+the result. The lease serialises the syncs of an account. It is not a lock: it expires after LEASE, even if its process was
+killed, and a sync that has lost it applies nothing and reads again. So every applied state was read after the previous one
+was applied, and the order in which events arrive or are processed does not matter.
 """
 
 import logging
@@ -24,29 +24,29 @@ from lib.web.errors import ApiError, from_status
 
 logger = logging.getLogger(__name__)
 
-# What applies a reading, in a transaction: it takes the account as it is then, and returns what support has to look into, or
-# an empty text.
+# Applies a reading, in a transaction: takes the account as it is then, and returns what support has to look into, or an
+# empty string.
 Apply = Callable[[Account], str]
-# Reads from Stripe, outside of any transaction.
+# Reads from Stripe, outside any transaction.
 Read = Callable[[Account], Apply]
 Finish = Callable[[str], None]
 
-# Longer than one request to Stripe with its retries (see `stripe_client`). A move that takes longer is done again only if
+# Longer than one request to Stripe with its retries (see `stripe_client`). A sync that takes longer is repeated only if
 # another one has begun meanwhile.
 LEASE = timedelta(seconds=90)
-# A move is a few requests to Stripe, mostly well below a second. Stripe and Celery try an event again that waited in vain.
+# A sync is a few requests to Stripe, usually well below a second. Stripe and Celery retry an event that waited in vain.
 WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.05, 0.15
-# Each time that a reading is out of date before it can be applied, it is read again.
+# A reading that is out of date before it can be applied is read again, up to this many tries in all.
 TRIES = 5
 
 
 class OutOfDate(Exception):
-    """What was read from Stripe may be older than what is stored by now: read it again."""
+    """The reading from Stripe may be older than the stored state: read it again."""
 
 
 def get_or_create(account: Account) -> str:
-    """The account's customer id at Stripe; made there on first use. Of two at the same time, both get the same one."""
+    """The account's customer id at Stripe, created on first use. Two simultaneous calls get the same one."""
     known = StripeCustomer.objects.filter(account=account).first()
     if known is None:
         made = stripe_client.get_client().create_customer(public_id=account.user.public_id, email=account.user.email)
@@ -55,15 +55,15 @@ def get_or_create(account: Account) -> str:
 
 
 def find(customer_id: str) -> Account | None:
-    """The account of a customer of Stripe's; None for a customer that is not ours."""
+    """The account of a Stripe customer; None for a customer that is not ours."""
     return Account.objects.filter(stripe_customer__stripe_id=customer_id).first()
 
 
 def move(account: Account, read: Read, finish: Finish | None = None) -> str:
-    """Move an account to Stripe's state: `read` it, and apply that. Returns what support has to look into, or an empty text.
+    """Sync an account with Stripe: `read`, then apply the result. Returns what support has to look into, or an empty string.
 
-    `finish` gets that text in the transaction that applies the reading. Both may be called again, after a rollback.
-    Raises ApiError 503 `payment_account_busy` when other moves of the account leave no turn, and what `read` raises;
+    `finish` gets that string in the transaction that applies the reading. Both may be called again after a rollback.
+    Raises ApiError 503 `payment_account_busy` when other syncs of the account leave no turn, and what `read` raises;
     RuntimeError inside a transaction.
     """
     stripe_client.require_no_transaction()
@@ -79,14 +79,14 @@ def move(account: Account, read: Read, finish: Finish | None = None) -> str:
 
 
 def require_owner(account: Account, remote: dict[str, Any]) -> None:
-    """Raise ApiError 404 unless an object of Stripe's is the account's own."""
+    """Raise ApiError 404 unless a Stripe object belongs to the account."""
     if not StripeCustomer.objects.filter(account=account, stripe_id=remote["customer"]).exists():
         raise from_status(404)
 
 
 @transaction.atomic
 def _apply(account: Account, lease: uuid.UUID, apply: Apply, finish: Finish | None) -> str:
-    # The lease ends here; until the transaction does, the row's lock keeps other moves out. A rollback restores it.
+    # The lease ends here. Until the transaction ends, the row's lock keeps other syncs out. A rollback restores the lease.
     if not _end_lease(account, lease):
         raise OutOfDate
     flag = apply(Account.objects.select_related("user", "plan", "cycle").get(pk=account.pk))
@@ -108,7 +108,7 @@ def _take_lease(account: Account) -> uuid.UUID:
 def _take(account: Account, lease: uuid.UUID) -> bool:
     now = timezone.now()
     free = StripeCustomer.objects.filter(Q(leased_until=None) | Q(leased_until__lte=now), account=account)
-    # Looked at before it is written to: on SQLite those who wait would take the write lock each time.
+    # Check before writing: on SQLite, waiting processes would take the write lock each time.
     if not free.exists():
         return False
     with transaction.atomic():
@@ -116,13 +116,13 @@ def _take(account: Account, lease: uuid.UUID) -> bool:
 
 
 def _end_lease(account: Account, lease: uuid.UUID) -> bool:
-    """False if it is not ours any more."""
+    """Release the lease. False if another process holds it now."""
     ours = StripeCustomer.objects.filter(account=account, lease=lease)
     return bool(ours.update(lease=None, leased_until=None))
 
 
 def _give_back(account: Account, lease: uuid.UUID) -> None:
-    """After a failure: the next move need not wait until the lease ends."""
+    """Release the lease after a failure, so that the next sync need not wait for it to expire."""
     try:
         with transaction.atomic():
             _end_lease(account, lease)

@@ -1,7 +1,7 @@
-"""What Stripe tells us: each event stored once by its id, then processed by one short handler.
+"""Stripe's events: each is stored once by its id, then processed by one short handler.
 
-An event is a signal only. A handler reads the event's object again and leaves the rest to `subscriptions` or `purchases`. So
-order and repetition make no difference. Stripe is asked outside of any transaction: see `stripe_customers.move`.
+An event is only a signal. A handler reads the event's object again and leaves the rest to `subscriptions` or `purchases`, so
+order and repetition do not matter. Stripe is called outside any transaction: see `stripe_customers.move`.
 """
 
 import logging
@@ -22,12 +22,12 @@ from lib.web.texts import is_storable
 
 logger = logging.getLogger(__name__)
 
-# Takes the account and the id of the event's object, asks Stripe, and returns what applies the answer.
+# Takes the account and the id of the event's object, calls Stripe, and returns the function that applies the response.
 Handler = Callable[[Account, str], Apply]
 
 
 def receive(event: dict[str, Any]) -> StripeEvent:
-    """Store an event, once. What it carries beyond its object's id is not kept. Raises ApiError 400 for none of Stripe's."""
+    """Store an event once, with its object's id and without its payload. Raises ApiError 400 if it is not a Stripe event."""
     told = event["data"]["object"]
     customer = told["id"] if told.get("object") == "customer" else told.get("customer")
     values = {
@@ -43,7 +43,7 @@ def receive(event: dict[str, Any]) -> StripeEvent:
 
 
 def _check(values: dict[str, Any]) -> None:
-    """Raise ApiError 400 `invalid_event` unless the columns can hold all of them."""
+    """Raise ApiError 400 `invalid_event` unless the columns can hold all values."""
     for name, value in values.items():
         length = getattr(StripeEvent._meta.get_field(name), "max_length", None)
         if not (isinstance(value, bool) if length is None else isinstance(value, str) and is_storable(value, length)):
@@ -51,13 +51,13 @@ def _check(values: dict[str, Any]) -> None:
 
 
 def process(pk: int, *, again: bool = False) -> bool:
-    """Process a stored event, once; with `again` also one that is finished. False if it failed, which is recorded."""
+    """Process a stored event once; with `again`, also a finished one. Records a failure and returns False."""
     try:
         event = StripeEvent.objects.get(pk=pk)
         if event.is_open or again:
             _process(event, again)
     except Exception as error:
-        # Whatever it was, nothing of it was written: a later try begins anew.
+        # Whatever failed, nothing was written: a later try starts over.
         logger.exception("Stripe event failed", extra={"event": pk})
         _record_failure(pk, error)
         return False
@@ -83,7 +83,7 @@ def _process(event: StripeEvent, again: bool) -> None:
 
 
 def _read(event: StripeEvent, again: bool, handler: Handler, account: Account) -> Apply:
-    """Ask Stripe, unless another process has done so while this one waited for its turn."""
+    """Read from Stripe, unless another process has done so while this one waited for its turn."""
     if not again and not StripeEvent.objects.get(pk=event.pk).is_open:
         return purchases.nothing
     return handler(account, event.object_id)
@@ -91,7 +91,7 @@ def _read(event: StripeEvent, again: bool, handler: Handler, account: Account) -
 
 @transaction.atomic
 def _finish(event: StripeEvent, again: bool, flag: str, *, done: StripeEvent.Status = StripeEvent.Status.PROCESSED) -> None:
-    """Record what came of it. What another process has recorded meanwhile stays."""
+    """Record the outcome. Do not overwrite what another process has recorded meanwhile."""
     stored = StripeEvent.objects.select_for_update(no_key=True).get(pk=event.pk)
     if not (stored.is_open or again):
         return
@@ -104,7 +104,7 @@ def _finish(event: StripeEvent, again: bool, flag: str, *, done: StripeEvent.Sta
 def _record_failure(pk: int, error: Exception) -> None:
     with transaction.atomic():
         event = StripeEvent.objects.select_for_update(no_key=True).get(pk=pk)
-        # Another process may have got it done meanwhile.
+        # Another process may have finished it meanwhile.
         if event.is_open:
             event.status, event.error = StripeEvent.Status.FAILED, f"{type(error).__name__}: {error}"[:2000]
             event.attempts += 1
@@ -112,7 +112,7 @@ def _record_failure(pk: int, error: Exception) -> None:
 
 
 def _find_customer(event: StripeEvent) -> str:
-    """The customer of an object that does not name its own: a dispute's is its charge's."""
+    """The customer of an object that does not name one: a dispute's customer is its charge's."""
     if not event.type.startswith("charge.dispute."):
         return ""
     client = stripe_client.get_client()

@@ -1,4 +1,4 @@
-"""Pricing, Checkout, the customer portal and the billing page. Cards and bank data are Stripe's alone."""
+"""Pricing, Checkout, the customer portal and the billing page. Only Stripe handles card and bank data."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ PURCHASES_SHOWN = 12
 @require_safe
 @never_cache
 def pricing(request: HttpRequest) -> HttpResponse:
-    """Plans and packs, for everybody."""
+    """Plans and packs, for everyone."""
     account = ledger.get_account(request.user) if isinstance(request.user, User) else None
     context = {
         "plans": Plan.objects.all(),
@@ -59,7 +59,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def checkout_done(request: HttpRequest) -> HttpResponse:
-    """Where Stripe sends the customer after paying: fulfils at once, if the webhook has not done so yet."""
+    """The page where customers land after paying. Fulfils the purchase if the webhook has not done so yet."""
     account = ledger.get_account(get_signed_in(request))
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
         raise from_status(404)
@@ -112,7 +112,7 @@ def billing(request: HttpRequest) -> HttpResponse:
 
 
 def _get_price(request: HttpRequest) -> StripePrice:
-    """The price that a form asks for, by its plan's or pack's number. Raises ApiError 404 for what is not on sale."""
+    """The price that a form asks for, by its plan's or pack's id. Raises ApiError 404 if it is not on sale."""
     on_sale = StripePrice.objects.select_related("plan", "pack").filter(is_active=True)
     for field in ("plan", "pack"):
         number = request.POST.get(field, "")
@@ -122,7 +122,7 @@ def _get_price(request: HttpRequest) -> StripePrice:
 
 
 def _checkout_params(request: HttpRequest, account: Account, price: StripePrice) -> dict[str, Any]:
-    # The braces are Stripe's: it puts the session's id there.
+    # Stripe replaces the placeholder in braces with the session's id.
     done = request.build_absolute_uri(reverse("checkout-done")) + "?session_id={CHECKOUT_SESSION_ID}"
     params: dict[str, Any] = {
         "mode": "subscription" if price.plan else "payment",
@@ -132,14 +132,14 @@ def _checkout_params(request: HttpRequest, account: Account, price: StripePrice)
         "success_url": done,
         "cancel_url": request.build_absolute_uri(reverse("pricing")),
     }
-    # A trial is for those who never subscribed.
+    # Trials are only for customers who have never subscribed.
     if price.plan and price.plan.trial_days and not Subscription.objects.filter(account=account).exists():
         params["subscription_data"] = {"trial_period_days": price.plan.trial_days}
     return params
 
 
 def _invoices(account: Account) -> list[Json] | None:
-    """The customer's invoices, as Stripe has them; None while Stripe cannot be asked."""
+    """The customer's invoices from Stripe; None if Stripe cannot be reached."""
     if not stripe_client.is_enabled() or not hasattr(account, "stripe_customer"):
         return []
     try:

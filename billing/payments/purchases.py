@@ -1,6 +1,6 @@
-"""Moves an account to what Stripe says of a Checkout session: a pack that was paid for, refunded, or lost to a dispute.
+"""Syncs an account with a Checkout session at Stripe: a pack that was paid for, refunded, or lost to a dispute.
 
-The webhook and the page that customers land on after Checkout both end here, whichever comes first.
+The webhook and the page where customers land after Checkout both use this, whichever is first.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from billing.payments.client import Json
 from billing.payments.customers import Apply
 
 LOST = "lost"
-# Some banks take days; the credits are gone from the day of the refund.
+# Some banks take days; the credits are taken on the day of the refund.
 GIVEN_BACK = ("succeeded", "pending")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What Stripe says of a payment: the Checkout session, the refunds of its charge, a dispute about it.
+    """A payment as read from Stripe: the Checkout session, the refunds of its charge, a dispute about it.
 
-    `is_sale`: the payment is the news, and not its refund or dispute.
+    `is_sale`: the event is about the payment, and not about its refund or dispute.
     """
 
     checkout: Json
@@ -35,12 +35,12 @@ class Reading:
 
 
 def sync(account: Account, checkout_id: str) -> str:
-    """Make our state match a Checkout session. Returns what support has to look into, or an empty text."""
+    """Make our state match a Checkout session. Returns what support has to look into, or an empty string."""
     return stripe_customers.move(account, lambda account: read(account, checkout_id))
 
 
 def read(account: Account, checkout_id: str, dispute: Json | None = None, *, is_sale: bool = True) -> Apply:
-    """Ask Stripe for a Checkout session, and what it led to."""
+    """Read a Checkout session from Stripe, with its subscription or its refunds."""
     client = stripe_client.get_client()
     checkout = client.get_checkout(checkout_id)
     stripe_customers.require_owner(account, checkout)
@@ -54,19 +54,19 @@ def read(account: Account, checkout_id: str, dispute: Json | None = None, *, is_
 
 
 def read_charge(account: Account, charge: Json, dispute: Json | None = None) -> Apply:
-    """The same for the Checkout session that a charge paid for. A subscription's charge takes no credits back."""
+    """Read the Checkout session that a charge paid for. A subscription's charge takes no credits back."""
     if not charge.get("payment_intent"):
         return nothing
     known = PackPurchase.objects.filter(payment_intent_id=charge["payment_intent"]).first()
     if known is not None:
         return read(account, known.checkout_id, dispute, is_sale=False)
-    # The refund may be told of before the purchase.
+    # The refund's event may arrive before the purchase's.
     found = stripe_client.get_client().find_checkout(charge["payment_intent"])
     return read(account, found["id"], dispute, is_sale=False) if found is not None else nothing
 
 
 def nothing(account: Account) -> str:
-    """There is nothing to apply."""
+    """Apply nothing."""
     return ""
 
 
@@ -107,7 +107,7 @@ def _fulfil(account: Account, checkout: Json) -> PackPurchase | None:
 
 
 def _take_back_refunds(account: Account, purchase: PackPurchase, charge: Json | None, refunds: list[Json]) -> None:
-    """Each refund takes its share of the credits. Shares are cut from the running total: all of the money is all of them."""
+    """Take each refund's share of the credits. Shares come from the running total, so a full refund takes all of them."""
     if not charge:
         return
     refunded = 0
@@ -126,11 +126,11 @@ def _follow_dispute(account: Account, purchase: PackPurchase, dispute: Json) -> 
 
 
 def _take_back(account: Account, purchase: PackPurchase, credits: int, *, reference: str) -> None:
-    """Take up to `credits` back, of those not revoked before: what was spent stays spent, and on record."""
+    """Take back up to `credits` of those not yet revoked. What was spent stays spent, and on record."""
     due = min(credits, purchase.credits - purchase.revoked)
     if due and not ledger.is_used(reference):
         taken = ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id, purchase=purchase)
-        # Not by saving the row: a hold that is voided meanwhile may add to what was taken back.
+        # Do not save the row: a hold voided meanwhile may increase `taken_back`.
         row = PackPurchase.objects.filter(pk=purchase.pk)
         row.update(revoked=F("revoked") + due, taken_back=F("taken_back") + taken)
         purchase.revoked += due

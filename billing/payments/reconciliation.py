@@ -1,4 +1,4 @@
-"""Compares what we hold of an account with what Stripe says. It changes nothing: replaying or matching does."""
+"""Compares our state of an account with Stripe's, and syncs it. Comparing changes nothing."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ COMPARED = ("status", "price", "cancel_at_period_end", "period_start", "period_e
 
 
 def differences(account: Account) -> list[str]:
-    """What differs, one line each."""
+    """The differences, one line each."""
     if not hasattr(account, "stripe_customer"):
         return []
     customer = account.stripe_customer.stripe_id
@@ -25,7 +25,7 @@ def differences(account: Account) -> list[str]:
 
 
 def sync(account: Account) -> None:
-    """Move the account to what Stripe says: what lost webhooks would have done."""
+    """Sync the account with Stripe, as lost webhooks would have done."""
     customer = account.stripe_customer.stripe_id
     client = stripe_client.get_client()
     for remote in client.list_subscriptions(customer):
@@ -49,7 +49,7 @@ def _compare_subscriptions(account: Account, remote: list[Json]) -> Iterator[str
 
 
 def _compare_plan(account: Account) -> Iterator[str]:
-    """Plan and cycle, against the subscription that counts. A smaller plan may wait for the renewal."""
+    """Compare plan and cycle with the subscription that counts. A smaller plan may wait for the renewal."""
     running = subscriptions.find_live(account)
     if running is None:
         if account.cycle is not None:

@@ -1,6 +1,6 @@
-"""Moves an account to what Stripe says of its subscription. Every event about one ends here, as does `replay`.
+"""Syncs an account with its subscription at Stripe. Every event about a subscription ends here, as does `replay`.
 
-The subscription is read again, under a lease, and our state made to match: so events may repeat and arrive in any order.
+The subscription is read again, under a lease, and our state made to match. So events may repeat and arrive in any order.
 """
 
 from datetime import UTC, datetime
@@ -22,12 +22,12 @@ FLAG_NONE = ""
 
 
 def sync(account: Account, stripe_id: str) -> str:
-    """Make our state match a subscription. Returns what support has to look into, or an empty text."""
+    """Make our state match a subscription. Returns what support has to look into, or an empty string."""
     return stripe_customers.move(account, lambda account: read(account, stripe_id))
 
 
 def read(account: Account, stripe_id: str) -> Apply:
-    """Ask Stripe for a subscription, and, once it has ended, for the one that then counts."""
+    """Read a subscription from Stripe and, if it has ended, the one that counts instead."""
     client = stripe_client.get_client()
     found = [client.get_subscription(stripe_id)]
     while found[-1]["status"] not in Subscription.LIVE:
@@ -45,7 +45,7 @@ def _apply(found: list[dict[str, Any]], account: Account) -> str:
         if known.is_live:
             return _count(account, known, remote)
     if find_live(account) is not None:
-        # It is new since Stripe was asked.
+        # It was created after Stripe was read.
         raise OutOfDate
     if account.cycle is not None:
         _end(account, account.cycle, known)
@@ -53,8 +53,8 @@ def _apply(found: list[dict[str, Any]], account: Account) -> str:
 
 
 def _count(account: Account, known: Subscription, remote: dict[str, Any]) -> str:
-    """A subscription is live: provide what is paid for, if it is the one that counts."""
-    # Two at once are a mistake that support puts right; until then the older one counts, whichever is told of first.
+    """Provide what a live subscription has paid for, if it is the one that counts."""
+    # Two at once are a mistake for support to fix. Until then the older one counts, whichever event arrives first.
     leading = find_live(account)
     if leading is not None and leading != known:
         return f"{known.stripe_id} is a second live subscription; {leading.stripe_id} counts"
@@ -73,7 +73,7 @@ def find_live(account: Account) -> Subscription | None:
 
 
 def object_to_deletion(user: User) -> str | None:
-    """Why an account cannot be deleted yet: it would go on paying."""
+    """Why an account cannot be deleted yet: its subscription would keep charging."""
     account = Account.objects.filter(user=user).first()
     if account is None or (running := find_live(account)) is None or running.cancel_at_period_end:
         return None
@@ -83,12 +83,12 @@ def object_to_deletion(user: User) -> str | None:
 
 
 def describe(remote: dict[str, Any]) -> dict[str, Any]:
-    """What we keep of a subscription, by the names of our fields."""
+    """The values that we store of a subscription, by field name."""
     item = remote["items"]["data"][0]
     return {
         "status": remote["status"],
         "price": StripePrice.objects.select_related("plan").filter(stripe_id=item["price"]["id"]).first(),
-        # A cancellation for a set date is one at the period's end, in the words of newer portals.
+        # Newer portals set a cancellation date instead of the flag for the period's end.
         "cancel_at_period_end": bool(remote["cancel_at_period_end"] or remote.get("cancel_at")),
         "period_start": moment(item["current_period_start"]),
         "period_end": moment(item["current_period_end"]),
@@ -98,7 +98,7 @@ def describe(remote: dict[str, Any]) -> dict[str, Any]:
 
 
 def moment(seconds: int) -> datetime:
-    """A moment of Stripe's, which are Unix seconds."""
+    """Convert a Stripe timestamp, in Unix seconds, to a UTC datetime."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -109,18 +109,18 @@ def _record(account: Account, remote: dict[str, Any]) -> Subscription:
 
 
 def _live(account: Account) -> QuerySet[Subscription]:
-    """Those that count, the leading one first."""
+    """The live subscriptions, the one that counts first."""
     return Subscription.objects.filter(account=account, status__in=Subscription.LIVE).order_by("started_at", "stripe_id")
 
 
 def _is_paid(remote: dict[str, Any]) -> bool:
-    """Whether the current period is paid for. While Stripe retries a failed payment, the last cycle goes on."""
+    """Whether the current period is paid for. While Stripe retries a failed payment, the last cycle continues."""
     invoice = remote.get("latest_invoice")
     return remote["status"] in ("active", "trialing") and invoice is not None and invoice["status"] == "paid"
 
 
 def _provision(account: Account, paid: Subscription, plan: Plan) -> None:
-    """Open the paid period as the account's cycle, or raise the allowance of the one that is open."""
+    """Open the paid period as the account's cycle, or raise the allowance of the open cycle."""
     cycle = account.cycle
     if cycle is not None and cycle.start > paid.period_start:
         return
@@ -129,19 +129,19 @@ def _provision(account: Account, paid: Subscription, plan: Plan) -> None:
     elif cycle is None or cycle.start < paid.period_start:
         ledger.renew(account, plan, paid.period_start, paid.period_end)
     elif plan.included_credits > account.plan.included_credits:
-        # A smaller plan within a cycle waits for the next one: this one is paid for.
+        # A smaller plan waits for the next cycle: this one is paid for.
         ledger.upgrade(account, plan, cycle)
 
 
 def _provision_trial(account: Account, trial: Subscription, plan: Plan) -> None:
-    """What the plan's trial gives beyond Free; without anything, the account stays on Free and its calendar month."""
+    """Grant the plan's trial credits beyond Free. Without any, the account stays on Free and its calendar month."""
     if plan.trial_credits and account.cycle is None:
         free = Plan.objects.get(label=ledger.FREE_PLAN)
         ledger.renew(account, free, trial.period_start, trial.period_end, extra=plan.trial_credits)
 
 
 def _end(account: Account, cycle: UsageWindow, ended: Subscription) -> None:
-    """Back to Free: no other subscription is live."""
+    """Return the account to Free: no other subscription is live."""
     now = timezone.now()
     at = ended.ended_at if ended.ended_at and cycle.start < ended.ended_at <= now else now
     ledger.end_subscription(account, at)

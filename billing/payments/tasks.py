@@ -1,4 +1,4 @@
-"""Work on what Stripe tells. The task keeps the name that queues know it by."""
+"""The task that processes Stripe's events. Queued messages use its name, so it must not change."""
 
 from celery import Task, shared_task
 
@@ -11,6 +11,6 @@ FIRST_RETRY_SECONDS = 10
 
 @shared_task(bind=True, max_retries=EVENT_RETRIES, name="billing.tasks.process_stripe_event")  # type: ignore[untyped-decorator]
 def process_stripe_event(self: Task, pk: int) -> None:
-    """Process a webhook. In the web process a failure is answered to Stripe, which sends it again; a worker tries again."""
+    """Process a webhook. A worker retries a failure. In the web process, Stripe gets the error and sends the event again."""
     if not events.process(pk) and not self.request.is_eager:
         raise self.retry(countdown=FIRST_RETRY_SECONDS * 2**self.request.retries)

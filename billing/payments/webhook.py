@@ -1,4 +1,4 @@
-"""`POST /api/stripe/webhook`: where Stripe tells us what has happened."""
+"""`POST /api/stripe/webhook`: receives Stripe's events."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,14 +12,14 @@ from billing.payments.client import InvalidSignature
 from billing.payments.tasks import process_stripe_event
 from lib.web.errors import ApiError
 
-# Stripe's largest events are some hundred kilobytes.
+# Stripe's largest events are a few hundred kilobytes.
 MAX_BODY_BYTES = 1_000_000
 
 
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Store a signed event and have it processed. Anything but 2xx makes Stripe send it again."""
+    """Store a signed event and have it processed. Stripe resends it on any status but 2xx."""
     event = _read(request)
     stored = stripe_events.receive(event)
     if stored.is_open:
@@ -30,10 +30,10 @@ def webhook(request: HttpRequest) -> HttpResponse:
 
 
 def _read(request: HttpRequest) -> stripe_client.Json:
-    """The event of a request. Raises ApiError 404 where payment is off, 413 for too large a body, 400 unsigned."""
+    """The event in a request. Raises ApiError 404 if payment is off, 413 if the body is too large, 400 if it is unsigned."""
     if not settings.STRIPE_WEBHOOK_SECRET:
         raise ApiError("not_found", message="Payment is switched off on this server.")
-    # A body of unknown length counts as an endless one; Stripe always tells the length.
+    # A body of unknown length counts as endless. Stripe always sends the length.
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         raise ApiError("payload_too_large")

@@ -1,1 +1,1 @@
-"""The support desk in the admin: one search, one page for an account, acts with a reason, the figures of the day."""
+"""The support desk in the admin: one search, one page per account, actions with a reason, the figures of the day."""

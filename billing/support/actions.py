@@ -1,6 +1,6 @@
-"""All that staff can do to an account, in one table. Each act says beforehand what it will do, and afterwards what it did.
+"""Everything that staff can do to an account, in one table. Each action says beforehand what it will do, then what it did.
 
-The acts themselves are the product's own: the same functions that customers, tasks and webhooks call.
+The actions call the same functions as customers, tasks and webhooks.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act that is about to be done. `data` are the form's cleaned fields."""
+    """One action about to be performed. `data` holds the form's cleaned fields."""
 
     account: Account
     staff: User
@@ -41,9 +41,9 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A kind of act. `effect` says what will happen, `run` does it and returns what happened; it raises ApiError.
+    """A kind of action. `effect` describes what will happen; `run` does it, returns what happened, and may raise ApiError.
 
-    One that `asks_stripe` is run outside of any transaction.
+    With `asks_stripe`, it runs outside any transaction.
     """
 
     name: str
@@ -57,25 +57,25 @@ class Action:
 
     @property
     def needs_target(self) -> bool:
-        """Whether it is offered beside a row, and not for the account as a whole."""
+        """Whether it is offered next to a row instead of for the whole account."""
         return issubclass(self.form, forms.TargetForm)
 
 
 def may_act(staff: User, account: Account) -> bool:
-    """Support acts upon customers; upon staff, themselves included, only superusers do."""
+    """Support may act on customers. Only superusers may act on staff, including themselves."""
     protected = account.user.is_staff or account.user.is_superuser
     return staff.has_perm(MAY_ACT) and (staff.is_superuser or not protected)
 
 
 def offered(staff: User, account: Account) -> list[Action]:
-    """The acts upon the account as a whole that make sense now."""
+    """The actions on the whole account that apply now."""
     if not may_act(staff, account):
         return []
     return [action for action in ACTIONS.values() if not action.needs_target and action.applies(account)]
 
 
 def perform(action: Action, act: Act) -> str:
-    """Do it and write who did what, to whom and why. Both or neither. Raises ApiError."""
+    """Perform the action and log who did what, to whom and why. Both or neither. Raises ApiError."""
     if action.asks_stripe:
         return _perform_at_stripe(action, act)
     with transaction.atomic():
@@ -85,7 +85,7 @@ def perform(action: Action, act: Act) -> str:
 
 
 def _perform_at_stripe(action: Action, act: Act) -> str:
-    """No transaction may wait for Stripe: the act is in the trail first, and what came of it once that is known."""
+    """No transaction may wait for Stripe: log the action first, and its outcome when it is known."""
     entry = _log(act, f"{action.label}: begun.")
     try:
         done = action.run(act)
@@ -97,7 +97,7 @@ def _perform_at_stripe(action: Action, act: Act) -> str:
 
 
 def _log(act: Act, done: str) -> LogEntry:
-    # The log names the user: when a customer is deleted, their name is taken out of it.
+    # The log refers to the user: when a customer is deleted, their name is removed from it.
     return LogEntry.objects.log_actions(act.staff.pk, [act.account.user], CHANGE, _message(act, done), single_object=True)
 
 
@@ -110,7 +110,7 @@ def _message(act: Act, done: str) -> str:
 
 
 def is_deleted(account: Account) -> bool:
-    """Whether the customer has deleted the account: there is nobody left to open it for."""
+    """Whether the customer has deleted the account: then there is no one to unlock it for."""
     return account.user.is_deleted
 
 

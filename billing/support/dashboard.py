@@ -1,4 +1,4 @@
-"""The figures of the day, for the admin's first page: four queries, and those once in LIFETIME_SECONDS."""
+"""The figures of the day for the admin's index page: four queries, at most once in LIFETIME_SECONDS."""
 
 import json
 from collections import Counter
@@ -22,12 +22,12 @@ from billing.dashboard import chart
 from billing.models import Hold, PackPurchase, RequestRecord, StripeEvent, Subscription
 
 LIFETIME_SECONDS = 30
-# Days that are over change no more.
+# Past days no longer change.
 HISTORY_SECONDS = 3600
 DAYS = 14
-# Latency is told by the newest pictures of the day.
+# Latency is computed from the day's newest images.
 SAMPLE = 1000
-# The parts of the chart's bars, from the ground up, each with its pattern.
+# The parts of the chart's bars, from the bottom up, each with its pattern.
 ANSWER_PARTS = {"delivered": "", "failed": "failed-lines"}
 
 Facts = dict[str, Any]
@@ -35,7 +35,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Rows that are counted, by conditions which the admin's lists understand, too. `cents` is a column to add up."""
+    """Rows to count, by conditions that the admin's lists accept too. `cents` is a column to sum."""
 
     label: str
     model: type[Model]
@@ -54,7 +54,7 @@ HAPPENED = (
     Figure("Disputes opened", StripeEvent, "received_at", {"type": "charge.dispute.created"}),
     Figure("Failed Stripe events", StripeEvent, "received_at", {"status": "failed"}),
 )
-# What waits for somebody, however old it is.
+# What needs attention, however old it is.
 WAITING = (
     Figure("Stripe events that failed", StripeEvent, "", {"status": "failed"}),
     Figure("Stripe events flagged for support", StripeEvent, "", {"status": "flagged"}),
@@ -63,10 +63,10 @@ WAITING = (
 
 
 def figures() -> Facts:
-    """What the page shows. Figures of one moment, kept for LIFETIME_SECONDS."""
+    """The figures on the page, all of one moment, cached for LIFETIME_SECONDS."""
     kept: str | None = cache.get("support:dashboard")
     if kept is None:
-        # As JSON, which is all that the shared cache keeps; it knows no dates.
+        # As JSON, the only format of the shared cache, which has no dates.
         kept = json.dumps(read(timezone.now()), default=lambda moment: moment.isoformat())
         cache.set("support:dashboard", kept, LIFETIME_SECONDS)
     found: Facts = json.loads(kept)
@@ -78,13 +78,13 @@ def figures() -> Facts:
 
 
 def draw(days: Iterable[Facts]) -> chart.Chart:
-    """The chart of delivered pictures, and of errors on top of them."""
+    """The chart of delivered images, with errors stacked on top."""
     counts = {one["day"]: {kind: one[kind] for kind in ANSWER_PARTS} for one in days}
     return chart.draw(counts, ANSWER_PARTS, _in_words, is_rtl=get_language_bidi())
 
 
 def read(now: datetime) -> Facts:
-    """The same, read now."""
+    """Read the figures now, without the cache."""
     today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     answered = list(
         RequestRecord.objects.filter(created_at__gte=today).order_by().values_list("channel", "code").annotate(Count("pk"))
@@ -106,7 +106,7 @@ def changelist(model: type[Model], conditions: Mapping[str, str | bool]) -> str:
 
 
 def _by_channel(answered: Iterable[tuple[str, str, int]], today: datetime) -> list[Facts]:
-    """Pictures delivered today, by channel."""
+    """Images delivered today, by channel."""
     delivered = Counter({channel: count for channel, code, count in answered if not code})
     conditions = {"code__exact": "", "created_at__gte": today.isoformat()}
     return [
@@ -129,7 +129,7 @@ def _by_code(answered: Iterable[tuple[str, str, int]], today: datetime) -> list[
 
 
 def _latency(today: datetime) -> Facts:
-    """Median and 95th percentile (nearest rank) of the whole request in milliseconds, over the newest SAMPLE pictures."""
+    """Median and 95th percentile (nearest rank) of the whole request in milliseconds, over the newest SAMPLE images."""
     newest = RequestRecord.objects.filter(created_at__gte=today, code="").order_by("-created_at")
     times = sorted(newest.values_list("duration_ms", flat=True)[:SAMPLE])
     if not times:
@@ -178,7 +178,7 @@ def _counts(asked: Sequence[tuple[Figure, Mapping[str, str | bool]]]) -> list[Fa
 
 
 def _days(today: date, answered: Iterable[tuple[str, str, int]]) -> list[Facts]:
-    """Delivered pictures and errors of each day, with the list of them."""
+    """Delivered images and errors of each day, with a link to the list of them."""
     counts = _history(today) | {
         today: (
             sum(count for _, code, count in answered if not code), sum(count for _, code, count in answered if code)
@@ -189,7 +189,7 @@ def _days(today: date, answered: Iterable[tuple[str, str, int]]) -> list[Facts]:
 
 
 def _history(today: date) -> dict[date, tuple[int, int]]:
-    """Pictures and errors of the days before today, read once in HISTORY_SECONDS."""
+    """Images and errors of the days before today, read once in HISTORY_SECONDS."""
     name = f"support:history:{today}"
     kept: list[tuple[str, int, int]] | None = cache.get(name)
     if kept is None:

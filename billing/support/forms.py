@@ -1,4 +1,4 @@
-"""What staff fill in to act: always a reason, and what the act itself needs."""
+"""The forms of support actions: always a reason, plus what the action needs."""
 
 import uuid
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from billing.models import Account, Hold, Plan, StripeEvent
 
 
 class ReasonForm(forms.Form):
-    """An act upon an account. `token` names this very form: sent twice, it acts once."""
+    """An action on an account. `token` identifies this form: submitted twice, it acts once."""
 
     reason = forms.CharField(
         max_length=180,
@@ -25,12 +25,12 @@ class ReasonForm(forms.Form):
     def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.account = account
-        # The reason comes last: first what is done, then why.
+        # The reason is last: first what is done, then why.
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
 
     @property
     def asks_more(self) -> bool:
-        """Whether something besides the reason is to be filled in, so that the effect is not known before."""
+        """Whether the form needs more than the reason. Then the effect is not known in advance."""
         return any(field.name != "reason" for field in self.visible_fields())
 
 
@@ -51,7 +51,7 @@ class CreditsForm(ReasonForm):
 
 
 class PlanForm(ReasonForm):
-    """Another plan than the account's."""
+    """A plan other than the account's."""
 
     plan = forms.ModelChoiceField(Plan.objects.none())
 
@@ -61,11 +61,11 @@ class PlanForm(ReasonForm):
 
 
 class TargetForm(ReasonForm):
-    """One row of the account's, named by the link that led here."""
+    """One of the account's rows, named by the link to this form."""
 
     target = forms.ModelChoiceField(ApiKey.objects.none(), widget=forms.HiddenInput)
     by = "pk"
-    # The rows that may be acted upon.
+    # The rows that may be acted on.
     targets: Callable[[], QuerySet[Any]]
 
     def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
@@ -84,14 +84,14 @@ class KeyForm(TargetForm):
 
 
 class HoldForm(TargetForm):
-    """A hold that nobody will settle any more."""
+    """A hold that nothing will settle."""
 
     def targets(self) -> QuerySet[Hold]:
         return Hold.objects.filter(ledger.stale(), account=self.account)
 
 
 class EventForm(TargetForm):
-    """A webhook of Stripe's about this account."""
+    """A Stripe webhook about this account."""
 
     by = "stripe_id"
 

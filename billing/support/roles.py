@@ -1,4 +1,4 @@
-"""The two groups of staff that every deployment has. Plans, packs, rights and staff are left to superusers."""
+"""The two staff groups of every deployment. Only superusers manage plans, packs, permissions and staff."""
 
 from typing import Any
 
@@ -6,27 +6,27 @@ from django.apps import apps as registry
 from django.apps.registry import Apps
 from django.db.models import Model, Q
 
-# May look at everything of a customer's, and act.
+# May see everything about a customer, and act.
 SUPPORT = "Support"
-# May look.
+# May see it only.
 READERS = "Readers"
-# The one right to act upon an account, whatever the act.
+# The one permission to act on an account, whatever the action.
 MAY_ACT = "billing.change_account"
 
 _SEEN_APPS = ("accounts", "billing")
-# Not what callbacks are signed with.
+# Not the secrets that sign callbacks.
 _SEEN_OF_IMAGING = ("view_batch", "view_batchitem", "view_callback", "view_callbacktry")
 
 
 def seed_groups(using: str, apps: Apps = registry, **kwargs: Any) -> None:
-    """Make both groups after a migration, and give them the right to see models that are new. Nothing is taken away.
+    """Create both groups after a migration, and let them see new models. No permission is removed.
 
-    `flush` sends the signal as well, without the state of any migration.
+    `flush` also sends the signal, without the state of any migration.
     """
     try:
         group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     except LookupError:
-        # A migration backwards, to before there were groups.
+        # A backward migration, to before the groups existed.
         return
     seen = Q(content_type__app_label__in=_SEEN_APPS, codename__startswith="view_")
     seen |= Q(content_type__app_label="imaging", codename__in=_SEEN_OF_IMAGING)

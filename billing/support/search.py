@@ -1,7 +1,7 @@
-"""One search for everything that a customer may quote to support. Every look-up here has an index.
+"""One search for everything that a customer may quote to support. Every lookup here uses an index.
 
-Somebody may paste a whole API key. Only its public part leaves `clean`; a text that is none of the known shapes may be
-a secret, too, and is not shown again.
+Someone may paste a whole API key. `clean` returns only its public part. Text without a known shape may also be a secret and
+is not shown again.
 """
 
 import re
@@ -18,13 +18,13 @@ from accounts.models import ApiKey, User
 from billing.models import Account, Hold, RequestRecord, StripeEvent, StripePrice
 
 LIMIT = 20
-# A shorter beginning of an address would match everybody.
+# A shorter prefix of an address would match too many users.
 MIN_EMAIL_PART = 3
 
 _PUBLIC_ID = re.compile(r"u_[0-9A-Za-z]{16}")
 _STRIPE_ID = re.compile(r"(cus|sub|in|pi|ch|py|cs|evt|re|dp|du|price|prod)_[0-9A-Za-z_]+")
 _EMAIL_PART = re.compile(r"[^\s@]+@?[^\s@]*")
-# Where an account refers to an object of Stripe's, by the beginning of the object's id.
+# Where an account refers to a Stripe object, by the prefix of the object's id.
 _OF_ACCOUNT = {
     "cus": "stripe_customer__stripe_id",
     "sub": "subscriptions__stripe_id",
@@ -38,7 +38,7 @@ _IN_LEDGER = {"re": "stripe:refund:", "dp": "stripe:dispute:", "du": "stripe:dis
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Something found: what it is, why it matched, and the page that tells of it. `account` is None for anonymous calls."""
+    """A result: what it is, why it matched, and the page that shows it. `account` is None for anonymous calls."""
 
     label: str
     why: str
@@ -51,30 +51,30 @@ _registered: list[Reading] = []
 
 
 def register_reading(reading: Reading) -> None:
-    """Let an app find what it knows. A cleaned term goes in; nothing comes out where it stands for something else."""
+    """Let an app add its own search. It takes a cleaned term and returns no hits if the term means something else."""
     _registered.append(reading)
 
 
 def clean(text: str) -> str:
-    """What was typed, without spaces around it; of an API key only the public part."""
+    """The search text, stripped of spaces; for an API key only the public part."""
     lookup = find_lookup(text)
     return f"{PREFIX}{lookup}" if lookup else text.strip().rstrip("…").strip()
 
 
 def is_public(term: str) -> bool:
-    """Whether a cleaned term may be shown again: it has the shape of something that is no secret."""
+    """Whether a cleaned term may be shown again: it looks like something that is not secret."""
     shapes = (PUBLIC_PART, _PUBLIC_ID, _STRIPE_ID)
     return "@" in term or _as_uuid(term) is not None or any(shape.fullmatch(term) for shape in shapes)
 
 
 def find(term: str) -> list[Hit]:
-    """What a cleaned term stands for: the first reading of it that finds anything, at most LIMIT hits."""
+    """The hits of the first reading of a cleaned term that finds anything, at most LIMIT."""
     readings = (_by_key, _by_public_id, _by_stripe_id, _by_request, *_registered, _by_email)
     return next((hits for reading in readings if (hits := reading(term))), []) if term else []
 
 
 def find_accounts(text: str) -> list[int]:
-    """The primary keys of the accounts that a search leads to, for the admin's own lists."""
+    """The primary keys of the accounts that a search finds, for the admin's lists."""
     return [hit.account for hit in find(clean(text)) if hit.account is not None]
 
 
@@ -103,7 +103,7 @@ def _by_email(term: str) -> list[Hit]:
 
 
 def _by_request(term: str) -> list[Hit]:
-    """Calls by their request id, which the caller may have chosen: so it may be another's, too. Or by a hold's own id."""
+    """Calls by request id, which callers may choose, so several may share it. Or by the id of a hold."""
     asked = Q(request_id=term)
     if hold := _as_uuid(term):
         asked |= Q(pk=hold)
@@ -133,7 +133,7 @@ def _by_stripe_id(term: str) -> list[Hit]:
 
 
 def _by_event(term: str) -> list[Hit]:
-    """Accounts of the webhooks that told of an object, and webhooks that could not be given to an account."""
+    """Accounts of the webhooks about an object, and webhooks that could not be assigned to an account."""
     told = Q(stripe_id=term) | Q(object_id=term) | Q(customer_id=term)
     events = list(StripeEvent.objects.filter(told).select_related("account__user")[:LIMIT])
     accounts = {event.account.pk: event.account for event in events if event.account is not None}
@@ -152,7 +152,7 @@ def _of_account(account: Account, why: str, **found: str) -> Hit:
 
 
 def _of_user(user: User, why: str, **found: str) -> Hit:
-    """Who never called has no account yet: the page that is linked makes it."""
+    """A user who never called has no account yet: the linked page creates it."""
     if hasattr(user, "account"):
         return _of_account(user.account, why, **found)
     return Hit(user.email, why, reverse("admin:billing_account_of", args=[user.public_id]))

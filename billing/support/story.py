@@ -1,4 +1,4 @@
-"""All that there is to know of an account, for one page. Every list is bounded, and each costs one query."""
+"""Everything about an account, for one page. Every list is bounded and costs one query."""
 
 from collections import Counter
 from datetime import UTC, datetime, time
@@ -31,7 +31,7 @@ LEDGER_ROWS = 200
 REQUEST_ROWS = EVENT_ROWS = LOG_ROWS = 50
 KEY_ROWS = 100
 PERIOD_ROWS = 26
-# What the API reports of a calendar month, among the windows that limit.
+# Marks the API's report of a calendar month among the limiting windows.
 REPORT = "report"
 
 Row = dict[str, Any]
@@ -54,7 +54,7 @@ class StoryFilter(forms.Form):
 
     @property
     def wanted(self) -> Row:
-        """What was asked for, of the fields that are valid."""
+        """The values that were asked for in valid fields."""
         self.is_valid()
         return {name: value for name, value in self.cleaned_data.items() if value}
 
@@ -87,14 +87,14 @@ class StoryFilter(forms.Form):
 
 
 def find_account(pk: int) -> Account | None:
-    """The account with all that stands beside it in one row."""
+    """The account with its related objects, in one query."""
     has_authenticator = Exists(Authenticator.objects.filter(user=OuterRef("user_id"), type=Authenticator.Type.TOTP))
     beside = ("user", "plan", "cycle", "stripe_customer")
     return Account.objects.select_related(*beside).annotate(has_mfa=has_authenticator).filter(pk=pk).first()
 
 
 def tell(account: Account, query: QueryDict) -> Row:
-    """The account page's facts, as the query's StoryFilter wants them."""
+    """The account page's data, filtered by the query's StoryFilter."""
     keys = list_keys(account)
     shown = StoryFilter(query or None, keys) if query else StoryFilter(QueryDict(), keys)
     periods = list_periods(account)
@@ -114,14 +114,14 @@ def tell(account: Account, query: QueryDict) -> Row:
         "audit": audit_trail(account),
         "stale_before": timezone.now() - ledger.STALE_HOLD,
         "limits": {"ledger": LEDGER_ROWS, "requests": REQUEST_ROWS, "events": EVENT_ROWS, "audit": LOG_ROWS},
-        # An id that a search found: its rows are marked.
+        # The id that a search found: its rows are highlighted.
         "marked": query.get("stripe") or query.get("request_id") or "",
         "marked_key": query.get("key", ""),
     }
 
 
 def list_keys(account: Account) -> list[ApiKey]:
-    """The keys with `used_this_month`, live ones first. Their digests stay where they are."""
+    """The keys with `used_this_month`, live ones first. Their digests are not loaded."""
     this_month = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month_of(timezone.now()))
     keys = ApiKey.objects.filter(user_id=account.user_id).defer("digest")
     counted = keys.annotate(used_this_month=Subquery(this_month.values("used")))
@@ -144,9 +144,9 @@ def list_periods(account: Account) -> list[Row]:
 
 
 def list_bought(account: Account) -> list[Row]:
-    """Subscriptions and packs, newest first, in one query. `status_` of a pack is that of a dispute about it.
+    """Subscriptions and packs, newest first, in one query. A pack's `status_` is the status of its dispute.
 
-    One query more where a refund could not take everything: `due` of it is on hold and may still be taken.
+    One more query if a refund could not take everything: `due` credits are on hold and may still be taken.
     """
     columns = (
         "kind_", "at_", "id_", "payment_", "label_", "status_", "cents_", "from_", "to_", "ends_", "credits_", "revoked_",
@@ -177,7 +177,7 @@ def list_bought(account: Account) -> list[Row]:
 
 def audit_trail(account: Account) -> QuerySet[LogEntry]:
     """What staff did to the account and its user, newest first."""
-    # By the types' names: looking their numbers up would be a query more.
+    # By the names of the content types: looking up their ids would cost another query.
     user = Q(content_type__app_label="accounts", content_type__model="user", object_id=str(account.user_id))
     own = Q(content_type__app_label="billing", content_type__model="account", object_id=str(account.pk))
     return LogEntry.objects.filter(user | own).select_related("user").order_by("-action_time", "-id")[:LOG_ROWS]
@@ -190,9 +190,9 @@ def _window(row: Row) -> UsageWindow:
 
 
 def _on_day(rows: QuerySet[Any], wanted: Row) -> QuerySet[Any]:
-    """Bounds, and not the date of each row: bounds have an index."""
+    """Filter by bounds instead of each row's date: bounds use an index."""
     if "day" not in wanted:
         return rows
     start = datetime.combine(wanted["day"], time(), UTC)
-    # Up to the day's last microsecond: the last day that there is has none after it.
+    # Up to the day's last microsecond: there is no day after `date.max`.
     return rows.filter(created_at__gte=start, created_at__lte=datetime.combine(wanted["day"], time.max, UTC))

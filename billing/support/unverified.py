@@ -1,4 +1,4 @@
-"""Accounts whose owner never followed the link in the mail. They go after a while, if nothing refers to them."""
+"""Removes accounts whose owner never followed the link in the mail, after a while, if nothing refers to them."""
 
 import logging
 from datetime import timedelta
@@ -15,9 +15,9 @@ from billing.models import Account, LedgerEntry, PackPurchase, RequestRecord, St
 
 logger = logging.getLogger(__name__)
 
-# Accounts of one day's sweep. More wait for the next one.
+# Accounts per daily sweep. The rest wait for the next one.
 MOST = 5_000
-# What an account may have left behind that must stay, or that shows use.
+# Rows of an account that must be kept, or that show use.
 _TRACES = (LedgerEntry, StripeCustomer, Subscription, PackPurchase, StripeEvent, RequestRecord)
 
 
@@ -34,7 +34,7 @@ def find() -> QuerySet[User]:
 
 
 def remove() -> int:
-    """Remove them, each in a separate transaction. Returns how many."""
+    """Remove these accounts, each in a separate transaction. Returns how many."""
     numbers = list(find().order_by("date_joined").values_list("pk", flat=True)[:MOST])
     removed = sum(_remove(number) for number in numbers)
     if removed:
@@ -45,7 +45,7 @@ def remove() -> int:
 def _remove(number: int) -> bool:
     try:
         with transaction.atomic():
-            # Under the row's lock: its owner may follow the link at this very moment.
+            # Under the row's lock: its owner may follow the link at the same moment.
             user = User.objects.select_for_update(no_key=True).filter(pk=number, email_verified_at=None).first()
             if user is None or not find().filter(pk=number).exists():
                 return False
@@ -55,7 +55,7 @@ def _remove(number: int) -> bool:
             Account.objects.filter(user=user).delete()
             user.delete()
     except ProtectedError:
-        # Something of another app's refers to it: then it is no empty account.
+        # Another app's row refers to it: the account is not empty.
         logger.warning("an account that was never verified is still referred to", extra={"user": number})
         return False
     return True

@@ -1,4 +1,4 @@
-"""The desk's pages. They stand among the admin's own, behind its log-in and second factor."""
+"""The desk's pages. They are part of the admin, behind its login and second factor."""
 
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ Context = dict[str, Any]
 
 
 def search_page(desk: Desk, request: HttpRequest) -> HttpResponse:
-    """Find what a customer quotes. It is posted, so that a pasted secret stands in no address and no log."""
+    """Find what a customer quotes. The search is a POST, so that a pasted secret appears in no URL or log."""
     _require_view(desk, request)
     term = search.clean(request.POST.get("term", ""))
     hits = search.find(term)
@@ -34,7 +34,7 @@ def search_page(desk: Desk, request: HttpRequest) -> HttpResponse:
 
 
 def account_of(desk: Desk, request: HttpRequest, public_id: str) -> HttpResponse:
-    """The page of a user's account, which is made on first use."""
+    """The page of a user's account, which is created on first use."""
     _require_view(desk, request)
     user = get_object_or_404(User, public_id=public_id)
     return redirect("admin:billing_account_change", ledger.get_account(user).pk)
@@ -54,7 +54,7 @@ def account_page(desk: Desk, request: HttpRequest, object_id: str) -> HttpRespon
 
 
 def action_page(desk: Desk, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """Act upon an account: say what will happen, ask for the reason, and do it once that is confirmed."""
+    """Act on an account: show what will happen, ask for the reason, and do it once confirmed."""
     _require_view(desk, request)
     account, action = _get(str(pk)), actions.ACTIONS.get(name)
     if action is None or not action.applies(account):
@@ -83,7 +83,7 @@ def _done(request: HttpRequest, account: Account, action: Action, form: ReasonFo
 
 
 def _target(form: ReasonForm) -> Context:
-    """The row that the link named. Raises Http404 for another's, or one that the act does not fit any more."""
+    """The row that the link names. Raises Http404 for another account's row, or one the action no longer applies to."""
     if "target" not in form.fields:
         return {}
     try:
@@ -100,7 +100,7 @@ def _get(pk: str) -> Account:
 
 
 def _staff(request: HttpRequest) -> User:
-    # The admin lets nobody in but users of ours.
+    # The admin admits only our users.
     return cast(User, request.user)
 
 

@@ -1,30 +1,30 @@
-"""What pages show of amounts and of what is for sale. Digits and separators are the same in every language."""
+"""Amounts and names of what is for sale, for pages. Digits and separators are the same in every language."""
 
 from django import template
 from django.utils.translation import gettext, gettext_noop, pgettext
 
 register = template.Library()
 
-# What a new deployment sells. Names of staff's own making are shown as they are.
+# What a new deployment sells. Names that staff make up are shown unchanged.
 LABELS = [gettext_noop("Free"), gettext_noop("100 credits"), gettext_noop("500 credits"), gettext_noop("2,000 credits")]
 
 
 @register.filter
 def dollars(cents: int) -> str:
-    """US dollars, with cents only where there are any."""
+    """US dollars, with cents only if there are any."""
     sign, (whole, rest) = "−" if cents < 0 else "", divmod(abs(cents), 100)
     return f"{sign}${whole:,}.{rest:02d}" if rest else f"{sign}${whole:,}"
 
 
 @register.filter
 def grouped(number: int) -> str:
-    """A whole number with its thousands apart."""
+    """A whole number with thousands separators."""
     return f"{number:,}"
 
 
 @register.filter
 def localised(label: str) -> str:
-    """A plan's or pack's label in the page's language, where it is one of ours."""
+    """A plan's or pack's label in the page's language, if it is one of LABELS."""
     return gettext(label) if label in LABELS else label
 
 

@@ -1,4 +1,4 @@
-"""What the admin's templates need of the support desk."""
+"""Tags of the support desk for the admin's templates."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def desk_figures(context: Context) -> dict[str, Any] | None:
 
 @register.simple_tag
 def at_stripe(kind: str, stripe_id: str) -> str:
-    """A link to an object in Stripe's dashboard. The dashboard itself finds out whether it is a test's."""
+    """A link to an object in Stripe's dashboard, which detects test mode itself."""
     if not stripe_id:
         return ""
     return format_html('<a href="https://dashboard.stripe.com/{}/{}" rel="noreferrer">{}</a>', kind, stripe_id, stripe_id)

@@ -28,7 +28,7 @@ class Command(BaseCommand):
             accounts = accounts.filter(user__email=account.lower())
             if not accounts.exists():
                 raise CommandError(f"there is no account '{account}'")
-        # One at a time: a cursor over all would need its connection for hours, and asking Stripe lets go of it.
+        # One at a time: a cursor over all would need its connection for hours, and a call to Stripe releases it.
         found = 0
         for pk in list(accounts.values_list("pk", flat=True)):
             one = accounts.get(pk=pk)
