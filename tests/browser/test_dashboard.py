@@ -1,4 +1,4 @@
-"""The dashboard and the status page in a real browser: with data, in both languages and schemes, on a desk and a phone."""
+"""The dashboard and the status page in a real browser: with data, in both languages and schemes, on desktop and phone."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -51,7 +51,7 @@ print(session.session_key)
 
 @pytest.fixture(scope="module")
 def key(server: ProductServer) -> str:
-    """A key of the customer whose dashboard it is; the second of two."""
+    """The second of two keys of the customer whose dashboard it is."""
     server.issue_key(EMAIL)
     return server.issue_key(EMAIL)
 
