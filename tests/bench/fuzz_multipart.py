@@ -156,7 +156,7 @@ class Maker:
         if rng.random() < 0.15:
             coding = rng.choice(CODINGS)
             body, unpacked = self._packed(rng, body)
-        # Reading byte by byte costs some 5 µs each: in large forms nothing else would be measured. Behind a server that reads
+        # Reading byte by byte costs some 5 µs each: large forms would measure nothing else. Behind a server that takes
         # the whole body first, pieces are as large as requested.
         small = len(body) <= 5000
         piece = rng.choice([2**30, 2**30, 1000, 7, 1] if small else [2**30, 2**30, 65536, 1000, 500])

@@ -42,7 +42,7 @@ print(text.text)
 
 @pytest.fixture(scope="module")
 def customer_key(server: ProductServer) -> Iterator[str]:
-    """A customer's full key, with a history; and two members of staff."""
+    """The full key of a customer with a history; also creates two members of staff."""
     code = MAKE.format(customer=CUSTOMER, password=PASSWORD)
     yield server.manage("shell", "--no-imports", "-c", code).strip()
 

@@ -1,6 +1,6 @@
-"""Workers and the broker lost in a stream of pictures: every caller is answered in time, and pays for pictures alone.
+"""Workers and the broker lost in a stream of images: every caller is answered in time, and charged for images alone.
 
-A longer run of the same: `tests/bench/soak_workers.py`.
+`tests/bench/soak_workers.py` is a longer run of the same.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.services.inference import Load, Workshop, assert_answered_and_charged
 pytestmark = pytest.mark.services
 
 DEADLINE = 20
-# A broker that was away is found again within 30 s at most; the first tries come sooner.
+# A restored broker is found again within 30 s at most; the first tries come sooner.
 RECOVERY_SECONDS = 60
 REDIS_BROKER_DATABASE = 11
 

@@ -1,4 +1,4 @@
-"""Names of results in zips: they lead nowhere else, on Unix and on Windows, and no two meet."""
+"""Names of results in zips: they cannot escape the folder, on Unix or on Windows, and all are distinct."""
 
 import unicodedata
 

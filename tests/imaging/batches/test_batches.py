@@ -1,4 +1,4 @@
-"""`POST /api/batches` and what becomes of it: counts, results, one bad file among good ones, credits."""
+"""`POST /api/batches` and its outcome: counts, results, one bad file among good ones, credits."""
 
 import io
 import zipfile
@@ -177,7 +177,7 @@ def test_only_so_many_batches_at_once(key, small_png, settings, pictures):
 
 
 def test_only_so_many_batches_in_a_day_whatever_becomes_of_them(key, outsider_key, small_png, settings, pictures):
-    """What costs nothing leaves rows as well: 15 batches of 500 bad addresses were 4.9 MB."""
+    """Free items leave rows as well: 15 batches of 500 bad addresses were 4.9 MB."""
     settings.BATCHES_PER_DAY = 3
     deleted = post(key, ("a.png", small_png)).json()
     assert caller(key).delete(deleted["url"]).status_code == 204

@@ -1,4 +1,4 @@
-"""How batches end before their time, and what is left of them: cancelling, deleting, expiry, account deletion."""
+"""How batches end early, and what remains: cancelling, deleting, expiry, account deletion."""
 
 import os
 from datetime import timedelta
@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 
 @pytest.fixture(autouse=True)
 def kept(pictures):
-    """Where the pictures lie."""
+    """Where the images are stored."""
     return pictures
 
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch) -> list[str]:
-    """The states of batches that were told to have ended."""
+    """The states of batches reported as ended."""
     told: list[str] = []
     monkeypatch.setattr(callback, "batch_ended", lambda batch: told.append(batch.state))
     return told

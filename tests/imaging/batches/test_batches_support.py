@@ -1,4 +1,4 @@
-"""Batches at the support desk: found by their id, looked at, changed by nobody."""
+"""Batches at the support desk: found by id, viewed, read-only."""
 
 import pytest
 

@@ -17,7 +17,7 @@ LIST = "/admin/imaging/callback/"
 
 @pytest.fixture
 def callback(user, receiver) -> Callback:
-    """One that was tried once, in vain."""
+    """A callback that was tried once and failed."""
     ended_batch(user, url_of(receiver(lambda path: [BROKEN])))
     delivery.try_due(1)
     return Callback.objects.get()

@@ -25,7 +25,7 @@ def retry(batch: Batch, **headers: str):
 
 @pytest.fixture
 def tried(user, receiver) -> tuple[Batch, Host]:
-    """A batch whose callback was tried once, in vain, and its receiver."""
+    """A batch whose callback was tried once and failed, and its receiver."""
     host = receiver(lambda path: [BROKEN])
     batch = ended_batch(user, url_of(host), done=1)
     delivery.try_due(1)

@@ -1,4 +1,4 @@
-"""Callbacks: one delivery however often it takes, signed, and never to where no customer may reach."""
+"""Callbacks: delivered once however many tries it takes, signed, and never to an address closed to customers."""
 
 import base64
 import hashlib
@@ -100,7 +100,7 @@ def test_a_batch_is_announced_once_and_one_without_an_address_never(user, receiv
 def test_with_a_broker_the_first_try_is_a_task_after_the_commit(
     user, receiver, settings, django_capture_on_commit_callbacks
 ):
-    settings.CELERY_BROKER_URL = "memory://"  # tasks themselves stay eager
+    settings.CELERY_BROKER_URL = "memory://"  # tasks still run eagerly
     host = receiver(lambda path: [BROKEN])
     with django_capture_on_commit_callbacks(execute=True):
         ended_batch(user, url_of(host))
@@ -174,7 +174,7 @@ def test_a_fault_of_ours_is_a_try_that_failed(user, receiver, caplog):
     host = receiver(lambda path: [OK])
     ended_batch(user, url_of(host))
     get_secret(user.account)
-    CallbackSecret.objects.update(secret="whsec_")  # which nothing can be signed with
+    CallbackSecret.objects.update(secret="whsec_")  # nothing can be signed with it
     assert (try_now(), delivery.try_due(1)) == (1, 0)
     assert attempts() == [(1, None, delivery.OUR_FAULT)]
     assert "callback not sent" in caplog.text
@@ -210,7 +210,7 @@ def test_a_name_that_moves_between_two_tries_is_checked_anew(user, receiver, set
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is set: a minute ahead, since defaults of columns go by the real one."""
+    """A clock that stands still until it is set: a minute ahead, since column defaults use the real one."""
 
     class Clock:
         moment = timezone.now() + timedelta(minutes=1)
@@ -224,7 +224,7 @@ def clock(monkeypatch):
 
 
 def fail_until_given_up(clock) -> list[datetime]:
-    """Try at each moment that is due; the moments."""
+    """Try at each moment that is due; return the moments."""
     moments = []
     while (callback := Callback.objects.get()).state == "pending":
         clock.moment = max(clock.moment, callback.next_try_at)

@@ -1,4 +1,4 @@
-"""`POST /rmbg` with `image_url`: good pictures are fetched, and nobody reaches what is not public."""
+"""`POST /rmbg` with `image_url`: good images are fetched, and only public addresses can be reached."""
 
 import gzip
 import io
@@ -70,7 +70,7 @@ def assert_refused(response, code: str, message: str | None = None) -> None:
     assert not any(window.used for window in UsageWindow.objects.all())
 
 
-# --- Pictures that are fetched --------------------------------------------------------------------
+# --- Images that are fetched --------------------------------------------------------------------
 
 
 def test_a_picture_is_fetched_cut_out_and_charged(quick_model, web, key, small_png):
@@ -519,7 +519,7 @@ def test_more_downloads_than_a_process_may_do_are_told_to_come_back(settings, mo
 
 @pytest.fixture
 def hanging(settings, monkeypatch, names):
-    """Has a customer wait for two names that hang until the end of the test, as others left behind."""
+    """Makes a customer wait for two names that hang until the end of the test, as if left by others."""
     end, begun = threading.Event(), threading.Semaphore(0)
     look_up = names.look_up
 

@@ -1,4 +1,4 @@
-"""`POST /rmbg`, every row of the error table, text for text, against the running product."""
+"""`POST /rmbg`: every row of the error table, text for text, against the running product."""
 
 import json
 import socket

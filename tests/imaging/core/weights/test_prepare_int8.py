@@ -1,4 +1,4 @@
-"""`manage.py prepare_model` and the INT8 version: made once, judged, and never in the way of fp32."""
+"""`manage.py prepare_model` and the INT8 version: built once, judged, and never in the way of fp32."""
 
 import io
 import shutil
@@ -42,7 +42,7 @@ def recipes(tmp_path, monkeypatch, settings):
 
 @pytest.fixture
 def builder(monkeypatch):
-    """Stands in for quantising and judging: counts, and answers what it is told to."""
+    """Stands in for quantising and judging: counts its calls, and returns a preset result."""
     fake = SimpleNamespace(runs=0, refusal=None)
 
     def build(name, target):

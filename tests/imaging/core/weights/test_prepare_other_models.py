@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 class TestOtherModels:
-    """rembg's catalogue, faked where it is imported: the real one costs seconds. `TestRembg` looks at that one."""
+    """rembg's catalogue, faked where it is imported: the real one costs seconds. `TestRembg` covers that one."""
 
     @pytest.fixture(autouse=True)
     def catalogue(self, monkeypatch):
@@ -80,7 +80,7 @@ class TestOtherModels:
 
 
 class TestRembg:
-    """What is copied from rembg, or assumed of it, against the installed rembg: in a process of its own (see above)."""
+    """What is copied from rembg, or assumed of it, against the installed rembg: in a separate process (see above)."""
 
     ENVIRONMENTS: tuple[dict[str, str], ...] = (
         {},
@@ -131,7 +131,7 @@ class TestRembg:
         )
         rembg = json.loads(done.stdout)
 
-        assert rembg["preferred"] == files  # the newer place wins once both are there …
+        assert rembg["preferred"] == files  # the newer location wins once both exist …
         assert str(weights_path("u2net")) == files[1]  # … and here too
         Path(files[1]).unlink()
         assert str(weights_path("u2net")) == files[0]
