@@ -42,7 +42,7 @@ def test_a_queue_with_an_end_turns_the_rest_away():
     assert told.wait_p99 < 5
 
 
-def test_nobody_waits_longer_than_the_deadline():
+def test_no_image_waits_longer_than_the_deadline():
     told = simulate(Load(3, 1, 0.5), 2, queue=10**9, deadline=2)
     assert 1.5 < told.wait_p99 <= 2
     assert told.refused > 0.2

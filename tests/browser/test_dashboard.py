@@ -70,7 +70,7 @@ def page(page: Page, server: ProductServer, session: str) -> Page:
 
 
 @in_one_window
-def test_a_day_is_told_to_the_keyboard(page: Page):
+def test_a_day_s_figures_show_on_keyboard_focus(page: Page):
     page.goto("/dashboard")
     days = page.locator(".plot .day")
     expect(days).to_have_count(10)

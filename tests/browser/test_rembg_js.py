@@ -127,7 +127,7 @@ def test_every_other_input(script):
     assert (start, charged) == ("data:image/png;base64,", 1)
 
 
-def test_errors_are_told_with_all_that_is_known(script):
+def test_errors_carry_all_that_is_known(script):
     many, wrong_key, nobody, path, no_base64 = script(f"""
       return [
         await failure(rembg({{ ...own, inputImage: photo, options: {{ w: "abc", angle: 500 }} }})),

@@ -77,7 +77,7 @@ def test_workers_come_back_after_a_broker_that_was_away(shop, small_png):
     assert_answered_and_charged(load, DEADLINE + 2)
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_picture_and_loses_none(shop, small_png):
+def test_a_stopping_worker_finishes_its_image_and_loses_none(shop, small_png):
     with Load(shop, small_png) as load:
         load.wait_for(4)
         assert shop.staff["one"].stop() == 0

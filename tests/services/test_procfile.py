@@ -202,7 +202,7 @@ def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(
     formation.wait_for(logged, MAIL_SECONDS)
 
 
-def test_a_batch_goes_through_the_workers_and_its_customer_is_told(formation, receiver, photo):
+def test_a_batch_goes_through_the_workers_and_its_callback_is_sent(formation, receiver, photo):
     key = formation.manage("issue_key", "batch@example.com")
     body = batch_form(("a.jpg", photo), ("bad.jpg", b"no picture"), callback_url=f"http://127.0.0.1:{receiver.port}/hook")
     headers = {"x-api-key": key, "Content-Type": body["content_type"]}
@@ -247,7 +247,7 @@ def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(forma
         assert secret not in told, secret
 
 
-def test_all_processes_end_cleanly_when_told_to_and_have_logged_json_alone(formation):
+def test_all_processes_end_cleanly_on_a_signal_and_have_logged_only_json(formation):
     assert formation.stop() == dict.fromkeys(PROCESSES, 0)
     for name in PROCESSES:
         formation.log_lines(name)

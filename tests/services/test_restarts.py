@@ -93,7 +93,7 @@ def test_new_web_processes_take_over_and_no_caller_notices(deployment, small_png
     assert_charged_for_what_was_delivered(deployment, stream)
 
 
-def test_a_server_that_is_told_to_stop_answers_what_it_has_taken(deployment, small_png):
+def test_a_stopping_server_answers_what_it_has_accepted(deployment, small_png):
     """SIGTERM: later callers are refused at connection time, where a proxy can send them elsewhere."""
     with Stream(deployment, small_png) as stream:
         stream.wait_for(2 * SENDERS)

@@ -77,7 +77,7 @@ def test_other_addresses_are_not_asked_to_make_room(defaults):
 
 
 @pytest.mark.parametrize(("mode", "code"), [("upload without a key", "request_timeout"), ("headers", None)])
-def test_who_was_too_slow_is_told(short, mode, code):
+def test_a_client_that_was_too_slow_gets_the_reason(short, mode, code):
     first, _ = MODES[mode]
     answer = exchange(short.port, first)
     assert answer.status == 408
@@ -176,7 +176,7 @@ def test_who_asks_first_need_not_send_what_is_refused(defaults):
     assert (answer.status, answer.code) == (401, "invalid_api_key")
 
 
-def test_who_asks_first_and_is_welcome_is_told_to_go_on(defaults):
+def test_a_client_that_asks_first_and_is_welcome_gets_a_continue(defaults):
     key = defaults.issue_key("continue@example.com")
     lines = [f"x-api-key: {key}", FORM, f"Content-Length: {2 * MEGABYTE}", "Expect: 100-continue"]
     with socket.create_connection(("127.0.0.1", defaults.port), timeout=10) as connection:

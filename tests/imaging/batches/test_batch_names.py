@@ -79,6 +79,6 @@ def test_a_file_in_place_of_a_folder():
     ]  # fmt: skip
 
 
-def test_500_equal_names_are_told_apart_at_once():
+def test_500_equal_names_are_made_distinct_at_once():
     told = list(distinct(["a.webp"] * 500))
     assert (len(set(told)), told[-1]) == (500, "a (500).webp")

@@ -143,7 +143,7 @@ def test_one_result(owner, batch):
     assert content_of(answer).startswith(b"\xff\xd8")
 
 
-def test_what_is_not_there_is_told_on_a_page(owner, batch):
+def test_what_is_missing_is_reported_on_a_page(owner, batch):
     for rest in ("/zip", "/items/0", "/items/7"):
         answer = owner.get(page(batch, rest))
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")

@@ -41,7 +41,7 @@ def window() -> tuple[int, int]:
     return found.held, found.used
 
 
-def test_a_batch_is_accepted_and_told(key, small_png, django_capture_on_commit_callbacks):
+def test_a_batch_is_accepted_and_described(key, small_png, django_capture_on_commit_callbacks):
     answer = post(key, ("a.png", small_png), ("b.png", small_png), format="png", w="4")
     told = answer.json()
     assert answer.status_code == 202
@@ -77,7 +77,7 @@ def test_results_are_made_charged_and_delivered(key, small_png):
     assert window() == (0, 2)
 
 
-def test_bad_files_are_told_and_free_and_stop_nobody(key, user, small_png):
+def test_bad_files_are_reported_and_free_and_do_not_stop_the_others(key, user, small_png):
     files = [
         ("a.png", small_png),
         ("empty.png", b""),
@@ -141,7 +141,7 @@ def test_a_form_with_no_file_chosen(key):
     assert post(key, ("", b"")).json()["code"] == "no_file_selected"
 
 
-def test_everything_in_the_form_is_told_in_one_pass(key):
+def test_all_problems_in_the_form_are_reported_at_once(key):
     answer = post(key, zips=(b"nonsense",), w="abc", callback_url="nonsense")
     assert [problem["field"] for problem in answer.json()["details"]] == ["zip", "w", "callback_url"]
 

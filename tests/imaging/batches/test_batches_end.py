@@ -211,7 +211,7 @@ def test_who_leaves_leaves_no_picture_and_no_name(key, user, half_done, kept, dj
     assert states() == ["posted", "voided", "voided", "voided"]
 
 
-def test_the_end_is_told_once_when_the_last_picture_ends(key, small_png, ended):
+def test_the_end_is_reported_once_when_the_last_item_ends(key, small_png, ended):
     post(key, ("a.png", small_png), ("b.png", b"bad"))
     assert ended == []
     work_through()

@@ -206,7 +206,7 @@ def test_an_encrypted_entry_fails_alone(small_png):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_whose_memory_nobody_bounds(small_png, method):
+def test_methods_with_unbounded_memory_are_refused(small_png, method):
     assert read(zips=(zipped(("a.png", small_png), method=method),)) == [("a.png", "zip_entry_unreadable")]
 
 

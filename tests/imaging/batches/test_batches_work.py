@@ -330,7 +330,7 @@ def test_with_a_broker_each_picture_is_sent_after_the_commit(
     assert leases.take(queued[0]) is not None, "a task that is sent may start at once"
 
 
-def test_a_broker_that_is_away_refuses_nobody(key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks):
+def test_an_absent_broker_refuses_no_batch(key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks):
     settings.CELERY_BROKER_URL = "amqp://broker"
 
     def away(*arguments, **options):

@@ -65,7 +65,7 @@ def test_who_may_not(callback, case):
     assert not LogEntry.objects.exists()
 
 
-def test_nobody_edits_or_deletes_one(callback):
+def test_no_one_edits_or_deletes_one(callback):
     root = browser_of(User.objects.create_superuser("root@example.com", "correct horse"))
     for act in ("change", "delete"):
         assert root.post(f"{LIST}{callback.pk}/{act}/", {"state": "delivered", "post": "yes"}).status_code == 403

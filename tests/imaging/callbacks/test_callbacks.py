@@ -79,7 +79,7 @@ def test_the_signature_by_hand(user, receiver):
     assert headers["user-agent"] == "rembg-platform"
 
 
-def test_a_cancelled_batch_is_told_as_that_at_its_full_address(user, receiver, settings):
+def test_a_cancelled_batch_is_reported_as_such_with_its_full_address(user, receiver, settings):
     settings.PUBLIC_URL = "https://cutouts.example.com"
     host = receiver(lambda path: [OK])
     batch = ended_batch(user, url_of(host), Batch.State.CANCELLED, cancelled=1)
@@ -162,7 +162,7 @@ def test_a_body_without_end_is_not_read(user, receiver):
     assert attempts() == [(1, 200, "")]
 
 
-def test_nobody_listens(user, receiver, hosts):
+def test_no_server_listens(user, receiver, hosts):
     host = receiver(lambda path: [OK])
     host.stop()
     ended_batch(user, url_of(host))
@@ -193,7 +193,7 @@ def test_what_is_not_public_is_not_connected_to(user, receiver, settings, names,
     assert host.connections == 0
 
 
-def test_a_name_that_moves_between_two_tries_is_checked_anew(user, receiver, settings, names):
+def test_a_name_that_moves_between_two_tries_is_checked_again(user, receiver, settings, names):
     host = receiver(lambda path: [BROKEN])
     settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.1")
     names.answers = {"rebinding.test": [["127.0.0.1"], ["127.0.0.2"]]}
@@ -345,7 +345,7 @@ def test_one_that_is_being_tried_is_left_alone(user, receiver):
     assert Callback.objects.get().next_try_at == leased.next_try_at
 
 
-def test_nobody_sends_again_for_ever_or_to_an_address_that_was_erased(user, receiver):
+def test_sending_again_ends_and_never_reaches_an_erased_address(user, receiver):
     batch = ended_batch(user, url_of(receiver(lambda path: [BROKEN])))
     delivery.try_due(1)
     Callback.objects.update(tries=100)

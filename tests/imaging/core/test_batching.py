@@ -135,13 +135,13 @@ def test_u2net_gives_the_same_in_a_batch_as_alone():
     np.testing.assert_allclose(together[0], alone.run(pictures[0]), atol=1e-5)
 
 
-def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+def test_a_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):
         serving.load_u2net(device="cuda", threads=1)
 
 
-def test_a_gpu_that_onnxruntime_silently_does_without_is_told(monkeypatch):
+def test_a_gpu_that_onnxruntime_silently_does_without_is_reported(monkeypatch):
     """It continues on the CPU when CUDA's libraries are missing."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr("imaging.core.matting.engines.PROVIDERS", {"cuda": ["CPUExecutionProvider"]})

@@ -373,7 +373,7 @@ def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
     assert (code, parts[part]) == (503, False)
 
 
-def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
+def test_a_worker_that_is_gone_is_soon_no_longer_listed(monkeypatch):
     monkeypatch.setattr(presence, "ALIVE_SECONDS", 1)
     presence.send_heartbeat("worker", "u2net")
     assert presence.find_models() == ["u2net"]

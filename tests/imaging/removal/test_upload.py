@@ -167,7 +167,7 @@ def refused(body: bytes, content_type: str = MULTIPART) -> ApiError:
     return refusal.value
 
 
-def test_a_body_that_breaks_off_is_told_in_words():
+def test_a_body_that_breaks_off_is_reported_in_words():
     def chunks() -> Iterator[bytes]:
         yield HEAD
         raise OSError("[Errno 104] Connection reset by peer")

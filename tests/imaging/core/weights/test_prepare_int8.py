@@ -115,7 +115,7 @@ def test_is_made_where_it_will_be_served(settings, monkeypatch, builder, precisi
     assert weights_ready("u2net")
 
 
-def test_too_little_space_is_told_before_the_work(monkeypatch, builder):
+def test_too_little_space_is_reported_before_the_work(monkeypatch, builder):
     prepare_fp32(monkeypatch)
     usage = SimpleNamespace(free=len(MODEL) // 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)

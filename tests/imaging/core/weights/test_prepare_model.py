@@ -233,7 +233,7 @@ class TestTwoRuns:
 
 
 class TestDisk:
-    def test_too_little_space_is_told_before_anything_is_fetched(self, monkeypatch, use_sources):
+    def test_too_little_space_is_reported_before_anything_is_fetched(self, monkeypatch, use_sources):
         source = FakeSource()
         use_sources(source)
         usage = namedtuple("usage", "total used free")

@@ -71,7 +71,7 @@ class TestOtherModels:
             (OSError(errno.ENOSPC, "No space left on device"), "Not enough disk space"),
         ],
     )
-    def test_what_goes_wrong_in_rembg_is_told_in_a_line(self, catalogue, fault, text):
+    def test_what_goes_wrong_in_rembg_is_reported_in_one_line(self, catalogue, fault, text):
         def download_models():
             raise fault
 
