@@ -1,4 +1,4 @@
-"""What all tests share: the running product, accounts with keys, pictures, a quick stand-in for the model."""
+"""What all tests share: the running product, accounts with keys, images, a quick stand-in for the model."""
 
 import io
 import os
@@ -29,16 +29,16 @@ from tests.hosts import Host, Names
 from tests.scratch_databases import scratch_postgres, scratch_redis
 from tests.server import ProductServer
 
-# Playwright keeps an event loop running in the thread of the tests; Django would take every later test for asynchronous.
+# Playwright keeps an event loop running in the tests' thread; Django would take every later test for asynchronous.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
-# `make test-all`: every combination and more examples, where the default takes those that find different things.
+# `make test-all`: every combination and more examples; the default runs those that find different things.
 EXHAUSTIVE = os.environ.get("EXHAUSTIVE") == "1"
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip a test that needs something this machine lacks; fail where everything must be there."""
+    """Skip a test that needs something this machine lacks; fail where everything must be available."""
     if REQUIRE_SERVICES:
         pytest.fail(f"REQUIRE_SERVICES=1, but {reason}")
     pytest.skip(reason)
@@ -46,9 +46,9 @@ def skip_or_fail(reason: str) -> NoReturn:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the running product, and of the browser, stay together by file: what a file sets up is set up once."""
+    """Tests of the running product and of the browser stay together by file, so that a file's setup runs once."""
     if os.environ.get("DATABASE_URL", "").startswith("postgres"):
-        # `make test-postgres`: what uses the test database. The rest has run, or brings a database along.
+        # `make test-postgres`: what uses the test database. The rest has already run, or brings its own database.
         items[:] = [item for item in items if uses_database(item)]
     for item in items:
         together = "server" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
@@ -60,14 +60,14 @@ OWN_DATABASE = {"server", "postgres_url"}
 
 
 def uses_database(item: pytest.Item) -> bool:
-    """Whether a test runs in this process and asks the test database something."""
+    """Whether a test runs in this process and queries the test database."""
     fixtures = set(getattr(item, "fixturenames", ()))
     asks = item.get_closest_marker("django_db") is not None or bool({"db", "transactional_db"} & fixtures)
     return asks and not OWN_DATABASE & fixtures
 
 
 class EllipseMatte:
-    """A model of one fixed answer: an ellipse in the middle is the subject."""
+    """A model with one fixed answer: an ellipse in the middle is the subject."""
 
     name = "ellipse"
 
@@ -79,10 +79,10 @@ class EllipseMatte:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """What tests of transactions put back is known to every connection.
+    """Every connection knows what transaction tests restore.
 
-    While Playwright's event loop runs, Django uses another connection to the same database in the same thread; the one that
-    made the database has its first content alone.
+    While Playwright's event loop runs, Django uses another connection to the same database in the same thread; only the one
+    that created the database has its initial content.
     """
     contents = getattr(connections["default"], "_test_serialized_contents", None)
     if contents is not None:
@@ -91,7 +91,7 @@ def django_db_setup(django_db_setup: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_limits() -> Iterator[None]:
-    """No test sees the requests that another has counted."""
+    """No test sees the requests counted by another."""
     rate_limits.reset()
     failed_calls.forget()
     cache.clear()
@@ -102,13 +102,13 @@ def _fresh_limits() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _fresh_request_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor its request records. No thread writes them here: a test that wants them written calls `flush`."""
+    """Nor its request records. No thread writes them here: a test that needs them calls `flush`."""
     monkeypatch.setattr(request_log, "log", RequestLog())
 
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings) -> None:
-    """Hashing passwords as slowly as production does would be most of the suite's time."""
+    """Hashing passwords as slowly as production does would take most of the suite's time."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -180,7 +180,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A Redis database of the tests' own, empty before and after."""
+    """A Redis database for the tests, empty before and after."""
     with ExitStack() as stack:
         try:
             url = stack.enter_context(scratch_redis())
@@ -218,7 +218,7 @@ def photo() -> bytes:
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
-    """The bytes of a picture."""
+    """The bytes of an image."""
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
@@ -226,5 +226,5 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
 
 @pytest.fixture
 def small_png() -> bytes:
-    """A quick little picture."""
+    """A small image that is quick to process."""
     return encoded(Image.new("RGB", (8, 6), "orange"))

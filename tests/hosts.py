@@ -1,4 +1,4 @@
-"""Servers of the tests' own on loopback addresses, which answer as badly as they are told, and the names that lead there."""
+"""Test servers on loopback addresses that misbehave on request, and the names that resolve to them."""
 
 import datetime
 import ipaddress
@@ -18,22 +18,22 @@ Reply = Callable[[str], Iterable[bytes]]
 
 
 def answer(body: bytes = b"", *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
-    """A whole HTTP answer. `length` is what its Content-Length says, the truth by default; -1 leaves it out."""
+    """A complete HTTP response. `length` is what its Content-Length claims, the truth by default; -1 leaves it out."""
     announced = len(body) if length is None else length
     lines = [f"HTTP/1.1 {status}", *headers, *([] if announced < 0 else [f"Content-Length: {announced}"])]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def redirect(location: str, status: str = "302 Found") -> bytes:
-    """An answer that sends the caller on."""
+    """A redirect."""
     return answer(b"", f"Location: {location}", status=status)
 
 
 class Host:
     """Answers each connection with what `reply` yields for the requested path.
 
-    `requests` are the heads it was sent, `bodies` what followed each.
-    `listens=False` answers before anything was asked.
+    `requests` are the heads it received, `bodies` what followed each.
+    `listens=False` responds before anything is requested.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Host:
         self._threads[0].start()
 
     def drip(self, *pieces: bytes) -> Iterator[bytes]:
-        """The pieces, and then a byte every now and then, for ever."""
+        """The pieces, and then a byte at intervals, for ever."""
         yield from pieces
         while not self.stopping.wait(0.05):
             yield b"0"
 
     def stop(self) -> None:
-        """Close the door and wait for those inside."""
+        """Stop accepting and wait for the open connections."""
         self.stopping.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -103,20 +103,20 @@ class Host:
         self.bodies.append(body)
         for piece in self.reply(head.split(b" ")[1].decode() if head else ""):
             connection.sendall(piece)
-        # Both sides are done once the other one closes: a reset must not overtake the answer.
+        # Both sides are done once the other one closes: a reset must not overtake the response.
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
 
 
 class Names:
-    """A resolver: each question about a name is answered with the next of its answers, the last one again and again."""
+    """A resolver: each query for a name gets the next of its answers, the last one repeatedly."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[list[str]]] = {}
         self.asked: list[str] = []
 
     def look_up(self, host: str, port: int) -> list[str]:
-        """In the place of `lib.outbound.addresses.look_up`."""
+        """Replaces `lib.outbound.addresses.look_up`."""
         self.asked.append(host)
         if host not in self.answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -148,5 +148,5 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
 
 
 def networks(*names: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """What OUTBOUND_ALLOWED_NETWORKS holds."""
+    """The value for OUTBOUND_ALLOWED_NETWORKS."""
     return [ipaddress.ip_network(name) for name in names]

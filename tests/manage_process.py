@@ -22,11 +22,11 @@ from django.core.management import execute_from_command_line
 
 
 def run(arguments: list[str]) -> dict[str, str]:
-    """What the command printed, and what it said of its failure (empty if it succeeded)."""
+    """The command's output, and its error message (empty if it succeeded)."""
     printed, said = io.StringIO(), io.StringIO()
     failed = False
     if not settings.REDIS_URL:
-        cache.clear()  # a process of its own would not have what an earlier command has left in memory
+        cache.clear()  # a separate process would not have what an earlier command left in memory
     with redirect_stdout(printed), redirect_stderr(said):
         try:
             execute_from_command_line(["manage.py", *arguments])

@@ -1,4 +1,4 @@
-"""A Redis of one test's own, to be killed, frozen and started again."""
+"""A private Redis for one test, to be killed, frozen and started again."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from tests.server import free_port
 
 
 class RedisServer:
-    """A Redis of the test's own, which it may kill."""
+    """A private Redis that the test may kill."""
 
     def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
@@ -21,7 +21,7 @@ class RedisServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "RedisServer":
-        """Start it, empty, and wait until it answers."""
+        """Start it, empty, and wait until it responds."""
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), "logfile": "redis.log"}
         options |= self.options
         command = ["redis-server", *(part for name, value in options.items() for part in (f"--{name}", value))]
@@ -37,7 +37,7 @@ class RedisServer:
         raise AssertionError("redis-server did not start")
 
     def send(self, number: signal.Signals) -> None:
-        """Signal this very process."""
+        """Signal this exact process."""
         assert self.process is not None
         os.kill(self.process.pid, number)
 

@@ -1,4 +1,4 @@
-"""Databases for one run: fresh on the PostgreSQL and Redis of this machine, gone afterwards. Needs no Django."""
+"""Databases for one run: fresh on this machine's PostgreSQL and Redis, dropped afterwards. Needs no Django."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from psycopg import sql
 DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
 BROKER_URL = os.environ.get("TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672//")
-# The tests' own database of Redis, the benchmarks', and that of `make image-test`, so that each may flush.
+# The Redis databases of the tests, of the benchmarks and of `make image-test`, so that each may flush.
 REDIS_DATABASE = 9
 REDIS_BENCH_DATABASE = 10
 REDIS_IMAGE_DATABASE = 11

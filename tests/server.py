@@ -1,4 +1,4 @@
-"""Starts the product as an operator does: gunicorn in a process of its own, on a free loopback port."""
+"""Starts the product as an operator does: gunicorn in a separate process, on a free loopback port."""
 
 import json
 import os
@@ -47,7 +47,7 @@ class ProductServer:
         return self.folder / "server.log"
 
     def start(self) -> "ProductServer":
-        """Migrate, start, and wait until it says it is ready."""
+        """Migrate, start, and wait until it reports that it is ready."""
         if "DATABASE_URL" in self.environment:
             self.manage("migrate", "--verbosity", "0")
         else:
@@ -55,7 +55,7 @@ class ProductServer:
         return self.serve()
 
     def serve(self) -> "ProductServer":
-        """Start the processes on a database that is there already."""
+        """Start the processes on an existing database."""
         command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", self.application]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=self._env(), stdout=log, stderr=log)
@@ -63,7 +63,7 @@ class ProductServer:
         return self
 
     def stop(self) -> None:
-        """End it as a supervisor would."""
+        """Stop it as a supervisor would."""
         if self.clerk is not None:
             self.clerk.communicate(timeout=STOP_SECONDS)
             self.clerk = None
@@ -72,16 +72,16 @@ class ProductServer:
             self.process.wait(STOP_SECONDS)
 
     def workers(self) -> list[int]:
-        """The process ids of the web processes, without the one that watches over them."""
+        """The process ids of the web processes, without the master's."""
         assert self.process is not None
         found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True, timeout=10)
         return [int(pid) for pid in found.stdout.split()]
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command on the same deployment and return what it printed."""
+        """Run a management command on the same deployment and return its output."""
         if self.process is None or self.process.poll() is not None:
             return run_command(arguments, self._env())
-        # While the server runs, so does a process that has Django loaded: loading it is most of a command's time.
+        # A process with Django loaded runs along with the server: loading it is most of a command's time.
         if self.clerk is None:
             self.clerk = subprocess.Popen(
                 [sys.executable, "-m", "tests.manage_process"],
@@ -116,7 +116,7 @@ class ProductServer:
         return {**inherited, **own, **self.environment}
 
     def wait_until_ready(self) -> None:
-        """Return once it can answer everything; fail after READY_SECONDS."""
+        """Return once it can handle everything; fail after READY_SECONDS."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             assert self.process is not None
@@ -131,7 +131,7 @@ class ProductServer:
 
 
 def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    """What a management command prints, in a process of its own."""
+    """The output of a management command, run in a separate process."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -140,7 +140,7 @@ def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> s
 
 @cache
 def migrated_database() -> bytes:
-    """The file of an empty SQLite database: migrating from nothing takes longer than a whole server's start."""
+    """The file of an empty SQLite database: migrating from scratch takes longer than starting a whole server."""
     with tempfile.TemporaryDirectory() as folder:
         ProductServer(Path(folder)).manage("migrate", "--verbosity", "0")
         path = Path(folder) / DATABASE
@@ -150,7 +150,7 @@ def migrated_database() -> bytes:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

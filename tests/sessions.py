@@ -1,4 +1,4 @@
-"""User tokens for tests: made as the web app gets them, for a session of the user's."""
+"""User tokens for tests: obtained as the web app does, for a session of the user."""
 
 from importlib import import_module
 

@@ -1,8 +1,8 @@
-"""What it costs to account for one request: authenticate, limits, hold, post, the copies in Redis, the limits' headers.
+"""The cost of accounting for one request: authentication, limits, hold, post, the copies in Redis, the limit headers.
 
     python tests/bench/bench_accounting.py
 
-In this process, without HTTP and imaging, on PostgreSQL and Redis.
+Runs in this process, without HTTP or imaging, on PostgreSQL and Redis.
 """
 
 import os
@@ -71,7 +71,7 @@ def count_queries(key: str) -> list[str]:
 
 
 def account_for(key: str) -> None:
-    """All that `POST /rmbg` does for one picture, but for the picture."""
+    """All that `POST /rmbg` does for one image, except the imaging."""
     from django.core.signals import request_finished, request_started
     from django.http import HttpRequest
     from rest_framework.request import Request

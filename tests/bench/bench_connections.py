@@ -1,4 +1,4 @@
-"""The server under slow clients, and what it costs: gunicorn's thread worker against ours, on the same application.
+"""The server under slow clients, and the cost: gunicorn's thread worker against ours, on the same application.
 
 The model is a stand-in that takes no time. `python tests/bench/bench_connections.py`
 """
@@ -46,7 +46,7 @@ def encoded(image: Image.Image, file_format: str = "PNG") -> bytes:
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
-    """The median of some calls."""
+    """The median over several calls."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -62,7 +62,7 @@ def post(session: requests.Session, url: str, key: str, body: dict) -> requests.
 
 
 def per_second(url: str, key: str, body: dict, callers: int = 8, calls: int = 25) -> float:
-    """Small images a second from several callers at once."""
+    """Small images per second from several callers at once."""
 
     def send(_: int) -> None:
         with requests.Session() as session:

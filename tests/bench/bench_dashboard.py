@@ -1,9 +1,9 @@
-"""The dashboard with ten thousand and with a million credits spent in the window shown, and as many request records.
+"""The dashboard with ten thousand and with a million credits spent in its window, and as many request records.
 
     python tests/bench/bench_dashboard.py
 
-In this process, through the whole of Django, on an SQLite file of its own. A window's first view counts all days that are
-over and is told apart.
+Runs in this process, through the whole of Django, on its own SQLite file. A window's first view counts all past days and is
+reported separately.
 """
 
 import os
@@ -44,7 +44,7 @@ def run() -> None:
 
 
 def measure(emails: list[str]) -> tuple[list[float], list[float]]:
-    """Seconds of each account's first view, and the median of those after it, in which they take turns.
+    """Seconds of each account's first view, and the median of later views, with the accounts taking turns.
 
     CPU time: the database is in this process, and other work on the machine does not count.
     """

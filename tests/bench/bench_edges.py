@@ -1,4 +1,4 @@
-"""How near the edges of a cutout are to the true ones, refined and as rembg has them, in pictures of known alpha.
+"""How close the edges of a cutout are to the true ones, refined and as rembg has them, in images of known alpha.
 
     python -m tests.bench.bench_edges [--megapixels 4] [--all]
 
@@ -6,8 +6,8 @@ Subjects with straight, round and hairy edges, sharp and out of focus, plain and
 photographs. The model's matte is enlarged plainly, which is rembg's alpha, and with refinement. In the unknown band, all
 within four pixels of the matte of a true edge, two errors are summed: of alpha (SAD), and of its gradient, taken with
 Gaussian derivatives of sigma 1.4 and squared (Rhemann et al., "A Perceptually Motivated Online Benchmark for Image
-Matting", CVPR 2009). Prints ours / rembg's for each picture and the geometric means. The constants of
-imaging.core.matting.refine were chosen on pictures like the even ones; the odd ones are reported, all with --all.
+Matting", CVPR 2009). Prints ours / rembg's for each image and the geometric means. The constants of
+imaging.core.matting.refine were chosen on the even images; the odd ones are reported, all of them with --all.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def compare(model: U2Net, index: int, side: int) -> tuple[float, float, float]:
 
 
 def scene(index: int, side: int) -> tuple[str, Image.Image, Image.Image]:
-    """Name, picture (RGB) and alpha (L) of the picture with this number, always the same."""
+    """Name, image (RGB) and alpha (L) of the image with this number; deterministic."""
     random = np.random.default_rng(index)
     shape = SHAPES[index // 2 % len(SHAPES)]
     blur = float(random.choice((0.0004, 0.0004, 0.003))) * side
@@ -139,7 +139,7 @@ ALPHAS = {"star": star, "disc": disc, "horse": horse, "hair": hair}
 
 
 def unknown_band(truth: Image.Image) -> np.ndarray:
-    """All pixels within BAND_MATTE_PIXELS of one where alpha is neither 0 nor 1 or changes."""
+    """All pixels within BAND_MATTE_PIXELS of one whose alpha is neither 0 nor 1, or changes."""
     block = max(1, max(truth.size) // 320)
     low, high = truth.filter(ImageFilter.MinFilter(3)), truth.filter(ImageFilter.MaxFilter(3))
     edge = (np.asarray(low.reduce(block)) < 252) & (np.asarray(high.reduce(block)) > 3)
@@ -149,7 +149,7 @@ def unknown_band(truth: Image.Image) -> np.ndarray:
 
 
 def sad(alpha: Image.Image, truth: Image.Image, band: np.ndarray) -> float:
-    """The sum of absolute differences in `band`, alpha being 0-1."""
+    """The sum of absolute differences in `band`, with alpha in 0-1."""
     return float(np.abs(np.asarray(alpha, np.float32) - np.asarray(truth, np.float32))[band].sum() / 255)
 
 

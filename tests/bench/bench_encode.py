@@ -1,4 +1,4 @@
-"""What each encoder setting costs and gives, on cutouts of photographs by the real model.
+"""Cost and quality of each encoder setting, on cutouts of photographs by the real model.
 
     python -m tests.bench.bench_encode [--megapixels 1 12] [--rounds 3]
 
@@ -55,7 +55,7 @@ def photograph(side: int) -> Image.Image:
 
 
 def settings(format: OutputFormat) -> dict[str, Encoder]:
-    """The setting in use first."""
+    """Every setting, the one in use first."""
     used: dict[str, Encoder] = {f"{format}, as served": lambda image: encode(image, format, None).read()}
     return used | {"webp": webp_settings, "png": png_settings, "jpeg": jpeg_settings, "bmp": dict}[format]()
 

@@ -1,4 +1,4 @@
-"""How long the check of an API key takes: right, wrong but well-formed, and garbage. One query, or none, on SQLite."""
+"""How long checking an API key takes: valid, wrong but well-formed, and garbage. One query, or none, on SQLite."""
 
 import contextlib
 import os

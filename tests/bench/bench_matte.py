@@ -2,9 +2,9 @@
 
     PYTHONPATH=. python tests/bench/bench_matte.py
 
-Every engine takes its turn in every round (A B C D A B C D), and medians are printed: milliseconds of one picture with one
-and with two threads, and pictures per second of two processes with one thread each. Quality is against fp32 on
-scikit-image's photographs, on none of which the recipe was calibrated; each engine's memory is of a process with it alone.
+The engines take turns in every round (A B C D A B C D), and medians are printed: milliseconds per image with one and with
+two threads, and images per second of two processes with one thread each. Quality is measured against fp32 on
+scikit-image's photographs, none of which calibrated the recipe; each engine's memory is of a process with it alone.
 """
 
 import resource
@@ -59,7 +59,7 @@ def make(name: str, threads: int) -> Engine:
 
 
 def photographs() -> dict[str, np.ndarray]:
-    """The inputs of the model."""
+    """The model's inputs."""
     from skimage import data  # not in the processes whose memory is measured
 
     images = {name: Image.fromarray(getattr(data, name)()).convert("RGB") for name in PHOTOGRAPHS}
@@ -67,7 +67,7 @@ def photographs() -> dict[str, np.ndarray]:
 
 
 def latencies(names: list[str], threads: int) -> dict[str, float]:
-    """Median milliseconds of one picture, by engine."""
+    """Median milliseconds per image, by engine."""
     engines = {name: make(name, threads) for name in names}
     batch = photographs()["astronaut"]
     taken: dict[str, list[float]] = {name: [] for name in names}
@@ -75,7 +75,7 @@ def latencies(names: list[str], threads: int) -> dict[str, float]:
         engine.run(batch)
     for _ in range(ROUNDS):
         for name, engine in engines.items():
-            time.sleep(0.1)  # a runtime's threads go on spinning for a while, on the cores that the next one needs
+            time.sleep(0.1)  # a runtime's threads spin for a while on the cores that the next one needs
             started = time.perf_counter()
             engine.run(batch)
             taken[name].append(time.perf_counter() - started)
@@ -83,7 +83,7 @@ def latencies(names: list[str], threads: int) -> dict[str, float]:
 
 
 def streams(name: str) -> tuple[float, float]:
-    """Pictures per second of `STREAMS` processes at once, and the peak megabytes of the largest."""
+    """Images per second of `STREAMS` processes at once, and the peak megabytes of the largest."""
     command = [sys.executable, str(Path(__file__)), str(STREAM_PICTURES), name]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(STREAMS)]
     answers = [[float(number) for number in process.communicate()[0].split()] for process in processes]
@@ -91,7 +91,7 @@ def streams(name: str) -> tuple[float, float]:
 
 
 def one_stream(name: str, count: int) -> None:
-    """Print the seconds of `count` pictures after a first one, and this process's peak megabytes."""
+    """Print the seconds for `count` images after a first one, and this process's peak megabytes."""
     engine, batch = make(name, 1), np.zeros((1, 3, 320, 320), np.float32)
     engine.run(batch)
     started = time.perf_counter()
@@ -101,7 +101,7 @@ def one_stream(name: str, count: int) -> None:
 
 
 def quality(name: str) -> str:
-    """How near `name` is to fp32, with the pictures that INT8 leaves to fp32 counted as such."""
+    """How close `name` is to fp32, counting the images that INT8 leaves to fp32 as fp32."""
     exact, engine = make("onnxruntime fp32", 2), make(name, 2)
     trusted_peak = load_recipe("u2net").trusted_peak if "int8" in name else 0
     figures, left = [], 0

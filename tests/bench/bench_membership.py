@@ -2,7 +2,7 @@
 
     python tests/bench/bench_membership.py
 
-In this process, through the whole of Django (middleware, routing, DRF), on PostgreSQL and Redis; in turn, A B A B.
+Runs in this process, through the whole of Django (middleware, routing, DRF), on PostgreSQL and Redis; in turn, A B A B.
 """
 
 import io
@@ -27,7 +27,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 def main() -> None:
     with scratch_postgres() as database, scratch_redis(REDIS_BENCH_DATABASE) as cache:
         os.environ |= {"DATABASE_URL": database, "REDIS_URL": cache, "DJANGO_SETTINGS_MODULE": "config.settings"}
-        # More reads than the benchmark makes in a minute: they are counted, and none is refused.
+        # More than the reads the benchmark makes per minute: they are counted, and none is refused.
         os.environ |= {"LOG_LEVEL": "WARNING", "READS_PER_MINUTE": "1000000"}
         from config.wsgi import application
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """An empty database, and an empty view beside the product's own."""
+    """An empty database, and an empty view next to the product's own."""
     from django.conf import settings
     from django.core.management import call_command
     from django.urls import include, path
@@ -81,7 +81,7 @@ def run(application: Application) -> None:
 
 
 def measure(application: Application, key: str, *addresses: tuple[str, str]) -> list[float]:
-    """Seconds of one request to each address: the median over rounds in which they take turns."""
+    """Seconds per request to each address: the median over rounds in which they take turns."""
     seconds: list[list[float]] = [[] for _ in addresses]
     for turn in range(ROUNDS + 2):
         for address, taken in zip(addresses, seconds, strict=True):
@@ -94,7 +94,7 @@ def measure(application: Application, key: str, *addresses: tuple[str, str]) -> 
 
 
 def get(application: Application, key: str, path: str, query: str) -> None:
-    """One request as a WSGI server hands it over."""
+    """One request as a WSGI server passes it."""
     environ = {
         "REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": query, "SERVER_NAME": "localhost", "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "HTTP_X_API_KEY": key, "wsgi.input": io.BytesIO(),
@@ -109,7 +109,7 @@ def get(application: Application, key: str, path: str, query: str) -> None:
 
 
 def fill_ledger(email: str, rows: int) -> None:
-    """Bring the account's ledger to about `rows` rows: a year of holds that were posted."""
+    """Grow the account's ledger to about `rows` rows: a year of posted holds."""
     from django.db import connection
 
     from billing.models import Account, LedgerEntry

@@ -1,9 +1,9 @@
-"""Peak memory and seconds of single cutouts with the real model, each in a process of its own.
+"""Peak memory and seconds of single cutouts with the real model, each in a separate process.
 
     python -m tests.bench.bench_memory [--case NAME ...]
 
-Prints one line per case: peak memory of the process and of the one that decodes (interpreter, model, picture), and the
-seconds of each step. The largest pictures allowed, 100 megapixels, must stay below 2.5 GB in every case.
+Prints one line per case: peak memory of the process and of the decoding process (interpreter, model, image), and the
+seconds of each step. The largest allowed images, 100 megapixels, must stay below 2.5 GB in every case.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from PIL import Image
 from tests.bench.load import Memory
 
 LIMIT_GB = 2.5
-# Photograph-like: smooth areas, edges, and the noise of a camera.
+# Photograph-like: smooth areas, edges, camera noise.
 NOISE_SIGMA = 12
 
 CASES = {
@@ -65,7 +65,7 @@ def measure(name: str) -> float:
     side, format, _ = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"input.{format.lower()}"
-        # In a process of its own too: the peak of a parent is inherited over a fork.
+        # Also in a separate process: a fork inherits its parent's peak.
         subprocess.run([sys.executable, "-c", _MAKE_PICTURE, str(side), format, str(path)], check=True)
         command = [sys.executable, "-m", "tests.bench.bench_memory", "--inside", name, str(path)]
         facts = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -102,7 +102,7 @@ def run_case(name: str, path: Path) -> None:
     model = load_u2net(threads=os.cpu_count() or 1)
     options, _ = parse_options(CASES[name][2])
     file = io.BytesIO(path.read_bytes())
-    # Proportional: what the decoding process shares with this one counts once.
+    # Proportional: memory shared with the decoding process counts once.
     memory = Memory(os.getpid(), every=0.02)
     with memory.watched():
         cutout = cut_out(file, read_header(file), options, model)

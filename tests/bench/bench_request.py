@@ -1,4 +1,4 @@
-"""What a request costs beside the picture's own work, and the whole against `rembg.remove` with the same encoding.
+"""What a request costs on top of the image's own work, and the whole against `rembg.remove` with the same encoding.
 
     python tests/bench/bench_request.py
 
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # rembg's import compiles for a minute otherwise, for nothing we use
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # rembg's import otherwise compiles for a minute, for nothing we use
 os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
 
 import rembg
@@ -27,7 +27,7 @@ from tests.imaging.removal.forms import form
 from tests.server import ProductServer
 
 ROUNDS = 15
-# onnxruntime's threads go on spinning for a while after a run, on the cores that the other side needs.
+# onnxruntime's threads spin for a while after a run, on the cores that the other side needs.
 SETTLE_SECONDS = 0.2
 OVERHEAD_GOAL_MS = 10
 STEPS = ("decode", "inference", "compose", "encode")

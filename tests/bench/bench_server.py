@@ -2,8 +2,8 @@
 
     python tests/bench/bench_server.py [--quick] [--soak PICTURES]
 
-Prints pictures a second, latencies, memory, bytes and the medians of ratios; then where the time of a request goes, and
-what both take after a long run of mixed pictures. Takes half an hour; `--quick` measures only what there are goals for.
+Prints images per second, latencies, memory, bytes and the medians of ratios; then where a request's time goes, and the
+memory of both after a long run of mixed images. Takes half an hour; `--quick` measures only what has a goal.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.server import ROOT, ProductServer
 ENVIRONMENT = ROOT / "var" / "bench" / "rembg"
 CLIENTS = (1, 2, 8)
 ROUNDS = 3
-# Megapixels, and pictures a client sends in one round.
+# Megapixels, and images a client sends in one round.
 SIZES = {0.25: 4, 1: 4, 4: 2, 12: 1}
 # Size, clients, format: images a second >= 5; p50 <= 0.3; p50 <= 0.5 and bytes <= 1.15; all but the model <= 120 ms.
 GOALS = [(1, 8, "webp"), (12, 1, "webp"), (12, 1, "png"), (1, 1, "webp")]
@@ -38,7 +38,7 @@ STEPS = ("queue", "decode", "inference", "compose", "encode", "total")
 
 @functools.cache
 def photographs(megapixels: float) -> list[bytes]:
-    """JPEG files of photographs at that size, with the grain that enlarging has taken from them."""
+    """JPEG files of photographs at that size, with the grain that enlarging removed from them."""
     chosen = (data.astronaut(), data.chelsea(), data.coffee(), data.rocket())
     return [_jpeg(picture, megapixels, seed) for seed, picture in enumerate(chosen)]
 
@@ -55,7 +55,7 @@ def _jpeg(pixels: np.ndarray, megapixels: float, seed: int) -> bytes:
 
 
 class Ours:
-    """The product with its defaults but for the limits on requests."""
+    """The product with its defaults, except for the limits on requests."""
 
     def __init__(self, folder: Path) -> None:
         self.server = ProductServer(folder, {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING"}).start()
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def restart(ours: Ours) -> float:
-    """Seconds from the start of the processes until the product says it is ready."""
+    """Seconds from the start of the processes until the product reports that it is ready."""
     ours.server.stop()
     started = time.perf_counter()
     ours.server.serve()
@@ -133,7 +133,7 @@ def compare(ours: Ours, theirs: Theirs, *, quick: bool) -> None:
 
 
 def take_turns(ours: Ours, theirs: Theirs, megapixels: float, clients: int, format: str) -> list[tuple[Round, Round]]:
-    """ROUNDS times the same pictures to one and then to the other."""
+    """Send the same images to one and then to the other, ROUNDS times."""
     files = photographs(megapixels)
     pictures = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
     rounds = []
@@ -169,7 +169,7 @@ def print_steps(ours: Ours) -> None:
 
 
 def soak(ours: Ours, theirs: Theirs, count: int) -> None:
-    """Memory of both after `count` mixed pictures from 8 clients, and how it grew over the second half."""
+    """Memory of both after `count` mixed images from 8 clients, and how it grew over the second half."""
     sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
     pictures = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
     after = {}

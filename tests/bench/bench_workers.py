@@ -1,7 +1,7 @@
-"""What the way to a Celery worker costs one picture of 1 megapixel, and what a second worker adds.
+"""What the trip to a Celery worker costs one image of 1 megapixel, and what a second worker adds.
 
-Needs PostgreSQL, Redis and RabbitMQ. The overhead is measured with the real model, in the web process and on a worker by
-turns; throughput with a model that sleeps, since two workers share the cores that one has.
+Needs PostgreSQL, Redis and RabbitMQ. The overhead is measured with the real model, alternating between the web process and
+a worker; throughput with a model that sleeps, since two workers share the cores that one has.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_po
 from tests.services.inference import Workshop
 
 PICTURES = 30
-# About what a small picture takes on one core.
+# Roughly what a small image takes on one core.
 MODEL_SECONDS = 0.5
-# Both deployments know the same keys.
+# Both deployments accept the same keys.
 PEPPER = "bench"
 CLIENTS, SECONDS = 8, 12.0
 GOAL_OVERHEAD_MS, GOAL_SHARE = 25, 0.9
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def overhead(folder: Path, broker: str, settings: dict[str, Any], count: int) -> None:
-    """Two deployments, the same but for the executor; one caller, pictures by turns."""
+    """Two deployments that differ only in the executor; one caller, alternating images."""
     sides: dict[str, Workshop] = {}
     for name in ("local", "celery"):
         (folder / name).mkdir(parents=True)
@@ -68,7 +68,7 @@ def overhead(folder: Path, broker: str, settings: dict[str, Any], count: int) ->
         for number in range(count + 2):
             for name, side in sides.items():
                 elapsed = timed(functools.partial(send, side, key, picture))
-                if number >= 2:  # the first ones make connections
+                if number >= 2:  # the first ones open connections
                     seconds[name].append(elapsed)
     finally:
         for side in sides.values():

@@ -1,11 +1,11 @@
-"""Fuzzes the walks through image files: no exception but a refusal, and no walk over 50 ms of processor time per megabyte.
+"""Fuzzes the walks through image files: only refusals may be raised, and no walk may cost over 50 ms of CPU per megabyte.
 
-Colours that a walk has left for later are read as well, which must not fail either.
+Colours that a walk leaves for later are read as well, and that must not fail either.
 
     python -m tests.bench.fuzz_headers [--seconds 600] [--seed 1] [--keep FOLDER]
 
-Mutates files of every format, honest and hostile ones: bits, numbers, pieces cut out, moved and repeated up to megabytes,
-and pieces of one file in another. Less than a megabyte counts as one. Ends with status 1 after a finding, which it keeps.
+Mutates valid and hostile files of every format: bits, numbers, pieces cut out, moved and repeated up to megabytes, and
+pieces of one file in another. Less than a megabyte counts as one. Exits with status 1 after a finding, which it keeps.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.imaging.core import bitmaps, hostile
 from tests.imaging.core.pictures import bmp, exif, file_bytes, photo, png_chunk
 
 SECONDS_PER_MEGABYTE = 0.05
-# A walk that took too long is repeated: another process may have had the processor's caches.
+# A walk that took too long is repeated: another process may have evicted its caches.
 REPEATS = 3
 MAX_BYTES = 8 * 1024 * 1024
 LARGE_EVERY = 50
@@ -52,7 +52,7 @@ NUMBERS = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x
 
 
 def samples() -> list[bytes]:
-    """The files that are mutated."""
+    """The files to mutate."""
     small = photo((24, 16))
     return [
         *(file_bytes(small, format, exif=exif(6)) for format in ("PNG", "JPEG", "WEBP")),
@@ -82,7 +82,7 @@ def samples() -> list[bytes]:
 
 
 def odd_bitmaps() -> list[bytes]:
-    """BMP files with headers, masks and a profile that no encoder of ours writes."""
+    """BMP files with headers, masks and a profile that no encoder used here writes."""
     rows, palette = bytes(range(192)), bytes(range(64)) * 16
     return [
         bitmaps.bitmap((8, 6), 24, rows, header=bitmaps.CORE),
@@ -116,7 +116,7 @@ class Mutator:
         return bytes(data[:MAX_BYTES])
 
     def place(self, data: bytearray) -> int:
-        # Structure stands at the beginning.
+        # Structure is at the beginning.
         return int(self.random.random() ** 2 * len(data))
 
     def piece(self, data: bytearray) -> bytes:
@@ -164,7 +164,7 @@ class Mutator:
 
 
 def seconds_of(data: bytes) -> tuple[float, str]:
-    """Processor seconds of a walk, and what came of it: a format, or the code of a refusal."""
+    """CPU seconds of a walk, and its outcome: a format, or the code of a refusal."""
     started = time.thread_time()
     try:
         outcome = read_header(io.BytesIO(data)).format
@@ -174,7 +174,7 @@ def seconds_of(data: bytes) -> tuple[float, str]:
 
 
 def find_fault(data: bytes) -> tuple[str | None, float, str]:
-    """What is wrong with the walk through `data`, its seconds per megabyte, and what came of it."""
+    """What is wrong with the walk through `data`, its seconds per megabyte, and its outcome."""
     megabytes = max(1.0, len(data) / 1e6)
     try:
         seconds, outcome = seconds_of(data)
@@ -199,7 +199,7 @@ def check_parts(data: bytes, outcome: str) -> None:
         assert 1 <= walk.orientation <= 8
         assert 0 < walk.decoded_size[0] <= walk.width
         assert 0 < walk.decoded_size[1] <= walk.height
-        # Larger images are refused for their size.
+        # Larger images are refused because of their size.
         assert max(walk.width, walk.height) > MAX_SIDE or 0 <= walk.seconds < 60
         for parts in (walk.parts, walk.probe.parts if walk.probe else ()):
             ranges = [part for part in parts if not isinstance(part, bytes)]

@@ -1,10 +1,10 @@
-"""Feeds broken, hostile and huge forms to the readers of `/rmbg` and `/api/batches`.
+"""Feeds broken, hostile and huge forms to the form readers of `/rmbg` and `/api/batches`.
 
     python tests/bench/fuzz_multipart.py [--seconds 600] [--seed N] [--limit 50]
 
-Nothing but an ApiError may come out, and no form may cost more than `--limit` milliseconds of CPU for each megabyte (or
-part of the first one). What breaks a rule is printed with its number: `--seed N --only NUMBER` runs that form again. Exits
-with 1 if any did.
+Only an ApiError may be raised, and no form may cost more than `--limit` milliseconds of CPU per megabyte (or part of the
+first one). A form that breaks a rule is printed with its number: `--seed N --only NUMBER` runs it again. Exits with 1 if
+any did.
 """
 
 import argparse
@@ -78,7 +78,7 @@ CONTENTS = [
     b"1" * 9000, b"https://example.com/a.png", b"PK\x03\x04" + bytes(30), b"PK\x05\x06" + bytes(18), b"\r\n\r\n",
     b"nonsense" * 100, b"\r\r\r\r" * 50, b"iVBORw0KGgo=", b"iVBORw0K\r\nGgo", b"=41=\r\n=\r", b"====",
 ]  # fmt: skip
-# What is repeated until a form is large.
+# What is repeated to make a form large.
 PIECES = [
     b"\r", b"\n", b"\r\n", b"-", b"\r\n-", b"\r\n--", b"\r\n a", b"\r\n\ta:b", b"\r\nX: y", b"; a=b", b'; a="', b'\\"',
     b'; a="\\"', b"%22", b"filename*=utf-8'", b"filename*=utf-8''", b"\x00", b"\xff", b"\xc3", b"a", b" ", b";",
@@ -99,13 +99,13 @@ CODINGS = ["gzip", "deflate", "x-gzip", "br", "utf-8", "gzip, gzip", "identity"]
 
 
 class Stream:
-    """A body that arrives in pieces, and may break off."""
+    """A body that arrives in pieces, and may be cut off."""
 
     def __init__(self, body: bytes, piece: int, breaks: bool) -> None:
         self.body, self.piece, self.breaks, self.at = body, piece, breaks, 0
 
     def read(self, size: int = -1) -> bytes:
-        """As WSGI has it."""
+        """The WSGI signature."""
         wanted = self.piece if size < 0 else min(size, self.piece)
         data = self.body[self.at : self.at + wanted]
         self.at += len(data)
@@ -114,13 +114,13 @@ class Stream:
         return data
 
     def readline(self, size: int = -1) -> bytes:
-        """As WSGI has it."""
+        """The WSGI signature."""
         return self.read(size)
 
 
 @dataclass(slots=True)
 class Form:
-    """One to feed: what it says of itself, and how it comes."""
+    """One form to feed: what it declares, and how it arrives."""
 
     content_type: bytes
     body: bytes
@@ -128,13 +128,13 @@ class Form:
     piece: int
     breaks: bool
     batch: bool
-    # Content-Encoding, and how many bytes it was before it was packed.
+    # Content-Encoding, and the size in bytes before compression.
     coding: str = ""
     unpacked: int = 0
 
 
 class Maker:
-    """Makes the forms of a seed: number N is the same in every run."""
+    """Makes the forms of a seed: form N is the same in every run."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -142,7 +142,7 @@ class Maker:
     def make(self, number: int) -> Form:
         """Form `number`."""
         rng = random.Random(f"{self.seed}/{number}")  # noqa: S311 - it has to be repeatable
-        # Most forms are sound before one thing is done to them: what is broken in many places is refused at the first.
+        # Most forms are valid before one thing is broken: a form broken in many places is refused at the first of them.
         sound = rng.random() < 0.6
         boundary = rng.choice(BOUNDARIES[:5] if sound else BOUNDARIES)
         content_type = TYPES[0] if sound or rng.random() < 0.5 else rng.choice(TYPES)
@@ -156,8 +156,8 @@ class Maker:
         if rng.random() < 0.15:
             coding = rng.choice(CODINGS)
             body, unpacked = self._packed(rng, body)
-        # A byte at a time is some 5 µs for each: in large forms nothing else would be measured. Behind a server that takes
-        # the whole body first, pieces are as large as they are asked for.
+        # Reading byte by byte costs some 5 µs each: large forms would measure nothing else. Behind a server that takes
+        # the whole body first, pieces are as large as requested.
         small = len(body) <= 5000
         piece = rng.choice([2**30, 2**30, 1000, 7, 1] if small else [2**30, 2**30, 65536, 1000, 500])
         lengths = [len(body), len(body), None]
@@ -167,7 +167,7 @@ class Maker:
         return Form(content_type, body, rng.choice(lengths), piece, breaks, batch, coding, unpacked)
 
     def _packed(self, rng: random.Random, body: bytes) -> tuple[bytes, int]:
-        """The body in gzip or deflate, which may be broken or bring far more than it is long; and what it was before."""
+        """The body in gzip or deflate, possibly broken or expanding far beyond its length; and the original."""
         body += rng.choice([b"", b"", bytes(30 * MEGABYTE)])
         count = rng.choice([1, 1, 1, 2, 5000])
         bits = rng.choice([31, 31, 31, 15, -15])
@@ -246,7 +246,7 @@ class Runner:
         self.readers: dict[bool, Callable] = {True: read_batch, False: read_form}
 
     def feed(self, form: Form) -> tuple[str, float]:
-        """What came of a form, and the milliseconds of CPU that it took."""
+        """The outcome of a form, and the milliseconds of CPU that it took."""
         request = self._request(form)
         started = time.thread_time()
         try:
@@ -265,7 +265,7 @@ class Runner:
         path = "/api/batches" if form.batch else "/rmbg"
         content_type = form.content_type.decode("latin-1")
         environ = RequestFactory().generic("POST", path, b"x", content_type=content_type).environ
-        # The server knows the length of a chunked body once it has arrived, and hands over no more than was announced.
+        # The server knows the length of a chunked body once it has arrived, and passes on no more than was announced.
         environ["CONTENT_LENGTH"] = str(len(form.body) if form.length is None else form.length)
         if form.coding:
             environ["HTTP_CONTENT_ENCODING"] = form.coding
@@ -275,12 +275,12 @@ class Runner:
 
 
 def allowed_ms(form: Form, limit: float) -> float:
-    """Milliseconds that a form may take. Of a packed one 32 MB may be unpacked, at 4 ms each, however short it is."""
+    """Milliseconds that a form may take. A packed one may unpack to 32 MB, at 4 ms each, however short it is."""
     return limit * max(1.0, max(len(form.body), form.unpacked) / MEGABYTE) + (UNPACKING_MS if form.coding else 0)
 
 
 def numbers(only: int | None, seconds: float) -> Iterator[int]:
-    """Which forms to run: one, or all until the time is over."""
+    """Which forms to run: one, or all until time runs out."""
     if only is not None:
         yield only
         return
@@ -291,7 +291,7 @@ def numbers(only: int | None, seconds: float) -> Iterator[int]:
 
 
 def run(seed: int, seconds: float, limit: float, only: int | None = None) -> int:
-    """Feed forms; how many broke a rule."""
+    """Feed forms; return how many broke a rule."""
     maker, runner = Maker(seed), Runner()
     outcomes: Counter[str] = Counter()
     bad, count, size, slowest = 0, 0, 0, (0.0, 0.0, -1)
@@ -301,7 +301,7 @@ def run(seed: int, seconds: float, limit: float, only: int | None = None) -> int
         count, size = count + 1, size + len(form.body)
         try:
             outcome, ms = runner.feed(form)
-            # The machine may have been busy: what is slow is slow three times.
+            # The machine may have been busy: a slow form is slow three times.
             for _ in range(3 if ms > allowed_ms(form, limit) else 0):
                 ms = min(ms, runner.feed(form)[1])
         except Exception:

@@ -1,9 +1,9 @@
-"""The attackers of `soak_hostile`, in a process of their own so that they do not slow the customer's clock down.
+"""The attackers of `soak_hostile`, in a separate process so that they do not slow the customer's clock down.
 
     python -m tests.bench.hostile_clients PLAN
 
 `PLAN` is JSON: `port`, `keys` of the attackers' own accounts, `addresses` they connect from, `seconds`, how many of each
-kind, and the folder that holds the hostile images. Prints one JSON object at the end: what became of their requests.
+kind, and the folder that holds the hostile images. Prints one JSON object at the end: the outcomes of their requests.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from PIL import Image
 
 BOUNDARY = "hostile"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
-# What one slow connection sends or reads each time, and how often.
+# What one slow connection sends or reads at a time, and how often.
 DRIBBLE_SECONDS = 2.0
-# A slow reader's window: the kernel takes little more than this of an answer in advance.
+# A slow reader's window: the kernel accepts little more than this of a response in advance.
 RECEIVE_BYTES = 4096
-# Between two tries of one attacker, so that the number of connections stays what the plan says.
+# Between two attempts of one attacker, so that the number of connections stays as planned.
 PAUSE_SECONDS = 0.2
 ANSWER_SECONDS = 120.0
-# The largest result that a small image gives: 10000 by 10000 pixels in BMP, 300 MB.
+# The largest result of a small image: 10000 by 10000 pixels in BMP, 300 MB.
 HUGE = {"w": "10000", "h": "10000", "exact_resize": "true", "format": "bmp"}
 SWAGGER = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
@@ -55,7 +55,7 @@ class Attack:
         return time.monotonic() >= self.ends
 
     async def connect(self, number: int, *, window: int | None = None) -> Streams:
-        """A connection from the address whose turn it is."""
+        """A connection from the next address in turn."""
         address = self.addresses[number % len(self.addresses)]
         options: dict[str, Any] = {} if window is None else {"limit": window}
         reader, writer = await asyncio.wait_for(
@@ -66,7 +66,7 @@ class Attack:
         return reader, writer
 
     def credential(self, number: int) -> str:
-        """A header line: one of the keys, a key that is none, or nothing."""
+        """A header line: one of the keys, an invalid key, or nothing."""
         choices = [*(f"x-api-key: {key}\r\n" for key in self.keys), "x-api-key: rmbg_nope\r\n", ""]
         return choices[number % len(choices)]
 
@@ -105,7 +105,7 @@ async def slow_body(attack: Attack, number: int) -> None:
 
 
 async def dribble(attack: Attack, number: int, start: bytes, piece: bytes) -> None:
-    """Send `start`, then `piece` every now and then, until the server has had enough."""
+    """Send `start`, then `piece` at intervals, until the server closes the connection."""
     reader, writer = await attack.connect(number)
     try:
         writer.write(start)
@@ -120,7 +120,7 @@ async def dribble(attack: Attack, number: int, start: bytes, piece: bytes) -> No
 
 
 async def slow_reader(attack: Attack, number: int) -> None:
-    """Somebody who asks for a lot and takes it a few kilobytes at a time: a result of 300 MB, or a large file."""
+    """A client that asks for a lot and reads it a few kilobytes at a time: a result of 300 MB, or a large file."""
     reader, writer = await attack.connect(number, window=RECEIVE_BYTES)
     try:
         if number % 2:
@@ -139,7 +139,7 @@ async def slow_reader(attack: Attack, number: int) -> None:
 
 
 def thrower(files: list[Path]) -> Callable[[Attack, int], Awaitable[None]]:
-    """Attackers who send hostile images as quickly as they are answered."""
+    """Attackers who send hostile images as quickly as they get responses."""
 
     async def throw(attack: Attack, number: int) -> None:
         file = attack.random.choice(files)
@@ -166,7 +166,7 @@ def small_image() -> bytes:
 
 
 async def again_and_again(attack: Attack, name: str, act: Callable[[Attack, int], Awaitable[None]], number: int) -> None:
-    """One attacker: as soon as one try has ended, the next begins."""
+    """One attacker: as soon as one attempt ends, the next begins."""
     await asyncio.sleep(attack.random.random() * 2)
     while not attack.is_over:
         try:
@@ -178,7 +178,7 @@ async def again_and_again(attack: Attack, name: str, act: Callable[[Attack, int]
 
 
 async def run(plan: dict[str, Any]) -> Counter[str]:
-    """All attackers at once, until their time is over."""
+    """All attackers at once, until their time is up."""
     chance = random.Random(plan["seed"])  # noqa: S311 - a seeded one, so that a run can be repeated
     attack = Attack(plan["port"], plan["keys"], plan["addresses"], time.monotonic() + plan["seconds"], chance)
     kinds: dict[str, tuple[int, Callable[[Attack, int], Awaitable[None]]]] = {
@@ -200,6 +200,6 @@ async def run(plan: dict[str, Any]) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    # Attackers have machines of their own. Here they send as quickly as the server leaves them processor time.
+    # Real attackers use their own machines. Here they send as quickly as the server leaves them CPU time.
     os.nice(10)
     json.dump(asyncio.run(run(json.loads(sys.argv[1]))), sys.stdout)

@@ -1,4 +1,4 @@
-"""Sends pictures from several clients at once, and watches what the servers' processes take."""
+"""Sends images from several clients at once, and measures the memory of the servers' processes."""
 
 import statistics
 import threading
@@ -15,7 +15,7 @@ Send = Callable[[bytes], int]
 
 @dataclass
 class Round:
-    """What one round of pictures gave: seconds of each, seconds of all, bytes of the last answer."""
+    """The result of one round of images: seconds of each, seconds of all, bytes of the last response."""
 
     latencies: list[float]
     seconds: float
@@ -35,7 +35,7 @@ class Round:
 
 
 def run_round(send: Send, pictures: Sequence[bytes], clients: int) -> Round:
-    """Send `pictures` with `clients` at a time; `send` returns the length of the answer and raises on any error."""
+    """Send `pictures` with `clients` at a time; `send` returns the length of the response and raises on any error."""
 
     def timed(picture: bytes) -> tuple[float, int]:
         started = time.perf_counter()
@@ -54,7 +54,7 @@ class Memory:
 
     pid: int
     samples: list[float] = field(default_factory=list)
-    # Each look walks through all pages of the processes, and keeps them from mapping any meanwhile.
+    # Each sample walks through all pages of the processes, and blocks their mappings meanwhile.
     every: float = SAMPLE_SECONDS
 
     @property
@@ -71,7 +71,7 @@ class Memory:
 
 @contextmanager
 def repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call `act` every so many seconds while the block runs."""
+    """Call `act` at this interval in seconds while the block runs."""
     done = threading.Event()
 
     def run() -> None:
@@ -88,7 +88,7 @@ def repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 def tree(pid: int) -> list[int]:
-    """The process and all that descend from it."""
+    """The process and all its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:

@@ -1,4 +1,4 @@
-"""`rembg s`, as anyone can install it: in an environment of its own, with the same weights as the product."""
+"""`rembg s`, as anyone can install it: in a separate environment, with the same weights as the product."""
 
 import importlib.metadata
 import os
@@ -15,10 +15,10 @@ READY_SECONDS = 180
 
 
 class RembgServer:
-    """One running `rembg s --no-ui`, of the version that the product depends on."""
+    """One running `rembg s --no-ui`, of the version the product depends on."""
 
     def __init__(self, folder: Path, environment: Path) -> None:
-        """Logs go to `folder`; the virtual environment at `environment` is made if it is not there."""
+        """Logs go to `folder`; the virtual environment at `environment` is created if it is missing."""
         self.log = folder / "rembg.log"
         self.port = free_port()
         self._program = install(environment)
@@ -29,11 +29,11 @@ class RembgServer:
         return f"http://127.0.0.1:{self.port}/api/remove"
 
     def start(self) -> "RembgServer":
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it responds."""
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         command = [str(self._program), "s", "--no-ui", *address, "--log_level", "error"]
         with self.log.open("ab") as log:
-            # Its own imports compile 50 s long on first use otherwise, for a step that is not asked for.
+            # Its own imports otherwise compile for 50 s on first use, for a step that is not requested.
             self.process = subprocess.Popen(command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -51,7 +51,7 @@ class RembgServer:
 
 
 def install(environment: Path) -> Path:
-    """The `rembg` program in the virtual environment at `environment`, made on first use."""
+    """The `rembg` program in the virtual environment at `environment`, created on first use."""
     program = environment / "bin" / "rembg"
     if not program.exists():
         print("Installing rembg into an environment of its own", file=sys.stderr)

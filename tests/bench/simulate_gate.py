@@ -1,10 +1,10 @@
-"""Who waits how long at the gate? A discrete-event simulation that drives the gate's own decisions with a virtual clock.
+"""Who waits how long at the gate? A discrete-event simulation that runs the gate's own decisions on a virtual clock.
 
     python -m tests.bench.simulate_gate [SCENARIO ...]
 
 Each scenario sends images of several callers to two gates: the one of `imaging.executor.fair_queue`, and first come, first
-served, which is what it replaced. Prints, for each kind of caller, how many images were sent and delivered, how many were
-refused or gave up after the deadline, and how long the delivered ones waited. The same seed gives the same figures.
+served, which it replaced. Prints, for each kind of caller, how many images were sent and delivered, how many were refused
+or gave up after the deadline, and how long the delivered ones waited. The same seed gives the same figures.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from imaging.executor.fair_queue import FairQueue, Rank, Requester, State
 
 SEED = 20
 SLOTS, MEGAPIXELS, QUEUE_SIZE, DEADLINE = 2, 150.0, 32, 120.0
-# Measured on two cores: an image's time on a slot, with the other slot busy.
+# Measured on two cores: an image's time in a slot, with the other slot busy.
 BASE_SECONDS, SECONDS_PER_MEGAPIXEL = 0.9, 0.13
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One image. With `again` its caller sends the next one so many seconds after its end, until the scenario ends."""
+    """One image. With `again` its caller sends the next one that many seconds after its end, until the scenario ends."""
 
     kind: str
     requester: Requester
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(slots=True)
 class Figures:
-    """What callers of one kind saw. `waits` are seconds of images that got a place, ascending; `ends` when each was done."""
+    """What callers of one kind saw. `waits` are seconds of admitted images, ascending; `ends` when each was done."""
 
     sent: int = 0
     refused: int = 0
@@ -51,13 +51,13 @@ class Figures:
         return self.waits[min(len(self.waits) - 1, int(share * len(self.waits)))] if self.waits else float("nan")
 
 
-# Both gates have tickets of their own; what counts here is their `state`.
+# Both gates have their own tickets; what counts here is their `state`.
 _Ticket = Any
 Notify = Callable[[_Ticket], None]
 
 
 def fair(notify: Notify, slots: int = SLOTS) -> FairQueue:
-    """The gate as it is."""
+    """The current gate."""
     return FairQueue(slots=slots, megapixels=MEGAPIXELS, queue_size=QUEUE_SIZE, notify=notify)
 
 
@@ -69,7 +69,7 @@ class _Place:
 
 
 class FirstCome:
-    """The gate as it was: strictly in order of arrival, images of batches when no other one waits."""
+    """The previous gate: strictly in order of arrival, images of batches when no other one waits."""
 
     def __init__(self, notify: Notify, slots: int = SLOTS) -> None:
         self.slots, self.notify = slots, notify
@@ -122,12 +122,12 @@ GATES: dict[str, Make] = {"first come": FirstCome, "fair": fair}
 
 
 def simulate(requests: Iterable[Request], until: float, make: Make, slots: int = SLOTS) -> dict[str, Figures]:
-    """Send the requests through a gate, and repeat those that ask for it until second `until`. Figures by kind."""
+    """Send the requests through a gate, and repeat those that ask for it until second `until`. Returns figures by kind."""
     return _Run(make, slots, until).run(requests)
 
 
 class _Run:
-    """Events by time: an image arrives, its work is done, its deadline is over."""
+    """Events by time: an image arrives, its work is done, its deadline passes."""
 
     def __init__(self, make: Make, slots: int, until: float) -> None:
         self.queue = make(self._changed, slots)
@@ -194,7 +194,7 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Some callers, for so many seconds."""
+    """Some callers, for a number of seconds."""
 
     about: str
     until: float
@@ -219,7 +219,7 @@ def batch(name: str) -> Requester:
 
 
 def seconds_of(megapixels: float, chance: random.Random | None = None) -> float:
-    """The time of an image on a slot, a fifth more or less with `chance`."""
+    """The time of an image in a slot, a fifth more or less with `chance`."""
     seconds = BASE_SECONDS + SECONDS_PER_MEGAPIXEL * megapixels
     return seconds * chance.uniform(0.8, 1.2) if chance else seconds
 
@@ -231,7 +231,7 @@ def one(kind: str, requester: Requester, at: float, megapixels: float, **more: f
 def stream(
     kind: str, requester: Requester, rate: float, until: float, megapixels: tuple[float, ...], chance: random.Random
 ) -> list[Request]:
-    """Images at random, `rate` a second, each of one of the sizes."""
+    """Random arrivals of images, `rate` a second, each of one of the sizes."""
     requests, at = [], chance.expovariate(rate)
     while at < until:
         size = chance.choice(megapixels)

@@ -1,11 +1,11 @@
-"""How many slots does a rate of pictures need? A discrete-event simulation of the gate: an M/G/k queue with an end.
+"""How many slots does a rate of images need? A discrete-event simulation of the gate: an M/G/k queue with a limit.
 
     python tests/bench/simulate_queue.py [--seconds 1.05] [--spread 0.6] [--queue 32] [--deadline 120]
 
-Pictures come at random (a Poisson process), each takes a log-normal time of one slot, `k` slots serve them in order, at
+Images arrive at random (a Poisson process), each takes a log-normal time of one slot, `k` slots serve them in order, at
 most `queue` wait, none longer than `deadline`. Prints, for each rate, the smallest number of slots with which the slots are
-busy for 80 % of their time at most, one picture in twenty waits longer than a second and hardly any is turned away: once
-with one queue for all, once on machines of a few slots that each have a queue of their own.
+busy for at most 80 % of their time, one image in twenty waits longer than a second and hardly any is refused: once with
+one queue for all, once on machines of a few slots with a queue each.
 """
 
 import argparse
@@ -17,17 +17,17 @@ from dataclasses import dataclass, replace
 
 SEED = 20
 PICTURES = 40_000
-# The system starts empty: the first pictures see less of a queue than the later ones.
+# The system starts empty: the first images see less of a queue than later ones.
 WARM_UP = 0.1
 RATES = (0.5, 1, 10, 100, 1_000)
-# The rest is for peaks within the hour, and for a machine that is away.
+# The rest is for peaks within the hour, and for a machine that is down.
 GOAL_BUSY = 0.8
 GOAL_WAIT, GOAL_REFUSED = 1.0, 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Pictures a second, and the seconds of a slot that each takes: mean, and standard deviation as a share of it."""
+    """Images per second, and the slot time in seconds of each: mean, and standard deviation as a share of it."""
 
     rate: float
     seconds: float
@@ -36,7 +36,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What callers saw. `busy` is the share of the slots' time; waits are seconds of those who were served."""
+    """What callers saw. `busy` is the share of the slots' time; waits are seconds of served callers."""
 
     busy: float
     wait_p50: float
@@ -50,7 +50,7 @@ def simulate(load: Load, slots: int, *, queue: int, deadline: float, pictures: i
     chance = random.Random(seed)  # noqa: S311 - no secret
     mu, sigma = _log_normal(load)
     free = [0.0] * slots  # when each slot is free again
-    starts: deque[float] = deque()  # of those who were let in and may still wait
+    starts: deque[float] = deque()  # of those who were admitted and may still wait
     waits, refused, worked, now, began = [], 0, 0.0, 0.0, 0.0
     for number in range(pictures):
         now += chance.expovariate(load.rate)
@@ -79,7 +79,7 @@ def simulate(load: Load, slots: int, *, queue: int, deadline: float, pictures: i
 
 
 def slots_needed(load: Load, *, queue: int, deadline: float) -> tuple[int, Outcome]:
-    """The smallest number of slots that meets all goals, and how it does."""
+    """The smallest number of slots that meets all goals, and its outcome."""
     slots = math.ceil(load.rate * load.seconds / GOAL_BUSY)
     while not is_good(outcome := simulate(load, slots, queue=max(queue, 4 * slots), deadline=deadline)):
         slots += max(1, slots // 50)
@@ -87,7 +87,7 @@ def slots_needed(load: Load, *, queue: int, deadline: float) -> tuple[int, Outco
 
 
 def machines_needed(load: Load, size: int, *, queue: int, deadline: float) -> tuple[int, Outcome]:
-    """The same in machines of `size` slots, each with a queue of its own: a proxy shares the pictures out blindly."""
+    """The same in machines of `size` slots, each with its own queue: a proxy distributes the images blindly."""
     machines = math.ceil(load.rate * load.seconds / GOAL_BUSY / size)
     while True:
         share = replace(load, rate=load.rate / machines)
@@ -103,7 +103,7 @@ def is_good(outcome: Outcome) -> bool:
 
 
 def _log_normal(load: Load) -> tuple[float, float]:
-    """Mean and deviation of the logarithm, for a mean and a relative deviation of the time itself."""
+    """Mean and deviation of the logarithm, for a mean and a relative deviation of the time."""
     variance = math.log(1 + load.spread**2)
     return math.log(load.seconds) - variance / 2, math.sqrt(variance)
 

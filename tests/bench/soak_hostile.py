@@ -1,19 +1,19 @@
-"""A paying customer sends one small image a second, while the service is attacked in every way we know.
+"""A paying customer sends one small image a second while the service is attacked in every way we know.
 
     PYTHONPATH=. python tests/bench/soak_hostile.py [--seconds 300] [--seed 1] [--only 1-sqlite-direct ...] [--image red]
 
-The image is a photograph of 256 pixels, or with `--image red` a red square: the dearest small image there is, since INT8
+The image is a photograph of 256 pixels, or with `--image red` a red square: the most expensive small image, since INT8
 finds no subject in it, so that fp32 runs as well.
 
-200 connections that never finish their headers, 200 that never finish their bodies, 50 that hardly read their answers
+200 connections that never finish their headers, 200 that never finish their bodies, 50 that hardly read their responses
 (half of them results of 300 MB), and hostile images of every kind from 20 addresses, with three keys, with a wrong key and
-without one. All of it goes to loopback and ends. The attackers run at a lower priority (see `hostile_clients`). The product
+without one. All of it stays on loopback and ends. The attackers run at a lower priority (see `hostile_clients`). The product
 runs as operators run it, with the real model: one process or two, on SQLite or on PostgreSQL and Redis, directly or behind
 Caddy with the shipped Caddyfile.
 
-Prints one line per deployment and ends with an error if a call of the customer's was not answered 200, if the 95th
-percentile reached 5 s, memory 1.5 GB for each process, or if anything was left: bytes on disk, credits on hold, books that
-disagree.
+Prints one line per deployment and ends with an error if any of the customer's calls was not answered 200, if the 95th
+percentile reached 5 s, memory 1.5 GB for each process, or if anything was left: bytes on disk, credits on hold, a ledger
+that disagrees.
 """
 
 import argparse
@@ -49,11 +49,11 @@ ADDRESSES = [f"127.0.0.{number}" for number in range(2, 22)]
 ATTACKING_PLANS = ("Free", "Premium-1000", "Premium-20000")
 P95_SECONDS = 5.0
 MEMORY_MB = 1536.0
-# Above every deadline: whoever waits longer was not answered.
+# Above every deadline: a call that waits longer was not answered.
 PATIENCE_SECONDS = 60
-# How often memory and disk are looked at. More often slows the server down.
+# How often memory and disk are sampled. More often slows the server down.
 LOOK_SECONDS = 1.0
-# What a connection that was cut off, or an answer that was given up, may take to be gone.
+# How long a dropped connection, or an abandoned response, may take to be cleaned up.
 SETTLE_SECONDS = 60
 DEPLOYMENTS = ["-".join(parts) for parts in product(("1", "2"), ("sqlite", "postgres"), ("direct", "caddy"))]
 
@@ -70,7 +70,7 @@ IMAGES: dict[str, Callable[[], bytes]] = {"photograph": photograph, "red": small
 
 @dataclass
 class Customer:
-    """Sends a small image and reads /readyz, once a second, from an address and with a key of their own."""
+    """Sends a small image and reads /readyz once a second, from its own address and with its own key."""
 
     url: str
     key: str
@@ -84,7 +84,7 @@ class Customer:
         return len(self.images) + len(self.probes) + self.failures.total()
 
     def call_until(self, ends: float, probe_url: str) -> None:
-        """Both kinds of call in threads of their own, each at its second whether the one before has been answered or not."""
+        """Both kinds of call in separate threads, each on its second whether or not the previous one has been answered."""
         threads = []
         while time.monotonic() < ends:
             for act in (self._send, lambda: self._probe(probe_url)):
@@ -119,7 +119,7 @@ class Customer:
 
 @dataclass
 class Disk:
-    """Bytes under `folder`, and in nameless files that the server's processes hold open, over time."""
+    """Bytes under `folder`, and in deleted files that the server's processes hold open, over time."""
 
     folder: Path
     pid: int
@@ -145,7 +145,7 @@ def _blocks(path: str) -> int:
 
 
 def _nameless(pid: int) -> int:
-    """Bytes on disk of a process's open files that have no name any more."""
+    """Bytes on disk of a process's open files that have been unlinked."""
     total = 0
     try:
         for link in Path(f"/proc/{pid}/fd").iterdir():
@@ -198,7 +198,7 @@ def _attack(name: str, image: bytes, server: ProductServer, url: str, images: Pa
     assert server.process is not None
     customer = Customer(url, server.issue_key("customer@example.com"), image)
     keys = [server.issue_key(f"attacker-{plan}@example.com".lower(), plan=plan) for plan in ATTACKING_PLANS]
-    # The first answers load what is loaded once.
+    # The first calls load what is loaded once.
     customer.call_until(time.monotonic() + 3, server.url)
     customer = Customer(url, customer.key, image)
     memory, disk = Memory(server.process.pid, every=LOOK_SECONDS), Disk(server.folder / "tmp", server.process.pid)
@@ -210,7 +210,7 @@ def _attack(name: str, image: bytes, server: ProductServer, url: str, images: Pa
     command = [sys.executable, "-m", "tests.bench.hostile_clients", json.dumps(plan)]
     attackers = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     with memory.watched(), disk.watched():
-        # /readyz is for those inside: a proxy does not hand it on.
+        # /readyz is internal: a proxy does not forward it.
         customer.call_until(time.monotonic() + seconds, server.url)
     outcomes = json.loads(attackers.communicate(timeout=60)[0])
     left = _settle(disk, before)
@@ -219,7 +219,7 @@ def _attack(name: str, image: bytes, server: ProductServer, url: str, images: Pa
 
 
 def _settle(disk: Disk, before: int) -> int:
-    """Bytes that are on disk beyond those of before, once they are gone or the time for it is over."""
+    """Bytes on disk beyond the earlier ones, once they are gone or time is up."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while (left := disk.now() - before) > 0 and time.monotonic() < deadline:
         time.sleep(1)
@@ -230,7 +230,7 @@ _HELD = "from billing.models import Hold; print(Hold.objects.filter(state=Hold.S
 
 
 def _books(server: ProductServer) -> tuple[int, str]:
-    """Credits that are still on hold, and what `reconcile` says of all accounts."""
+    """Credits still on hold, and what `reconcile` reports for all accounts."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while (held := int(server.manage("shell", "--verbosity", "0", "--command", _HELD))) and time.monotonic() < deadline:
         time.sleep(1)

@@ -1,8 +1,8 @@
-"""Kills workers and cuts the broker off, again and again, in a stream of pictures; then compares answers with charges.
+"""Kills workers and cuts off the broker repeatedly during a stream of images; then compares responses with charges.
 
     PYTHONPATH=. python tests/bench/soak_workers.py [--times 20] [--seed 1]
 
-Needs PostgreSQL, Redis and RabbitMQ. Ends with an error if a caller was not answered in time, or paid for no picture.
+Needs PostgreSQL, Redis and RabbitMQ. Exits with an error if a caller was not answered in time, or paid for no image.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tests.services.inference import HARMS, Load, Workshop, assert_answered_and_
 
 DEADLINE = 30
 REDIS_BROKER_DATABASE = 12
-# Longer than a worker takes to start: each harm finds workers at work.
+# Longer than a worker takes to start: each fault finds workers at work.
 PAUSES = (0.3, 2.5)
 OUTAGES = (1, 5, 15)
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def soak(name: str, broker: str, times: int, seed: int) -> None:
-    """One broker, two workers, `times` of each harm."""
+    """One broker, two workers, `times` of each fault."""
     temporary, cache = tempfile.TemporaryDirectory(), scratch_redis(REDIS_BENCH_DATABASE)
     with temporary as folder, scratch_postgres() as database, cache as redis:
         shop = Workshop(
@@ -58,7 +58,7 @@ def soak(name: str, broker: str, times: int, seed: int) -> None:
 
 
 def outage(name: str, shop: Workshop, seconds: float) -> None:
-    """The broker is away for a while: how long until pictures come again."""
+    """Cut the broker off for a while; print how long until images are served again."""
     with Load(shop, picture()) as load:
         load.wait_for(2)
         shop.wire.go_down()
@@ -72,7 +72,7 @@ def outage(name: str, shop: Workshop, seconds: float) -> None:
 
 
 def told(load: Load) -> str:
-    """What became of the requests."""
+    """The outcomes of the requests."""
     ordered = sorted(load.seconds)
     slow = ordered[max(0, round(0.99 * len(ordered)) - 1)]
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in load.outcomes.items())

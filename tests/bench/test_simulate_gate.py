@@ -1,4 +1,4 @@
-"""What the gate promises its callers, in a simulation of its own decisions: see simulate_gate."""
+"""What the gate promises its callers, in a simulation of its decisions: see simulate_gate."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_caller_with_sixteen_in_flight_keeps_another_one_waiting_for_about_one
     before, now = run("sixteen")
     assert before["another key"].wait(0.5) > 10
     assert now["another key"].wait(0.5) <= seconds_of(2)
-    # Its own images may come close together, too.
+    # Its own images may arrive close together, too.
     assert now["another key"].wait(1) <= seconds_of(12) + seconds_of(2)
     assert len(now["16 in flight"].ends) >= 0.99 * len(before["16 in flight"].ends)
 
@@ -57,7 +57,7 @@ def test_lower_ranks_move_while_customers_send_twice_what_fits():
     before, now = run("lower-ranks")
     customers = "customers, twice what fits"
     for kind in ("anonymous", "batches"):
-        # An image each time that two PROMOTE_SECONDS, one for each rank, and two images' work are over.
+        # One image each time two PROMOTE_SECONDS, one for each rank, and the work of two images are over.
         assert len(now[kind].waits) >= 600 / (2 * PROMOTE_SECONDS + 2 * seconds_of(2)) - 1
         assert now[kind].gave_up == 0
     assert before["batches"].gave_up == 10

@@ -1,4 +1,4 @@
-"""The simulation behind docs/capacity.md, against what is known of queues."""
+"""The simulation behind docs/capacity.md, against known results for queues."""
 
 import math
 
@@ -23,7 +23,7 @@ def test_one_slot_waits_as_pollaczek_and_khinchine_say():
     told = simulate(Load(rate, seconds, spread), 1, pictures=200_000, **ENDLESS)
     mean = rate * seconds * seconds * (1 + spread**2) / (2 * (1 - rate * seconds))
     assert told.busy == pytest.approx(0.6, rel=0.02)
-    # Waits of M/G/1 fall off about exponentially past their mean.
+    # Waits of M/G/1 decay about exponentially past their mean.
     assert mean * 2 < told.wait_p95 < mean * 5
     assert told.wait_p50 < mean
 
@@ -42,7 +42,7 @@ def test_a_queue_with_an_end_turns_the_rest_away():
     assert told.wait_p99 < 5
 
 
-def test_nobody_waits_longer_than_the_deadline():
+def test_no_image_waits_longer_than_the_deadline():
     told = simulate(Load(3, 1, 0.5), 2, queue=10**9, deadline=2)
     assert 1.5 < told.wait_p99 <= 2
     assert told.refused > 0.2

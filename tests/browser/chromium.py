@@ -1,11 +1,11 @@
-"""Which browser the tests drive, and the two windows they look through."""
+"""Which browser the tests drive, and the two windows they use."""
 
 from pathlib import Path
 
 from playwright.sync_api import ViewportSize
 
-# Debian's two builds of the same browser. The one without a window of its own, where it is installed, needs two fifths
-# less of the processor for a test that opens many pages.
+# Debian's two builds of the same browser. The windowless one, where it is installed, needs two fifths less CPU for a test
+# that opens many pages.
 SHELL, WHOLE = Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium")
 CHROMIUM = SHELL if SHELL.exists() else WHOLE
 FLAGS = [

@@ -38,7 +38,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, server) -> Iterator[P
 
 
 def _is_fault(message: ConsoleMessage) -> bool:
-    """Chromium calls every refusal an error. That a picture is refused is nothing wrong with the page."""
+    """Chromium calls every refusal an error. A refused image is not a fault of the page."""
     is_refusal = message.text.startswith("Failed to load resource") and message.location["url"].endswith(
         ("/rmbg", "/api/batches")
     )
@@ -51,7 +51,7 @@ def _is_ours(url: str, server: str) -> bool:
 
 @pytest.fixture
 def editor(page: Page, server: ProductServer, session: str) -> Page:
-    """The editor, opened by the customer of `session`, which is each file's own."""
+    """The editor, opened by the customer of the file's `session`."""
     sign_in(page, server, session)
     page.goto("/editor")
     expect(page.get_by_role("button", name="Choose pictures")).to_be_enabled()

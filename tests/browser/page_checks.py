@@ -1,4 +1,4 @@
-"""What every page has to be: without a fault that axe finds, fitting its window, and in one language."""
+"""What every page must be: free of axe violations, no wider than its window, and in one language."""
 
 import re
 from typing import Any
@@ -8,16 +8,16 @@ from playwright.sync_api import Page
 
 from tests.conftest import EXHAUSTIVE
 
-# axe would fetch style sheets again to look for one thing, and put them into the page against its policy.
+# axe would fetch style sheets again for a single check, and insert them into the page against its policy.
 AXE = {"preload": False, "resultTypes": ["violations"]}
 
-# Names and abbreviations that are the same in Arabic, and the names of the tests' keys.
+# Names and abbreviations that are the same in Arabic, and the names of the test keys.
 KEPT = {
     "API", "UTC", "QR", "Stripe", "Premium", "Web", "shop", "JavaScript", "curl", "Python", "Node", "js", "PHP", "HTTP",
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script",
 }  # fmt: skip
-# What a program reads or writes, in texts that cannot set it as code.
+# What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
     "GET", "POST", "rmbg", "api", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx", "multipart", "form",
     "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
@@ -27,9 +27,9 @@ CODE = {
 }  # fmt: skip
 
 
-# The rows of a table are alike, and judging the contrast of hundreds takes seconds.
+# A table's rows are alike, and judging the contrast of hundreds takes seconds.
 WHOLE = {"include": [["html"]], "exclude": [] if EXHAUSTIVE else [["tbody tr:nth-child(n+9)"]]}
-# A transition between two colours ends at once, and so does what it leads to; what goes on for ever is left alone.
+# A transition between two colours ends at once, and so does its effect; endless ones are left alone.
 FINISH = """() => {
     for (let round = 0; round < 3; round++) {
         for (const one of document.getAnimations())
@@ -39,12 +39,12 @@ FINISH = """() => {
 
 
 def settle(page: Page) -> None:
-    """Go to the end of every transition: colours on their way to others would be judged as they are for a moment."""
+    """Skip to the end of every transition: otherwise colours in mid-transition would be judged."""
     page.evaluate(FINISH)
 
 
 def violations(page: Page, **options: Any) -> list[str]:
-    """What axe finds, one line each; `options` are its own."""
+    """axe's findings, one line each; `options` are axe's."""
     found = Axe().run(page, context=WHOLE, options=AXE | options).response["violations"]
     return [f"{one['id']} at {', '.join(str(node['target'][0]) for node in one['nodes'][:3])}" for one in found]
 
@@ -55,13 +55,13 @@ def is_too_wide(page: Page) -> bool:
 
 
 def check_page(page: Page) -> None:
-    """Accessible, and as wide as its window."""
+    """Accessible, and no wider than its window."""
     assert not violations(page)
     assert not is_too_wide(page)
 
 
 def english(page: Page) -> set[str]:
-    """The words of a page's text that should not be Latin: not code, addresses, names and what is English on purpose."""
+    """The words of a page's text that should not be Latin: excludes code, addresses, names and intended English."""
     text = page.evaluate(
         """() => {
             const copy = document.querySelector("body").cloneNode(true);

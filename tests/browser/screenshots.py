@@ -1,7 +1,7 @@
 """Photographs every page: `make screenshots` writes them to screenshots/.
 
-Starts the product with a seeded database of its own, and walks the tour of the browser tests at two sizes, in two
-languages, light and dark.
+Starts the product with its own seeded database, and takes the tour of the browser tests at two sizes, in two languages,
+light and dark.
 """
 
 import itertools

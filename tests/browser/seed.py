@@ -1,4 +1,4 @@
-"""A customer with a history, and staff to look at it: what pages need to show more than their empty state.
+"""A customer with a history, and staff to look at it: the data that pages need to show more than their empty state.
 
 `main()` runs inside the product (`manage.py shell`) and prints, as JSON, the sessions and the numbers in addresses.
 """
@@ -34,7 +34,7 @@ REFUSALS = [(400, "file_too_large"), (429, "rate_limited"), (503, "server_busy")
 
 
 def main() -> None:
-    """Make everything, once for a database."""
+    """Make everything, once per database."""
     customer, keys = make_customer()
     account = ledger.get_account(customer)
     use(account, keys)
@@ -69,7 +69,7 @@ def make_customer() -> tuple[User, list[ApiKey]]:
 
 
 def use(account: Account, keys: list[ApiKey]) -> None:
-    """PICTURES over the days of the cycle, of the web app and of two keys, with a refusal now and then."""
+    """PICTURES over the days of the cycle, from the web app and two keys, with an occasional refusal."""
     dice = random.Random(1)  # noqa: S311  (the same history each time)
     for number in range(PICTURES):
         key = dice.choice([None, keys[0], keys[0], keys[1]])
@@ -88,7 +88,7 @@ def use(account: Account, keys: list[ApiKey]) -> None:
 
 
 def past(account: Account) -> None:
-    """Two cycles before the current one, and the calendar months that go with them."""
+    """Two cycles before the current one, and their calendar months."""
     cycle = UsageWindow.objects.get(account=account, kind=UsageWindow.Kind.CYCLE)
     for number in (1, 2):
         start, end = cycle.start - timedelta(days=30 * number), cycle.start - timedelta(days=30 * (number - 1))
@@ -100,9 +100,9 @@ def past(account: Account) -> None:
 
 
 def make_batches(account: Account) -> dict[str, str]:
-    """One that has ended, with failures and a callback that took three tries; one at work; one whose time is over.
+    """One that has ended, with failures and a callback that took three tries; one in progress; one that has expired.
 
-    What is at work is leased for long, so that the product leaves it alone. None has files.
+    The one in progress has a long lease, so that the product leaves it alone. None has files.
     """
     now = timezone.now()
     ended = batch(account, now - timedelta(minutes=40), Batch.State.FINISHED, ["done"] * 58 + ["failed"] * 4)
@@ -141,7 +141,7 @@ def make_staff(email: str, group: str) -> User:
 
 
 def log_in(user: User) -> str:
-    """The key of a fresh session."""
+    """The key of a new session."""
     session = SessionStore()
     session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), BACKEND
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()

@@ -20,7 +20,7 @@ print(store.session_key)
 
 
 def make_session(server: ProductServer, email: str, *, language: str = "en") -> str:
-    """A session of a verified customer on the free plan, who is made if there is none."""
+    """A session of a verified customer on the free plan, who is created if missing."""
     server.issue_key(email, plan="Free")
     return server.manage("shell", "--no-imports", "-c", SCRIPT.format(email=email, language=language)).strip()
 

@@ -17,7 +17,7 @@ from tests.services.deployment import Deployment
 pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
-# A database of Redis of our own.
+# A separate Redis database.
 REDIS_URL = "redis://127.0.0.1:6379/11"
 
 
@@ -51,7 +51,7 @@ def mailed_link(server: ProductServer, address: str) -> str:
 def sign_up(page: Page, server: ProductServer, address: str) -> None:
     """From the front page to the dashboard, by the link in the mail, and on to the keys."""
     page.goto("/api/docs")
-    # On a phone the links stand behind a button.
+    # On a phone the links are behind a button.
     menu = page.locator("details.menu > summary")
     if menu.is_visible():
         menu.click()
@@ -140,7 +140,7 @@ def test_a_key_revoked_in_one_process_is_refused_by_the_other_on_the_next_call(
 
 
 def test_the_log_of_the_journey_holds_no_secret(server: ProductServer, pair: tuple[ProductServer, ProductServer]):
-    """Mails are printed beside the log by the default setup; the log's own lines are JSON."""
+    """By default mails are printed among the log lines; the log's own lines are JSON."""
     for running in (server, pair[0]):
         lines = [line for line in Path(running.log).read_text().splitlines() if line.startswith("{")]
         assert any("/accounts/confirm-email/" in line for line in lines)

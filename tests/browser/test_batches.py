@@ -1,4 +1,4 @@
-"""From the editor to a batch, its progress, and its zip; and what the dialog says before anything is sent."""
+"""From the editor to a batch, its progress and its zip; and what the dialog shows before anything is sent."""
 
 import io
 import re
@@ -29,7 +29,7 @@ def session(server: ProductServer) -> str:
 
 @pytest.fixture(scope="module")
 def many() -> list[FilePayload]:
-    """Ten pictures and one that is none: more than the editor takes without asking."""
+    """Ten images and one file that is none: more than the editor takes without asking."""
     good = [encoded(Image.new("RGB", (40 + number, 30), "teal"), "JPEG") for number in range(GOOD)]
     return [*(file(f"chair-{number}.jpg", data) for number, data in enumerate(good)), file("notes.png", b"no picture")]
 
@@ -102,7 +102,7 @@ def test_they_may_be_opened_in_the_editor_instead(editor: Page, many: list[FileP
     expect(editor.get_by_role("dialog")).to_be_hidden()
     expect(editor.locator("#queue li")).to_have_count(11)
     expect(row(editor, "chair-5.jpg")).to_contain_text("Waiting")
-    # What waits there can still be sent, with the settings as they are; what is being sent is not.
+    # Waiting images can still be sent, with the current settings; those being sent cannot.
     settings = editor.get_by_role("form", name="Settings")
     settings.get_by_label("Width").fill("200")
     settings.get_by_label("Yellow").check()

@@ -1,4 +1,4 @@
-"""From the first free picture to a cancelled subscription, paid to a fake Stripe."""
+"""From the first free image to a cancelled subscription, paid to a fake Stripe."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def paid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentServer]:
-    """The product with payment, and a Free plan that is soon used up."""
+    """The product with payment, and a Free plan that is quickly used up."""
     with payment_server(tmp_path_factory.mktemp("payment")) as running:
         running.run("from billing.models import Plan; Plan.objects.filter(label='Free').update(included_credits=1)")
         yield running

@@ -1,4 +1,4 @@
-"""What the editor makes of a picture and its matte is what the API makes of them."""
+"""The editor and the API make the same of an image and its matte."""
 
 import base64
 import io
@@ -59,7 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 class SoftMatte:
-    """A model of one answer: an ellipse with a soft edge."""
+    """A model with one answer: an ellipse with a soft edge."""
 
     name = "soft"
 
@@ -104,7 +104,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 
 @pytest.fixture
 def crop(photo: bytes) -> Image.Image:
-    """A piece of a photograph with a face, hair and a flag, of odd sides."""
+    """A piece of a photograph with a face, hair and a flag, with odd side lengths."""
     return Image.open(io.BytesIO(photo)).crop((60, 0, 261, 140))
 
 

@@ -1,4 +1,4 @@
-"""The dashboard and the status page in a real browser: with data, in both languages and schemes, on a desk and a phone."""
+"""The dashboard and the status page in a real browser: with data, in both languages and schemes, on desktop and phone."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -51,7 +51,7 @@ print(session.session_key)
 
 @pytest.fixture(scope="module")
 def key(server: ProductServer) -> str:
-    """A key of the customer whose dashboard it is; the second of two."""
+    """The second of two keys of the customer whose dashboard it is."""
     server.issue_key(EMAIL)
     return server.issue_key(EMAIL)
 
@@ -70,7 +70,7 @@ def page(page: Page, server: ProductServer, session: str) -> Page:
 
 
 @in_one_window
-def test_a_day_is_told_to_the_keyboard(page: Page):
+def test_a_day_s_figures_show_on_keyboard_focus(page: Page):
     page.goto("/dashboard")
     days = page.locator(".plot .day")
     expect(days).to_have_count(10)

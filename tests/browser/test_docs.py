@@ -1,4 +1,4 @@
-"""The documentation in a browser: tabs, copying, the reader's own key, and everybody's access."""
+"""The documentation in a browser: tabs, copying, the reader's own key, and access for everyone."""
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect

@@ -1,4 +1,4 @@
-"""The editor: many pictures, one credit each, and every later change free."""
+"""The editor: many images, one credit each, and every later change free."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def left(server: ProductServer, session: str) -> int:
 
 
 def fulfil_with_matte(route: Route) -> None:
-    """Answer for `little` in the model's place: an ellipse is the subject."""
+    """Answer for `little` in place of the model: an ellipse is the subject."""
     matte = Image.new("L", (80, 60))
     ImageDraw.Draw(matte).ellipse((10, 10, 70, 50), fill=255)
     route.fulfill(body=encoded(matte), content_type="image/png", headers={"X-Credits-Charged": "1"})
@@ -71,7 +71,7 @@ def download(page: Page, button: str) -> tuple[str, bytes]:
 
 @pytest.fixture
 def little(photo: bytes) -> bytes:
-    """A picture of 80 × 60 pixels."""
+    """An image of 80 × 60 pixels."""
     return encoded(Image.open(io.BytesIO(photo)).resize((80, 60)), "JPEG")
 
 
@@ -257,7 +257,7 @@ def test_the_keyboard_alone_is_enough(editor: Page, little: bytes):
 
 
 def tab_to(page: Page, selector: str) -> None:
-    """Press Tab until it has the keyboard."""
+    """Press Tab until it has the focus."""
     for _ in range(40):
         if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
             return
@@ -267,7 +267,7 @@ def tab_to(page: Page, selector: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_axe_finds_nothing(browser: Browser, server: ProductServer, little: bytes, language: str):
-    """By default on a desk by day in English, on a phone at night in Arabic."""
+    """By default on a desktop in light English and on a phone in dark Arabic."""
     session = make_session(server, f"axe-{language}@example.com", language=language)
     for viewport, scheme in VIEWS if EXHAUSTIVE else [VIEWS[language == "ar"]]:
         context = browser.new_context(viewport=viewport, base_url=server.url, color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""What holds for every page: no fault in the console, nothing from elsewhere, accessible, light, and fitting its window."""
+"""What holds for every page: no console error, nothing from other hosts, accessible, light, and fitting its window."""
 
 import gzip
 from typing import Any
@@ -16,7 +16,7 @@ from website.documentation import BY_SLUG
 pytestmark = pytest.mark.browser
 
 MAX_BYTES = 150_000
-# Swagger UI's own script alone is larger; it comes after the page is there.
+# Swagger UI's own script alone is larger; it loads after the page is shown.
 LARGE = {"reference"}
 PEOPLE = sorted({stop.who for stop in STOPS})
 ENGLISH_ONLY = {"support"}
@@ -45,7 +45,7 @@ def test_all_pages_of(who: str, language: str, browser: Browser, server: Product
 
 
 def watch(page: Page, ours: str, faults: list[str]) -> None:
-    """Note what the console complains of (the Content-Security-Policy's refusals among it) and what goes elsewhere."""
+    """Record the console's errors (including Content-Security-Policy refusals) and requests to other hosts."""
 
     def note(fault: str) -> None:
         faults.append(f"{page.url}: {fault}")
@@ -56,9 +56,9 @@ def watch(page: Page, ours: str, faults: list[str]) -> None:
 
 
 def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[str]:
-    """What is wrong with one page, on a desk in daylight and on a phone at night.
+    """What is wrong with one page, on a desktop in the light scheme and on a phone in the dark one.
 
-    By default axe judges each of the two once: by day in English, at night in Arabic.
+    By default axe judges each of the two once: light in English, dark in Arabic.
     """
     loaded: list[Response] = []
     page.set_viewport_size(DESKTOP)
@@ -89,6 +89,6 @@ def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[
 
 
 def compressed(response: Response) -> int:
-    """The bytes of a document, style or script after gzip; pictures do not count."""
+    """The bytes of a document, style or script after gzip; images do not count."""
     kinds = ("document", "stylesheet", "script")
     return len(gzip.compress(response.body())) if response.request.resource_type in kinds and response.ok else 0

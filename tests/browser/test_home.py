@@ -17,7 +17,7 @@ SLOW = 60_000
 
 
 def set_used_today(server: ProductServer, used: int) -> None:
-    """Make it so that every address that has been here has used so many of its pictures."""
+    """Set the number of images used by every known address."""
     with sqlite3.connect(server.folder / "db.sqlite3", timeout=20) as database:
         database.execute("UPDATE billing_anonymoususage SET used = ?", [used])
     database.close()
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
 @in_one_window
 @pytest.mark.parametrize("name", ["photo.jfif", "photo.JPE", "photo.pjpeg", "photo.pjp"])
 def test_a_jpeg_of_an_uncommon_name_is_sent_under_a_common_one(page: Page, photo: bytes, name: str):
-    """Windows saves JPEGs so; the API, by its contract, refuses these names."""
+    """Windows saves JPEGs under these names; the API, by its contract, refuses them."""
     page.goto("/")
     page.route("**/rmbg", lambda route: None)
     assert name[5:].lower() in str(page.locator("#file").get_attribute("accept")).split(",")

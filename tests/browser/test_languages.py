@@ -1,4 +1,4 @@
-"""Arabic, in a real browser: from right to left, on a desk and on a phone, by day and by night."""
+"""Arabic, in a real browser: right to left, on desktop and phone, light and dark."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def session(browser: Browser, server: ProductServer) -> Any:
-    """The cookies of somebody whose browser asks for Arabic, and who has just signed up."""
+    """The cookies of a customer whose browser asks for Arabic, and who has just signed up."""
     context = browser.new_context(base_url=server.url, locale="ar-EG")
     page = context.new_page()
     page.goto("/accounts/signup/")
@@ -38,7 +38,7 @@ def viewport(request: pytest.FixtureRequest) -> dict[str, int]:
 
 @pytest.fixture
 def visitor(browser: Browser, server: ProductServer, viewport) -> Iterator[Page]:
-    """A page of somebody who is not logged in and whose browser asks for Arabic."""
+    """A page of a visitor who is not logged in and whose browser asks for Arabic."""
     yield from opened(browser, server, viewport)
 
 
@@ -56,7 +56,7 @@ def opened(browser: Browser, server: ProductServer, viewport: Any, **options: An
 
 
 def assert_arabic(page: Page) -> None:
-    """Arabic from right to left, fitting the window, without a fault that axe finds and without a word of English."""
+    """Arabic from right to left, fitting the window, without axe violations and without a word of English."""
     assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == ["ar", "rtl"]
     check_page(page)
     assert not english(page)
@@ -64,7 +64,7 @@ def assert_arabic(page: Page) -> None:
 
 def test_setting_up_the_second_factor(customer: Page):
     customer.goto("/accounts/2fa/totp/activate/")
-    # The session remembers for a while that its owner has just given the password.
+    # The session remembers for a while that its owner has just entered the password.
     if customer.get_by_role("heading", name="هل هذا أنت؟").is_visible():
         assert_arabic(customer)
         customer.locator("input[name=password]").fill(PASSWORD)

@@ -1,4 +1,4 @@
-"""The interactive reference: a person puts in a key, picks a file, sends a real request and sees the picture."""
+"""The interactive reference: a user enters a key, picks a file, sends a real request and sees the image."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def authorize(page: Page, key: str) -> None:
 
 
 def execute(page: Page) -> Locator:
-    """Send the photo, and return the place of the answer."""
+    """Send the photo, and return the element of the response."""
     operation = page.locator("#operations-Images-removeBackground")
     operation.locator(".opblock-summary-control").click()
     operation.locator("input[type=file]").set_input_files(PHOTO)

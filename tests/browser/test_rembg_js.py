@@ -15,7 +15,7 @@ from tests.server import ROOT, ProductServer, free_port
 CLIENT = ROOT / "clients/rembg.js"
 PHOTO = ROOT / "imaging/static/imaging/samples/astronaut.jpg"
 LARGE_BYTES = 3_000_000
-# Slow enough that several events are due, at one every 50 ms.
+# Slow enough for several events, at one every 50 ms.
 UPLOAD_BYTES_PER_SECOND = 5_000_000
 
 pytestmark = pytest.mark.browser
@@ -55,7 +55,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def other_origin() -> Iterator[str]:
-    """A site that is not the product's."""
+    """A site other than the product's."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(CLIENT))) as site:
         thread = Thread(target=site.serve_forever, daemon=True)
         thread.start()
@@ -66,7 +66,7 @@ def other_origin() -> Iterator[str]:
 
 @pytest.fixture
 def script(browser: Browser, server: ProductServer, server_key: str, other_origin: str):
-    """Runs JavaScript on a page of the other origin, with slow uploads, and returns what it returns."""
+    """Runs JavaScript on a page of the other origin, with slow uploads, and returns its result."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(other_origin)
@@ -127,7 +127,7 @@ def test_every_other_input(script):
     assert (start, charged) == ("data:image/png;base64,", 1)
 
 
-def test_errors_are_told_with_all_that_is_known(script):
+def test_errors_carry_all_that_is_known(script):
     many, wrong_key, nobody, path, no_base64 = script(f"""
       return [
         await failure(rembg({{ ...own, inputImage: photo, options: {{ w: "abc", angle: 500 }} }})),
@@ -167,7 +167,7 @@ def test_cancelling_and_the_time_limit_end_an_upload_that_costs_nothing(script):
 
 
 def test_the_example_of_the_readme(browser: Browser, server: ProductServer, server_key: str):
-    """On a page of the product's own origin, as the example has it, but with a key."""
+    """On a page of the product's own origin, like the example, but with a key."""
     found = re.search(r"^```html\n(.*?)^```", (CLIENT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert found
     example = found[1].replace("await rembg({", f"await rembg({{ apiKey: '{server_key}',")

@@ -42,7 +42,7 @@ print(text.text)
 
 @pytest.fixture(scope="module")
 def customer_key(server: ProductServer) -> Iterator[str]:
-    """The whole key of a customer with a history; beside them two members of staff."""
+    """The full key of a customer with a history; also creates two members of staff."""
     code = MAKE.format(customer=CUSTOMER, password=PASSWORD)
     yield server.manage("shell", "--no-imports", "-c", code).strip()
 
@@ -107,7 +107,7 @@ def test_a_reader_sees_and_does_not_act(page: Page, customer_key: str):
     search(page, CUSTOMER)
     expect(page.get_by_role("heading", name="Audit trail")).to_be_visible()
     expect(page.get_by_role("link", name="Give or take credits")).to_have_count(0)
-    # A refusal is an error in the browser's console, which would fail the page: it is asked for beside it.
+    # A refusal is an error in the browser's console, which would fail the page: it is requested outside the page.
     refused = page.request.get(f"{page.url.partition('change/')[0]}act/credits/")
     assert refused.status == 403
 

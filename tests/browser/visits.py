@@ -1,4 +1,4 @@
-"""Every page of the product, and who looks at it: for the tests that look at all of them, and for the screenshots."""
+"""Every page of the product, and who looks at it: for the tests that visit all of them, and for the screenshots."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.server import ProductServer
 
 @dataclass(frozen=True)
 class Stop:
-    """One page. `path` may name facts of the seed; `who` is a session of the seed, empty for a stranger."""
+    """One page. `path` may name facts of the seed; `who` is a session of the seed, empty for an anonymous visitor."""
 
     name: str
     path: str
@@ -72,7 +72,7 @@ STOPS = [
 
 
 def seed(server: ProductServer) -> dict[str, Any]:
-    """Make the people and their history; the facts that `tests.browser.seed` prints."""
+    """Make the people and their history; returns the facts that `tests.browser.seed` prints."""
     code = "from tests.browser.seed import main; main()"
     facts: dict[str, Any] = json.loads(server.manage("shell", "--no-imports", "-c", code))
     return facts
@@ -80,7 +80,7 @@ def seed(server: ProductServer) -> dict[str, Any]:
 
 @contextmanager
 def visitor(browser: Browser, server: ProductServer, who: str, facts: dict[str, Any], **options: Any) -> Iterator[Page]:
-    """A page of a browser of its own, signed in as `who`; `options` are Playwright's for a context."""
+    """A page in a separate browser, signed in as `who`; `options` are Playwright's for a context."""
     context = browser.new_context(base_url=server.url, **options)
     if who:
         context.add_cookies([{"name": "sessionid", "value": facts["sessions"][who], "url": server.url}])
@@ -90,7 +90,7 @@ def visitor(browser: Browser, server: ProductServer, who: str, facts: dict[str, 
 
 
 def choose_language(page: Page, language: str) -> None:
-    """By the switch at the foot of a page; for a customer it stays chosen, in every browser."""
+    """By the switch in a page's footer; for a customer the choice persists in every browser."""
     page.goto("/pricing")
     page.locator(f'form.language button[value="{language}"]').click()
     page.wait_for_selector(f'html[lang="{language}"]')

@@ -1,4 +1,4 @@
-"""Through which windows a test looks."""
+"""The windows in which a test runs."""
 
 import pytest
 
@@ -6,5 +6,5 @@ from tests.browser.chromium import DESKTOP, PHONE
 from tests.conftest import EXHAUSTIVE
 
 BOTH = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
-# For what a page does rather than how it looks: the desk alone, unless everything is asked for.
+# For what a page does rather than how it looks: desktop alone, unless everything is requested.
 in_one_window = pytest.mark.parametrize("page", BOTH if EXHAUSTIVE else BOTH[:1], indirect=True)

@@ -1,4 +1,4 @@
-"""A base image for machines that reach Debian's archive but no registry of images: Debian with Python."""
+"""A base image for machines that reach Debian's archive but no image registry: Debian with Python."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""What compose.yaml says of our own processes."""
+"""What compose.yaml declares for our own processes."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::-(?P<default>[^}]*)|:\?[^}]*)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process: the words of its command (None: the image's), its environment, what its health check runs, its volumes."""
+    """A process: its command's words (None: the image's), its environment, its health check's command, its volumes."""
 
     command: list[str] | None
     environment: dict[str, str]
@@ -26,12 +26,12 @@ class Service:
 
 
 def read_services(variables: Mapping[str, str]) -> dict[str, Service]:
-    """The services that run our image, with the variables of `.env` put in. KeyError for one that is not there."""
+    """The services that run our image, with the variables of `.env` substituted. KeyError for a missing one."""
     return {name: _service(each, variables) for name, each in _described().items()}
 
 
 def read_build_arguments(variables: Mapping[str, str]) -> dict[str, str]:
-    """What `docker compose build` hands to the Dockerfile."""
+    """What `docker compose build` passes to the Dockerfile."""
     return {name: _fill(value, variables) for name, value in _described()["web"]["build"]["args"].items()}
 
 
@@ -68,6 +68,6 @@ def _value(match: re.Match[str], variables: Mapping[str, str]) -> str:
 
 
 def health_command(test: list[str]) -> list[str]:
-    """The words that a health check runs: `["CMD", …]` or `["CMD-SHELL", line]`."""
+    """The words of a health check: `["CMD", …]` or `["CMD-SHELL", line]`."""
     kind, *words = test
     return ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words

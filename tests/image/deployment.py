@@ -18,13 +18,13 @@ from tests.image.engines import COMMAND_SECONDS, Engine
 from tests.server import ROOT, free_port
 
 DOMAIN = "cutouts.example.com"
-# `inference` is a profile of its own.
+# `inference` has its own profile.
 PROCESSES = ("web", "worker", "batch", "beat")
 START_SECONDS = 120
 
 
 class Deployment:
-    """`stores` are the addresses of the services, in place of those that compose.yaml has for its own containers."""
+    """`stores` are the addresses of the services, replacing those that compose.yaml has for its own containers."""
 
     def __init__(self, engine: Engine, folder: Path, stores: Mapping[str, str]) -> None:
         self._engine = engine
@@ -51,11 +51,11 @@ class Deployment:
         self.wait_for(lambda: all(self.health(name) == 0 for name in PROCESSES if self._health_test(name)), START_SECONDS)
 
     def command(self, name: str) -> list[str]:
-        """What compose.yaml has the service run."""
+        """The command of the service in compose.yaml."""
         return self.services[name].command or self._configuration["Cmd"]
 
     def run(self, name: str, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """One command in a container of its own, as `docker compose run` does it."""
+        """Run one command in a separate container, as `docker compose run` does."""
         start = self._start_command(name, f"{name}-{secrets.token_hex(3)}", **environment)
         return subprocess.run([*start, *command], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
 
@@ -66,11 +66,11 @@ class Deployment:
         return subprocess.run(command, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode
 
     def _health_test(self, name: str) -> list[str] | None:
-        """The image's, where compose.yaml has no other and does not switch it off."""
+        """The image's, unless compose.yaml has another or switches it off."""
         return self.services[name].health or (self._configuration["Healthcheck"]["Test"] if name == "web" else None)
 
     def wait_for(self, happened: Callable[[], bool], seconds: float) -> None:
-        """Until it did; every process has to live meanwhile."""
+        """Wait until it did; every process must live meanwhile."""
         deadline = time.monotonic() + seconds
         while not happened():
             assert all(process.poll() is None for process in self._running.values()), self.logs()
@@ -82,13 +82,13 @@ class Deployment:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self._folder.glob("*.log")))
 
     def request(self, method: str, path: str, key: str, **arguments: Any) -> requests.Response:
-        """What the proxy hands on of a call over HTTPS."""
+        """What the proxy forwards of a call over HTTPS."""
         headers = {"Host": DOMAIN, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7", "x-api-key": key}
         headers |= arguments.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=120, **arguments)
 
     def stop(self) -> dict[str, tuple[int | None, float]]:
-        """SIGTERM for each; exit statuses, None for one that outlives its grace, and the seconds that each took."""
+        """Send SIGTERM to each; return exit statuses, None for one that outlives its grace, and the seconds each took."""
         return {name: self._stop(name) for name in PROCESSES}
 
     def _stop(self, name: str) -> tuple[int | None, float]:
@@ -99,7 +99,7 @@ class Deployment:
         return process.poll(), time.monotonic() - begun
 
     def kill(self) -> None:
-        """End what still runs."""
+        """Stop what still runs."""
         for process in self._running.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

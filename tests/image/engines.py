@@ -17,14 +17,14 @@ NAME = "background-removal-test"
 
 
 def run(*command: str, seconds: float = COMMAND_SECONDS) -> str:
-    """The standard output of `command`. Raises AssertionError with the end of what it printed if it fails."""
+    """The standard output of `command`. Raises AssertionError with the end of its output if it fails."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
 
 class Engine:
-    """One image, `NAME`, and its containers. The network is the machine's, so that its services answer on loopback."""
+    """One image, `NAME`, and its containers. They use the machine's network, so that its services respond on loopback."""
 
     def build(self, arguments: Mapping[str, str]) -> None:
         """Build the image of the Dockerfile with these build arguments."""
@@ -42,15 +42,15 @@ class Engine:
         """Called once before the first `command` of a container."""
 
     def command(self, container: str, environment: Mapping[str, str], volumes: Mapping[str, str]) -> list[str]:
-        """What starts `container` in the foreground, followed by the command to run in it."""
+        """The command that starts `container` in the foreground, to be followed by the command to run in it."""
         raise NotImplementedError
 
     def terminate(self, pid: int) -> None:
-        """SIGTERM for the process in the container that the process `pid` has started with `command`."""
+        """Send SIGTERM to the process in the container that process `pid` started with `command`."""
         os.kill(pid, signal.SIGTERM)  # docker passes it on
 
     def inside(self, container: str, environment: Mapping[str, str]) -> list[str]:
-        """What runs a second command in `container` while it runs."""
+        """The command that runs a second command in `container` while it runs."""
         raise NotImplementedError
 
     def remove(self) -> None:
@@ -59,7 +59,7 @@ class Engine:
 
 
 class Buildah(Engine):
-    """Needs root. Everything is kept in a folder: nothing is seen of the machine's other images, and nothing is left."""
+    """Needs root. Everything is kept in a folder: the machine's other images are not visible, and nothing is left."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,7 +67,7 @@ class Buildah(Engine):
         os.environ["BUILDAH_ISOLATION"] = "chroot"
 
     def build(self, arguments: Mapping[str, str]) -> None:
-        """With the image of PYTHON_IMAGE as its base, or one made by debootstrap. pip is configured as on this machine."""
+        """Use PYTHON_IMAGE as the base, or one made by debootstrap. pip is configured as on this machine."""
         python_image = os.environ.get("PYTHON_IMAGE") or base.make(self._buildah, self._folder / "base")
         volumes = pip_configuration.volumes(self._folder / "pip.conf")
         # Docker's format: the other one has no health check.
@@ -111,7 +111,7 @@ class Buildah(Engine):
 
 
 class Docker(Engine):
-    """With the base image of the Dockerfile, or PYTHON_IMAGE. The index is pip's default: `docker build` mounts nothing."""
+    """Use the Dockerfile's base image, or PYTHON_IMAGE. The index is pip's default: `docker build` mounts nothing."""
 
     def build(self, arguments: Mapping[str, str]) -> None:
         python_image = os.environ.get("PYTHON_IMAGE")
@@ -148,7 +148,7 @@ class Docker(Engine):
 
 
 def choose(folder: Path) -> Engine:
-    """The engine of this machine; it may use the new folder `folder`. Raises AssertionError where there is none."""
+    """This machine's engine; it may use the new folder `folder`. Raises AssertionError if there is none."""
     if shutil.which("buildah"):
         return Buildah(folder)
     assert shutil.which("docker"), "neither buildah nor docker is installed; on Debian: apt-get install buildah debootstrap"

@@ -1,4 +1,4 @@
-"""pip's configuration of this machine, for the build of an image: its index, its certificates, folders of wheels."""
+"""This machine's pip configuration, for building an image: its index, its certificates, folders of wheels."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def volumes(file: Path) -> dict[str, str]:
-    """What to mount for a build, by source. Writes the configuration to `file`, which may hold a password."""
+    """What to mount for a build, by source. Writes the configuration to `file`, which may contain a password."""
     settings = _settings()
     sections: dict[str, dict[str, str]] = defaultdict(dict)
     for (section, name), value in settings.items():
@@ -29,7 +29,7 @@ def _settings() -> dict[tuple[str, str], str]:
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     found: dict[tuple[str, str], str] = {}
-    # The environment's come first, and count most.
+    # The environment's come first, and take precedence.
     for line in reversed(listed.splitlines()):
         name, _, value = line.partition("=")
         section, _, option = name.rpartition(".")
@@ -38,6 +38,6 @@ def _settings() -> dict[tuple[str, str], str]:
 
 
 def _local_path(word: str) -> str | None:
-    """The file or folder of this machine that `word` names. The pages of an index name files next to it."""
+    """The file or folder on this machine that `word` names. An index's pages name files next to it."""
     path = Path(urlsplit(word).path).parent if word.startswith("file:") else Path(word)
     return str(path) if path.is_absolute() and path.exists() else None

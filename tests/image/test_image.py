@@ -1,4 +1,4 @@
-"""`make image-test`: the container image is built, and its processes run as compose.yaml has them."""
+"""`make image-test`: builds the container image, and runs its processes as in compose.yaml."""
 
 import os
 import secrets
@@ -41,7 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def deployment(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """All processes, on databases and queues of the tests."""
+    """All processes, on databases and queues for the tests."""
     queue = f"test-{secrets.token_hex(6)}"
     with scratch_postgres() as database, scratch_redis(REDIS_IMAGE_DATABASE) as redis_url, scratch_queues(queue):
         stores = {"DATABASE_URL": database, "REDIS_URL": redis_url, "CELERY_BROKER_URL": BROKER_URL, "CELERY_QUEUE": queue}
@@ -138,7 +138,7 @@ def test_another_model_gets_a_clear_error(deployment, command):
 
 
 def test_processes_end_in_time_with_status_0(deployment):
-    """The last test: it ends what the others need."""
+    """Runs last: it stops what the others need."""
     ended = deployment.stop()
     print("\nseconds after SIGTERM:", {name: round(seconds, 1) for name, (_, seconds) in ended.items()})  # noqa: T201
     assert {name: status for name, (status, _) in ended.items()} == dict.fromkeys(PROCESSES, 0), deployment.logs()

@@ -1,4 +1,4 @@
-"""Where the pictures of batches lie during a test."""
+"""Where batch images are stored during a test."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def pictures(tmp_path: Path, settings) -> Path:
-    """A folder of the test's own in place of the storage's; what it holds is what is kept."""
+    """A folder for the test in place of the storage's; it holds everything stored."""
     folder = tmp_path / "pictures"
     options = {"location": folder, "allow_overwrite": True}
     backend = "django.core.files.storage.FileSystemStorage"

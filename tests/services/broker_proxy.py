@@ -1,4 +1,4 @@
-"""A wire between the product and its broker, or its database, that a test can cut."""
+"""A proxy between the product and its broker, or its database, that a test can cut."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ CHUNK = 65_536
 
 
 class BrokerProxy:
-    """Listens on a loopback port and hands everything on to the broker at `url`, until it is cut."""
+    """Listens on a loopback port and forwards everything to the broker at `url`, until it is cut."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -27,7 +27,7 @@ class BrokerProxy:
         return int(self._listener.getsockname()[1])
 
     def cut(self) -> int:
-        """End every connection, as a broker does that is restarted; how many there were."""
+        """End every connection, like a restarting broker; return how many there were."""
         with self._lock:
             cut, self._open = self._open, set()
         for one in cut:
@@ -36,7 +36,7 @@ class BrokerProxy:
         return len(cut) // 2
 
     def go_down(self) -> None:
-        """The same, and nobody can connect until `come_back`."""
+        """Cut, and refuse connections until `come_back`."""
         self._port = self.port
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -44,19 +44,19 @@ class BrokerProxy:
         self.cut()
 
     def come_back(self) -> None:
-        """Listen again, at the same address."""
+        """Listen again, on the same address."""
         self._listener = self._listen(self._port)
 
     def freeze(self) -> None:
-        """Hand nothing on, end nothing, refuse nothing: a server that has stopped without a word."""
+        """Forward nothing, end nothing, refuse nothing: a server that has silently stopped."""
         self._flowing.clear()
 
     def thaw(self) -> None:
-        """Hand on again what comes, and what has come."""
+        """Resume forwarding, including what has arrived."""
         self._flowing.set()
 
     def close(self) -> None:
-        """For good."""
+        """Close for good."""
         self._flowing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""The shipped proxy: Caddy with the deployment's own Caddyfile, on a free loopback port in front of a running server."""
+"""The shipped proxy: Caddy with the deployment's Caddyfile, on a free loopback port in front of a running server."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SECOND = 10**9  # Caddy's configuration counts nanoseconds
 
 
 def configuration(port: int, server_port: int) -> dict[str, Any]:
-    """The shipped Caddyfile as Caddy reads it, on a port of loopback without TLS, with one server at a known place."""
+    """The shipped Caddyfile as Caddy reads it, on a loopback port without TLS, with one server at a known address."""
     text = (ROOT / "deploy/Caddyfile").read_text()
     text, replaced = re.subn(r"dynamic a web 8000 \{[^}]*\}", f"to 127.0.0.1:{server_port}", text)
     assert replaced == 1
@@ -43,7 +43,7 @@ class Caddy:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> "Caddy":
-        """Start it, and wait until it hands requests on."""
+        """Start it, and wait until it forwards requests."""
         settings = configuration(self.port, self.server_port) | {"admin": {"disabled": True}}
         if self.header_seconds is not None:
             settings["apps"]["http"]["servers"]["srv0"]["read_header_timeout"] = self.header_seconds * SECOND
@@ -61,7 +61,7 @@ class Caddy:
         return self
 
     def stop(self) -> None:
-        """End it as a supervisor would."""
+        """Stop it as a supervisor would."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait(STOP_SECONDS)

@@ -36,5 +36,5 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(params=["on_postgres", "on_sqlite"])
 def deployment(request: pytest.FixtureRequest) -> Deployment:
-    """Either."""
+    """Either deployment."""
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""A running deployment whose model is a quick stand-in, and what the tests do to it."""
+"""A running deployment whose model is a quick stand-in, and the operations that tests perform on it."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 class Deployment(ProductServer):
-    """The product on a database and a Redis of the test's choice; every request counts, none is limited by the gate."""
+    """The product on a given database and Redis; every request counts, none is limited by the gate."""
 
     def __init__(self, folder: Path, *, model_seconds: float = 0.05, **environment: str) -> None:
         self.accountant: subprocess.Popen[str] | None = None
@@ -35,7 +35,7 @@ class Deployment(ProductServer):
         super().__init__(folder, {**own, **environment}, application="tests.services.fake_model_wsgi:application")
 
     def wait_until_ready(self) -> None:
-        """Return once every web process has come up, not just the first."""
+        """Return once every web process is up, not just the first."""
         deadline = time.monotonic() + READY_SECONDS
         while not set(self.workers()) <= {pid for _, pid, _ in self.events("=")} or not self.workers():
             assert time.monotonic() < deadline, self.log.read_text()
@@ -61,19 +61,19 @@ class Deployment(ProductServer):
         return json.loads(self.accountant.stdout.readline())
 
     def stop(self) -> None:
-        """End all of it."""
+        """Stop all of it."""
         if self.accountant is not None:
             self.accountant.communicate(timeout=STOP_SECONDS)
         super().stop()
 
     def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:
-        """POST one picture."""
+        """POST one image."""
         body = form(picture)
         headers = {"x-api-key": key, "Content-Type": body["content_type"], **headers}
         return requests.post(f"{self.url}/rmbg", body["data"], headers=headers, timeout=60)
 
     def usage(self, key: str) -> dict[str, Any]:
-        """GET /api/membership-usage with everything."""
+        """GET /api/membership-usage with everything expanded."""
         address = f"{self.url}/api/membership-usage?expand=billing_cycle"
         return requests.get(address, headers={"x-api-key": key}, timeout=60).json()
 
@@ -88,7 +88,7 @@ class Deployment(ProductServer):
             return cast("str | None", client.get(name))
 
     def events(self, kinds: str) -> list[tuple[str, int, float]]:
-        """What `fake_model_wsgi` noted of these kinds: (kind, process, second), in order of time."""
+        """The events of these kinds logged by `fake_model_wsgi`: (kind, process, second), in order of time."""
         lines = [line.split() for line in self.model_log.read_text().splitlines()]
         noted = [(kind, int(pid), float(second)) for kind, pid, second in lines if kind in kinds]
         return sorted(noted, key=lambda event: event[2])

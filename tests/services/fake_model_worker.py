@@ -9,7 +9,7 @@ __all__ = ["app"]
 
 @import_modules.connect(weak=False)  # type: ignore[untyped-decorator]
 def put_model_in_place(**kwargs: object) -> None:
-    """Before the pool's processes are forked: they find a model that is loaded. Django is set up by now."""
+    """Before the pool's processes are forked, so that they find a loaded model. Django is set up by now."""
     from imaging.executor import runtime
     from tests.services.slow_model import SlowEllipse
 

@@ -1,6 +1,6 @@
 """The product's own WSGI application with a stand-in for the model: see `slow_model`.
 
-`BATCH_LEASE_SECONDS` is how long the work on a batch's picture waits for who has it in hand.
+`BATCH_LEASE_SECONDS` is the length of the lease on a batch item.
 """
 
 import os
@@ -18,6 +18,6 @@ model = runtime._model = SlowEllipse()
 
 
 def application(environ, start_response):
-    """The product, with a note of each request."""
+    """The product, logging each request."""
     model.note(">")
     return product(environ, start_response)

@@ -1,4 +1,4 @@
-"""A deployment whose pictures are cut out by Celery workers with a sleeping model, and the harm that tests do to it."""
+"""A deployment whose images are processed by Celery workers with a sleeping model, and the faults that tests inject."""
 
 import os
 import random
@@ -34,7 +34,7 @@ class Worker:
     seen: int = 0
 
     def wait_for_log(self, text: str) -> None:
-        """Until it logs `text`, after what was seen before."""
+        """Wait until it logs `text` after what was already seen."""
         deadline = time.monotonic() + READY_SECONDS
         while text not in (told := self.log.read_text()[self.seen :]):
             assert self.process.poll() is None, told
@@ -48,18 +48,18 @@ class Worker:
         return [int(pid) for pid in found.stdout.split()]
 
     def kill(self) -> None:
-        """`kill -9`; the kernel takes its children with it."""
+        """`kill -9`; the kernel kills its children too."""
         self.process.kill()
         self.process.wait(STOP_SECONDS)
 
     def stop(self) -> int:
-        """SIGTERM, as a supervisor does; its exit status."""
+        """Send SIGTERM, as a supervisor does; return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_SECONDS)
 
 
 class Workshop(Deployment):
-    """One web process, a broker behind a wire that can be cut, and workers."""
+    """One web process, a broker behind a proxy that can be cut, and workers."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Workshop(Deployment):
         application: str = "",
         **environment: str,
     ) -> None:
-        """`workers` and `application` name Celery's and the web server's application: by default those that sleep."""
+        """`workers` and `application` name Celery's and the web server's application: by default the ones that sleep."""
         self.workers_application = workers
         self.wire = BrokerProxy(broker)
         self.broker = broker
@@ -85,14 +85,14 @@ class Workshop(Deployment):
         self.application = application or self.application
 
     def wait_until_ready(self) -> None:
-        """As a Deployment, or without a stand-in for the model, which tells of itself, as any server."""
+        """As a Deployment does; without the stand-in model, which reports its start, as any server does."""
         if self.application == "config.wsgi:application":
             ProductServer.wait_until_ready(self)
         else:
             super().wait_until_ready()
 
     def hire(self, name: str, *, concurrency: int = 1, pool: str = "prefork", wait: bool = True) -> Worker:
-        """Start a worker; with `wait` until it is ready for pictures."""
+        """Start a worker; with `wait`, return once it is ready for images."""
         log = self.folder / f"{name}.log"
         seen = log.stat().st_size if log.exists() else 0
         command = [
@@ -109,11 +109,11 @@ class Workshop(Deployment):
         return worker
 
     def replace(self, name: str) -> Worker:
-        """What a supervisor does for a worker that is gone."""
+        """Replace a worker that is gone, like a supervisor."""
         return self.hire(name, wait=False)
 
     def stop(self) -> None:
-        """End everything, and leave no queue behind."""
+        """Stop everything, and leave no queue behind."""
         for worker in self.staff.values():
             if worker.process.poll() is None:
                 worker.kill()
@@ -125,13 +125,13 @@ class Workshop(Deployment):
                 channel.queue_delete(queue=queue)
 
     def logs(self) -> str:
-        """The end of all."""
+        """The end of every log."""
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
 
 
 @dataclass
 class Load:
-    """Customers who send one picture after another, and what became of each."""
+    """Customers who send one image after another, and the outcome of each."""
 
     workshop: Workshop
     picture: bytes
@@ -165,7 +165,7 @@ class Load:
                 time.sleep(0.05)
 
     def wait_for(self, more: int, seconds: float = READY_SECONDS) -> float:
-        """Until `more` pictures have come back from now on; how long that took."""
+        """Wait until `more` images have come back from now on; return the seconds that took."""
         started, goal = time.monotonic(), self.outcomes["ok"] + more
         while self.outcomes["ok"] < goal:
             assert time.monotonic() - started < seconds, f"{self.outcomes}\n{self.workshop.logs()}"
@@ -173,12 +173,12 @@ class Load:
         return time.monotonic() - started
 
     def books(self) -> dict[str, Any]:
-        """The account's books."""
+        """The account's figures."""
         return self.workshop.ask("read", email=self.account["email"])
 
 
 class Harm:
-    """What goes wrong in a day, at random moments that a seed decides."""
+    """Everyday faults, at random moments determined by a seed."""
 
     def __init__(self, workshop: Workshop, seed: int) -> None:
         self.workshop = workshop
@@ -188,7 +188,7 @@ class Harm:
         time.sleep(self.random.uniform(least, most))
 
     def kill_child(self) -> None:
-        """`kill -9` of the process that works on a picture."""
+        """`kill -9` of the process that works on an image."""
         children = [pid for worker in self.workshop.staff.values() for pid in worker.children()]
         if children:
             os.kill(self.random.choice(children), signal.SIGKILL)
@@ -210,7 +210,7 @@ HARMS = ("kill_child", "kill_worker", "cut_broker")
 def harm_under_load(
     workshop: Workshop, picture: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
 ) -> Load:
-    """`times` of each of HARMS, in random order at random moments, while customers send; then everybody recovers."""
+    """Inject `times` of each of HARMS, in random order at random moments, while customers send; then all recover."""
     harm = Harm(workshop, seed)
     harms = [*HARMS] * times
     harm.random.shuffle(harms)
@@ -224,7 +224,7 @@ def harm_under_load(
 
 
 def assert_answered_and_charged(load: Load, seconds: float) -> None:
-    """Everybody was answered within the deadline, and paid for pictures alone."""
+    """All were answered within the deadline, and charged for images alone."""
     assert set(load.outcomes) <= {"ok", "server_busy"}, f"{load.outcomes}\n{load.workshop.logs()}"
     assert max(load.seconds) < seconds, load.workshop.logs()
     books = load.books()

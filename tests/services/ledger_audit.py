@@ -1,6 +1,6 @@
-"""Runs inside a deployment (`Deployment.ask`): makes accounts, and compares every figure with the ledger.
+"""Runs inside a deployment (`Deployment.ask`): creates accounts, and compares every figure with the ledger.
 
-It counts on its own, row by row, and shares nothing with the product's own bookkeeping.
+It counts independently, row by row, and shares nothing with the product's bookkeeping.
 """
 
 import json
@@ -28,7 +28,7 @@ MANY = 1_000_000
 
 
 def open_account(*, included: int, prepaid: int = 0, per_minute: int = MANY, at_once: int = MANY) -> dict[str, Any]:
-    """A verified customer on a plan of its own: its key, e-mail address and public id."""
+    """A verified customer on their own plan: key, e-mail address and public id."""
     name = uuid.uuid4().hex
     plan = Plan.objects.create(
         label=name, included_credits=included, requests_per_minute=per_minute, concurrent_requests=at_once
@@ -43,7 +43,7 @@ def open_account(*, included: int, prepaid: int = 0, per_minute: int = MANY, at_
 
 
 def forget_verification(email: str) -> None:
-    """The customer has changed the address and not yet followed the mail's link."""
+    """The customer has changed the address but not yet followed the mail's link."""
     User.objects.filter(email=email).update(email_verified_at=None)
 
 
@@ -53,7 +53,7 @@ def mint_user_token(email: str) -> str:
 
 
 def start_cycle(email: str) -> dict[str, int]:
-    """Stripe makes a billing cycle current; its documented bounds."""
+    """Stripe makes a billing cycle current; return its documented bounds."""
     account = ledger.get_account(User.objects.get(email=email))
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
     window = ledger.renew(account, account.plan, start, start + timedelta(days=30))
@@ -66,7 +66,7 @@ def sweep() -> int:
 
 
 def read(email: str) -> dict[str, Any]:
-    """An account's holds by state and its balances, with everything that disagrees anywhere."""
+    """An account's holds by state and its balances, with every discrepancy anywhere."""
     account = Account.objects.get(user__email=email)
     states = Counter(Hold.objects.filter(account=account).values_list("state", flat=True))
     kinds = Counter(LedgerEntry.objects.filter(account=account).values_list("kind", flat=True))
@@ -95,7 +95,7 @@ def differences() -> list[str]:
 
 
 class _Proof:
-    """The figures of one account, as told by its counters and as proven by holds and ledger."""
+    """The figures of one account, as reported by its counters and as proven by holds and ledger."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -142,7 +142,7 @@ class _Proof:
         return proven
 
     def is_recorded(self, hold: Hold) -> bool:
-        """Whether the ledger has exactly the rows that the hold's state asks for."""
+        """Whether the ledger has exactly the rows that the hold's state requires."""
         kinds = sorted(entry.kind for entry in self.entries if entry.hold_id == hold.pk)
         return kinds == {"held": ["hold"], "posted": ["hold", "post"], "voided": ["hold", "void"]}[hold.state]
 

@@ -15,7 +15,7 @@ BIG_STATIC = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as it came; `status` is 0 where the server only closed the connection."""
+    """A response as received; `status` is 0 where the server only closed the connection."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class RawAnswer:
 
 
 def exchange(port: int, sent: bytes, *, seconds: float = 10, half_close: bool = False) -> RawAnswer:
-    """Send bytes and read what comes until the server closes, or the answer is complete."""
+    """Send bytes and read until the server closes, or the response is complete."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(sent)
         if half_close:
@@ -36,7 +36,7 @@ def exchange(port: int, sent: bytes, *, seconds: float = 10, half_close: bool = 
 
 
 def read_answer(connection: socket.socket) -> RawAnswer:
-    """Read one answer."""
+    """Read one response."""
     received = b""
     while True:
         head, divider, body = received.partition(b"\r\n\r\n")
@@ -97,7 +97,7 @@ class SlowClients:
         return made
 
     def dribble(self) -> None:
-        """Send the next few bytes on each, and see which the server has ended."""
+        """Send the next few bytes on each, and find those that the server has closed."""
         for connection in list(self.sockets):
             ended = is_reset(connection) if self.drop is None else self._send(connection, self.drop)
             if ended:
@@ -109,7 +109,7 @@ class SlowClients:
         try:
             if drop:
                 connection.send(drop)
-            # An answer that says why, then the end.
+            # A response that gives the reason, then the end.
             while connection.recv(4096):
                 pass
             return True
@@ -119,20 +119,20 @@ class SlowClients:
             return True
 
     def close(self) -> None:
-        """Leave."""
+        """Close every connection."""
         for connection in self.sockets:
             connection.close()
 
 
 def is_reset(connection: socket.socket) -> bool:
-    """Whether the server has closed a connection that we do not read: by the kernel's own state of it."""
+    """Whether the server has closed a connection that we do not read, according to the kernel's state."""
     state = struct.unpack("B", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))[0]
     return state != 1  # TCP_ESTABLISHED
 
 
 @contextmanager
 def slow_clients(port: int, mode: str, count: int, *, source: str = "127.0.0.1") -> Iterator[SlowClients]:
-    """Connections that are there for the block."""
+    """Connections that exist during the block."""
     clients = SlowClients(port, mode, count, source=source)
     try:
         yield clients
@@ -141,7 +141,7 @@ def slow_clients(port: int, mode: str, count: int, *, source: str = "127.0.0.1")
 
 
 def is_served(url: str, *, seconds: float = 5) -> bool:
-    """Whether an honest caller gets its answer."""
+    """Whether an honest caller gets a response."""
     try:
         return requests.get(f"{url}/healthz", timeout=seconds).status_code == 200
     except requests.RequestException:
@@ -149,7 +149,7 @@ def is_served(url: str, *, seconds: float = 5) -> bool:
 
 
 def wait_until(condition, seconds: float = 15) -> bool:
-    """Whether something comes true in time."""
+    """Whether the condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

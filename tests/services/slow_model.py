@@ -2,7 +2,7 @@
 
 `FAKE_MODEL_SECONDS` is how long a prediction takes, `FAKE_MODEL_SECONDS_PER_MEGAPIXEL` how much longer; `FAKE_MODEL_LOG` a
 file that gets a line for each event: `=` a process is up, `>` a request came in, `+` a prediction starts, `-` it ends. Each
-with the process and the machine's monotonic clock, which all processes share.
+has the process and the machine's monotonic clock, which all processes share.
 """
 
 import os
@@ -14,14 +14,14 @@ from imaging.core.matting.matte import Prediction
 
 
 class SlowEllipse:
-    """A model of one fixed answer that takes its time."""
+    """A model with one fixed result that takes its time."""
 
     name = "ellipse"
 
     def __init__(self) -> None:
         self.seconds = float(os.environ.get("FAKE_MODEL_SECONDS", "0"))
         self.seconds_per_megapixel = float(os.environ.get("FAKE_MODEL_SECONDS_PER_MEGAPIXEL", "0"))
-        # Appending is atomic for lines this short, whichever process writes.
+        # Appending is atomic for lines this short, from any process.
         self.log = os.open(os.environ["FAKE_MODEL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.note("=")
 

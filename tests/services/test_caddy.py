@@ -22,7 +22,7 @@ MEGABYTE = 1024**2
 
 @dataclass
 class Proxied:
-    """A deployment and where its proxy listens."""
+    """A deployment and the address of its proxy."""
 
     deployment: Deployment
     port: int
@@ -79,7 +79,7 @@ def test_200_slow_clients_keep_no_caller_waiting(proxied, mode):
     assert is_served(proxied.deployment.url), "neither is who asks the server itself"
 
 
-# Of a body of less than 256 kB, Caddy reads the rest itself once it has answered, until its own deadline.
+# Of a body of less than 256 kB, Caddy reads the rest itself after responding, until its own deadline.
 @pytest.mark.parametrize("mode", ["headers", "body with a wrong key", "upload without a key"])
 def test_a_slow_client_is_given_up(proxied, mode):
     with slow_clients(proxied.port, mode, 5) as clients:

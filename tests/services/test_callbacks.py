@@ -1,4 +1,4 @@
-"""A batch of the running product, and the news of its end: from the web process alone, without a broker."""
+"""A batch of the running product, and the callback for its end: from the web process alone, without a broker."""
 
 import threading
 

@@ -19,13 +19,13 @@ INCLUDED, PREPAID = 60, 1_000
 
 
 def stream(deployment: Deployment, key: str, picture: bytes, ended: threading.Event) -> int:
-    """Send one request after another until told to end; how many pictures came back whole."""
+    """Send one request after another until signalled to stop; return how many images came back whole."""
     delivered = 0
     while not ended.is_set():
         try:
             delivered += deployment.cut_out(key, picture).ok
         except requests.RequestException:
-            time.sleep(0.02)  # killed under our hands, or not back yet
+            time.sleep(0.02)  # killed mid-request, or not back yet
     return delivered
 
 
@@ -52,7 +52,7 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
     assert books["differences"] == books["reconciled"] == []
     assert books["states"].get("held", 0) == 0
     assert voided == swept >= 1, "the kills hit no request: they prove nothing"
-    # An answer may be lost on the wire after its credit was posted; a picture that was never made is never posted.
+    # A response may be lost on the wire after its credit was posted; an image that was never made is never posted.
     assert delivered <= posted <= made
     assert posted - delivered <= ROUNDS * SENDERS
     assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - posted

@@ -1,4 +1,4 @@
-"""A database that refuses, hangs, restarts or has too few connections: 503s that heal, and no credit is lost."""
+"""A database that refuses, hangs, restarts or has too few connections: 503s that recover, and no credit is lost."""
 
 import secrets
 import threading
@@ -22,15 +22,15 @@ from tests.services.deployment import Deployment, at_once, code_of
 pytestmark = pytest.mark.services
 
 POOL = 5
-# What /readyz may take to report an outage, with something to spare on a busy machine.
+# How long /readyz may take to report an outage, with a margin for a busy machine.
 REPORT_SECONDS = 4.5
-# After an outage the first call may still meet what is left of it.
+# After an outage the first call may still meet its remains.
 HEAL_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[BrokerProxy]:
-    """A fresh database behind a wire that can be cut."""
+    """A fresh database behind a proxy that can be cut."""
     try:
         with scratch_postgres() as url:
             proxy = BrokerProxy(url)
@@ -80,7 +80,7 @@ def get(deployment: Deployment, path: str, **options) -> requests.Response:
 
 
 def wait_until_healed(deployment: Deployment) -> None:
-    """Fails unless the deployment is ready soon, without a restart."""
+    """Fails unless the deployment is soon ready, without a restart."""
     deadline = time.monotonic() + HEAL_SECONDS
     while not get(deployment, "/readyz").ok:
         assert time.monotonic() < deadline, get(deployment, "/readyz").text
@@ -88,7 +88,7 @@ def wait_until_healed(deployment: Deployment) -> None:
 
 
 def backends(url: str) -> int:
-    """Connections of the product to the database of this address."""
+    """The product's connections to the database at this address."""
     with psycopg.connect(DATABASE_URL, autocommit=True) as server:
         name = urlsplit(url).path.lstrip("/")
         asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'accountant'"
@@ -102,7 +102,7 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
     assert deployment.cut_out(account["key"], small_png).ok
     logged = deployment.log.stat().st_size
     with outage(wire):
-        # Whatever is done at first, by the time of the report nothing waits for ever.
+        # Whatever happens at first, by the time of the report nothing waits for ever.
         started = time.monotonic()
         ready = get(deployment, "/readyz")
         seconds = time.monotonic() - started
@@ -118,7 +118,7 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
         page = get(deployment, "/pricing")
         assert (page.status_code, page.headers["Content-Type"][:9]) == (503, "text/html")
         assert "Retry-After" in page.headers
-        # Of someone who is logged in the session has to be read first.
+        # For a logged-in visitor the session has to be read first.
         assert get(deployment, "/dashboard", cookies={"sessionid": "a" * 32}).status_code == 503
     wait_until_healed(deployment)
     assert deployment.cut_out(account["key"], small_png).ok
@@ -129,7 +129,7 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
 
 
 def test_a_restart_of_the_database_costs_no_request(deployment, wire, account, small_png):
-    """Its connections are ended, and it answers again at once: each is looked at before it is used."""
+    """Its connections are ended, and it responds again at once: each connection is checked before use."""
     assert all(answer.ok for answer in at_once(POOL, lambda: deployment.cut_out(account["key"], small_png)))
     wire.cut()
     assert [deployment.cut_out(account["key"], small_png).status_code for _ in range(4)] == [200] * 4
@@ -205,7 +205,7 @@ def test_a_server_with_fewer_connections_than_the_pools_ask_for(tmp_path, role, 
         codes = Counter(map(code_of, answers))
         assert set(codes) <= {"ok", "service_unavailable"}, codes
         assert codes["ok"] >= 40
-        # The idle connections of one process make room for the other's.
+        # One process's idle connections make room for the other's.
         deadline = time.monotonic() + 20
         while Counter(running.cut_out(account["key"], small_png).status_code for _ in range(12)) != {200: 12}:
             assert time.monotonic() < deadline

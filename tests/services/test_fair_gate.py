@@ -1,4 +1,4 @@
-"""The gate's promises over HTTP: large images and busy callers keep nobody else waiting."""
+"""The gate's promises over HTTP: large images and busy callers do not keep others waiting."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def send_anonymously(deployment: Deployment, picture: bytes) -> requests.Respons
 
 
 def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_png):
-    """One is in work, the other does not fit next to it: there is a slot for a small one."""
+    """One is running, the other does not fit next to it: there is a slot for a small one."""
     key = two_slots.ask("open_account", included=100)["key"]
     seen = len(two_slots.events("+-"))
     large = large_png()
@@ -78,7 +78,7 @@ def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_pn
         assert not any(bomb.done() for bomb in bombs)
         assert [code_of(bomb.result()) for bomb in bombs] == ["ok", "ok"]
     assert took < LARGE * SECONDS_PER_MEGAPIXEL / 2
-    # The customer's image began and ended while the first large one was in work.
+    # The customer's image began and ended while the first large one was running.
     assert "".join(kind for kind, _, _ in two_slots.events("+-")[seen:]) == "++--+-"
 
 
@@ -94,7 +94,7 @@ def test_a_key_with_sixteen_at_once_keeps_another_key_waiting_for_about_one_imag
 
 
 def overtakes(many: list[Future[requests.Response]], send: Callable[[], requests.Response]) -> tuple[int, float]:
-    """How many of `many` are still not answered when the one sent now is, and the seconds that it waited for a place."""
+    """How many of `many` are still open when the one sent now is answered, and the seconds it waited for a place."""
     answer = send()
     left = sum(not other.done() for other in many)
     assert code_of(answer) == "ok"
@@ -103,7 +103,7 @@ def overtakes(many: list[Future[requests.Response]], send: Callable[[], requests
 
 
 def test_the_same_with_workers(tmp_path, redis_broker, postgres_url, redis_url, small_png):
-    """The workers' queue is first come, first served: the web process hands out little more than they work on."""
+    """The workers' queue is first come, first served: the web process passes on little more than they are working on."""
     shop = Workshop(
         tmp_path, broker=redis_broker, model_seconds=IMAGE_SECONDS, DATABASE_URL=postgres_url, REDIS_URL=redis_url
     )
@@ -118,7 +118,7 @@ def test_the_same_with_workers(tmp_path, redis_broker, postgres_url, redis_url, 
             wait_until(lambda: waiting(shop) >= AT_ONCE / 2)
             overtaken, queued = overtakes(many, lambda: shop.cut_out(light, small_png))
             assert {code_of(answer.result()) for answer in many} == {"ok"}
-        # First come, first served, it would be the last: the one in work and the one at hand go before it.
+        # First come, first served, it would be the last: only the running one and the next one go before it.
         assert overtaken >= AT_ONCE / 4
         assert queued <= AT_ONCE / 2 * IMAGE_SECONDS
     finally:

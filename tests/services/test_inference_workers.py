@@ -1,6 +1,6 @@
-"""Workers and the broker lost in a stream of pictures: every caller is answered in time, and pays for pictures alone.
+"""Workers and the broker lost in a stream of images: every caller is answered in time, and charged for images alone.
 
-A longer run of the same: `tests/bench/soak_workers.py`.
+`tests/bench/soak_workers.py` is a longer run of the same.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.services.inference import Load, Workshop, assert_answered_and_charged
 pytestmark = pytest.mark.services
 
 DEADLINE = 20
-# A broker that was away is found again within 30 s at most; the first tries come sooner.
+# A restored broker is found again within 30 s at most; the first tries come sooner.
 RECOVERY_SECONDS = 60
 REDIS_BROKER_DATABASE = 11
 
@@ -77,7 +77,7 @@ def test_workers_come_back_after_a_broker_that_was_away(shop, small_png):
     assert_answered_and_charged(load, DEADLINE + 2)
 
 
-def test_a_worker_that_is_told_to_stop_ends_its_picture_and_loses_none(shop, small_png):
+def test_a_stopping_worker_finishes_its_image_and_loses_none(shop, small_png):
     with Load(shop, small_png) as load:
         load.wait_for(4)
         assert shop.staff["one"].stop() == 0

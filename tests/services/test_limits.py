@@ -14,7 +14,7 @@ AT_ONCE, SENDERS, EACH = 2, 8, 2
 
 
 def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png):
-    # Which process takes a connection is the kernel's choice: try again, a few times, until both had a part in it.
+    # The kernel chooses which process takes a connection: try a few times, until both took part.
     for _ in range(ROUNDS):
         account = on_postgres.ask("open_account", included=100, per_minute=PER_MINUTE)
         seen = len(on_postgres.events(">"))

@@ -1,4 +1,4 @@
-"""What is no proper request is refused by the server, in the API's shape, and nothing follows it on the connection."""
+"""Malformed requests are refused by the server, in the API's shape, and nothing follows them on the connection."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ END = "\r\n\r\n"
 HOST = "\r\nHost: localhost"
 GET, POST = f"GET /rmbg HTTP/1.1{HOST}", f"POST /rmbg HTTP/1.1{HOST}"
 CHUNKED = "\r\nTransfer-Encoding: chunked"
-# Whatever is taken for the body's end, this must never be answered.
+# Wherever the body's end is assumed, this must never be answered.
 SMUGGLED = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MALFORMED = {
     "no version": ("GET /rmbg" + HOST + END, 400),
@@ -73,7 +73,7 @@ MALFORMED = {
 CODES = {
     400: "bad_request", 414: "uri_too_long", 417: "expectation_failed", 431: "headers_too_large", 501: "not_implemented",
 }  # fmt: skip
-# There is no path that could be the API's.
+# They have no path that could be the API's.
 PATHLESS = {"two spaces", "tab in the line", "no address", "address without slash", "asterisk", "CONNECT"}
 BAD_CHUNKS = {
     "no number": "zz\r\na\r\n0\r\n\r\n",
@@ -142,7 +142,7 @@ def test_proper_chunks_are_a_body(deployment, small_png):
         for request in head("POST", "/rmbg", *lines) + chunks, head("GET", "/healthz"):
             connection.sendall(request)
             assert read_answer(connection).status == 200
-        # Byte after byte it is the same body.
+        # Sent byte by byte it is the same body.
         for byte in head("POST", "/rmbg", *lines) + chunks:
             connection.sendall(bytes([byte]))
         assert read_answer(connection).status == 200

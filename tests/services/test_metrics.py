@@ -1,4 +1,4 @@
-"""`/metrics` of several web processes: whichever is asked tells of all of them, also after one was killed."""
+"""`/metrics` of several web processes: each one reports on all of them, even after one was killed."""
 
 import os
 import signal

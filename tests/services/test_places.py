@@ -1,4 +1,4 @@
-"""Concurrent places in Redis: they last as long as the request, and its answer."""
+"""Concurrent places in Redis: they last as long as the request and its response."""
 
 import time
 
@@ -16,7 +16,7 @@ POLICY = Policy("account:places", 1000, 1)
 
 @pytest.fixture(autouse=True)
 def _in_redis(settings, redis_url, monkeypatch):
-    """Leases of two seconds, so that no test waits for real ones. Redis counts whole seconds: one may be little over one."""
+    """Leases of two seconds, so that no test waits for real ones. Redis counts whole seconds: one may be barely over one."""
     settings.REDIS_URL = redis_url
     monkeypatch.setattr(rate_limits, "LEASE_SECONDS", 2)
     monkeypatch.setattr(rate_limits, "RENEW_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""What an operator starts from the `Procfile`, on PostgreSQL, Redis and RabbitMQ: pictures and mails go through workers."""
+"""What an operator starts from the `Procfile`, on PostgreSQL, Redis and RabbitMQ: images and mails go through workers."""
 
 import json
 import os
@@ -69,7 +69,7 @@ class Formation:
         return told["status"] == "ready" and all(told["parts"].values())
 
     def wait_for(self, happened, seconds: float) -> None:
-        """Until it did; every process has to live meanwhile."""
+        """Wait until it did; every process must live meanwhile."""
         deadline = time.monotonic() + seconds
         while not happened():
             ended = [name for name, process in self.running.items() if process.poll() is not None]
@@ -81,7 +81,7 @@ class Formation:
         return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("*.log")))
 
     def log_lines(self, name: str) -> list[dict]:
-        """The log of a process as far as it is written; every line of it is JSON, but for Celery's last words."""
+        """A process's log so far; every line is JSON, except for Celery's last words."""
         whole, _, _ = (self.folder / f"{name}.log").read_text().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines() if line and line != LAST_WORDS]
 
@@ -92,13 +92,13 @@ class Formation:
         ).stdout.strip()
 
     def stop(self) -> dict[str, int]:
-        """End all as a supervisor would; their exit statuses."""
+        """Stop all as a supervisor would; return their exit statuses."""
         for process in self.running.values():
             os.kill(process.pid, signal.SIGTERM)
         return {name: process.wait(STOP_SECONDS) for name, process in self.running.items()}
 
     def kill(self) -> None:
-        """Whatever is left of them."""
+        """Kill any that remain."""
         for process in self.running.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ def receiver() -> Iterator[Host]:
 
 @pytest.fixture(scope="module")
 def own_postgres_url(postgres_url: str) -> Iterator[str]:
-    """A database that no server of another test works on: one without a broker would try this one's callbacks."""
+    """A database that no other test's server uses: one without a broker would try this one's callbacks."""
     with scratch_postgres() as url:
         yield url
 
@@ -144,7 +144,7 @@ def formation(
         IMAGING_EXECUTOR="celery", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200",
         TRACE_NETWORKS="127.0.0.0/8",
         OUTBOUND_ALLOWED_NETWORKS="127.0.0.0/8", CALLBACK_PORTS=str(receiver.port),
-        PYTHONWARNINGS="ignore",  # Celery's, about workers of root's
+        PYTHONWARNINGS="ignore",  # Celery's, about workers running as root
     )  # fmt: skip
     try:
         running.start()
@@ -173,7 +173,7 @@ def test_a_picture_goes_through(formation, photo):
 
 
 def test_only_the_workers_for_pictures_load_the_model(formation):
-    """The one for `inference` before its first picture; the one for batches with its first."""
+    """The one for `inference` loads it before its first image; the one for batches with its first."""
     with_model = [
         name for name in PROCESSES if any("serving u2net" in line["message"] for line in formation.log_lines(name))
     ]
@@ -202,7 +202,7 @@ def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(
     formation.wait_for(logged, MAIL_SECONDS)
 
 
-def test_a_batch_goes_through_the_workers_and_its_customer_is_told(formation, receiver, photo):
+def test_a_batch_goes_through_the_workers_and_its_callback_is_sent(formation, receiver, photo):
     key = formation.manage("issue_key", "batch@example.com")
     body = batch_form(("a.jpg", photo), ("bad.jpg", b"no picture"), callback_url=f"http://127.0.0.1:{receiver.port}/hook")
     headers = {"x-api-key": key, "Content-Type": body["content_type"]}
@@ -247,7 +247,7 @@ def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(forma
         assert secret not in told, secret
 
 
-def test_all_processes_end_cleanly_when_told_to_and_have_logged_json_alone(formation):
+def test_all_processes_end_cleanly_on_a_signal_and_have_logged_only_json(formation):
     assert formation.stop() == dict.fromkeys(PROCESSES, 0)
     for name in PROCESSES:
         formation.log_lines(name)

@@ -1,4 +1,4 @@
-"""More requests than credits, at the same moment: exactly as many succeed as there are credits, and all books agree."""
+"""More requests than credits, at the same moment: exactly as many succeed as there are credits, and all figures agree."""
 
 import threading
 from collections import Counter
@@ -77,7 +77,7 @@ def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("credits", [CREDITS, 100])
 def test_no_image_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
-    # On a busy machine a sweep may come too late for each of the requests: then they are sent again.
+    # On a busy machine a sweep may be too late for each of the requests: then they are sent again.
     for _ in range(10):
         account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
         with swept_all_the_time(deployment) as voided:

@@ -1,4 +1,4 @@
-"""Redis emptied, killed, frozen and started again under the running product: figures stay right, callers hardly notice."""
+"""Redis emptied, killed, frozen and restarted under the running product: figures stay right, callers hardly notice."""
 
 import shutil
 import signal
@@ -37,7 +37,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer)
 
 
 def timed(deployment: Deployment, key: str, picture: bytes, times: int) -> list[tuple[int, float]]:
-    """Send one request after another: (status, seconds) of each."""
+    """Send one request after another; return (status, seconds) of each."""
     answers = []
     for _ in range(times):
         started = time.monotonic()

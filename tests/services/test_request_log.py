@@ -1,4 +1,4 @@
-"""Request records of a running deployment: there within seconds, and not lost when it is stopped."""
+"""Request records of a running deployment: available within seconds, and not lost when it stops."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Restarts in a stream of requests: what was taken is answered, what was charged was delivered."""
+"""Restarts in a stream of requests: what was accepted is answered, what was charged was delivered."""
 
 import signal
 import threading
@@ -16,7 +16,7 @@ from tests.services.deployment import Deployment
 pytestmark = pytest.mark.services
 
 SENDERS, INCLUDED = 6, 5_000
-# Long enough for every sender to have a picture at work when the signal comes.
+# Long enough for every sender to have an image in progress when the signal arrives.
 MODEL_SECONDS = 0.4
 DRAIN_SECONDS = 30
 
@@ -34,7 +34,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redi
 
 
 class Stream:
-    """Customers who send one picture after another, and what became of each."""
+    """Customers who send one image after another, and the outcome of each."""
 
     def __init__(self, deployment: Deployment, picture: bytes) -> None:
         self.deployment, self.picture = deployment, picture
@@ -73,13 +73,13 @@ class Stream:
 
 
 def was_refused(error: requests.ConnectionError) -> bool:
-    """Whether nobody listened: nothing was sent then, and a proxy tries the next server."""
+    """Whether no one listened: nothing was sent then, and a proxy tries the next server."""
     reason = getattr(error.args[0], "reason", None)
     return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
 def test_new_web_processes_take_over_and_no_caller_notices(deployment, small_png):
-    """SIGHUP: the server keeps its door open while old processes finish and new ones begin."""
+    """SIGHUP: the server keeps accepting while old processes finish and new ones start."""
     with Stream(deployment, small_png) as stream:
         stream.wait_for(SENDERS)
         old = set(deployment.workers())
@@ -93,8 +93,8 @@ def test_new_web_processes_take_over_and_no_caller_notices(deployment, small_png
     assert_charged_for_what_was_delivered(deployment, stream)
 
 
-def test_a_server_that_is_told_to_stop_answers_what_it_has_taken(deployment, small_png):
-    """SIGTERM: later callers are refused at the door, where a proxy can send them elsewhere."""
+def test_a_stopping_server_answers_what_it_has_accepted(deployment, small_png):
+    """SIGTERM: later callers are refused at connection time, where a proxy can send them elsewhere."""
     with Stream(deployment, small_png) as stream:
         stream.wait_for(2 * SENDERS)
         deployment.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Slow and hostile connections: honest callers are served, and what the slow ones hold has a bound."""
+"""Slow and hostile connections: honest callers are served, and what the slow ones hold is bounded."""
 
 import io
 import signal
@@ -20,14 +20,14 @@ from tests.services.slow_clients import FORM, MODES, PART, exchange, head, is_se
 pytestmark = pytest.mark.services
 
 MEGABYTE = 1024**2
-# Short deadlines, so that the tests need not wait for those of a real deployment.
+# Short deadlines, so that the tests need not wait for a real deployment's.
 SHORT = {"WEB_HEADER_SECONDS": "2", "WEB_STALL_SECONDS": "2", "WEB_DRAIN_SECONDS": "1"}
 RESULT = {"w": "7000", "h": "7000", "exact_resize": "true", "format": "bmp"}
 
 
 @pytest.fixture(scope="module")
 def defaults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """One web process as it is configured by default."""
+    """One web process with the default configuration."""
     running = Deployment(tmp_path_factory.mktemp("defaults"), model_seconds=0)
     running.start()
     yield running
@@ -65,7 +65,7 @@ def test_a_slow_client_is_given_up(short, mode):
 
 
 def test_other_addresses_are_not_asked_to_make_room(defaults):
-    """The bound of all connections is met by the address that has most of them."""
+    """The limit on all connections is enforced on the address that has most of them."""
     with slow_clients(defaults.port, "headers", 20, source="127.0.0.9") as few:
         crowd = [slow_clients(defaults.port, "headers", 99, source=f"127.0.1.{number}") for number in range(1, 12)]
         entered = [each.__enter__() for each in crowd]
@@ -77,7 +77,7 @@ def test_other_addresses_are_not_asked_to_make_room(defaults):
 
 
 @pytest.mark.parametrize(("mode", "code"), [("upload without a key", "request_timeout"), ("headers", None)])
-def test_who_was_too_slow_is_told(short, mode, code):
+def test_a_client_that_was_too_slow_gets_the_reason(short, mode, code):
     first, _ = MODES[mode]
     answer = exchange(short.port, first)
     assert answer.status == 408
@@ -116,7 +116,7 @@ def test_a_steady_upload_may_take_longer_than_a_window(short):
 
 
 def disk_of(deployment: Deployment) -> int:
-    """Bytes of the nameless files that the web process has open."""
+    """Bytes of the deleted files that the web process has open."""
     (worker,) = deployment.workers()
     total = 0
     for link in Path(f"/proc/{worker}/fd").iterdir():
@@ -129,7 +129,7 @@ def disk_of(deployment: Deployment) -> int:
 
 
 def send_until_refused(deployment: Deployment, lines: list[str], megabytes: int, path: str = "/rmbg") -> tuple[int, int]:
-    """Megabytes that could be sent, and the most that lay on the disk meanwhile."""
+    """Megabytes that could be sent, and the most that was on disk meanwhile."""
     sent = most = 0
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
         connection.sendall(head("POST", path, *lines, FORM, f"Content-Length: {megabytes * MEGABYTE}") + PART)
@@ -176,7 +176,7 @@ def test_who_asks_first_need_not_send_what_is_refused(defaults):
     assert (answer.status, answer.code) == (401, "invalid_api_key")
 
 
-def test_who_asks_first_and_is_welcome_is_told_to_go_on(defaults):
+def test_a_client_that_asks_first_and_is_welcome_gets_a_continue(defaults):
     key = defaults.issue_key("continue@example.com")
     lines = [f"x-api-key: {key}", FORM, f"Content-Length: {2 * MEGABYTE}", "Expect: 100-continue"]
     with socket.create_connection(("127.0.0.1", defaults.port), timeout=10) as connection:
@@ -204,7 +204,7 @@ def test_an_address_that_has_used_its_day_up_sends_nothing_more(tmp_path_factory
 
 
 def test_visitors_fill_no_disk(defaults):
-    """Callers without a key have room for two large images at once and no more."""
+    """Callers without a key have room for two large images at once, no more."""
 
     def send(_: int) -> tuple[int, int]:
         return send_until_refused(defaults, [], 45)
@@ -279,7 +279,7 @@ def exchange_while_sending(port: int, first: bytes) -> bytes:
 
 
 def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, picture):
-    """Six results of 147 MB that are not read: of a free account two wait on the disk, the others are refused."""
+    """Six results of 147 MB that are not read: for a free account two wait on disk, the others are refused."""
     running = Deployment(tmp_path_factory.mktemp("readers"), model_seconds=0, IMAGING_SLOTS="2", WEB_STALL_SECONDS="600")
     running.start()
     try:
@@ -301,7 +301,7 @@ def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, picture):
 
 
 def memory_of(pid: int) -> int:
-    """Bytes of memory that a process has."""
+    """A process's memory in bytes."""
     (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) * 1024
 

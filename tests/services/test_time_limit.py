@@ -1,4 +1,4 @@
-"""An image over which a worker's process hangs in C: the process is ended, and the caller is answered and not charged."""
+"""An image on which a worker's process hangs in C: the process is killed, and the caller gets a response and no charge."""
 
 import time
 
@@ -31,7 +31,7 @@ def test_a_process_that_hangs_is_ended_and_the_image_refused(tmp_path, rabbitmq,
         assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow"), shop.logs()
         assert time.monotonic() - started < LIMIT + 5
         assert shop.model_log.read_text().count("!") == 1, "it was given to one process only"
-        # Another process is in its place.
+        # Another process has replaced it.
         assert shop.cut_out(account["key"], small_png).ok, shop.logs()
         assert worker.children() != before
         books = shop.ask("read", email=account["email"])

@@ -1,4 +1,4 @@
-"""What a collector of OpenTelemetry gets: a real receiver of OTLP over HTTP on loopback."""
+"""What an OpenTelemetry collector receives: a real OTLP receiver over HTTP on loopback."""
 
 import threading
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Span:
-    """One span as it was sent; ids in hexadecimal."""
+    """One span as sent; ids in hexadecimal."""
 
     name: str
     trace: str

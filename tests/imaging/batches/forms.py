@@ -1,4 +1,4 @@
-"""What the tests of batches share: forms with many parts, and work done on the spot."""
+"""Shared by the batch tests: forms with many parts, and work done synchronously."""
 
 import io
 import zipfile
@@ -14,7 +14,7 @@ from tests.imaging.removal.forms import BOUNDARY, part
 
 
 def batch_form(*pictures: tuple[str, bytes], zips: tuple[bytes, ...] = (), urls: tuple[str, ...] = (), **fields: str) -> Any:
-    """Arguments of `Client.post` for a batch: pictures with their names, zips, addresses, options."""
+    """Arguments of `Client.post` for a batch: images with their names, zips, addresses, options."""
     parts = [part(f'name="{field}"', value.encode()) for field, value in fields.items()]
     parts += [part(f'name="image"; filename="{name}"', content) for name, content in pictures]
     parts += [part('name="zip"; filename="pictures.zip"', content) for content in zips]
@@ -33,18 +33,18 @@ def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 
 def caller(key: str | None, **headers: str) -> Client:
-    """A client with a key; an error of ours is its answer."""
+    """A client with a key; an ApiError becomes its response."""
     return Client(headers={**({"x-api-key": key} if key else {}), **headers}, raise_request_exception=False)
 
 
 def post(key: str | None, *pictures: tuple[str, bytes], retry: str = "", **parts: Any) -> Any:
-    """Make a batch."""
+    """Create a batch."""
     headers = {"Idempotency-Key": retry} if retry else {}
     return caller(key, **headers).post("/api/batches", **batch_form(*pictures, **parts))
 
 
 def work_through() -> int:
-    """Do what workers do, until nothing waits; how many pictures it was."""
+    """Work like a worker until nothing waits; return the number of images."""
     done = 0
     while item := leases.take_next():
         work.work(item)
@@ -53,16 +53,16 @@ def work_through() -> int:
 
 
 def content_of(answer: Any) -> bytes:
-    """The body, all of it; what it came from is closed."""
+    """The whole body; its source is closed."""
     try:
         return b"".join(answer.streaming_content) if answer.streaming else answer.content
     finally:
-        # As Django's own client does: the connection is the test's.
+        # Like Django's own client: the connection is the test's.
         request_finished.disconnect(close_old_connections)
         answer.close()
         request_finished.connect(close_old_connections)
 
 
 def the_batch() -> Batch:
-    """The only one."""
+    """The only batch."""
     return Batch.objects.get()

@@ -1,4 +1,4 @@
-"""Names of results in zips: they lead nowhere else, on Unix and on Windows, and no two meet."""
+"""Names of results in zips: they cannot escape the folder, on Unix or on Windows, and all are distinct."""
 
 import unicodedata
 
@@ -79,6 +79,6 @@ def test_a_file_in_place_of_a_folder():
     ]  # fmt: skip
 
 
-def test_500_equal_names_are_told_apart_at_once():
+def test_500_equal_names_are_made_distinct_at_once():
     told = list(distinct(["a.webp"] * 500))
     assert (len(set(told)), told[-1]) == (500, "a (500).webp")

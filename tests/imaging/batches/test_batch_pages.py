@@ -32,7 +32,7 @@ def owner(user: User) -> Client:
 
 @pytest.fixture
 def batch(quick_model, pictures, key, small_png) -> Batch:
-    """Two good pictures and a bad one, not worked on yet."""
+    """Two good images and a bad one, not processed yet."""
     sent = [("shop/chair.png", small_png), ("lamp.png", small_png), ("notes.png", b"no picture")]
     answer = post(key, *sent, format="jpeg", callback_url="https://shop.example.com/hooks?token=1")
     assert answer.status_code == 202, answer.content
@@ -40,7 +40,7 @@ def batch(quick_model, pictures, key, small_png) -> Batch:
 
 
 def text_of(response) -> str:
-    """What a reader reads."""
+    """The text a reader sees."""
     html = re.sub(r"<(script|head).*?</\1>", "", response.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
@@ -143,7 +143,7 @@ def test_one_result(owner, batch):
     assert content_of(answer).startswith(b"\xff\xd8")
 
 
-def test_what_is_not_there_is_told_on_a_page(owner, batch):
+def test_what_is_missing_is_reported_on_a_page(owner, batch):
     for rest in ("/zip", "/items/0", "/items/7"):
         answer = owner.get(page(batch, rest))
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")

@@ -1,4 +1,4 @@
-"""`POST /api/batches` and what becomes of it: counts, results, one bad file among good ones, credits."""
+"""`POST /api/batches` and its outcome: counts, results, one bad file among good ones, credits."""
 
 import io
 import zipfile
@@ -41,7 +41,7 @@ def window() -> tuple[int, int]:
     return found.held, found.used
 
 
-def test_a_batch_is_accepted_and_told(key, small_png, django_capture_on_commit_callbacks):
+def test_a_batch_is_accepted_and_described(key, small_png, django_capture_on_commit_callbacks):
     answer = post(key, ("a.png", small_png), ("b.png", small_png), format="png", w="4")
     told = answer.json()
     assert answer.status_code == 202
@@ -77,7 +77,7 @@ def test_results_are_made_charged_and_delivered(key, small_png):
     assert window() == (0, 2)
 
 
-def test_bad_files_are_told_and_free_and_stop_nobody(key, user, small_png):
+def test_bad_files_are_reported_and_free_and_do_not_stop_the_others(key, user, small_png):
     files = [
         ("a.png", small_png),
         ("empty.png", b""),
@@ -141,7 +141,7 @@ def test_a_form_with_no_file_chosen(key):
     assert post(key, ("", b"")).json()["code"] == "no_file_selected"
 
 
-def test_everything_in_the_form_is_told_in_one_pass(key):
+def test_all_problems_in_the_form_are_reported_at_once(key):
     answer = post(key, zips=(b"nonsense",), w="abc", callback_url="nonsense")
     assert [problem["field"] for problem in answer.json()["details"]] == ["zip", "w", "callback_url"]
 
@@ -177,7 +177,7 @@ def test_only_so_many_batches_at_once(key, small_png, settings, pictures):
 
 
 def test_only_so_many_batches_in_a_day_whatever_becomes_of_them(key, outsider_key, small_png, settings, pictures):
-    """What costs nothing leaves rows as well: 15 batches of 500 bad addresses were 4.9 MB."""
+    """Free items leave rows as well: 15 batches of 500 bad addresses were 4.9 MB."""
     settings.BATCHES_PER_DAY = 3
     deleted = post(key, ("a.png", small_png)).json()
     assert caller(key).delete(deleted["url"]).status_code == 204

@@ -1,4 +1,4 @@
-"""How batches end before their time, and what is left of them: cancelling, deleting, expiry, account deletion."""
+"""How batches end early, and what remains: cancelling, deleting, expiry, account deletion."""
 
 import os
 from datetime import timedelta
@@ -23,13 +23,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 
 @pytest.fixture(autouse=True)
 def kept(pictures):
-    """Where the pictures lie."""
+    """Where the images are stored."""
     return pictures
 
 
 @pytest.fixture(autouse=True)
 def ended(monkeypatch) -> list[str]:
-    """The states of batches that were told to have ended."""
+    """The states of batches reported as ended."""
     told: list[str] = []
     monkeypatch.setattr(callback, "batch_ended", lambda batch: told.append(batch.state))
     return told
@@ -211,7 +211,7 @@ def test_who_leaves_leaves_no_picture_and_no_name(key, user, half_done, kept, dj
     assert states() == ["posted", "voided", "voided", "voided"]
 
 
-def test_the_end_is_told_once_when_the_last_picture_ends(key, small_png, ended):
+def test_the_end_is_reported_once_when_the_last_item_ends(key, small_png, ended):
     post(key, ("a.png", small_png), ("b.png", b"bad"))
     assert ended == []
     work_through()

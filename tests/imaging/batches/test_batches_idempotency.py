@@ -63,7 +63,7 @@ def test_the_same_pictures_in_a_zip_are_the_same_request(key, small_png):
 
 
 def test_one_that_is_quicker_at_the_same_moment(key, small_png, monkeypatch, pictures):
-    """The second one looks, finds nothing, and comes to make its rows when the first one has just made its own."""
+    """The second request looks, finds nothing, and inserts its rows just after the first one has inserted its own."""
     first = post(key, ("a.png", small_png), retry=RETRY).json()
     monkeypatch.setattr(creation, "_find_earlier", lambda account, retry: None)
     assert post(key, ("a.png", small_png), retry=RETRY).json()["id"] == first["id"]

@@ -1,4 +1,4 @@
-"""Batches whose pictures lie in an S3-compatible store."""
+"""Batches whose images are in an S3-compatible store."""
 
 import uuid
 
@@ -23,7 +23,7 @@ def endpoint():
 
 @pytest.fixture
 def bucket(endpoint, settings):
-    """Every test has a bucket of its own."""
+    """Every test has its own bucket."""
     name = f"pictures-{uuid.uuid4().hex}"
     options = {
         "bucket_name": name, "endpoint_url": endpoint, "region_name": "us-east-1", "access_key": "x", "secret_key": "y",

@@ -1,4 +1,4 @@
-"""Batches at the support desk: found by their id, looked at, changed by nobody."""
+"""Batches at the support desk: found by id, viewed, read-only."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_the_list_is_searched(batch, key, small_png, term):
 
 
 @pytest.mark.parametrize("act", ["change", "delete"])
-def test_nobody_changes_one(batch, act):
+def test_no_one_changes_one(batch, act):
     root = browser_of(User.objects.create_superuser("root@example.com", "x"))
     assert root.post(f"/admin/imaging/batch/{batch}/{act}/", {"state": "cancelled", "post": "yes"}).status_code == 403
     assert the_batch().state == "finished"

@@ -1,4 +1,4 @@
-"""Reading the form of a batch: bounded in memory and in bytes, whatever a caller or a zip says of itself."""
+"""Reading a batch form: bounded in memory and in bytes, whatever a caller or a zip declares."""
 
 import io
 import itertools
@@ -29,7 +29,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def zip_of_copies(count: int, extension: str, content: bytes) -> bytes:
-    """A zip with `count` files of the same content, each with its own bytes, which are deflated once."""
+    """A zip with `count` files of the same content, each with its own bytes, deflated once."""
     one = zipped((f"000{extension}", content))
     directory = one.index(b"PK\x01\x02")
     local, listed = one[:directory], one[directory : one.rindex(b"PK\x05\x06")]
@@ -49,7 +49,7 @@ def batch_request(*chunks: bytes) -> WSGIRequest:
 
 
 def read(*pictures: tuple[str, bytes], **parts) -> list[tuple[str, str | None]]:
-    """Names of what a form brings, each with the code of what is wrong with it."""
+    """Names of a form's entries, each with the code of its problem."""
     body = batch_form(*pictures, **parts)["data"]
     with read_batch(batch_request(body)) as form:
         return told(form)
@@ -66,7 +66,7 @@ def refusal(*pictures: tuple[str, bytes], **parts) -> tuple[int, str]:
 
 
 def big_body(pictures: int, megabytes: int) -> tuple[Stream, int]:
-    """A form with pictures of so many megabytes, made while it is read."""
+    """A form with images of these sizes in megabytes, generated while it is read."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'.encode()
 
     def chunks() -> Iterator[bytes]:
@@ -206,7 +206,7 @@ def test_an_encrypted_entry_fails_alone(small_png):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_whose_memory_nobody_bounds(small_png, method):
+def test_methods_with_unbounded_memory_are_refused(small_png, method):
     assert read(zips=(zipped(("a.png", small_png), method=method),)) == [("a.png", "zip_entry_unreadable")]
 
 
@@ -242,7 +242,7 @@ def test_images_of_many_zips_are_too_large_together(monkeypatch):
     ("start", "code"), [(b"", "invalid_image"), (b"BM", "invalid_image"), (PNG, "zip_entry_unreadable")]
 )
 def test_2_gb_of_zeros_in_a_zip_of_2_mb(start, code):
-    """Nothing of it is unpacked but the first bytes, unless they are an image's: then the allowance ends it."""
+    """Only its first bytes are unpacked, unless they are an image's: then the allowance ends it."""
     bomb = zip_of_copies(40, ".png", start + bytes(50 * MEGABYTE - len(start)))
     assert len(bomb) < 3 * MEGABYTE
     began = time.process_time()
@@ -256,7 +256,7 @@ def test_2_gb_of_zeros_in_a_zip_of_2_mb(start, code):
 
 
 def test_blank_images_have_an_allowance_and_others_go_on():
-    """A white page as BMP shrinks a thousandfold, honestly. Of the largest size, a few are taken."""
+    """A white page as BMP legitimately shrinks a thousandfold. Of the largest size, a few are taken."""
     blank = encoded(Image.new("RGB", (4180, 4180), "white"), "BMP")
     assert 49 * MEGABYTE < len(blank) < 50 * MEGABYTE
     text = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "BMP")
@@ -322,7 +322,7 @@ def test_an_entry_without_a_name(small_png):
 
 
 def test_nothing_but_refusals_comes_out_of_damaged_zips(small_png):
-    """The same ones each time; most of the damage is done to the directory."""
+    """The same ones each time; most of the damage is to the directory."""
     whole = zipped(("a.png", small_png), ("b/c.png", small_png), ("\u00fc.png", small_png), ("notes.txt", b"text"))
     outcomes: set[str | None] = set()
     for number in range(400):

@@ -1,4 +1,4 @@
-"""Work on the pictures of batches: who does it, once, whatever happens meanwhile."""
+"""Work on batch images: which worker does it, exactly once, whatever happens meanwhile."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 
 @pytest.fixture(autouse=True)
 def kept(pictures):
-    """Where the pictures lie."""
+    """Where the images are stored."""
     return pictures
 
 
@@ -93,7 +93,7 @@ def test_long_work_keeps_its_lease(key, small_png, monkeypatch):
 
 
 def test_batches_take_turns(key, small_png):
-    """A single picture need not wait for the many that came before it."""
+    """A single image need not wait for the many that came before it."""
     make(key, small_png, 3)
     single = post(key, ("a.png", small_png)).json()["id"]
     waiting = [BatchItem.objects.get(pk=pk) for pk in leases.find_waiting(10)]
@@ -101,7 +101,7 @@ def test_batches_take_turns(key, small_png):
 
 
 def test_two_who_work_on_the_same_picture_deliver_it_once(key, small_png, kept, user):
-    """The first was only slow: its lease ran out, another took over and was done, and then the first comes to its end."""
+    """The first was only slow: its lease ran out, another took over and finished, and then the first finishes too."""
     make(key, small_png)
     slow = leases.take_next()
     assert slow is not None
@@ -133,7 +133,7 @@ def test_the_slow_one_may_come_first(key, small_png, kept):
 
 
 def test_cancelled_under_our_hands(key, small_png, kept):
-    """The result came to be, but nobody pays for it, so nobody gets it."""
+    """The result exists, but it was not paid for, so it is not delivered."""
     make(key, small_png, 2)
     item = leases.take_next()
     assert item is not None
@@ -230,7 +230,7 @@ def test_no_place_is_no_try(key, small_png, monkeypatch):
 
 
 def test_requests_go_first_at_the_gate(key, small_png, monkeypatch):
-    """A batch's picture enters last, and does not fill the queue."""
+    """A batch's image enters last, and does not fill the queue."""
     gate = Gate(slots=1, megapixels=100, queue_size=0, seconds=0.01)
     monkeypatch.setattr(runtime, "get_gate", lambda: gate)
     make(key, small_png)
@@ -301,7 +301,7 @@ def test_what_was_sent_is_erased_once_its_work_has_ended(key, small_png, kept):
 
 
 def test_the_queries_of_one_picture(key, small_png):
-    """A lease, a look, and one transaction for result, credit and batch."""
+    """A lease, a lookup, and one transaction for result, credit and batch."""
     make(key, small_png, 3)
     item = leases.take_next()
     assert item is not None
@@ -330,7 +330,7 @@ def test_with_a_broker_each_picture_is_sent_after_the_commit(
     assert leases.take(queued[0]) is not None, "a task that is sent may start at once"
 
 
-def test_a_broker_that_is_away_refuses_nobody(key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks):
+def test_an_absent_broker_refuses_no_batch(key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks):
     settings.CELERY_BROKER_URL = "amqp://broker"
 
     def away(*arguments, **options):
@@ -344,7 +344,7 @@ def test_a_broker_that_is_away_refuses_nobody(key, small_png, settings, monkeypa
 
 
 def test_the_runner_works_until_it_is_stopped(key, small_png, monkeypatch, settings, pictures):
-    """Its threads see what is committed, so the database is left out here: `tests/services` has the whole."""
+    """Its threads see committed data, so the database is left out here: `tests/services` covers the whole."""
     (item,) = make(key, small_png)
     taken = iter([leases.take(item.pk)])
     done = threading.Event()
@@ -361,7 +361,7 @@ def test_the_runner_works_until_it_is_stopped(key, small_png, monkeypatch, setti
 
 
 def test_work_on_an_image_of_a_cancelled_batch_stops(key, small_png, kept, monkeypatch, quick_model):
-    """After the step at hand: here the model, which takes long enough for a look at the batch."""
+    """After the current step: here the model, which takes long enough for a check of the batch."""
     monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.0)
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
     (item,) = make(key, small_png)

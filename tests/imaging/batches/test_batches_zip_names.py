@@ -1,4 +1,4 @@
-"""Names of a zip's entries: read from their bytes, whatever tool wrote them; what systems add is left out."""
+"""Names of a zip's entries: read from their bytes, whatever tool wrote them; files that systems add are left out."""
 
 import struct
 import zlib
@@ -31,14 +31,14 @@ def raw_zip(*entries: tuple[bytes, bytes, int, int, bytes], attributes: int = 0)
 
 
 def names_of(*entries: tuple[bytes, bytes, int, int, bytes], attributes: int = 0) -> list[tuple[str, str | None]]:
-    """Names of the images that a batch takes from a zip, each with the code of what is wrong with it."""
+    """Names of the images that a batch takes from a zip, each with the code of its problem."""
     return read(zips=(raw_zip(*entries, attributes=attributes),))
 
 
 @pytest.mark.parametrize(
     ("raw", "extra", "name"),
     [
-        # Windows, in the code page of its country.
+        # Windows, in the country's code page.
         (CP932 + b".jpg", b"", MANGLED + ".jpg"),
         (b"\xb1" + CP932 + b".jpg", b"", "\u2592" + MANGLED + ".jpg"),
         (CP932, b"", MANGLED),
@@ -50,11 +50,11 @@ def names_of(*entries: tuple[bytes, bytes, int, int, bytes], attributes: int = 0
         ("B\xfccher/\u5199\u771f.jpg".encode(), b"", "B\xfccher/\u5199\u771f.jpg"),
         ("cafe\u0301.jpg".encode(), b"", "cafe\u0301.jpg"),
         (b"a.jpg\0.exe", b"", "a.jpg"),
-        # With the name in Unicode next to it.
+        # With the Unicode name next to it.
         (CP932 + b".jpg", unicode_path(CP932 + b".jpg", JAPANESE.encode() + b".jpg"), JAPANESE + ".jpg"),
         (b"____.jpg", b"\x55\x54\5\0\1abcd" + unicode_path(b"____.jpg", b"\xc3\xbc.jpg"), "\xfc.jpg"),
         (b"\xc3\xbc.jpg", unicode_path(b"\xc3\xbc.jpg", b"other.jpg"), "other.jpg"),
-        # Of another name (the entry was renamed by a tool that does not know the field), of another version, broken.
+        # For another name (the entry was renamed by a tool that does not know the field), of another version, broken.
         (b"new.jpg", unicode_path(b"old.jpg", b"\xc3\xbc.jpg"), "new.jpg"),
         (b"new.jpg", unicode_path(b"new.jpg", b"\xc3\xbc.jpg", version=2), "new.jpg"),
         (b"new.jpg", unicode_path(b"new.jpg", b"\xfc.jpg"), "new.jpg"),
@@ -77,7 +77,7 @@ def test_any_bytes_are_a_name():
     ("raw", "name"), [("\u5199\u771f.png".encode(), "\u5199\u771f.png"), (b"caf\xe9.png", "caf\u0398.png")]
 )
 def test_the_flag_does_not_decide(flags, raw, name, small_png):
-    """Latin-1 with the flag is no UTF-8: one such name is no reason to refuse the whole zip, or its entry."""
+    """Latin-1 with the UTF-8 flag is not UTF-8: one such name is no reason to refuse the whole zip, or its entry."""
     assert names_of((raw, small_png, *flags, b""), (b"a.png", small_png, 0, 0, b"")) == [(name, None), ("a.png", None)]
 
 
@@ -121,7 +121,7 @@ def test_an_empty_entry_with_a_folders_attribute_is_a_folder(small_png):
 
 
 def test_data_that_looks_like_a_header_stays_as_it_is(small_png):
-    """Only headers lose their flag: stored bytes that are laid out like one do not."""
+    """Only headers lose their flag: stored bytes that look like one do not."""
     inner = raw_zip((b"\xc3\xbc.png", small_png, UTF8, UTF8, b""))
     content = small_png + bytes(-len(small_png) % 4096) + inner
     assert names_of((b"a.png", content, 0, 0, b"")) == [("a.png", None)]

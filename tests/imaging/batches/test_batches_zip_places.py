@@ -1,4 +1,4 @@
-"""A zip is made while it is sent, by a thread that waits for its reader: not all threads may do so."""
+"""A zip is built while it is sent, by a thread that waits for its reader: not all threads may do so."""
 
 from threading import BoundedSemaphore
 
@@ -10,7 +10,7 @@ from lib.web.errors import ApiError
 
 
 class Archive(list):
-    """What zipstream makes, as far as an answer needs it."""
+    """zipstream's result, as far as a response needs it."""
 
 
 def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch, db):
@@ -24,7 +24,7 @@ def test_so_many_zips_are_sent_at_once_and_no_more(monkeypatch, db):
     assert refusal.value.headers["Retry-After"]
     first.close()
     third = api.zip_response(batch)
-    # One whose answer is never sent does not stay.
+    # One whose response is never sent does not keep its place.
     del second
     fourth = api.zip_response(batch)
     third.close()

@@ -1,4 +1,4 @@
-"""Batches whose makers want to be told, and the servers that they are told at."""
+"""Batches with callbacks, and the servers that receive them."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ OK, BROKEN = answer(b"thanks"), answer(b"oops", status="500 Internal Server Erro
 
 
 def ended_batch(user: User, url: str, state: str = Batch.State.FINISHED, **counts: int) -> Batch:
-    """A batch that has ended, with so many items in each state, announced as the end of a batch is."""
+    """A batch that has ended, with these numbers of items in each state, announced like any batch's end."""
     now = timezone.now()
     batch = Batch.objects.create(
         account=ledger.get_account(user), channel="api", request_id="request-4711", callback_url=url, state=state,
@@ -33,7 +33,7 @@ def ended_batch(user: User, url: str, state: str = Batch.State.FINISHED, **count
 
 
 def try_now() -> int:
-    """Let time pass until the next try is due, and make it."""
+    """Advance time to the next try, and make it."""
     Callback.objects.filter(state=Callback.State.PENDING).update(next_try_at=timezone.now())
     return delivery.try_due(10)
 
@@ -52,5 +52,5 @@ def receiver(settings, hosts: Callable[..., Host]) -> Iterator[Callable[[Reply],
 
 
 def url_of(host: Host, name: str = "127.0.0.1") -> str:
-    """An address at a server of the tests."""
+    """An address on one of the test servers."""
     return f"http://{name}:{host.port}/hooks/rembg?shop=7"

@@ -17,7 +17,7 @@ LIST = "/admin/imaging/callback/"
 
 @pytest.fixture
 def callback(user, receiver) -> Callback:
-    """One that was tried once, in vain."""
+    """A callback that was tried once and failed."""
     ended_batch(user, url_of(receiver(lambda path: [BROKEN])))
     delivery.try_due(1)
     return Callback.objects.get()
@@ -65,7 +65,7 @@ def test_who_may_not(callback, case):
     assert not LogEntry.objects.exists()
 
 
-def test_nobody_edits_or_deletes_one(callback):
+def test_no_one_edits_or_deletes_one(callback):
     root = browser_of(User.objects.create_superuser("root@example.com", "correct horse"))
     for act in ("change", "delete"):
         assert root.post(f"{LIST}{callback.pk}/{act}/", {"state": "delivered", "post": "yes"}).status_code == 403

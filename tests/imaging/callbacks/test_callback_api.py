@@ -25,7 +25,7 @@ def retry(batch: Batch, **headers: str):
 
 @pytest.fixture
 def tried(user, receiver) -> tuple[Batch, Host]:
-    """A batch whose callback was tried once, in vain, and its receiver."""
+    """A batch whose callback was tried once and failed, and its receiver."""
     host = receiver(lambda path: [BROKEN])
     batch = ended_batch(user, url_of(host), done=1)
     delivery.try_due(1)
@@ -45,7 +45,7 @@ def test_a_batch_tells_its_address_once_it_has_ended(quick_model, pictures, key,
     assert len(host.requests) == 1
 
 
-def test_a_cancelled_batch_is_told_of_too(quick_model, pictures, key, small_png, receiver):
+def test_a_cancelled_batch_is_reported_too(quick_model, pictures, key, small_png, receiver):
     host = receiver(lambda path: [OK])
     made = post(key, ("a.png", small_png), callback_url=url_of(host)).json()
     for _ in range(2):

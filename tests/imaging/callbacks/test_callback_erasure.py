@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 __all__ = ["receiver"]
 
 
-def test_a_customer_who_leaves_is_told_nothing_more(user, receiver):
+def test_a_customer_who_leaves_gets_no_more_callbacks(user, receiver):
     host = receiver(lambda path: [BROKEN])
     ended_batch(user, url_of(host))
     try_now()

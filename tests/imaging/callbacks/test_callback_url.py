@@ -1,4 +1,4 @@
-"""`callback_url`, as far as it is checked when it is given."""
+"""`callback_url`: the checks made when it is submitted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Callbacks: one delivery however often it takes, signed, and never to where no customer may reach."""
+"""Callbacks: delivered once however many tries it takes, signed, and never to an address closed to customers."""
 
 import base64
 import hashlib
@@ -79,7 +79,7 @@ def test_the_signature_by_hand(user, receiver):
     assert headers["user-agent"] == "rembg-platform"
 
 
-def test_a_cancelled_batch_is_told_as_that_at_its_full_address(user, receiver, settings):
+def test_a_cancelled_batch_is_reported_as_such_with_its_full_address(user, receiver, settings):
     settings.PUBLIC_URL = "https://cutouts.example.com"
     host = receiver(lambda path: [OK])
     batch = ended_batch(user, url_of(host), Batch.State.CANCELLED, cancelled=1)
@@ -100,7 +100,7 @@ def test_a_batch_is_announced_once_and_one_without_an_address_never(user, receiv
 def test_with_a_broker_the_first_try_is_a_task_after_the_commit(
     user, receiver, settings, django_capture_on_commit_callbacks
 ):
-    settings.CELERY_BROKER_URL = "memory://"  # tasks themselves stay eager
+    settings.CELERY_BROKER_URL = "memory://"  # tasks still run eagerly
     host = receiver(lambda path: [BROKEN])
     with django_capture_on_commit_callbacks(execute=True):
         ended_batch(user, url_of(host))
@@ -162,7 +162,7 @@ def test_a_body_without_end_is_not_read(user, receiver):
     assert attempts() == [(1, 200, "")]
 
 
-def test_nobody_listens(user, receiver, hosts):
+def test_no_server_listens(user, receiver, hosts):
     host = receiver(lambda path: [OK])
     host.stop()
     ended_batch(user, url_of(host))
@@ -174,7 +174,7 @@ def test_a_fault_of_ours_is_a_try_that_failed(user, receiver, caplog):
     host = receiver(lambda path: [OK])
     ended_batch(user, url_of(host))
     get_secret(user.account)
-    CallbackSecret.objects.update(secret="whsec_")  # which nothing can be signed with
+    CallbackSecret.objects.update(secret="whsec_")  # nothing can be signed with it
     assert (try_now(), delivery.try_due(1)) == (1, 0)
     assert attempts() == [(1, None, delivery.OUR_FAULT)]
     assert "callback not sent" in caplog.text
@@ -193,7 +193,7 @@ def test_what_is_not_public_is_not_connected_to(user, receiver, settings, names,
     assert host.connections == 0
 
 
-def test_a_name_that_moves_between_two_tries_is_checked_anew(user, receiver, settings, names):
+def test_a_name_that_moves_between_two_tries_is_checked_again(user, receiver, settings, names):
     host = receiver(lambda path: [BROKEN])
     settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.1")
     names.answers = {"rebinding.test": [["127.0.0.1"], ["127.0.0.2"]]}
@@ -210,7 +210,7 @@ def test_a_name_that_moves_between_two_tries_is_checked_anew(user, receiver, set
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is set: a minute ahead, since defaults of columns go by the real one."""
+    """A clock that stands still until it is set: a minute ahead, since column defaults use the real one."""
 
     class Clock:
         moment = timezone.now() + timedelta(minutes=1)
@@ -224,7 +224,7 @@ def clock(monkeypatch):
 
 
 def fail_until_given_up(clock) -> list[datetime]:
-    """Try at each moment that is due; the moments."""
+    """Try at each moment that is due; return the moments."""
     moments = []
     while (callback := Callback.objects.get()).state == "pending":
         clock.moment = max(clock.moment, callback.next_try_at)
@@ -345,7 +345,7 @@ def test_one_that_is_being_tried_is_left_alone(user, receiver):
     assert Callback.objects.get().next_try_at == leased.next_try_at
 
 
-def test_nobody_sends_again_for_ever_or_to_an_address_that_was_erased(user, receiver):
+def test_sending_again_ends_and_never_reaches_an_erased_address(user, receiver):
     batch = ended_batch(user, url_of(receiver(lambda path: [BROKEN])))
     delivery.try_due(1)
     Callback.objects.update(tries=100)

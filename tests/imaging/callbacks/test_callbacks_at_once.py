@@ -1,4 +1,4 @@
-"""Several workers at the same time, each on a connection of its own."""
+"""Several workers at the same time, each on its own connection."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -13,7 +13,7 @@ from tests.imaging.callbacks.receiver import OK, ended_batch, receiver, url_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
-    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
+    # SQLite's test database is in memory, where threads share one cache and get "table is locked" instead of a turn.
     pytest.mark.skipif(connection.vendor == "sqlite", reason="`make test-postgres` runs this"),
 ]
 __all__ = ["receiver"]

@@ -26,7 +26,7 @@ def bitmap(
     colours_of_space: bytes = b"",
     profile: bytes = b"",
 ) -> bytes:
-    """A BMP file. `data` are its pixels as stored; `gap` bytes stand before them, and a profile behind them."""
+    """A BMP file. `data` are its pixels as stored; `gap` bytes precede them, and a profile follows them."""
     width, height = size
     count = len(palette) // 4 if colours is None else colours
     fields = (width, -height if from_top else height, 1, bits, compression, len(data), 2835, 2835, count, 0)
@@ -47,6 +47,6 @@ def bitmap(
 
 
 def rows_of(pixels: np.ndarray) -> bytes:
-    """The rows of `pixels`, any numbers, as a BMP stores them: from the bottom up, padded."""
+    """The rows of `pixels`, any numbers, as a BMP stores them: bottom-up, padded."""
     rows = [row.tobytes() for row in pixels[::-1]]
     return b"".join(row + bytes(-len(row) % 4) for row in rows)

@@ -44,9 +44,9 @@ def jpeg(
 
 
 def progressive(width: int, height: int, refinements: int) -> bytes:
-    """A grey progressive JPEG whose scans but for the first change nothing, and take a few bytes each."""
+    """A grey progressive JPEG whose scans after the first change nothing, and take a few bytes each."""
     blocks = (width + 7) // 8 * ((height + 7) // 8)
-    # A code for a run of 16384 + n blocks without coefficients, as often as they take.
+    # A code for a run of 16384 + n blocks without coefficients, repeated as needed.
     bits = "".join("0" + f"{max(0, min(left, 32767) - 16384):014b}" for left in range(blocks, 0, -32767))
     bits += "1" * (-len(bits) % 8)
     run = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
@@ -64,7 +64,7 @@ def png(width: int = 8, height: int = 8, before: bytes = b"", after: bytes = b""
 
 
 def animation(frames: int, canvas: tuple[int, int] = (64, 48), offset: tuple[int, int] = (0, 0)) -> bytes:
-    """An animated WebP whose frames, 32 × 16, are one red and then only green."""
+    """An animated WebP of 32 × 16 frames: one red, then only green ones."""
     first, other = (_frame(color, offset) for color in ("red", "lime"))
     width, height = (side - 1 for side in canvas)
     extended = b"VP8X" + struct.pack("<I", 10) + b"\x12\0\0\0" + width.to_bytes(3, "little") + height.to_bytes(3, "little")

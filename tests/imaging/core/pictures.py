@@ -1,4 +1,4 @@
-"""Pictures and models made up for the tests."""
+"""Images and models made up for the tests."""
 
 import hashlib
 import io
@@ -19,14 +19,14 @@ from imaging.core.weights.files import weights_path
 WEIGHTS = weights_path("u2net")
 needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"the weights of u2net are not at {WEIGHTS}")
 
-# The suite's workers share the machine's cores, and an inference that spreads over all of them waits for the others.
+# The suite's workers share the machine's cores, and an inference that uses all of them waits for the others.
 THREADS = 1
 
 FORMATS = ("webp", "png", "jpeg", "bmp")
 
 
 class RememberingEngine:
-    """Another engine, which is asked about each picture once: an inference of u2net in fp32 takes a second."""
+    """Another engine, called once per image: an inference of u2net in fp32 takes a second."""
 
     def __init__(self, engine):
         self.engine = engine
@@ -51,7 +51,7 @@ class EllipseModel:
 
 
 class UniformModel:
-    """Takes everything for the subject, to one degree."""
+    """Takes everything for the subject, to the same degree."""
 
     name = "uniform"
 
@@ -63,7 +63,7 @@ class UniformModel:
 
 
 def photo(size=(64, 48), mode="RGB", seed=0):
-    """A picture with no two equal corners."""
+    """An image with no two equal corners."""
     noise = np.random.default_rng(seed).integers(0, 60, (size[1], size[0], 4), np.uint8)
     across, down = np.linspace(0, 190, size[0]), np.linspace(0, 190, size[1])
     pixels = noise.astype(float)
@@ -104,7 +104,7 @@ def cutout_of(data, model=None, *, refine=True, **options):
 
 
 def opened(cutout):
-    """The delivered picture, decoded by Pillow, after a look at what every delivery must have."""
+    """The delivered image, decoded by Pillow, after checking what holds for every delivery."""
     image = Image.open(io.BytesIO(cutout.data))
     image.load()
     assert image.size == (cutout.width, cutout.height)

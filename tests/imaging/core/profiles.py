@@ -24,26 +24,26 @@ def icc_profile(*tags: tuple[bytes, bytes], space: bytes = b"RGB ") -> bytes:
 
 
 def rgb_profile(primaries: tuple[tuple[float, ...], ...], *tags: tuple[bytes, bytes], gamma: float = 2.2) -> bytes:
-    """A profile of three primaries (XYZ) and one gamma, and further tags."""
+    """A profile of three primaries (XYZ) and one gamma, plus further tags."""
     colours = [(b"%cXYZ" % band, b"XYZ \0\0\0\0" + _fixed(*xyz)) for band, xyz in zip(b"rgb", primaries, strict=True)]
     curves = [(b"%cTRC" % band, _gamma(gamma)) for band in b"rgb"]
     return icc_profile((b"wtpt", b"XYZ \0\0\0\0" + _fixed(*D50)), *colours, *curves, *tags)
 
 
 def grey_profile(gamma: float, *tags: tuple[bytes, bytes]) -> bytes:
-    """A profile of grey."""
+    """A grey profile."""
     return icc_profile((b"wtpt", b"XYZ \0\0\0\0" + _fixed(*D50)), (b"kTRC", _gamma(gamma)), *tags, space=b"GRAY")
 
 
 def program(channels: int, value: float) -> bytes:
-    """A tag for floating point (multiProcessElementsType): one matrix, which makes the same colour of all."""
+    """A floating-point tag (multiProcessElementsType): one matrix, which maps everything to the same colour."""
     matrix = b"matf\0\0\0\0" + struct.pack(">2H", channels, 3) + struct.pack(">f", 0) * 3 * channels
     matrix += struct.pack(">3f", value, value, value)
     return b"mpet\0\0\0\0" + struct.pack(">2H3I", channels, 3, 1, 24, len(matrix)) + matrix
 
 
 def seen(image: Image.Image) -> np.ndarray:
-    """The colours of a delivered image as a screen shows them: sRGB, 0-255."""
+    """The colours of a delivered image as shown on a screen: sRGB, 0-255."""
     rgb, profile = image.convert("RGB"), image.info.get("icc_profile")
     if profile:
         source, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")

@@ -25,7 +25,7 @@ from tests.imaging.core.pictures import EllipseModel, exif, file_bytes, photo
 
 ROOT = Path(__file__).parents[3]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-# Decoding it takes 1 s of processor time and more, of which nothing can be interrupted.
+# Decoding it takes at least 1 s of CPU time, which cannot be interrupted.
 SLOW = progressive(3464, 3464, 98)
 
 
@@ -40,7 +40,7 @@ def decoded(data, watch=None):
 
 
 def children() -> list[str]:
-    """The decoding processes that live. Other tests of this worker may have servers and browsers running."""
+    """The live decoding processes. Other tests of this worker may have servers and browsers running."""
     pids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     return [pid for pid in pids if b"imaging.core.codecs.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
@@ -114,7 +114,7 @@ def test_it_ends_with_the_process_that_waits_for_it(tmp_path):
     listed = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     while not (child := listed.read_text().strip()):
         time.sleep(0.01)
-    # By then it has asked to be ended with its parent, and decodes.
+    # By then it has asked to be killed with its parent, and is decoding.
     while b"codecs.child" not in Path(f"/proc/{child}/cmdline").read_bytes():
         time.sleep(0.01)
     parent.send_signal(signal.SIGKILL)
@@ -152,7 +152,7 @@ def test_it_gets_none_of_our_secrets(monkeypatch):
     ("command", "raised"),
     [
         ("kill -SEGV $$", ImageRefused),  # what the file made a decoder do
-        ("kill -KILL $$", MemoryError),  # what the system does where memory runs out
+        ("kill -KILL $$", MemoryError),  # what the system does when memory runs out
         ("exit 1", apart.DecoderCrashed),  # our own fault
     ],
 )

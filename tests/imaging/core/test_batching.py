@@ -1,4 +1,4 @@
-"""Pictures of many threads in one run: everybody gets their own answer, or their own error, and nobody waits for ever."""
+"""Images of many threads in one run: each gets its own result or error, and none waits for ever."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def picture(value: float, side: int = 8) -> Floats:
 
 
 class Network:
-    """Doubles the first channel; keeps the sizes of its batches; waits for the test where it is told to; hates 0.5."""
+    """Doubles the first channel; records its batch sizes; waits for the test when asked to; rejects 0.5."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -51,7 +51,7 @@ def engine(network: Network, gather_seconds: float = 0.0) -> Iterator[BatchingEn
 
 
 def answers(made: BatchingEngine, values: list[float]) -> list[float | str]:
-    """One thread for each value; what each gets."""
+    """One thread per value; what each gets."""
 
     def ask(value: float) -> float | str:
         try:
@@ -64,7 +64,7 @@ def answers(made: BatchingEngine, values: list[float]) -> list[float | str]:
 
 
 def hold(pool: ThreadPoolExecutor, made: BatchingEngine, network: Network) -> None:
-    """A run that goes on until the test lets it."""
+    """A run that continues until the test releases it."""
     network.go_on.clear()
     pool.submit(made.run, picture(0))
     assert network.begun.acquire(timeout=PATIENCE)
@@ -120,7 +120,7 @@ def test_an_engine_that_is_closed_answers_what_waits_and_takes_nothing_more():
 
 
 def test_u2net_gives_the_same_in_a_batch_as_alone():
-    """On the CPU: the very network that a GPU is given, its single pictures as the serving graph's own."""
+    """On the CPU: the very network that a GPU gets; its results for single images match the serving graph's."""
     pictures = [matte.normalised(matte.shrunk(photo(seed=seed))) for seed in (1, 2)]
     session = BatchSession(serving_path("u2net"), device="cpu", threads=2)
     made = BatchingEngine(session.run_batch, size=2, gather_seconds=PATIENCE)
@@ -135,14 +135,14 @@ def test_u2net_gives_the_same_in_a_batch_as_alone():
     np.testing.assert_allclose(together[0], alone.run(pictures[0]), atol=1e-5)
 
 
-def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+def test_a_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):
         serving.load_u2net(device="cuda", threads=1)
 
 
-def test_a_gpu_that_onnxruntime_silently_does_without_is_told(monkeypatch):
-    """It goes on with the CPU when CUDA's libraries are missing."""
+def test_a_gpu_that_onnxruntime_silently_does_without_is_reported(monkeypatch):
+    """It continues on the CPU when CUDA's libraries are missing."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr("imaging.core.matting.engines.PROVIDERS", {"cuda": ["CPUExecutionProvider"]})
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):

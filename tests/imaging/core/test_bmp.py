@@ -1,4 +1,4 @@
-"""Every kind of BMP that writers make; what is expected of the odd ones is what Chromium 156 shows."""
+"""Every kind of BMP that writers make; the expectations for the odd ones are what Chromium 156 shows."""
 
 import io
 import struct
@@ -60,7 +60,7 @@ def refusal_of(data):
 
 
 def band(values, mask):
-    """Samples of 8 bits, as by the formula of every reader: the nearest of 255 steps, or the highest 8 bits."""
+    """Samples of 8 bits, by every reader's formula: the nearest of 255 steps, or the highest 8 bits."""
     shift = (mask & -mask).bit_length() - 1
     top = mask >> shift
     samples = (values.astype(int) & mask) >> shift
@@ -121,7 +121,7 @@ def test_masks_with_holes_make_no_image():
 
 @pytest.mark.parametrize(("header", "is_kept"), [(INFO, False), (ALPHA_MASKED, False), (V4, True), (V5, True)])
 def test_alpha_of_32_bits_without_bit_fields(header, is_kept):
-    """Before V4 the fourth byte is reserved: many files have anything there."""
+    """Before V4 the fourth byte is reserved: many files have arbitrary values there."""
     values = numbers(32)
     data = bitmap(SIZE, 32, rows_of(values), header=header, masks=MASKS_32[5] if header != INFO else ())
     assert (rgba(data)[..., 3] == (values >> 24 if is_kept else 255)).all()
@@ -292,7 +292,7 @@ EARLY = [
     (b"\5\1\0\0\4\2\0\1", 8, [[2, 2, 2, 2, None], [1] * 5]),
     (b"\0\1", 8, [[None] * 5] * 2),
     (b"\5\x12\0\0\3\x34\0\1", 4, [[3, 4, 3, None, None], [1, 2, 1, 2, 1]]),
-    # Without the code for the end.
+    # Without the end code.
     (b"\5\1\0\0", 8, [["hole"] * 5, [1] * 5]),
     (b"\5\1", 8, [["hole"] * 5, [1] * 5]),
     (b"\5\1\0\0\2", 8, [["hole"] * 5, [1] * 5]),
@@ -341,7 +341,7 @@ def test_runs_of_24_bits():
     jump = b"\2abc\0\2\1\1\2xyz\0\1"
     assert rgba(runs(jump, 24, header=OS2)).tolist()[0] == [BLACK] * 3 + [[*b"zyx\xff"]] * 2
     assert rgba(runs(b"\5abc\0\0\2xy", 24, header=OS2)).tolist() == [[HOLE] * 5, [[*b"cba\xff"]] * 5]
-    # In Windows that number is an embedded JPEG.
+    # In Windows that number means an embedded JPEG.
     assert refusal_of(runs(data, 24)) == "invalid_image"
 
 

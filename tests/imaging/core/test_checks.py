@@ -12,7 +12,7 @@ INVALID = "File does not appear to be a valid image (invalid file signature)"
 
 
 def check_without_decoding(data, name, size=None):
-    """No check may decode anything, or make a decoder that allocates: here that fails the test."""
+    """No check may decode anything, or create a decoder that allocates: here that fails the test."""
 
     def fail(*_):
         raise AssertionError("decoded")
@@ -96,7 +96,7 @@ TOO_TALL = ("image_too_tall", "Image height (15000px) exceeds the maximum allowe
 
 
 def webp_header(kind, width, height):
-    """The first bytes of a WebP file of any size; all that an allowance may depend on."""
+    """The first bytes of a WebP file of any size; an allowance may depend on nothing else."""
     if kind == "VP8X":
         frame = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     elif kind == "VP8L":
@@ -156,7 +156,7 @@ def test_the_orientation_may_stand_behind_the_pixels_of_a_png():
     assert accepted(data[:end] + png_chunk(b"eXIf", exif(6)[6:]) + data[end:]).orientation == 6
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about the broken block on its way through a JPEG
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about the broken block while reading a JPEG
 @pytest.mark.parametrize(
     "block",
     [

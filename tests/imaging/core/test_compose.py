@@ -15,7 +15,7 @@ def array(image):
 
 @pytest.fixture
 def thin_strips(monkeypatch):
-    """Makes small pictures take several strips, as only large ones do."""
+    """Makes small images take several strips, as only large ones do."""
     monkeypatch.setattr(strips, "_STRIP_PIXELS", 64 * 7)
 
 
@@ -115,7 +115,7 @@ def test_other_angles_agree_with_pillow(mode, angle, expand, thin_strips):
     smooth = photo((12, 9), "RGBA" if mode == "RGBA" else "RGB").resize((120, 90), Image.Resampling.BICUBIC).convert(mode)
     ours = rotate(smooth.copy(), angle, expand)
     theirs = smooth.rotate(angle, Image.Resampling.BICUBIC, expand=expand)
-    # Pillow rounds its canvas another way, by up to two pixels, about the same centre.
+    # Pillow rounds its canvas differently, by up to two pixels, about the same centre.
     box = [(theirs.width - ours.width) / 2, (theirs.height - ours.height) / 2]
     box += [box[0] + ours.width, box[1] + ours.height]
     theirs = theirs.transform(ours.size, Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)

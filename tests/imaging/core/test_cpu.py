@@ -1,4 +1,4 @@
-"""Where INT8 pays, told from /proc/cpuinfo."""
+"""Where INT8 pays, according to /proc/cpuinfo."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every kind of picture that the four formats can hold, and every way to break one."""
+"""Every kind of image that the four formats can hold, and every way to break one."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def grey_profile():
-    """A minimal GRAY profile: sRGB's header and white point with a gamma of 2.2 for the only curve."""
+    """A minimal GRAY profile: sRGB's header and white point, with a gamma of 2.2 as its only curve."""
     tags = [(b"desc", b"desc" + bytes(4) + struct.pack(">I", 5) + b"grey\x00" + bytes(82))]
     tags.append((b"cprt", b"text" + bytes(4) + b"none" + bytes(4)))
     tags.append((b"wtpt", b"XYZ " + bytes(4) + struct.pack(">III", 0xF6D6, 0x10000, 0xD32D)))
@@ -45,7 +45,7 @@ def pixels(data):
 
 
 def error(actual, expected):
-    """The mean difference of two pictures."""
+    """The mean difference of two images."""
     return np.abs(np.asarray(actual, int) - np.asarray(expected, int)).mean()
 
 
@@ -180,7 +180,7 @@ def test_ycck():
 
 
 def test_cmyk_through_its_profile():
-    # A CMYK profile cannot be made here: that sRGB's tables under that name do not fit must lead to the plain formula.
+    # A CMYK profile cannot be made here: sRGB's tables do not fit under that name; it must fall back to the plain formula.
     image = photo((160, 120))
     data = file_bytes(image.convert("CMYK"), "JPEG", quality=95, icc_profile=as_space(b"CMYK"))
     assert error(decoded(data).pixels, image) < 6
@@ -329,7 +329,7 @@ SAMPLES = [
 ]
 
 
-# Pillow may warn about what it sees in a broken file on its way to an answer.
+# Pillow may warn about a broken file's contents before it decides.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(
@@ -348,7 +348,7 @@ def test_a_broken_file_is_a_picture_or_refused(data, flips, length, tail):
         assert problems
         return
     if header.width * header.height > 1_000_000:
-        return  # a picture of another size, which takes long
+        return  # an image of another size, which takes long
     try:
         result = decode(io.BytesIO(bytes(broken)), header)
     except ImageRefused:

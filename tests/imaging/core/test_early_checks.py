@@ -1,4 +1,4 @@
-"""What is told of a file by its name, its size and its first bytes: never more than the whole file would tell."""
+"""What can be reported from a file's name, size and first bytes: never more than the whole file would show."""
 
 import io
 

@@ -112,7 +112,7 @@ def test_what_is_too_detailed_for_the_first_settings_is_encoded_with_the_next(mo
 
 @pytest.mark.parametrize("through_pillow", [False, True])
 def test_the_encoder_says_so_when_it_refuses_an_image(monkeypatch, through_pillow):
-    # The text that we wait for, from the real encoder: 16384 is one pixel too many, error 5.
+    # The message that we match, from the real encoder: 16384 is one pixel too many, error 5.
     if through_pillow:
         monkeypatch.setattr(libwebp, "find_library", lambda: None)
     with pytest.raises(ValueError, match=r"^encoding error 5\b"):

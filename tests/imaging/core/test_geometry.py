@@ -1,4 +1,4 @@
-"""Sizes, and that what is delivered has them: the contract's promises, worked out here a second time."""
+"""Sizes, and that deliveries have them: the contract's promises, computed here a second time."""
 
 import math
 from fractions import Fraction
@@ -38,7 +38,7 @@ angles = st.sampled_from([0.0, 90.0, -90.0, 180.0, 270.0, 360.0, -360.0, 45.0, 1
 def test_what_is_delivered_has_the_size_promised(size, angle, expand, width, height, exact, mask, format, mode):
     wishes = {"width": width, "height": height, "exact_resize": exact, "angle": angle, "expand": expand, "mask": mask}
     options = CutoutOptions(format=format, **wishes)
-    # Requests for more are refused before there is a picture.
+    # Requests for more are refused before an image exists.
     assume(not check_delivered_size(size, options))
     image = opened(cutout_of(file_bytes(photo(size, mode)), format=format, **wishes))
     assert image.size == delivered_size(size, options)
@@ -76,7 +76,7 @@ def assert_fitted(size, width, height, exact, fitted):
     assert width is None or fitted[0] <= width
     assert height is None or fitted[1] <= height
     assert min(fitted) >= 1
-    # The aspect ratio within half a pixel of the side that follows, as far as there is half a pixel.
+    # The aspect ratio within half a pixel of the derived side, as far as half a pixel is possible.
     across, down = Fraction(fitted[0], size[0]), Fraction(fitted[1], size[1])
     off = min(abs(across * size[1] - fitted[1]), abs(down * size[0] - fitted[0]))
     assert off <= Fraction(1, 2) or 1 in fitted

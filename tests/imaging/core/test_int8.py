@@ -1,4 +1,4 @@
-"""u2net in INT8: built from the recipe, near fp32, and replaced by it where it is not to be trusted."""
+"""u2net in INT8: built from the recipe, close to fp32, and replaced by it where it cannot be trusted."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ from imaging.executor import low_priority
 from tests.conftest import skip_or_fail
 from tests.imaging.core.pictures import THREADS, WEIGHTS, RememberingEngine, needs_weights
 
-# What the fixtures make takes seconds: one worker makes it, once.
+# The fixtures take seconds: one worker creates them, once.
 pytestmark = pytest.mark.xdist_group("int8")
 
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def int8_file(folder):
-    """The INT8 version, made from the genuine weights."""
+    """The INT8 version, built from the genuine weights."""
     if not WEIGHTS.exists():
         pytest.skip(f"the weights of u2net are not at {WEIGHTS}")
     keep_first_output(WEIGHTS, folder / "fp32.onnx")
@@ -52,12 +52,12 @@ def exact(int8_file):
 
 @pytest.fixture(scope="module")
 def fast(int8_file):
-    # With one thread, some processors round otherwise: 0.9687 instead of 0.9766 of overlap, just below the gate's bar.
+    # With one thread, some processors round differently: 0.9687 instead of 0.9766 of overlap, just below the gate's bar.
     return RememberingEngine(OnnxRuntimeEngine(int8_file, threads=os.cpu_count() or 1))
 
 
 class FixedEngine:
-    """Answers every picture alike, and counts them."""
+    """Gives every image the same answer, and counts them."""
 
     def __init__(self, peak):
         self.response = np.linspace(0, peak, 320 * 320, dtype=np.float32).reshape(320, 320)
@@ -217,7 +217,7 @@ class TestOpenVino:
             skip_or_fail("OpenVINO is not installed (requirements-fast.txt)")
         return OpenVinoEngine(int8_file, threads=THREADS)
 
-    @pytest.mark.filterwarnings("ignore")  # its imports are not ours to answer for
+    @pytest.mark.filterwarnings("ignore")  # we are not responsible for its imports
     def test_passes_the_gate(self, engine, exact):
         assert int8_gate.refusal(engine, exact) is None
 

@@ -1,4 +1,4 @@
-"""JPEG files that are not quite whole, or say odd things before their pixels, as browsers and phones show them."""
+"""JPEG files that are truncated, or have odd data before their pixels, as browsers and phones show them."""
 
 import io
 from typing import Any
@@ -110,7 +110,7 @@ def test_a_progressive_file_that_lacks_whole_scans_is_refused():
     assert len(starts) == 10
     for start in starts[1:]:
         assert [problem.code for problem in check(data[:start])[1]] == ["invalid_image"]
-    # With an end it is what the writer meant.
+    # With an end marker it is what the writer meant.
     assert pixels(data[: starts[5]] + END).shape == (120, 160, 3)
 
 
@@ -169,7 +169,7 @@ ODD = {
 def test_what_stands_before_the_pixels_and_is_not_needed(kind):
     data = BARE[:2] + ODD[kind] + BARE[2:]
     assert (pixels(data) == pixels(BARE)).all()
-    # The segment that the encoder wrote is taken out: this one is all there is.
+    # The segment that the encoder wrote is removed: this is the only one.
     assert (pixels(BARE[:2] + ODD[kind] + BARE[20:]) == pixels(BARE)).all()
 
 
@@ -202,7 +202,7 @@ def test_a_short_segment_does_not_hide_the_one_that_counts():
 
 @pytest.mark.parametrize("is_ycck", [False, True])
 def test_cmyk_drops_a_profile_for_rgb(is_ycck):
-    """Its colours are those without one, as in browsers."""
+    """Its colours are those without a profile, as in browsers."""
     plain = file_bytes(photo((160, 120), "CMYK"), "JPEG", quality=90)
     data = file_bytes(photo((160, 120), "CMYK"), "JPEG", quality=90, icc_profile=PROFILE)
     if is_ycck:

@@ -1,4 +1,4 @@
-"""Large images take other roads through memory, to the same bytes. Here every image counts as large."""
+"""Large images take other paths through memory, to the same bytes. Here every image counts as large."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The real model: that our session is rembg's, and what it makes of photographs."""
+"""The real model: our session matches rembg's, and its results on photographs."""
 
 import json
 import os
@@ -54,13 +54,13 @@ def rembg_model():
 
 
 def mean_difference(first, second):
-    """Of two mattes, where 1 is from black to white."""
+    """The difference of two mattes, where 1 is from black to white."""
     assert first.mode == second.mode == "L"
     assert first.size == second.size
     return np.abs(np.asarray(first, float) - np.asarray(second, float)).mean() / 255
 
 
-# Its imports (numba, scikit-image, scipy) are not ours to answer for.
+# We are not responsible for its imports (numba, scikit-image, scipy).
 @pytest.mark.filterwarnings("ignore")
 @needs_weights
 @pytest.mark.parametrize("name", PHOTOS if EXHAUSTIVE else PHOTOS[:2])
@@ -137,7 +137,7 @@ def test_serving_imports_none_of_rembgs_dependencies():
 
 
 def perceptual_hash(image):
-    """256 bits: whether each cell of a 16 x 16 picture is brighter than the one on its left (Krawetz' dHash)."""
+    """256 bits: whether each cell of a 16 x 16 image is brighter than the one on its left (Krawetz' dHash)."""
     cells = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX), int)
     return np.packbits(cells[:, 1:] > cells[:, :-1]).tobytes().hex()
 
@@ -161,5 +161,5 @@ def test_cutouts_look_as_they_did(model, name):
         GOLDEN.write_text(json.dumps({**golden, name: hashes}, indent=2, sort_keys=True) + "\n")
         return
     for kind, value in hashes.items():
-        # Another processor rounds in other places: 8 of 256 bits are nothing that anybody sees.
+        # Another processor rounds in other places: 8 of 256 bits are invisible.
         assert differing_bits(value, golden[name][kind]) <= 8, kind

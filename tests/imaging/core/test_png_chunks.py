@@ -106,7 +106,7 @@ def test_a_file_that_ends_behind_its_pixels():
     data = png_chunk(b"IDAT", packed(PIXELS))
     whole = hostile.png(WIDTH, HEIGHT, data=data)
     start = whole.index(b"IDAT") - 4
-    # Before IEND, within or before the sum of the data, and within the sum of zlib.
+    # Before IEND, inside or before the data's checksum, and inside zlib's checksum.
     for missing in (0, 2, 4, 6, 8):
         assert_unchanged(whole[: start + len(data) - missing])
     assert_unchanged(whole[:-12] + png_chunk(b"tEXt", b"a\0b")[:-3])
@@ -237,7 +237,7 @@ def test_a_short_transparent_grey_is_ignored():
 
 
 def deep(interlaced=False):
-    """16-bit RGB of close colours; (0x1231, 0x1232, 0x1233) comes now and then, its neighbours everywhere."""
+    """16-bit RGB of close colours; (0x1231, 0x1232, 0x1233) occurs now and then, its neighbours everywhere."""
     values = (0x1230 + np.random.default_rng(1).integers(0, 4, (HEIGHT, WIDTH, 3))).astype(">u2")
     values[::3, ::2] = 0x1231, 0x1232, 0x1233
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]

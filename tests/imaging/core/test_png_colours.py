@@ -1,4 +1,4 @@
-"""The colours of a PNG, by whichever of its chunks: what is delivered looks as the file does in a browser."""
+"""The colours of a PNG, from any of its chunks: the delivered image looks as the file does in a browser."""
 
 import io
 import struct
@@ -62,7 +62,7 @@ def file(chunks=b"", after=b""):
 
 
 def seen(image, profile):
-    """The pixels as they are seen: in sRGB."""
+    """The pixels as displayed: in sRGB."""
     if profile is None:
         return np.asarray(image.convert("RGB"))
     source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")

@@ -1,4 +1,4 @@
-"""Edges of a small matte, redrawn in pictures whose alpha is known."""
+"""Edges of a small matte, redrawn in images whose alpha is known."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def known_alpha(softness=1.0, size=SIZE):
 
 
 def composite(alpha, noise=4.0):
-    """A warm subject on a blue ground that changes, with the noise of a camera."""
+    """A warm subject on a varying blue ground, with camera noise."""
     down = np.linspace(0, 60, alpha.height)[:, None, None]
     share = np.asarray(alpha, float)[..., None] / 255
     pixels = share * ([210, 120, 60] - down / 2) + (1 - share) * np.add(down, [40, 70, 120])
@@ -35,7 +35,7 @@ def composite(alpha, noise=4.0):
 
 
 def network_matte(alpha):
-    """What a network makes of it: small, and a little blurred."""
+    """A network's matte of it: small, and a little blurred."""
     return alpha.resize((320, 320), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(1))
 
 

@@ -49,7 +49,7 @@ def test_flattened_on_white_is_white(profile, format):
 
 
 def test_a_profile_of_srgb_changes_nothing():
-    """Rounding alone would: colours of a brand are compared by their numbers."""
+    """Rounding alone would: brand colours are compared by their numbers."""
     image = photo((80, 60))
     for color in ((0x33, 0x66, 0xCC, 255), (1, 2, 3, 255), (254, 1, 128, 40)):
         assert color_in_profile(color, SRGB) == color
@@ -111,7 +111,7 @@ def test_converting_keeps_alpha_and_takes_no_second_image():
 
 
 def test_programs_in_a_profile_are_not_run():
-    """They may be as long as the file is large; browsers do not know them either."""
+    """They may be as long as the file; browsers do not know them either."""
     tags = ((b"D2B1", program(3, 0.2)), (b"B2D1", program(3, 0.2)), (b"D2B0", program(3, 0.2)), (b"B2D0", program(3, 0.2)))
     assert color_in_profile(BLUE, rgb_profile(DISPLAY_P3, *tags)) == color_in_profile(BLUE, P3)
     grey = Image.linear_gradient("L").crop((0, 0, 64, 256))

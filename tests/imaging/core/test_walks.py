@@ -1,6 +1,6 @@
-"""What a hostile file costs before and while it is decoded: next to nothing, or a refusal.
+"""What a hostile file costs before and during decoding: next to nothing, or a refusal.
 
-Times are those of the processor.
+Times are CPU times.
 """
 
 import io
@@ -25,13 +25,13 @@ from tests.imaging.core import hostile
 from tests.imaging.core.hostile import MEBIBYTE, animation, progressive, run_length_bmp, scan, segment
 from tests.imaging.core.pictures import check, decoded, exif, file_bytes, photo, png_chunk
 
-# What the files below took before they were walked through: 0.5 to 6 s.
+# What the files below took before the walks existed: 0.5 to 6 s.
 QUICK_SECONDS = 0.3
 
 
 @pytest.fixture
 def quickly():
-    """Fails the test where its own work takes long, on a busy machine too."""
+    """Fails the test if its own work takes long, on a busy machine too."""
     started = time.process_time()
     yield
     assert time.process_time() - started < QUICK_SECONDS
@@ -91,7 +91,7 @@ def test_what_is_no_jpeg_is_refused_at_once(kind, quickly):
 
 
 def test_large_metadata_costs_nothing_and_is_not_refused(quickly):
-    """As much as fits: what cameras, editors and archives put there comes in segments of up to 64 kB."""
+    """As much as fits: data from cameras, editors and archives comes in segments of up to 64 kB."""
     for marker, prefix in ((0xE1, b"Exif\0\0"), (0xED, b"Photoshop 3.0\0"), (0xEB, b"JP"), (0xFE, b"")):
         data = hostile.jpeg(segment(marker, prefix + bytes(65_000)) * 300)
         assert codes(data) == []
@@ -156,7 +156,7 @@ def test_a_large_profile_that_is_applied_sends_an_image_to_a_process_of_its_own(
 
 
 def test_fill_bytes_within_a_scan_are_not_read_again_and_again():
-    """libjpeg waits for their end, and Pillow joined block to block meanwhile."""
+    """libjpeg waits for their end, and meanwhile Pillow joined block to block."""
     data = hostile.jpeg(width=64, height=64, body=scan(1) + bytes(2) + b"\xff" * (24 * MEBIBYTE))
     header = read_header(io.BytesIO(data))
     started = time.process_time()
@@ -217,7 +217,7 @@ def test_a_run_length_encoded_bmp_is_decoded_run_by_run():
     pixels = decoded(rows).pixels
     assert time.process_time() - started < 1
     assert pixels.getpixel((0, 17)) == (248, 3, 7)
-    assert pixels.getpixel((1, 17)) == (0, 0, 0)  # what is left out
+    assert pixels.getpixel((1, 17)) == (0, 0, 0)  # the omitted pixel
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""In place of the broker: what was published, given to workers in threads of the test's process, or not."""
+"""Replaces the broker: published messages go to workers in threads of the test's process, or are lost."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class FakeBroker:
         thread.start()
 
     def lose(self, job_id: str) -> None:
-        """Nobody takes it."""
+        """No worker takes it."""
 
     def join(self) -> None:
         """Return once every worker is done."""
@@ -51,7 +51,7 @@ class FakeBroker:
 
 
 class HeldModel(EllipseMatte):
-    """A model that waits for the test."""
+    """A model that blocks until the test releases it."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
@@ -78,7 +78,7 @@ def send(key: str, picture: bytes, **fields: str) -> Any:
 
 
 def broken_png() -> bytes:
-    """A header in order, and pixels that end early."""
+    """A valid header, and pixels that end early."""
     picture = encoded(Image.effect_noise((64, 64), 50).convert("RGB"))
     return picture[:2000] + bytes(500)
 

@@ -1,4 +1,4 @@
-"""Whose image is next, with a clock of the test's own."""
+"""Whose image is next, on the test's clock."""
 
 import heapq
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ def test_small_images_go_on_for_as_long_as_a_large_one_keeps_another_one_waiting
 
 @pytest.mark.parametrize("megapixels", [100, 150, 400])
 def test_a_stream_of_small_images_does_not_starve_a_large_one(megapixels):
-    """Two small ones are always in work, and more wait; each takes a second."""
+    """Two small ones are always running, and more wait; each takes a second."""
     queue = make(slots=2, queue_size=10)
     inside = [queue.arrive(KEY, 60, 0), queue.arrive(OTHER, 60, 0.5)]
     large = queue.arrive(Requester("large"), megapixels, 0.6)
@@ -77,7 +77,7 @@ def test_a_stream_of_small_images_does_not_starve_a_large_one(megapixels):
 
 
 def test_an_image_that_runs_alone_stops_others_only_while_small_ones_end():
-    """A long one is in work: small ones need not wait for it, since the reserved one has to anyway."""
+    """A long one is running: small ones need not wait for it, since the reserved one has to anyway."""
     queue = make(slots=3)
     bomb, alone = queue.arrive(KEY, 100, 0), queue.arrive(OTHER, 400, 0)
     smalls = [queue.arrive(KEY, 1, second) for second in (0.0, PASS_SECONDS)]
@@ -120,7 +120,7 @@ def test_an_image_that_takes_long_counts_for_what_it_takes():
 
 
 def test_a_caller_who_had_much_is_forgiven():
-    """Others come who have had nothing, one after the other, and more than fit."""
+    """Others who have had nothing arrive one after the other, and more than fit."""
     queue = make(slots=1)
     queue.leave(queue.arrive(KEY, 1, 0), 100)
     mine = None
@@ -132,7 +132,7 @@ def test_a_caller_who_had_much_is_forgiven():
         mine = mine or queue.arrive(KEY, 1, second)
         if mine.state is State.ADMITTED:
             break
-    # 30 s later than it came, behind a queue of 32.
+    # 30 s after its arrival, behind a queue of 32.
     assert second <= 165
 
 
@@ -266,7 +266,7 @@ SIZES = [0.1, 12.0, 24.0, 30.0, 70.0, 100.0, 150.0, 400.0]
 
 @dataclass(frozen=True)
 class Image:
-    """One image: who sends it, when after the one before, how large, how long it takes, how long its caller waits."""
+    """One image: its caller, the delay after the previous one, its size, its duration, how long its caller waits."""
 
     requester: Requester
     pause: float
@@ -290,7 +290,7 @@ IMAGES = st.lists(
 
 @dataclass
 class Checked:
-    """Runs images through a queue and checks, after each event, what must hold at any time."""
+    """Runs images through a queue and checks the invariants after each event."""
 
     queue: FairQueue
     events: list[tuple[float, int, str, object]] = field(default_factory=list)
@@ -345,13 +345,13 @@ class Checked:
         assert {rank: ranks.count(rank) for rank in Rank} == queue.waiting_by_rank
         assert queue.waiting <= queue.queue_size
         assert ranks.count(Rank.ANONYMOUS) <= max(1, queue.queue_size // 2)
-        # An empty gate keeps nobody out, and what fits goes in, unless a place is reserved.
+        # An empty gate refuses no one, and what fits goes in, unless a place is reserved.
         assert running or not waiting
         reserved = queue._reserved
         for ticket in waiting:
             assert ticket.state is State.WAITING
             assert not queue._fits(ticket) or (reserved is not None and not queue._may_pass(ticket))
-        # A lower rank's large images leave a slot, when there is more than one.
+        # A lower rank's large images leave a slot free, when there is more than one.
         for rank in (Rank.ANONYMOUS, Rank.BATCH):
             large = [ticket for ticket in running if ticket.rank is rank and ticket.is_large]
             assert len(large) <= max(1, queue.slots - 1)

@@ -84,7 +84,7 @@ def test_a_deadline_ends_the_wait_and_leaves_the_gate_usable():
 
 
 def test_who_gives_up_lets_the_next_one_in():
-    """A heavy picture at the head of the queue times out; the light one behind it must not wait for another event."""
+    """A heavy image at the head of the queue times out; the light one behind it must not wait for another event."""
     gate = Gate(slots=2, megapixels=10, queue_size=5, seconds=0.2)
     entered = threading.Event()
     with gate.admit(9):
@@ -117,7 +117,7 @@ def test_a_crash_inside_gives_the_place_back():
 
 
 def test_an_image_of_a_batch_enters_last_and_fills_no_queue():
-    """It came first; a request that came after it went in before it."""
+    """It arrived first; a request that arrived later entered before it."""
     gate = Gate(slots=1, megapixels=100, queue_size=1, seconds=10)
     order: list[str] = []
 
@@ -148,7 +148,7 @@ def test_an_image_of_a_batch_gives_up_too():
 
 
 def start(gate: Gate, requester: Requester, inside: list[str], *, weight: float = 1, hold: float = 0.0) -> threading.Thread:
-    """Send one image through the gate in a thread. Its caller's name is noted when it is inside, or `refused`."""
+    """Send one image through the gate in a thread. Its caller's name is recorded when it is inside, or `refused`."""
 
     def run() -> None:
         try:
@@ -171,7 +171,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_small_image_passes_two_large_ones():
-    """The first is in work, the second does not fit next to it."""
+    """The first is running, the second does not fit next to it."""
     gate = Gate(slots=2, megapixels=150, queue_size=8, seconds=10)
     inside: list[str] = []
     with gate.admit(100, Requester("bomb")):

@@ -1,4 +1,4 @@
-"""`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one answer, one charge, and nothing left."""
+"""`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one response, one charge, and nothing left."""
 
 import io
 import json
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
 
 def forget(settings: Any, name: str, value: str) -> None:
-    """Change a setting, and forget what was known of the one before."""
+    """Change a setting, and drop what was cached for the old value."""
     setattr(settings, name, value)
     broker.forget()
     redis_client.reset()
@@ -118,7 +118,7 @@ def test_a_second_message_of_the_same_job_is_dropped(order, small_png, held_mode
 
 
 def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(order, small_png, held_model, broker):
-    """The first worker still holds its claim, and may even live: the first answer counts."""
+    """The first worker still holds its claim, and may even be alive: the first result counts."""
     with ThreadPoolExecutor(1) as pool:
         answer = in_thread(pool, order, small_png)
         assert held_model.begun.acquire(timeout=WAIT)
@@ -209,7 +209,7 @@ def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(order, small_p
 
 
 def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_png, broker):
-    """What is written before anybody waits: every key with an end."""
+    """What is written before the caller waits: every key has an expiry."""
     store.put("job", order.to_json())
     payloads.put_picture("job", small_png)
     assert store.claim("job", "worker")
@@ -254,7 +254,7 @@ def test_an_order_of_the_release_before_says_not_for_whom(order):
 
 
 def adjusted(monkeypatch) -> tuple[int, int]:
-    """Slots and queue of the web process after it has looked at the workers."""
+    """Slots and queue of the web process after it has checked the workers."""
     monkeypatch.setattr(runtime, "_adjust_at", [0.0])
     runtime.adjust_gate()
     gate = runtime.get_gate()
@@ -364,7 +364,7 @@ def test_status_readiness_and_metrics_tell_of_the_workers(settings):
 def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
     settings.CELERY_BROKER_URL = settings.REDIS_URL
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        closed.bind(("127.0.0.1", 0))  # taken, and no one listens
         found, address = getattr(settings, away), f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
         forget(settings, away, address)
         code, parts = ready()
@@ -373,7 +373,7 @@ def test_a_web_process_that_reaches_no_worker_is_not_ready(settings, away):
     assert (code, parts[part]) == (503, False)
 
 
-def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
+def test_a_worker_that_is_gone_is_soon_no_longer_listed(monkeypatch):
     monkeypatch.setattr(presence, "ALIVE_SECONDS", 1)
     presence.send_heartbeat("worker", "u2net")
     assert presence.find_models() == ["u2net"]
@@ -385,7 +385,7 @@ def test_a_worker_that_is_gone_is_not_told_for_long(monkeypatch):
 
 
 def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, broker, settings, monkeypatch):
-    """After the step at hand, and without an answer."""
+    """After the current step, and without a result."""
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
     monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.05)
     settings.IMAGING_QUEUE_SECONDS = 0.3
@@ -434,7 +434,7 @@ def test_an_image_over_which_the_time_limit_has_passed_is_refused(key, small_png
 
 
 def test_an_image_over_which_a_process_was_ended_is_refused(key, small_png, broker):
-    """By the worker's main process, in place of the one that was ended."""
+    """By the worker's main process, in place of the killed one."""
 
     def to_one_that_is_ended(job_id: str) -> None:
         assert store.claim(job_id, "ended")

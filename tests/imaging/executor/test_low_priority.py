@@ -1,4 +1,4 @@
-"""Large images are worked on at a lower priority, small ones and everything else are not."""
+"""Large images are processed at a lower priority; small ones and everything else are not."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Pictures on their way through an S3-compatible store instead of Redis: used, then gone."""
+"""Images that travel through an S3-compatible store instead of Redis: used, then deleted."""
 
 import io
 import os
@@ -42,7 +42,7 @@ def s3() -> Iterator[Any]:
 
 @pytest.fixture
 def bucket(s3: Any, settings) -> Iterator[Any]:
-    """The same as the product's storage, which nothing may be left in."""
+    """The same as the product's storage; nothing may be left in it."""
     use(settings, BUCKET, s3.meta.endpoint_url)
     yield s3
     assert objects(s3) == []
@@ -89,7 +89,7 @@ def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, brok
 
 
 def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broker, bucket, settings, monkeypatch):
-    """As long as the caller waits; a worker that cannot read the picture is none that crashed over it."""
+    """As long as the caller waits; a worker that cannot read the image does not count as crashed over it."""
     found, tries = payloads._InStorage.find, iter(range(2 * 5))
 
     def away_at_first(self, job_id: str, name: str) -> bytes | None:

@@ -6,7 +6,7 @@ BOUNDARY = "test-boundary"
 
 
 def form(picture: bytes | None = None, *, name: str = "a.png", **fields: str) -> dict[str, Any]:
-    """Arguments of `Client.post` for a form with one picture and text fields."""
+    """Arguments of `Client.post` for a form with one image and text fields."""
     parts = [part(f'name="{field}"', value.encode()) for field, value in fields.items()]
     if picture is not None:
         parts.append(part(f'name="image"; filename="{name}"', picture))

@@ -1,4 +1,4 @@
-"""Uploads that are under way while their account is deleted or locked, or their key ends: refused, without a trace."""
+"""Uploads in progress while their account is deleted or locked, or their key ends: refused, without a trace."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -32,7 +32,7 @@ def expire(user: User) -> None:
 
 
 class Body(Stream):
-    """As WSGI wants it."""
+    """The WSGI signature."""
 
     readline = Stream.read
 
@@ -47,7 +47,7 @@ ENDS: dict[str, Callable[[User], Any]] = {
 
 
 def send_slowly(path: str, sent: dict[str, Any], meanwhile: Callable[[], Any], **headers: str) -> Any:
-    """POST a form of which the second half arrives after `meanwhile`."""
+    """POST a form whose second half arrives after `meanwhile`."""
     body = sent["data"]
     half = len(body) // 2
 
@@ -166,7 +166,7 @@ def test_a_callback_under_way_makes_no_secret_for_a_deleted_account(user, receiv
 
 
 def test_a_locked_account_keeps_what_was_under_way(user, key, receiver):
-    """Locking shuts out; nothing is lost."""
+    """Locking denies access; nothing is lost."""
     host = receiver(lambda path: [OK])
     ended_batch(user, url_of(host))
     user.set_active(False)

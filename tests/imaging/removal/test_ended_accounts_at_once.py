@@ -1,4 +1,4 @@
-"""A batch is made at the very moment at which its account or its key ends: whichever comes first, the outcome is right."""
+"""A batch is made at the very moment its account or its key ends: in either order, the outcome is right."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +20,7 @@ from tests.imaging.batches.forms import post
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
-    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
+    # SQLite's test database is in memory, where threads share one cache and get "table is locked" instead of a turn.
     pytest.mark.skipif(connection.vendor == "sqlite", reason="`make test-postgres` runs this"),
 ]
 ENDS: dict[str, Callable[[User], Any]] = {
@@ -34,7 +34,7 @@ ENDS: dict[str, Callable[[User], Any]] = {
 
 @contextmanager
 def in_thread() -> Iterator[Callable[[Callable[[], Any]], "Future[Any]"]]:
-    """Runs functions in threads, each on a connection of its own."""
+    """Runs functions in threads, each on its own connection."""
 
     def run(act: Callable[[], Any]) -> Any:
         try:
@@ -112,7 +112,7 @@ def test_the_end_is_first(end, user, key, small_png, pictures, monkeypatch):
 
 
 def test_batches_made_at_once_are_counted_one_by_one(user, key, settings, pictures):
-    """Also those that hold no credit."""
+    """Including those that hold no credit."""
     settings.BATCHES_PER_DAY = 3
     with in_thread() as start:
         codes = [one.result(20).status_code for one in [start(lambda: post(key, urls=("nonsense",))) for _ in range(8)]]
@@ -121,7 +121,7 @@ def test_batches_made_at_once_are_counted_one_by_one(user, key, settings, pictur
 
 @pytest.mark.parametrize("end", ["deleted", "revoked"])
 def test_holds_and_ends_that_meet_never_deadlock(end, user, key):
-    """Holds of requests take no lock of the user's; they are right before the end and refused after it."""
+    """Holds of requests do not lock the user; they are right before the end and refused after it."""
     account, found = ledger.get_account(user), ApiKey.objects.get(user=user)
 
     def hold_some(prefix: int) -> int:

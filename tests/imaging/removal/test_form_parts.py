@@ -1,4 +1,4 @@
-"""The parts of a form as browsers and the libraries of many languages write them."""
+"""The parts of a form as written by browsers and the libraries of many languages."""
 
 import base64
 import binascii
@@ -148,7 +148,7 @@ def test_empty_inputs_of_a_batch_are_left_out():
         ('name="image"; filename="スクリーンショット 2025.png"'.encode("cp932"), "スクリーンショット 2025.png"),
         ('name="image"; filename="写.png"'.encode("cp932"), "写.png"),
         (b'name="image"; filename="\x81\xff.png"', "\x81\xff.png"),
-        # RFC 5987, which wins over the plain name on whichever side of it.
+        # RFC 5987, which takes precedence over the plain name in either order.
         ("name=image; filename*=utf-8''%D1%84%D0%BE%D1%82%D0%BE.jpg", CYRILLIC),
         ('name="image"; filename="foto.jpg"; filename*=UTF-8\'\'%D1%84%D0%BE%D1%82%D0%BE.jpg', CYRILLIC),
         ('name="image"; filename*=UTF-8\'ru\'%D1%84%D0%BE%D1%82%D0%BE.jpg; filename="foto.jpg"', CYRILLIC),
@@ -198,7 +198,7 @@ def test_the_charset_of_the_form_counts_for_names_that_are_not_utf8():
 
 
 def test_no_name_makes_python_look_for_a_codec_of_that_name(monkeypatch):
-    """It keeps every name that it has been asked for, and would import a module for it."""
+    """It caches every name it was asked for, and would import a module for it."""
     import encodings
 
     known = dict(encodings._cache)
@@ -285,7 +285,7 @@ def test_base64_counts_as_what_it_stands_for(extra, is_kept):
 
 
 def test_of_base64_that_is_far_too_long_the_end_need_not_be_there():
-    """The server keeps no more of a part than an image can need: zeros stand for the rest."""
+    """The server keeps no more of a part than an image can need: the rest is zeros here."""
     chunks = [
         part('name="image"; filename="a.png"', b"", BASE64)[:-2],
         *[b"AAAA" * (MEGABYTE // 4)] * 68,
@@ -356,6 +356,6 @@ def test_a_form_without_a_boundary():
 
 @pytest.mark.parametrize("said", ["1", "5", "-1", "x", "99999999999999999999"])
 def test_what_a_part_says_of_its_length_is_ignored(said):
-    """RFC 7578, 4.8. Some clients count characters, or what was there before it was encoded."""
+    """RFC 7578, 4.8. Some clients count characters, or the length before encoding."""
     image = part('name="image"; filename="a.png"', b"cG5n", f"Content-Length: {said}", BASE64, f"content-length: {said}")
     assert read_image(image) == ("a.png", b"png")

@@ -1,4 +1,4 @@
-"""`POST /rmbg` with `image_url`: good pictures are fetched, and nobody reaches what is not public."""
+"""`POST /rmbg` with `image_url`: good images are fetched, and only public addresses can be reached."""
 
 import gzip
 import io
@@ -70,7 +70,7 @@ def assert_refused(response, code: str, message: str | None = None) -> None:
     assert not any(window.used for window in UsageWindow.objects.all())
 
 
-# --- Pictures that are fetched --------------------------------------------------------------------
+# --- Images that are fetched --------------------------------------------------------------------
 
 
 def test_a_picture_is_fetched_cut_out_and_charged(quick_model, web, key, small_png):
@@ -165,7 +165,7 @@ def test_nothing_is_fetched_for_a_form_with_a_wrong_option(web, key):
     assert host.connections == 0
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     response = ask("ftp://example.com/a.png", w="abc", angle="500")
     assert_refused(response, "validation_error")
     assert [detail["field"] for detail in response.json()["details"]] == ["image_url", "w", "angle"]
@@ -282,7 +282,7 @@ def test_a_name_with_a_public_and_a_private_address(two_sides, names):
         ("http://[", None),
     ],
 )
-def test_a_redirect_to_where_nobody_may_go(settings, hosts, key, location, message):
+def test_a_redirect_to_a_forbidden_address(settings, hosts, key, location, message):
     settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.2/32")
     public: Host = hosts(lambda path: [redirect(location.format(port=public.port))], address="127.0.0.2")
     private = hosts(lambda path: [answer(b"secret")], port=public.port)
@@ -326,7 +326,7 @@ def test_a_certificate_of_another_name(web, names, tls):
     assert host.requests == []
 
 
-def test_a_certificate_that_nobody_trusts(web, names, tmp_path):
+def test_an_untrusted_certificate(web, names, tmp_path):
     host = web(lambda path: [answer(b"")], tls=make_certificate(tmp_path, "pictures.test")[1])
     names.answers = {"pictures.test": [["127.0.0.1"]]}
     assert_refused(ask(f"https://pictures.test:{host.port}/"), "image_url_unreachable", UNREACHABLE)
@@ -502,7 +502,7 @@ def test_a_download_holds_no_slot_and_no_credit_but_the_callers_place(quick_mode
     assert events == [(0, 1), "hold"]
 
 
-def test_more_downloads_than_a_process_may_do_are_told_to_come_back(settings, monkeypatch, web, key):
+def test_more_downloads_than_a_process_may_do_are_asked_to_retry(settings, monkeypatch, web, key):
     settings.IMAGE_URL_DOWNLOADS = 1
     monkeypatch.setattr(image_url, "PLACE_SECONDS", 0.05)
     host = web(lambda path: [answer(b"")])
@@ -519,7 +519,7 @@ def test_more_downloads_than_a_process_may_do_are_told_to_come_back(settings, mo
 
 @pytest.fixture
 def hanging(settings, monkeypatch, names):
-    """Has a customer wait for two names that hang until the end of the test, as others left behind."""
+    """Makes a customer wait for two names that hang until the end of the test, as if left by others."""
     end, begun = threading.Event(), threading.Semaphore(0)
     look_up = names.look_up
 
@@ -560,7 +560,7 @@ def test_the_names_of_one_customer_hang_and_the_pictures_of_others_come(quick_mo
     assert ask(f"http://pictures.test:{host.port}/").status_code == 200
 
 
-def test_a_customer_whose_names_hang_is_told_so(hanging, user, web, key, names, small_png):
+def test_a_customer_whose_names_hang_gets_an_explanation(hanging, user, web, key, names, small_png):
     hanging(user)
     host = web(lambda path: [answer(small_png)])
     names.answers = {"pictures.test": [["127.0.0.1"]]}

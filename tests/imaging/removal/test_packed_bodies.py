@@ -20,7 +20,7 @@ from tests.imaging.removal.test_upload import HEAD, MEGABYTE, MULTIPART, PLAIN, 
 
 
 def compress(data: bytes) -> bytes:
-    """A gzip file without the time: what parametrises tests has to be the same in each process that collects them."""
+    """A gzip file without a timestamp: test parameters must be the same in each process that collects them."""
     return gzip.compress(data, mtime=0)
 
 
@@ -40,7 +40,7 @@ PACKED = [
     ("deflate", deflated(BODY, -15)),
     ("identity", BODY),
     ("", BODY),
-    # What some clients take for a coding.
+    # Values that some clients mistake for a coding.
     ("utf-8", BODY),
     ("ISO-8859-1", BODY),
     ("binary", BODY),
@@ -123,7 +123,7 @@ def bomb(megabytes: int) -> bytes:
 
 
 def noise(megabytes: int) -> bytes:
-    """A packed form with an image that does not shrink."""
+    """A packed form with an incompressible image."""
     return deflated(HEAD + NOISE[:512] * (megabytes * 2048) + TAIL, 31, level=0)
 
 

@@ -1,4 +1,4 @@
-"""`POST /rmbg`, what a caller gets, against the running product with the real model."""
+"""`POST /rmbg`: what a caller gets, against the running product with the real model."""
 
 import contextlib
 import http.client
@@ -36,7 +36,7 @@ def test_the_headers_of_a_success(server, server_key, photo):
     assert int(headers["Content-Length"]) == len(response.content)
     assert headers["Content-Disposition"] == 'inline; filename="portrait-no-bg.png"'
     assert headers["X-Credits-Charged"] == "1"
-    assert headers["X-Model"] in ("u2net", "u2net-int8")  # as the processor has it
+    assert headers["X-Model"] in ("u2net", "u2net-int8")  # depending on the processor
     assert uuid.UUID(headers["X-Request-Id"])
     for step in ("decode", "inference", "compose", "encode", "total"):
         assert re.search(rf"\b{step};dur=\d+\.\d\b", headers["Server-Timing"])

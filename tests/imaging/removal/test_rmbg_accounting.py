@@ -1,4 +1,4 @@
-"""`POST /rmbg`: who may, what it costs, and that no error costs anything."""
+"""`POST /rmbg`: who may call it, what it costs, and that no error costs anything."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""`POST /rmbg`, every row of the error table, text for text, against the running product."""
+"""`POST /rmbg`: every row of the error table, text for text, against the running product."""
 
 import json
 import socket
@@ -69,7 +69,7 @@ def test_a_mask_with_a_colour(server, server_key, small_png):
     assert_error(response, 400, "mask_with_bg_color", message)
 
 
-def test_all_problems_are_told_at_once(server, server_key):
+def test_all_problems_are_reported_at_once(server, server_key):
     data = {"w": "abc", "angle": "500", "format": "gif"}
     response = server.rmbg(server_key, files={"image": ("virus.exe", b"MZ")}, data=data)
     body = response.json()

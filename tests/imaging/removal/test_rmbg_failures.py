@@ -1,4 +1,4 @@
-"""`POST /rmbg`: images that fail in the work on them are counted, and callers who have gone get no work."""
+"""`POST /rmbg`: images that fail during processing are counted, and callers who have gone get no work."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def post(picture: bytes, key: str | None = None, **environ: Any):
 
 
 def gone_when(is_gone: Callable[[], bool]) -> dict[str, Any]:
-    """What waitress tells of the connection."""
+    """What waitress reports about the connection."""
     return {"waitress.client_disconnected": is_gone}
 
 
@@ -38,13 +38,13 @@ def codes(answers: list) -> list[str]:
 
 @pytest.fixture
 def at_any_rate(settings, user) -> None:
-    """Requests a minute are not what these tests are about; the allowance of failures stays that of the plan."""
+    """Requests per minute are not the subject of these tests; the allowance of failures stays the plan's."""
     settings.ANONYMOUS_REQUESTS_PER_MINUTE = 10_000
 
 
 @pytest.fixture
 def work_count(monkeypatch) -> list[int]:
-    """How many images were begun."""
+    """The number of images begun."""
     begun: list[int] = []
     execute = local.execute
 
@@ -62,7 +62,7 @@ def test_an_address_may_send_five_broken_images_in_ten_minutes(quick_model, at_a
     assert answers[-1].json()["error"] == "You're making requests too quickly, Please Upgrade or slow down."
     assert 590 <= int(answers[-1].headers["Retry-After"]) <= 600
     assert len(work_count) == ANONYMOUS
-    # A good one is not let through either: it cannot be told before the work.
+    # A good one is not admitted either: it cannot be recognised before the work.
     assert codes([post(small_png)]) == ["rate_limited"]
     assert not AnonymousUsage.objects.filter(used__gt=0).exists()
 
@@ -159,7 +159,7 @@ def test_a_caller_who_goes_while_waiting_gets_no_work_and_pays_nothing(quick_mod
 
 
 def test_one_who_goes_later_is_counted_like_a_broken_image(quick_model, at_any_rate, monkeypatch, small_png):
-    """Else sending and leaving would be work for nothing, without end."""
+    """Otherwise sending and leaving would cause unlimited free work."""
 
     def leave(image):
         raise CallerGone

@@ -61,7 +61,7 @@ def test_a_key_that_was_used_up_means_nothing_after_a_day(quick_model, key, smal
 
 
 def test_the_release_before_still_writes_records(user):
-    """It knows no column `replays`: the database fills it in."""
+    """It does not know the column `replays`: the database fills it in."""
     account = ledger.get_account(user)
     statement = (
         "INSERT INTO billing_idempotencyrecord (account_id, key, fingerprint, created_at) VALUES (%s, 'old', 'f', %s)"
@@ -93,7 +93,7 @@ def test_another_request_under_the_same_key(quick_model, key, small_png, photo, 
 
 
 def test_a_retry_while_the_first_runs(quick_model, monkeypatch, key, small_png):
-    """The model itself calls again with the same key, so that the first is still at work for certain."""
+    """The model makes the second call with the same key, so that the first is certainly still running."""
     answers: list[Any] = []
 
     def predict(image, original=quick_model.predict):

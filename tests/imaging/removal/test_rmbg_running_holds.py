@@ -1,4 +1,4 @@
-"""`POST /rmbg` while the sweep is at work: a running request keeps its credit, or pays with another one, or is refused."""
+"""`POST /rmbg` during the sweep: a running request keeps its credit, or pays with another one, or is refused."""
 
 import uuid
 from datetime import timedelta
@@ -28,7 +28,7 @@ def post(png: bytes, key: str, **headers: str):
 
 
 def grow_old() -> None:
-    """The open holds were made, and renewed, long ago."""
+    """Date the open holds' creation and renewal long ago."""
     Hold.objects.filter(state="held").update(created_at=timezone.now() - OLD, held_until=None)
 
 
@@ -43,7 +43,7 @@ def used() -> int:
 
 @pytest.fixture
 def while_running(quick_model, monkeypatch):
-    """Has something happen once, while the next request is at work."""
+    """Runs a callback once, while the next request is being processed."""
 
     def arrange(act) -> None:
         left = [act]
@@ -119,7 +119,7 @@ def test_a_hold_that_was_renewed_after_the_sweep_had_found_it_is_not_voided(acco
     assert states() == {"held": 1}
 
 
-# --- Voided all the same ------------------------------------------------------------------------------
+# --- Voided anyway ------------------------------------------------------------------------------------
 
 
 def test_a_request_whose_hold_was_voided_pays_with_another_credit(while_running, user, key, small_png):

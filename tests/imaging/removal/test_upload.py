@@ -21,7 +21,7 @@ TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 class Stream:
-    """A request body that is made while it is read."""
+    """A request body that is generated while it is read."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.chunks = chunks
@@ -29,7 +29,7 @@ class Stream:
         self.served = 0
 
     def readline(self, size: int = -1) -> bytes:
-        """WSGI asks for it; no reader of the product takes bodies by line."""
+        """WSGI asks for it; no reader in the product takes bodies by line."""
         return self.read(size)
 
     def read(self, size: int = -1) -> bytes:
@@ -167,7 +167,7 @@ def refused(body: bytes, content_type: str = MULTIPART) -> ApiError:
     return refusal.value
 
 
-def test_a_body_that_breaks_off_is_told_in_words():
+def test_a_body_that_breaks_off_is_reported_in_words():
     def chunks() -> Iterator[bytes]:
         yield HEAD
         raise OSError("[Errno 104] Connection reset by peer")
@@ -180,7 +180,7 @@ def test_a_body_that_breaks_off_is_told_in_words():
 @pytest.mark.parametrize("line", ["\r\n a", "\r\n\ta", "; a=b", ';a=";a="'])
 @pytest.mark.parametrize("parts", [1, 150])
 def test_headers_made_of_nothing_but_options_or_folded_lines(line, parts):
-    """They took 350 ms for each megabyte; now reading ends at the bound. `fuzz_multipart` has the time of each."""
+    """They took 350 ms per megabyte; now reading ends at the bound. `fuzz_multipart` measures the time of each."""
     head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=a"
     bodies = [(head + line * (4000 // len(line)) + "\r\n\r\nx\r\n").encode()] * parts
     body = b"".join(bodies) + f"--{BOUNDARY}--\r\n".encode()
@@ -191,7 +191,7 @@ def test_headers_made_of_nothing_but_options_or_folded_lines(line, parts):
 
 
 def refused_or_read(body: bytes) -> None:
-    """Either will do."""
+    """Accept either outcome."""
     with suppress(ApiError), read_form(request(Stream(iter([body])), len(body))):
         pass
 
@@ -239,7 +239,7 @@ def test_500_addresses_fit_into_a_plain_form():
 
 
 def test_nothing_but_refusals_comes_out_whatever_goes_in():
-    """A little of what tests/bench/fuzz_multipart.py does; the same forms each time."""
+    """A small part of what tests/bench/fuzz_multipart.py does; the same forms each time."""
     maker, runner = Maker(seed=20), Runner()
     outcomes = {runner.feed(maker.make(number))[0] for number in range(200)}
     assert {"read", "400 malformed_form", "400 missing_image"} <= outcomes

@@ -1,4 +1,4 @@
-"""What the tests of `manage.py prepare_model` share: a tiny model, and sources without a network."""
+"""Shared by the tests of `manage.py prepare_model`: a tiny model, and sources without a network."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def two_headed_model() -> bytes:
-    """A graph in the manner of u2net: several outputs of which the first is served, the weights among the inputs."""
+    """A graph like u2net's: several outputs of which the first is served, with the weights among the inputs."""
     rng = np.random.default_rng(7)
     used, unused = (numpy_helper.from_array(rng.normal(size=(2, 3, 3, 3)).astype("float32"), n) for n in ("used", "unused"))
     shape = [1, 3, 8, 8]
@@ -42,7 +42,7 @@ FORGED = bytes(reversed(MODEL))
 
 
 class FakeSource:
-    """Delivers `content` in pieces, then fails with `fault` if there is one. Counts how often it was asked."""
+    """Delivers `content` in pieces, then fails with `fault` if there is one. Counts its calls."""
 
     def __init__(self, content: bytes = MODEL, fault: Exception | None = None) -> None:
         self.content, self.fault, self.asked = content, fault, 0

@@ -1,4 +1,4 @@
-"""`manage.py prepare_model` and the INT8 version: made once, judged, and never in the way of fp32."""
+"""`manage.py prepare_model` and the INT8 version: built once, judged, and never in the way of fp32."""
 
 import io
 import shutil
@@ -42,7 +42,7 @@ def recipes(tmp_path, monkeypatch, settings):
 
 @pytest.fixture
 def builder(monkeypatch):
-    """Stands in for quantising and judging: counts, and answers what it is told to."""
+    """Stands in for quantising and judging: counts its calls, and returns a preset result."""
     fake = SimpleNamespace(runs=0, refusal=None)
 
     def build(name, target):
@@ -115,7 +115,7 @@ def test_is_made_where_it_will_be_served(settings, monkeypatch, builder, precisi
     assert weights_ready("u2net")
 
 
-def test_too_little_space_is_told_before_the_work(monkeypatch, builder):
+def test_too_little_space_is_reported_before_the_work(monkeypatch, builder):
     prepare_fp32(monkeypatch)
     usage = SimpleNamespace(free=len(MODEL) // 4)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)

@@ -233,7 +233,7 @@ class TestTwoRuns:
 
 
 class TestDisk:
-    def test_too_little_space_is_told_before_anything_is_fetched(self, monkeypatch, use_sources):
+    def test_too_little_space_is_reported_before_anything_is_fetched(self, monkeypatch, use_sources):
         source = FakeSource()
         use_sources(source)
         usage = namedtuple("usage", "total used free")
@@ -252,7 +252,7 @@ class TestDisk:
 
     def test_no_permission(self, monkeypatch, use_sources):
         use_sources(FakeSource())
-        with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to everybody else anyway
+        with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to other users anyway
             monkeypatch.setenv("U2NET_HOME", folder)
             Path(folder).chmod(0o555)
             root = os.geteuid() == 0
@@ -279,7 +279,7 @@ class TestServingGraph:
         prepare_model("u2net")
         picture = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype("float32")
         options = onnxruntime.SessionOptions()
-        # Fused differently, the same arithmetic may round differently: compare the graphs as they are written.
+        # When fused differently, the same arithmetic may round differently: compare the graphs as written.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3  # it warns about weights among the inputs, which are there on purpose
         full, pruned = (

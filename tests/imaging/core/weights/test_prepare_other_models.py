@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 class TestOtherModels:
-    """rembg's catalogue, faked where it is imported: the real one costs seconds. `TestRembg` looks at that one."""
+    """rembg's catalogue, faked where it is imported: the real one costs seconds. `TestRembg` covers that one."""
 
     @pytest.fixture(autouse=True)
     def catalogue(self, monkeypatch):
@@ -71,7 +71,7 @@ class TestOtherModels:
             (OSError(errno.ENOSPC, "No space left on device"), "Not enough disk space"),
         ],
     )
-    def test_what_goes_wrong_in_rembg_is_told_in_a_line(self, catalogue, fault, text):
+    def test_what_goes_wrong_in_rembg_is_reported_in_one_line(self, catalogue, fault, text):
         def download_models():
             raise fault
 
@@ -80,7 +80,7 @@ class TestOtherModels:
 
 
 class TestRembg:
-    """What is copied from rembg, or assumed of it, against the installed rembg: in a process of its own (see above)."""
+    """What is copied from rembg, or assumed of it, against the installed rembg: in a separate process (see above)."""
 
     ENVIRONMENTS: tuple[dict[str, str], ...] = (
         {},
@@ -131,7 +131,7 @@ class TestRembg:
         )
         rembg = json.loads(done.stdout)
 
-        assert rembg["preferred"] == files  # the newer place wins once both are there …
+        assert rembg["preferred"] == files  # the newer location wins once both exist …
         assert str(weights_path("u2net")) == files[1]  # … and here too
         Path(files[1]).unlink()
         assert str(weights_path("u2net")) == files[0]

