@@ -79,7 +79,7 @@ def test_a_good_key_works_again_after_the_minute(key, monkeypatch):
     assert call({"x-api-key": key}).status_code == 400
 
 
-def test_without_limits_there_is_none(settings):
+def test_with_limits_off_no_call_is_limited(settings):
     settings.RATE_LIMIT_ENABLED = False
     assert {call(wrong_key()).status_code for _ in range(3 * LIMIT)} == {401}
 
