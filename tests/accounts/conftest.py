@@ -1,4 +1,4 @@
-"""Visitors of the account pages."""
+"""Browsers that visit the account pages."""
 
 import pytest
 from django.test import Client
@@ -10,7 +10,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def owner(client: Client, user: User) -> Client:
-    """`user`'s own browser."""
+    """A browser logged in as `user`."""
     client.force_login(user)
     return client
 

@@ -1,4 +1,4 @@
-"""What customers find in their inbox, in tests that run in this process."""
+"""Reads the mails that customers receive, for tests that run in this process."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`/admin/`: who gets in, what support can do, and that it is written down."""
+"""`/admin/`: who gets in, what support can do, and that it is recorded."""
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -55,7 +55,7 @@ def test_no_secret_is_displayed(staff, user, key):
 
 
 @pytest.mark.parametrize("page", [USERS, KEYS])
-def test_nothing_is_made_or_deleted_there(staff, user, key, page):
+def test_nothing_can_be_created_or_deleted(staff, user, key, page):
     row = user if page == USERS else ApiKey.objects.get()
     assert staff.get(f"{page}add/").status_code == 403
     assert staff.post(f"{page}{row.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -63,7 +63,7 @@ def test_nothing_is_made_or_deleted_there(staff, user, key, page):
     assert type(row).objects.filter(pk=row.pk).exists()
 
 
-def test_staff_who_are_no_superusers_make_no_staff(staff, user):
+def test_staff_who_are_not_superusers_cannot_make_staff(staff, user):
     support = User.objects.create_user("support@example.com", is_staff=True)
     support.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
     browser = Client()
@@ -81,7 +81,7 @@ def test_staff_who_are_no_superusers_make_no_staff(staff, user):
 
 
 @pytest.mark.parametrize("group", ["Support", "Readers"])
-def test_the_groups_change_no_user_and_no_rights(user, group):
+def test_the_groups_cannot_change_users_or_rights(user, group):
     member = User.objects.create_user("member@example.com", is_staff=True)
     member.groups.add(Group.objects.get(name=group))
     browser = Client()
@@ -96,7 +96,7 @@ def test_the_groups_change_no_user_and_no_rights(user, group):
         assert browser.get(page).status_code == 403
 
 
-def test_superusers_make_staff(staff, user):
+def test_superusers_can_make_staff(staff, user):
     form = {"name": "Ada", "language": "en", "is_staff": "on", "groups": [Group.objects.get(name="Support").pk]}
     assert staff.post(f"{USERS}{user.pk}/change/", form).status_code == 302
     user.refresh_from_db()

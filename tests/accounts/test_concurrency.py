@@ -1,4 +1,4 @@
-"""Several requests at the same time, each on a connection of its own."""
+"""Concurrent requests, each on a separate connection."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from lib.web.errors import ApiError
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
-    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
+    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of waiting.
     pytest.mark.skipif(connection.vendor == "sqlite", reason="`make test-postgres` runs this"),
 ]
 
@@ -47,7 +47,7 @@ def test_no_more_than_twenty_live_keys(user, at_once):
     assert ApiKey.objects.live().count() == MAX_LIVE_KEYS
 
 
-def test_a_cap_is_never_passed(user, at_once):
+def test_a_cap_is_never_exceeded(user, at_once):
     key, _ = ApiKey.objects.issue(user, name="capped", monthly_credit_cap=5)
     month = timezone.now().date().replace(day=1)
     results = at_once(lambda: key_usage.take(key, month), 24)
@@ -55,14 +55,14 @@ def test_a_cap_is_never_passed(user, at_once):
     assert ApiKeyMonth.objects.get().held == 5
 
 
-def test_a_key_is_rotated_by_one_of_many(user, at_once):
+def test_only_one_of_many_rotates_a_key(user, at_once):
     key, _ = ApiKey.objects.issue(user, name="rotated")
     results = at_once(lambda: ApiKey.objects.get(pk=key.pk).rotate(timedelta(days=1))[0].name, 8)
     assert sorted(map(str, results)) == ["key_not_live"] * 7 + ["rotated"]
     assert ApiKey.objects.count() == 2
 
 
-def test_a_chore_is_done_by_one_of_many(at_once):
+def test_only_one_of_many_does_a_chore(at_once):
     assert sorted(map(str, at_once(lambda: chores.take("sweep", timedelta(minutes=1)), 24))) == ["False"] * 23 + ["True"]
     Chore.objects.update(due_at=timezone.now() - timedelta(seconds=1))
     assert sorted(map(str, at_once(lambda: chores.take("sweep", timedelta(minutes=1)), 24))) == ["False"] * 23 + ["True"]

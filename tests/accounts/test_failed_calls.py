@@ -1,4 +1,4 @@
-"""Wrong keys and tokens: so many a minute are answered 401, those after them 429, without a query."""
+"""Wrong keys and tokens: up to a limit per minute they get a 401, above it a 429 without a query."""
 
 import time
 
@@ -53,7 +53,7 @@ def test_past_the_limit_it_is_a_429_without_a_query(wrong, path):
     assert len(queries) == 0
 
 
-def test_usage_is_read_by_keys_alone_and_limited_as_well():
+def test_usage_accepts_only_keys_and_is_limited_too():
     fail_too_often(path="/api/membership-usage")
     assert call(wrong_key(), "/api/membership-usage").status_code == 429
 
@@ -63,14 +63,14 @@ def test_another_address_is_not_affected():
     assert call(wrong_key(), address="203.0.113.8").status_code == 401
 
 
-def test_a_key_that_worked_a_while_ago_goes_on_working(key):
+def test_a_key_that_worked_a_while_ago_keeps_working(key):
     assert call({"x-api-key": key}).status_code == 400
     fail_too_often()
     assert call(wrong_key()).status_code == 429
     assert call({"x-api-key": key}).status_code == 400
 
 
-def test_a_good_key_works_once_the_time_is_over(key, monkeypatch):
+def test_a_good_key_works_again_after_the_minute(key, monkeypatch):
     fail_too_often()
     assert call({"x-api-key": key}).status_code == 429
     wait = int(call({"x-api-key": key}).headers["Retry-After"])
@@ -79,7 +79,7 @@ def test_a_good_key_works_once_the_time_is_over(key, monkeypatch):
     assert call({"x-api-key": key}).status_code == 400
 
 
-def test_without_limits_there_is_none(settings):
+def test_with_limits_off_no_call_is_limited(settings):
     settings.RATE_LIMIT_ENABLED = False
     assert {call(wrong_key()).status_code for _ in range(3 * LIMIT)} == {401}
 

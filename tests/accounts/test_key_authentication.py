@@ -1,4 +1,4 @@
-"""Keys and tokens as credentials: bad input, endings, cost, and what ends up in logs."""
+"""Keys and tokens as credentials: bad input, expiry and deactivation, cost, and what ends up in logs."""
 
 import hmac
 import logging
@@ -62,7 +62,7 @@ def test_a_well_formed_wrong_key_is_a_401_with_one_read_and_no_write(key, wrong)
     assert ApiKey.objects.get().last_used_at is None
 
 
-# Names of their own: a signature has the time in it, and the processes of the suite must agree on the tests' names.
+# Explicit ids: a signature contains the time, and the suite's processes must agree on the tests' names.
 @pytest.mark.parametrize(
     "token",
     ["", "x", "a:b:c", "é", "x" * 10_000, signing.dumps([1]), "null"],
@@ -141,12 +141,12 @@ def test_an_unverified_owner_is_a_403(user, key, path):
 
 
 def test_no_secret_reaches_the_logs(client, caplog, monkeypatch, django_capture_on_commit_callbacks):
-    """A whole journey, careless calls included; then every captured line is searched."""
+    """Runs a whole journey, careless calls included, then searches every captured line."""
     from tests.accounts.mailbox import last_link
     from tests.accounts.test_key_pages import shown_key
 
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("django.db.backends").setLevel(logging.INFO)  # SQL belongs to no deployment's log
+    logging.getLogger("django.db.backends").setLevel(logging.INFO)  # no deployment logs SQL
     password, other = "correct horse battery staple", "another fine phrase"
     with django_capture_on_commit_callbacks(execute=True):
         client.post("/accounts/signup/", {"email": "ada@example.com", "password1": password})

@@ -1,4 +1,4 @@
-"""The short memory of key look-ups, with a real Redis."""
+"""The short-lived cache of key look-ups, with a real Redis."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ from tests.conftest import skip_or_fail
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.services]
 
-# A database of Redis of our own.
+# A separate Redis database.
 REDIS_URL = "redis://127.0.0.1:6379/12"
 
 
@@ -43,7 +43,7 @@ def use_redis(settings, url: str) -> None:
 
 
 def call(key: str) -> int:
-    """400 means that the key was accepted, for there is no picture."""
+    """400 means that the key was accepted: the request has no image."""
     return Client(headers={"x-api-key": key}).post("/rmbg").status_code
 
 
@@ -53,7 +53,7 @@ def key_queries(key: str, queries) -> int:
     return len([query for query in captured if "accounts_apikey" in query["sql"]])
 
 
-def test_a_second_call_asks_the_database_nothing_about_the_key(in_redis, key, django_capture_queries):
+def test_a_second_call_does_not_query_the_key(in_redis, key, django_capture_queries):
     assert key_queries(key, django_capture_queries) > 0
     assert key_queries(key, django_capture_queries) == 0
 
@@ -66,9 +66,9 @@ def django_capture_queries():
     return lambda: CaptureQueriesContext(connection)
 
 
-def test_what_is_remembered_holds_no_secret(in_redis, user, key):
+def test_the_cached_entry_holds_no_secret(in_redis, user, key):
     call(key)
-    # Only of this key: whatever else lies in there is not this test's.
+    # Only the entries of this key: the others do not belong to this test.
     (name,) = in_redis.keys(f"*api_key:{user.api_keys.get().lookup}")
     facts = json.loads(in_redis.get(name))
     assert key not in name.decode()
@@ -87,14 +87,14 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS.keys())
-def test_a_remembered_key_that_ends_is_a_401_on_the_next_call(in_redis, user, key, end):
+def test_a_cached_key_that_ends_is_a_401_on_the_next_call(in_redis, user, key, end):
     for _ in range(2):
         assert call(key) == 400
     end(user, ApiKey.objects.get())
     assert call(key) == 401
 
 
-def test_a_remembered_key_expires_on_time(in_redis, user, key):
+def test_a_cached_key_expires_on_time(in_redis, user, key):
     ApiKey.objects.update(expires_at=timezone.now() + timedelta(seconds=0.3))
     assert call(key) == 400
     import time
@@ -104,7 +104,7 @@ def test_a_remembered_key_expires_on_time(in_redis, user, key):
 
 
 def test_a_slow_reader_does_not_bring_a_revoked_key_back(in_redis, key):
-    """It read the row before the revocation and remembers it after."""
+    """It reads the row before the revocation and caches it afterwards."""
     row = ApiKey.objects.select_related("user").get()
     ApiKey.objects.get().revoke()
     row.remember()
@@ -121,14 +121,14 @@ def test_a_revocation_that_is_rolled_back_changes_nothing(in_redis, key):
     assert call(key) == 400
 
 
-def test_a_wrong_secret_for_a_remembered_key_is_a_401(in_redis, key):
+def test_a_wrong_secret_for_a_cached_key_is_a_401(in_redis, key):
     from tests.accounts.test_key_authentication import changed
 
     call(key)
     assert call(changed(key)) == 401
 
 
-def test_a_raised_cap_is_known_at_once(in_redis, quick_model, key, small_png):
+def test_a_raised_cap_takes_effect_at_once(in_redis, quick_model, key, small_png):
     from tests.accounts.test_key_usage import call as remove_background
 
     ApiKey.objects.update(monthly_credit_cap=1)
@@ -137,8 +137,8 @@ def test_a_raised_cap_is_known_at_once(in_redis, quick_model, key, small_png):
     assert remove_background(key, small_png).status_code == 200
 
 
-def test_what_another_program_left_under_the_name_is_not_read(in_redis, user, key):
-    """The release before kept pickles; reading one would run whatever program somebody puts into Redis."""
+def test_a_value_that_another_program_left_is_not_read(in_redis, user, key):
+    """The previous release stored pickles; loading one would run any code that someone puts into Redis."""
     ran: list[str] = []
 
     class Program:
@@ -152,7 +152,7 @@ def test_what_another_program_left_under_the_name_is_not_read(in_redis, user, ke
     assert ran == []
 
 
-def test_without_redis_the_database_is_asked(settings, key):
+def test_without_redis_the_database_is_queried(settings, key):
     use_redis(settings, "redis://127.0.0.1:1/0")
     assert call(key) == 400
     ApiKey.objects.get().revoke()

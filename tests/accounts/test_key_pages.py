@@ -26,7 +26,7 @@ def create(client: Client, **fields: str):
 
 
 def status_of(text: str) -> int:
-    """What a call with the key is answered: 400 means that the key was accepted, for there is no picture."""
+    """The status of a call with the key: 400 means that the key was accepted, as the request has no image."""
     return Client(headers={"x-api-key": text}).post("/rmbg").status_code
 
 
@@ -62,7 +62,7 @@ def test_a_key_may_expire_and_have_a_cap(owner):
     "fields", [{"name": ""}, {"name": "x" * 101}, {"monthly_credit_cap": "0"}, {"monthly_credit_cap": "-1"},
                {"monthly_credit_cap": "many"}, {"monthly_credit_cap": "99999999999"}, {"expires_in_days": "1000"}]
 )  # fmt: skip
-def test_bad_input_makes_no_key(owner, fields):
+def test_bad_input_creates_no_key(owner, fields):
     assert create(owner, **fields).status_code == 200
     assert not ApiKey.objects.exists()
 
@@ -77,7 +77,7 @@ def test_at_most_twenty_live_keys(owner, user):
     shown_key(create(owner))
 
 
-def test_the_list_tells_prefix_use_and_status(owner, user, own_key):
+def test_the_list_shows_prefix_use_and_status(owner, user, own_key):
     month = timezone.now().date().replace(day=1)
     ApiKeyMonth.objects.create(key=own_key, month=month, used=17, held=1)
     ApiKeyMonth.objects.create(key=own_key, month=month - timedelta(days=40), used=900)
@@ -135,7 +135,7 @@ def test_a_key_is_rotated_once(owner, own_key):
     assert ApiKey.objects.count() == 2
 
 
-def test_a_full_account_rotates_without_grace_only(owner, user):
+def test_a_full_account_can_only_rotate_without_grace(owner, user):
     keys = [ApiKey.objects.issue(user, name=str(number))[0] for number in range(MAX_LIVE_KEYS)]
     assert "at most 20" in owner.post(url(keys[0], "rotate"), {"hours": "24"}).content.decode()
     keys[0].refresh_from_db()
@@ -144,7 +144,7 @@ def test_a_full_account_rotates_without_grace_only(owner, user):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_somebody_elses_key_is_not_found(outsider, own_key, action):
+def test_another_users_key_is_not_found(outsider, own_key, action):
     assert outsider.get(url(own_key, action)).status_code == 404
     assert outsider.post(url(own_key, action), FORMS[action]).status_code == 404
     own_key.refresh_from_db()

@@ -22,7 +22,7 @@ def counts() -> tuple[int, int]:
     return row.held, row.used
 
 
-def test_delivered_pictures_are_counted_by_key_and_month(quick_model, key, small_png):
+def test_delivered_images_are_counted_by_key_and_month(quick_model, key, small_png):
     for _ in range(3):
         assert call(key, small_png).status_code == 200
     assert counts() == (0, 3)
@@ -68,7 +68,7 @@ def test_without_credits_the_key_counts_nothing(quick_model, key, small_png):
 
 
 @pytest.mark.parametrize("moment", ["before", "in between"])
-def test_a_key_that_ends_is_not_told_that_its_cap_is_reached(user, monkeypatch, moment):
+def test_a_key_that_ends_does_not_report_a_reached_cap(user, monkeypatch, moment):
     """Its first request of a month is counted in two steps, and the key may end between them."""
     key, _ = ApiKey.objects.issue(user, name="short")
     make = ApiKeyMonth.objects.get_or_create

@@ -35,7 +35,7 @@ def test_any_changed_character_is_noticed(position):
 @pytest.mark.parametrize(
     "spoil", [lambda t: t[:-1], lambda t: t + " ", lambda t: "", lambda t: t * 200, lambda t: "é" + t[1:]]
 )
-def test_garbage_is_no_key(spoil):
+def test_garbage_is_not_a_key(spoil):
     assert find_key(spoil(new_key().text)) is None
 
 

@@ -1,4 +1,4 @@
-"""Mails are in their reader's language, whatever the page that caused them is in."""
+"""Mails are in their reader's language, not in that of the page that caused them."""
 
 import re
 
@@ -32,12 +32,12 @@ def newest() -> tuple[str, str, str]:
 
 
 def is_arabic(text: str) -> bool:
-    """Whether a text is in Arabic through and through: no line of it is without Arabic letters but links and our host."""
+    """Whether a text is entirely in Arabic: every line has Arabic letters, except links and our host."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("http", "testserver"))]
     return all(re.search("[\u0600-\u06ff]", line) for line in lines)
 
 
-def test_whoever_signs_up_in_arabic_goes_on_in_arabic(client):
+def test_a_user_who_signs_up_in_arabic_stays_in_arabic(client):
     client.post("/accounts/signup/", {"email": "layla@example.com", "password1": PASSWORD}, headers=ARABIC)
     subject, text, html = newest()
     assert (subject, is_arabic(text)) == ("تأكيد عنوان بريدك الإلكتروني", True)
@@ -50,7 +50,7 @@ def test_whoever_signs_up_in_arabic_goes_on_in_arabic(client):
     assert (user.language, user.email_verified_at is not None) == ("ar", True)
 
 
-def test_whoever_signs_up_in_english_stays_with_english(client):
+def test_a_user_who_signs_up_in_english_stays_in_english(client):
     client.post("/accounts/signup/", {"email": "ada@example.com", "password1": PASSWORD})
     subject, text, html = newest()
     assert subject == "Confirm your e-mail address"
@@ -61,20 +61,20 @@ def test_whoever_signs_up_in_english_stays_with_english(client):
 
 @pytest.mark.parametrize("page", ["en", "ar"])
 @pytest.mark.parametrize("path", [FORGOTTEN, "/accounts/signup/"])
-def test_the_profile_decides_whatever_the_page_is_in(client, arabic, path, page):
+def test_the_profile_decides_not_the_page(client, arabic, path, page):
     """A forgotten password, and a sign-up with an address that has an account."""
     User.objects.update(language="en" if page == "ar" else "ar")
     client.post(path, {"email": arabic.email.upper(), "password1": PASSWORD}, headers={"accept-language": page})
     assert is_arabic(newest()[0]) == is_arabic(newest()[1]) == (page == "en")
 
 
-def test_an_address_without_an_account_is_written_to_in_the_pages_language(client, db):
+def test_mail_to_an_address_without_an_account_is_in_the_pages_language(client, db):
     client.post(FORGOTTEN, {"email": "nobody@example.com"}, headers=ARABIC)
     assert newest()[0] == "لا يوجد حساب بهذا العنوان"
     assert "كلمة مرور nobody@example.com" in newest()[1]
 
 
-def test_a_new_address_is_written_to_in_the_profiles_language(owner, arabic):
+def test_mail_to_a_new_address_is_in_the_profiles_language(owner, arabic):
     owner.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
     assert mail.outbox[-1].to == ["new@example.com"]
     assert is_arabic(newest()[0])
@@ -91,7 +91,7 @@ def test_notices_of_changes_are_in_the_profiles_language(client, arabic):
     assert 'dir="rtl"' in html
 
 
-def test_writing_a_mail_leaves_the_page_in_its_own_language(client, arabic):
+def test_sending_a_mail_does_not_change_the_pages_language(client, arabic):
     with translation.override("en"):
         answer = client.post(FORGOTTEN, {"email": arabic.email}, follow=True)
         assert "Check your inbox" in answer.content.decode()

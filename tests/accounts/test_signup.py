@@ -31,7 +31,7 @@ def follow(client: Client, link: str):
 
 
 def read(client: Client, path: str) -> str:
-    """A page without the tokens of its forms, which are random on every page."""
+    """A page without the CSRF tokens of its forms, which are random on each request."""
     html, tokens = re.subn(r'name="csrfmiddlewaretoken" value="\w+"', "", client.get(path).content.decode())
     assert tokens
     return html
@@ -51,14 +51,14 @@ def test_sign_up_verify_and_be_logged_in(client):
     assert client.get("/profile/keys").status_code == 200
 
 
-def test_looking_at_the_link_alone_verifies_nothing(client):
+def test_merely_opening_the_link_verifies_nothing(client):
     """Mail scanners open every link."""
     sign_up(client)
     client.get(last_link())
     assert User.objects.get().email_verified_at is None
 
 
-def test_a_link_followed_in_another_browser_verifies_but_logs_nobody_in(client, anonymous):
+def test_a_link_followed_in_another_browser_verifies_without_a_log_in(client, anonymous):
     sign_up(client)
     response = follow(anonymous, last_link())
     assert response.url == "/accounts/login/"
@@ -78,7 +78,7 @@ def test_the_mail_is_text_and_html(client):
     assert "<script" not in html
 
 
-def test_a_mail_server_that_is_away_does_not_break_sign_up(client, settings, caplog):
+def test_an_unreachable_mail_server_does_not_break_sign_up(client, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     assert sign_up(client).url == "/accounts/confirm-email/"
@@ -86,7 +86,7 @@ def test_a_mail_server_that_is_away_does_not_break_sign_up(client, settings, cap
     assert "mail not sent" in caplog.text
 
 
-def test_a_broker_that_is_away_does_not_break_sign_up(client, monkeypatch):
+def test_an_unreachable_broker_does_not_break_sign_up(client, monkeypatch):
     def refuse(**kwargs):
         raise ConnectionError("no broker")
 
@@ -217,7 +217,7 @@ def test_a_new_address_takes_over_when_it_is_confirmed(owner, user):
     ]
 
 
-def test_an_address_that_became_somebody_elses_is_not_taken(owner, user):
+def test_an_address_that_became_another_users_is_not_taken(owner, user):
     owner.post("/accounts/email/", {"email": "wanted@example.com", "action_add": ""})
     link = last_link()
     User.objects.create_user("wanted@example.com")

@@ -21,7 +21,7 @@ def broken_mail_server(monkeypatch):
     monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", refuse)
 
 
-def test_a_worker_tries_again_later_and_later(broken_mail_server, monkeypatch):
+def test_a_worker_retries_with_growing_delays(broken_mail_server, monkeypatch):
     waits = []
 
     def retry(exc, countdown):

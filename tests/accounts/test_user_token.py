@@ -18,7 +18,7 @@ URL = "/api/user-token"
 
 
 def call(token: str) -> int:
-    """What `/rmbg` answers: 400 means that the token was accepted, for there is no picture."""
+    """The status of `/rmbg`: 400 means that the token was accepted, as the request has no image."""
     return Client(headers={"Authorization": f"Bearer {token}"}).post("/rmbg").status_code
 
 
@@ -85,7 +85,7 @@ def test_a_token_dies_with_the_session_it_was_made_for(owner, user):
     here, there = (browser.post(URL).json()["token"] for browser in (owner, elsewhere))
     assert (call(here), call(there)) == (400, 400)
     owner.post("/accounts/logout/")
-    # In the browser where they did not log out nothing changes.
+    # Nothing changes in the browser where they did not log out.
     assert (call(here), call(there)) == (401, 400)
     elsewhere.get("/profile")
     Session.objects.all().delete()
@@ -106,7 +106,7 @@ def test_a_token_lives_for_a_quarter_of_an_hour(owner, monkeypatch):
         assert call(token) == expected
 
 
-def test_a_token_does_not_tell_the_sessions_key(owner):
+def test_a_token_does_not_reveal_the_sessions_key(owner):
     token = owner.post(URL).json()["token"]
     key = owner.session.session_key
     assert key not in token
@@ -120,7 +120,7 @@ def test_one_query_finds_user_and_session(owner, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "a" * 5000, "gAAAAA=="])
-def test_a_garbled_token_is_nobodys(token, django_assert_num_queries):
+def test_a_garbled_token_belongs_to_no_one(token, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert user_tokens.find_user(token) is None
 

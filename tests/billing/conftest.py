@@ -1,4 +1,4 @@
-"""Accounts and moments for billing's tests."""
+"""Accounts, times and a Stripe stub for the billing tests."""
 
 import json
 from collections.abc import Callable
@@ -23,25 +23,25 @@ def account(user: User) -> Account:
 
 
 def moment(text: str) -> datetime:
-    """A moment in UTC, such as `2026-02-25 00:00`."""
+    """A time in UTC, such as `2026-02-25 00:00`."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def spend(account: Account, *, api: int = 0, app: int = 0) -> None:
-    """Post so many credits of each channel."""
+    """Post that many credits of each channel."""
     for channel, count in (("api", api), ("app", app)):
         for _ in range(count):
             ledger.post(ledger.hold(account, channel=channel, key=None, request_id="test-request"))
 
 
 def current_window(account: Account) -> UsageWindow:
-    """The newest window, read anew."""
+    """The newest window, read from the database."""
     return UsageWindow.objects.filter(account=account).latest("start")
 
 
 @pytest.fixture
 def stub(settings, monkeypatch: pytest.MonkeyPatch) -> StripeStub:
-    """Payment switched on, with a Stripe of our own making behind the client."""
+    """Payment switched on, with a Stripe stub in place of the client."""
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", SECRET
     made = StripeStub()
     monkeypatch.setattr(stripe_client, "get_client", lambda: made)
@@ -82,11 +82,11 @@ def tell(client: Client) -> Callable[..., Any]:
 
 @pytest.fixture
 def support(db: None) -> Client:
-    """The browser of somebody of the group Support."""
+    """The browser of a member of the group Support."""
     return browser_of(make_staff("Support"))
 
 
 @pytest.fixture
 def reader(db: None) -> Client:
-    """The browser of somebody of the group Readers."""
+    """The browser of a member of the group Readers."""
     return browser_of(make_staff("Readers"))

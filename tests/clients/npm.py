@@ -1,4 +1,4 @@
-"""Node packages for the tests, from npm's own registry and client."""
+"""Node packages for the tests, installed by npm from its registry."""
 
 import fcntl
 import shutil
@@ -9,10 +9,10 @@ from tests.conftest import skip_or_fail
 
 
 def require_packages(folder: Path, *command: str, probe: str) -> None:
-    """Run npm's `command` in `folder` unless `node_modules/<probe>` is there; skip the test where that cannot be done."""
+    """Run npm's `command` in `folder` unless `node_modules/<probe>` exists; skip the test where that is not possible."""
     if not shutil.which("node") or not shutil.which("npm"):
         skip_or_fail("there is no Node")
-    # Tests in other processes may need the same packages at the same moment.
+    # Tests in other processes may need the same packages at the same time.
     with (folder / "package.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / "node_modules" / probe).exists():
@@ -24,7 +24,7 @@ def require_packages(folder: Path, *command: str, probe: str) -> None:
 
 
 def require_official_client() -> Path:
-    """The public service's own client."""
+    """The public service's official client."""
     here = Path(__file__).parent
     require_packages(here, "install", "--no-package-lock", probe="@remove-background-ai/rembg.js")
     return here / "node_modules/@remove-background-ai/rembg.js"

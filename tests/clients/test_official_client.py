@@ -1,4 +1,4 @@
-"""`@remove-background-ai/rembg.js` 1.3.1, unmodified, works against ours by changing the host alone."""
+"""`@remove-background-ai/rembg.js` 1.3.1, unmodified, works against our server when only the host is changed."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.node
 
 @pytest.fixture(scope="module")
 def outcomes(server, server_key) -> dict[str, dict]:
-    """What the client made of each case."""
+    """The client's outcome of each case."""
     require_official_client()
     command = ["node", "official_client.mjs", server.url, server_key, str(PHOTO)]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=120)
@@ -63,13 +63,13 @@ def test_a_rotation_that_keeps_the_canvas(outcomes):
     assert picture(outcomes["cropped"]).size == (512, 512)
 
 
-def test_base64_is_made_by_the_client_of_raw_bytes(outcomes):
+def test_base64_is_made_by_the_client_from_raw_bytes(outcomes):
     result = picture(outcomes["returnBase64"])
     assert result.format == "PNG"
     assert np.asarray(result.getchannel("A")).max() == 255
 
 
-def test_a_wrong_key_is_told_with_its_body(outcomes):
+def test_a_wrong_key_is_reported_with_its_body(outcomes):
     assert outcomes["wrongKey"]["error"] == '❌ 401 {"error":"invalid api key","code":"invalid_api_key","status":401}'
 
 

@@ -19,12 +19,12 @@ CLIENT = ROOT / "clients/rembg.js"
 PERSON = ROOT / "imaging/static/imaging/samples/astronaut.jpg"
 
 pytestmark = pytest.mark.node
-# One worker has the small product, be it another than the one of the usual product.
+# One worker has the small product, which may be another worker than that of the usual product.
 with_small_product = pytest.mark.xdist_group("small_server")
 
 
 def photos() -> str:
-    """A person and, of scikit-image, a cat: two photographs, as JPEG and as PNG."""
+    """Two photographs: a person as JPEG and scikit-image's cat as PNG."""
     spec = find_spec("skimage")
     assert spec is not None
     assert spec.origin is not None
@@ -32,7 +32,7 @@ def photos() -> str:
 
 
 def run_node_tests(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run one file of the client's tests; its temporary files go to `folder`, where it looks for forgotten ones."""
+    """Run one file of the client's tests; its temporary files go to `folder`, where it looks for left-over ones."""
     node = shutil.which("node")
     if not node:
         skip_or_fail("there is no Node")
@@ -47,7 +47,7 @@ def run_node_tests(name: str, folder: Path, environment: Mapping[str, str] | Non
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A product of few places and small allowances, with a stand-in for the model."""
+    """A product with few slots and small allowances, and a stand-in for the model."""
     allowances = {"IMAGING_SLOTS": "1", "IMAGING_QUEUE_SIZE": "4", "ANONYMOUS_IMAGES_PER_DAY": "1"}
     deployment = Deployment(tmp_path_factory.mktemp("small"), model_seconds=0.15, **allowances)
     try:
@@ -58,7 +58,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def small_server(small: Deployment) -> dict[str, str]:
-    """What the client's tests have to know of it: where it is, and keys of accounts that are refused for one reason each."""
+    """What the client's tests need: its address, and keys of accounts that are refused for one reason each."""
     accounts = {
         "usual": small.ask("open_account", included=1000),
         "unverified": small.ask("open_account", included=1),

@@ -1,4 +1,4 @@
-"""System checks: settings that each parse but do not work together."""
+"""System checks: settings that parse separately but do not work together."""
 
 import os
 import subprocess
@@ -28,14 +28,14 @@ def ids(deploy: bool = True) -> set[str]:
     }
 
 
-def test_a_laptop_is_told_that_it_is_one():
+def test_a_laptop_gets_one_warning():
     assert ids() == {"config.W001"}
     assert ids(deploy=False) == set()
 
 
 @pytest.fixture
 def production(settings):
-    """A deployment about which there is nothing to say."""
+    """A deployment without any warning."""
     settings.PRODUCTION = True
     settings.ALLOWED_HOSTS = ["cutouts.example.com", "web"]
     settings.SECRET_KEY, settings.API_KEY_PEPPER = token_urlsafe(48), token_urlsafe(48)
@@ -44,7 +44,7 @@ def production(settings):
     return settings
 
 
-# Their database may be SQLite.
+# The tests' database may be SQLite.
 OF_THE_TESTS = {"config.E003"}
 OPEN: dict[str, list[dict[str, Any]]] = {
     "config.E010": [
@@ -72,7 +72,7 @@ OPEN: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("found", "changed"), [(found, one) for found, all_ in OPEN.items() for one in all_])
-def test_what_opens_a_deployment_is_told(production, found, changed):
+def test_what_opens_a_deployment_is_reported(production, found, changed):
     for name, value in changed.items():
         setattr(production, name, value)
     assert found in ids()
@@ -99,7 +99,7 @@ def test_a_laptop_may_do_all_of_it(settings):
 
 
 def test_check_deploy_refuses_the_lot():
-    """As an operator runs it, with all of it at once."""
+    """As an operator runs it, with all of these settings at once."""
     good = {
         "PRODUCTION": "1", "EMAIL_URL": "smtp://localhost:25", "DATABASE_URL": "postgres://app@localhost:5432/app",
         "REDIS_URL": "redis://localhost:6379/0", "ALLOWED_HOSTS": "example.com", "SECRET_KEY": token_urlsafe(64),
@@ -109,7 +109,7 @@ def test_check_deploy_refuses_the_lot():
         "ALLOWED_HOSTS": "*", "API_KEY_PEPPER": "x", "METRICS_TOKEN": "a", "METRICS_NETWORKS": "0.0.0.0/0",
         "RATE_LIMIT_ENABLED": "0", "DEMO": "1",
     }  # fmt: skip
-    # The tests' own, about which Django has a check.
+    # Without a variable that the tests set and Django has a check for.
     inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
 
@@ -172,20 +172,20 @@ def test_other_models_need_rembg(settings, monkeypatch):
 
 
 @pytest.mark.parametrize(("broker", "redis"), [("", ""), ("amqp://broker//", ""), ("", "redis://redis/0")])
-def test_workers_for_pictures_need_broker_and_redis(settings, broker, redis):
+def test_workers_for_images_need_broker_and_redis(settings, broker, redis):
     settings.CELERY_BROKER_URL, settings.REDIS_URL = broker, redis
     assert ids(deploy=False) == set()
     settings.IMAGING_EXECUTOR = "celery"
     assert ids(deploy=False) == {"config.E006"}
 
 
-def test_workers_for_pictures_with_both(settings):
+def test_workers_for_images_with_both(settings):
     settings.CELERY_BROKER_URL, settings.REDIS_URL = "amqp://broker//", "redis://redis/0"
     settings.IMAGING_EXECUTOR = "celery"
     assert ids(deploy=False) == set()
 
 
-def test_pictures_in_a_folder_on_the_way_to_workers_are_warned_of(settings):
+def test_sharing_images_with_workers_through_a_folder_is_warned_of(settings):
     settings.CELERY_BROKER_URL, settings.REDIS_URL = "amqp://broker//", "redis://redis/0"
     settings.IMAGING_EXECUTOR, settings.IMAGING_HANDOVER, settings.PRODUCTION = "celery", "storage", True
     assert ids(deploy=False) == {"config.W004"}

@@ -1,4 +1,4 @@
-"""The settings of the model, read in a process of their own as at start-up."""
+"""The settings of the model, read in a separate process as at start-up."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What operators copy: alert rules, the dashboard, the compose file. They name figures and settings that exist."""
+"""The files that operators copy (alert rules, the dashboard, the compose file) name figures and settings that exist."""
 
 import json
 import re
@@ -10,14 +10,14 @@ from django.test import Client
 
 from tests.server import ROOT
 
-# Figures that only tell something where a broker, or workers for pictures, are configured.
+# Figures that only appear where a broker or workers for images are configured.
 ELSEWHERE = {"rembg_tasks_waiting", "rembg_inference_workers"}
 NAME = re.compile(r"\brembg_[a-z_]+")
 
 
 @pytest.fixture
 def told(quick_model, db) -> set[str]:
-    """The names of all samples that `/metrics` tells or will tell."""
+    """The names of all samples that `/metrics` shows or will show."""
     text = Client().get("/metrics").content.decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE))
     histograms = {name for name, kind in kinds.items() if kind == "histogram"}
@@ -56,7 +56,7 @@ def test_the_same_processes_in_the_procfile_and_in_the_compose_file():
 
 
 def test_the_database_has_a_connection_for_everyone():
-    """The sum of docs/capacity.md, for three web processes and as many of the release before."""
+    """The sum in docs/capacity.md, for three web processes and three of the previous release."""
     words = compose()["services"]["postgres"]["command"].split()
     allowed = next(int(word.removeprefix("max_connections=")) for word in words if word.startswith("max_connections="))
     assert allowed >= 2 * 3 * settings.DATABASE_POOL_SIZE + 2 + 2 + 10
@@ -70,11 +70,11 @@ def test_a_worker_consumes_from_the_queue_of_its_name(name):
     assert f' --queues "${{CELERY_QUEUE:+$CELERY_QUEUE-}}{name}" ' in lines[name]
 
 
-def test_redis_never_drops_a_picture_that_somebody_waits_for():
+def test_redis_never_drops_an_image_that_a_caller_waits_for():
     assert compose()["services"]["redis"]["command"].endswith("--maxmemory-policy noeviction")
 
 
-def test_no_secret_stands_in_the_compose_file_and_none_is_published_but_the_proxy():
+def test_the_compose_file_holds_no_secret_and_publishes_only_the_proxy():
     for name, service in compose()["services"].items():
         assert ("ports" in service) == (name == "proxy")
         for variable, value in service.get("environment", {}).items():
@@ -90,7 +90,7 @@ def test_every_setting_of_the_example_is_described():
     assert {name for name in named - in_compose if f"`{name}`" not in readme} == set()
 
 
-def test_a_proxy_keeps_its_connections_for_less_long_than_the_server():
+def test_the_proxy_closes_idle_connections_before_the_server_does():
     kept = re.search(r"keepalive (\d+)s", (ROOT / "deploy/Caddyfile").read_text())
     assert kept is not None
     assert int(kept.group(1)) < int(compose()["x-app"]["environment"]["WEB_KEEPALIVE_SECONDS"])

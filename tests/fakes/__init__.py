@@ -1,1 +1,1 @@
-"""Stand-ins for the services of others; the product never imports them."""
+"""Stand-ins for third-party services; the product never imports them."""

@@ -1,4 +1,4 @@
-"""The fake Stripe, asked through Stripe's own SDK and clicked as a browser would."""
+"""The fake Stripe, called through Stripe's SDK and clicked as in a browser."""
 
 import itertools
 import re
@@ -19,7 +19,7 @@ SECRET = "whsec_of_this_test"
 
 
 class Listener:
-    """A product that takes webhooks: what came, and what it answers."""
+    """A product that receives webhooks: what arrived, and what it answers."""
 
     def __init__(self) -> None:
         self.received: list[tuple[bytes, str]] = []
@@ -367,7 +367,7 @@ def test_a_session_left_alone_expires(fake, client):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_trouble_on_the_way_can_be_had(fake, client, after):
+def test_failures_on_the_way_can_be_simulated(fake, client, after):
     fake.fail_next(status=0, after=after)
     with pytest.raises(stripe.APIConnectionError):
         client.v1.customers.create({}, {"idempotency_key": "once"})
@@ -375,7 +375,7 @@ def test_trouble_on_the_way_can_be_had(fake, client, after):
     assert len(client.v1.customers.list().data) == 1
 
 
-def test_webhooks_are_signed_and_tried_again(listener):
+def test_webhooks_are_signed_and_retried(listener):
     with StripeFake(listener.url, SECRET, START) as fake:
         listener.answers = [500, 500]
         client_of(fake).v1.products.create({"name": "Basic"})
@@ -412,7 +412,7 @@ def test_webhooks_are_doubled_reversed_dropped_and_held(listener, mode, told):
             assert listener.types() == ["product.created", "price.created"]
 
 
-def test_one_fact_can_be_told_under_two_ids(listener):
+def test_one_fact_can_be_sent_under_two_ids(listener):
     with StripeFake(listener.url, SECRET, START) as fake:
         fake.set_delivery("drop")
         client_of(fake).v1.products.create({"name": "Basic"})

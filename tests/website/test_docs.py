@@ -1,4 +1,4 @@
-"""`/docs`: every page is there in both languages, and says what the code does."""
+"""`/docs`: every page exists in both languages, and matches what the code does."""
 
 import json
 import re
@@ -19,15 +19,15 @@ from website.documentation import PAGES
 pytestmark = pytest.mark.django_db
 
 PATHS = [page.url for page in PAGES]
-# Whatever a caller of /rmbg or /api/membership-usage can be answered is raised in these.
+# Every error that a caller of /rmbg or /api/membership-usage can get is raised in these.
 RAISING = [
     *sorted(ROOT.glob("imaging/**/*.py")),
     *(ROOT / "accounts/authentication.py", ROOT / "lib/web/rate_limits.py", ROOT / "billing/membership/usage.py"),
     *sorted(ROOT.glob("billing/credits/*.py")),
 ]
-# Raised in the same files, for staff alone.
+# Raised in the same files, but only for staff.
 FOR_STAFF = {"reason_required", "balance_too_low", "forbidden"}
-# To callers who are not there to read it.
+# For callers who have disconnected and cannot read it.
 UNREAD = {"caller_gone"}
 
 
@@ -48,7 +48,7 @@ def document(client: Client) -> dict:
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_page_opens_for_everybody(client, path, language, django_assert_max_num_queries):
+def test_a_page_opens_for_everyone(client, path, language, django_assert_max_num_queries):
     with django_assert_max_num_queries(12):
         response = client.get(path, headers={"Accept-Language": language})
     assert response.status_code == 200
@@ -145,7 +145,7 @@ def test_the_parameters_and_fields_of_usage_are_those_of_the_schema(client, docu
     assert names_in(html, "data-cycle") == set(schemas["BillingCycle"]["properties"])
 
 
-def test_every_error_of_the_document_is_told_with_its_status_code_and_text(client, document):
+def test_every_error_of_the_document_is_listed_with_its_status_code_and_text(client, document):
     html = text_of(client.get("/docs/errors"))
     batches = [
         operation for path in document["paths"] if "/batches" in path for operation in document["paths"][path].values()
@@ -163,7 +163,7 @@ def test_every_error_of_the_document_is_told_with_its_status_code_and_text(clien
                 assert row, example
 
 
-def test_every_error_that_the_code_raises_is_told():
+def test_every_error_that_the_code_raises_is_listed():
     raised = raised_in(*RAISING).codes - FOR_STAFF - UNREAD
     rows = [*error_guide.rmbg_errors(), *error_guide.batch_errors(), *error_guide.membership_errors()]
     assert raised <= {row.code for row in rows}
@@ -177,7 +177,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_what_a_wrong_field_is_answered_stands_in_the_table(client, small_png, form):
+def test_the_answer_to_a_wrong_field_is_in_the_table(client, small_png, form):
     answer = client.post("/rmbg", {"image": SimpleUploadedFile("a.png", small_png), **form}).json()
     told = [(error.status, error.code, error.message) for error in imaging_schema.BAD_REQUESTS]
     assert (answer["status"], answer["code"], answer["error"]) in told

@@ -18,7 +18,7 @@ def samples(server, server_key) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, photo: bytes, small_png: bytes) -> Path:
-    """Where a reader stands: with a photo, and a zip of two files of which one is no picture."""
+    """A reader's working folder: a photo, and a zip of two files, one of which is not an image."""
     (tmp_path / "photo.jpg").write_bytes(photo)
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr("shoes/red.png", small_png)

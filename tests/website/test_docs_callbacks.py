@@ -1,4 +1,4 @@
-"""The receivers on `/docs/callbacks`, as a reader copies them, told by the product's own delivery."""
+"""The receivers on `/docs/callbacks`, as a reader copies them, called by the product's real delivery."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def wait_for(port: int, process: subprocess.Popen[str]) -> None:
 
 
 class Receiver:
-    """One of the samples, running."""
+    """A running sample."""
 
     def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
         self.url, self.port, self.process = f"http://127.0.0.1:{port}/hooks", port, process

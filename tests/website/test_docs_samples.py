@@ -53,7 +53,7 @@ def samples(server, server_key) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path, photo) -> Path:
-    """Where a reader stands: with a photo."""
+    """A reader's working folder, with a photo."""
     (tmp_path / "photo.jpg").write_bytes(photo)
     return tmp_path
 
@@ -65,7 +65,7 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def run_sample(samples: dict[str, str], name: str, folder: Path) -> str:
-    """Run one sample by its language's own program and return what it printed."""
+    """Run one sample with its language's interpreter and return what it printed."""
     code, language = samples[name], name.rpartition("-")[2]
     if language == "curl":
         return run(["sh", "-c", code], folder)
@@ -77,7 +77,7 @@ def run_sample(samples: dict[str, str], name: str, folder: Path) -> str:
 
 
 def link_client(folder: Path) -> None:
-    """What `npm install` of our own client does."""
+    """Install our client as `npm install` does."""
     if not shutil.which("node"):
         skip_or_fail("there is no Node")
     if not (CLIENT / "dist").exists():
@@ -99,7 +99,7 @@ def test_a_cutout(samples, folder, task, language):
 
 
 @pytest.mark.parametrize("language", ["curl", "python", "node"])
-def test_a_white_shop_picture(samples, folder, language):
+def test_a_white_shop_image(samples, folder, language):
     run_sample(samples, f"white-background-{language}", folder)
     with Image.open(folder / "product.jpg") as product:
         assert (product.format, product.mode, product.size) == ("JPEG", "RGB", (1000, 1000))
@@ -113,7 +113,7 @@ def test_usage_by_curl(samples, folder):
 
 
 @pytest.mark.parametrize("language", ["python", "node"])
-def test_usage_tells_what_is_left(samples, folder, language):
+def test_usage_shows_what_is_left(samples, folder, language):
     assert re.fullmatch(r"Premium-20000: \d+ credits left\n", run_sample(samples, f"usage-{language}", folder))
 
 
@@ -128,7 +128,7 @@ def test_a_wrong_key_fails_with_the_text_of_the_error(samples, server_key, folde
 
 @pytest.mark.parametrize("task", ["cutout", "white-background", "usage"])
 def test_the_http_sample_is_a_request_that_the_server_understands(samples, server, photo, task):
-    """Its text is sent as it stands, with the photo's bytes in their place; nothing but the length is added."""
+    """Its text is sent unchanged, with the photo's bytes in place; only the length is added."""
     head, _, body = samples[f"{task}-http"].rstrip("\n").partition("\n\n")
     first, *lines = head.splitlines()
     method, path, _ = first.split(" ")

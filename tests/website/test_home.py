@@ -1,4 +1,4 @@
-"""`/` and `/editor`: what each visitor gets. What happens on them is in tests/browser."""
+"""`/` and `/editor`: what each visitor gets. tests/browser covers what happens on them."""
 
 import re
 from pathlib import Path
@@ -22,14 +22,14 @@ def text_of(response) -> str:
     return response.content.decode()
 
 
-def test_the_front_page_is_for_everybody(client, owner):
+def test_the_front_page_is_public(client, owner):
     for browser in (Client(), owner):
         response = browser.get("/")
         assert response.status_code == 200
         assert "Remove the background of any picture" in text_of(response)
 
 
-def test_the_front_page_tells_the_plans_prices_and_the_address_to_call(client):
+def test_the_front_page_shows_the_plans_prices_and_the_address_to_call(client):
     text = text_of(client.get("/"))
     assert "Premium-5000" in text
     assert "$69" in text
@@ -37,7 +37,7 @@ def test_the_front_page_tells_the_plans_prices_and_the_address_to_call(client):
     assert "http://testserver/rmbg" in text
 
 
-def test_the_front_page_tells_how_many_are_free(client, settings):
+def test_the_front_page_shows_how_many_are_free(client, settings):
     settings.ANONYMOUS_IMAGES_PER_DAY = 7
     assert "7 a day are free" in text_of(client.get("/"))
 
@@ -71,14 +71,14 @@ def test_queries(owner, django_assert_max_num_queries, address, limit):
 
 
 @pytest.mark.parametrize("address", ["/", "/editor"])
-def test_every_file_that_a_page_names_is_there(owner, address):
+def test_every_file_that_a_page_names_exists(owner, address):
     named = re.findall(r'(?:href|src|data-sample)="/static/([^"]+)"', text_of(owner.get(address)))
     assert any(name.endswith(".js") for name in named)
     assert [name for name in named if finders.find(name) is None] == []
 
 
 @pytest.mark.parametrize("address", ["/", "/editor"])
-def test_each_module_that_a_page_needs_is_named_ahead(owner, address):
+def test_each_module_that_a_page_needs_is_preloaded(owner, address):
     text = text_of(owner.get(address))
     ahead = set(re.findall(r'rel="modulepreload" href="/static/imaging/([\w-]+\.js)"', text))
     found: set[str] = set()

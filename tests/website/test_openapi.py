@@ -26,7 +26,7 @@ def test_it_is_a_valid_openapi_document(document):
 
 
 def test_it_is_the_golden_one(document):
-    """UPDATE_GOLDEN=1 writes the file anew; read the difference before committing it."""
+    """UPDATE_GOLDEN=1 rewrites the file; read the diff before committing it."""
     if os.environ.get("UPDATE_GOLDEN") == "1":
         GOLDEN.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     assert document == json.loads(GOLDEN.read_text())
@@ -42,12 +42,12 @@ def test_its_version_is_that_of_the_project_and_of_the_javascript_client(documen
     assert versions == {config.__version__}
 
 
-def test_json_is_the_default_and_yaml_is_there_too(client: Client, document):
+def test_json_is_the_default_and_yaml_exists_too(client: Client, document):
     assert json.loads(client.get("/api/openapi").content) == document
     assert yaml.safe_load(client.get("/api/openapi?format=yaml").content) == document
 
 
-def test_rmbg_tells_every_field_and_error(document):
+def test_rmbg_lists_every_field_and_error(document):
     operation = document["paths"]["/rmbg"]["post"]
     fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(fields) == {

@@ -1,4 +1,4 @@
-"""Legal pages, error pages, robots.txt, sitemap.xml, icons and what a link shows of us elsewhere."""
+"""Legal pages, error pages, robots.txt, sitemap.xml, icons and the preview of links on other sites."""
 
 import io
 import re
@@ -35,7 +35,7 @@ def test_a_legal_page_says_that_it_is_a_draft_until_the_operator_is_named(client
     assert "1 Example Street<br>Exampleton" in html
 
 
-def test_the_cookies_that_are_set_are_those_that_are_told(client, user, settings):
+def test_the_cookies_that_are_set_are_listed(client, user, settings):
     told = set(re.findall(r'<th scope="row"><code>([^<]+)</code>', client.get("/cookies").content.decode()))
     client.get("/accounts/login/")
     client.post("/accounts/login/", {"login": user.email, "password": "correct horse battery staple"})
@@ -64,7 +64,7 @@ def test_the_sitemap_lists_pages_that_open_and_robots_may_read(client, db):
         assert client.get(path, follow=True).status_code == 200
 
 
-def test_icons_and_the_social_picture_are_small_and_of_their_size():
+def test_icons_and_the_social_image_are_small_and_of_their_size():
     sizes = {"apple-touch-icon.png": (180, 180), "social.jpg": (1200, 630), "favicon.ico": (48, 48)}
     for name, size in sizes.items():
         data = Path(str(finders.find(name))).read_bytes()
@@ -72,7 +72,7 @@ def test_icons_and_the_social_picture_are_small_and_of_their_size():
         assert Image.open(io.BytesIO(data)).size == size
 
 
-def test_a_link_shows_title_and_picture_elsewhere(client, db):
+def test_a_link_shows_title_and_image_on_other_sites(client, db):
     html = client.get("/docs/errors").content.decode()
     told = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', html))
     assert told["title"] == "Errors"
@@ -83,7 +83,7 @@ def test_a_link_shows_title_and_picture_elsewhere(client, db):
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_a_page_that_is_not_there_shows_a_way_on_and_the_request_id(client, language, db):
+def test_a_missing_page_shows_a_way_on_and_the_request_id(client, language, db):
     response = client.get("/nothing-here", headers={"X-Request-Id": ID, "Accept-Language": language})
     html = response.content.decode()
     assert response.status_code == 404
@@ -92,7 +92,7 @@ def test_a_page_that_is_not_there_shows_a_way_on_and_the_request_id(client, lang
     assert f'href="{reverse("docs")}"' in html
 
 
-def test_a_form_without_its_token_is_told_that_it_has_expired(db):
+def test_a_form_without_its_token_is_shown_as_expired(db):
     response = Client(enforce_csrf_checks=True).post("/accounts/login/", {})
     assert response.status_code == 403
     assert "This form has expired" in response.content.decode()
@@ -111,7 +111,7 @@ def test_api_errors_stay_english_and_json(client, db):
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_the_page_of_a_failure_needs_no_database(language):
-    """No test may ask the database without the fixture: the visitor's session is looked up, and that fails."""
+    """Without the fixture no test may query the database: looking up the visitor's session fails."""
     visitor = Client(raise_request_exception=False)
     visitor.cookies["sessionid"] = "somebody"
     response = visitor.get("/docs", headers={"X-Request-Id": ID, "Accept-Language": language})

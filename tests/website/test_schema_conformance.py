@@ -1,4 +1,4 @@
-"""Schemathesis: whatever a caller sends, the answer is one that the OpenAPI document describes."""
+"""Schemathesis: the OpenAPI document describes every answer, for any input of a caller."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ CONFORMANCE = ["not_a_server_error", "status_code_conformance", "content_type_co
 
 @pytest.fixture(autouse=True)
 def _kept_connection() -> Iterator[None]:
-    """Here Django sees real requests, between which it would give the connection back: the test's, with its transaction."""
+    """Django sees real requests here and would close the connection between them: the test's, with its transaction."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield

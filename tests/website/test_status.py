@@ -1,4 +1,4 @@
-"""`/status` and `/status.json`: how the service does, told to anybody without loading the database."""
+"""`/status` and `/status.json`: the state of the service, public, without load on the database."""
 
 import time
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def page() -> str:
     return response.content.decode()
 
 
-def test_all_is_well(quick_model):
+def test_everything_works(quick_model):
     calls(30)
     assert told()["status"] == "works"
     assert "All systems work" in page()
@@ -81,7 +81,7 @@ def test_percentiles_are_of_the_nearest_rank(values, share, expected):
     assert status.percentile(values, share) == expected
 
 
-def test_yesterday_is_of_the_last_24_hours_and_not_of_today(quick_model, monkeypatch):
+def test_yesterday_counts_in_the_last_24_hours_and_not_in_today(quick_model, monkeypatch):
     now = timezone.now().replace(hour=6)
     monkeypatch.setattr("website.status.timezone.now", lambda: now)
     for hours in (1, 8, 25):
@@ -92,7 +92,7 @@ def test_yesterday_is_of_the_last_24_hours_and_not_of_today(quick_model, monkeyp
     assert (facts["today"]["calls"], facts["last_24_hours"]["calls"]) == (1, 2)
 
 
-def test_failures_of_ours_are_a_degradation_and_refusals_are_not(quick_model):
+def test_our_failures_are_a_degradation_and_refusals_are_not(quick_model):
     calls(40)
     calls(100, 429)
     assert told()["status"] == "works"
@@ -102,12 +102,12 @@ def test_failures_of_ours_are_a_degradation_and_refusals_are_not(quick_model):
     assert "degraded" in page()
 
 
-def test_an_outage_of_the_morning_is_over_in_the_evening(quick_model):
+def test_an_outage_in_the_morning_is_over_in_the_evening(quick_model):
     calls(50, 500, ago=timedelta(hours=5))
     assert told()["status"] == "works"
 
 
-def test_one_failure_among_few_calls_is_no_degradation(quick_model):
+def test_few_failures_among_few_calls_are_no_degradation(quick_model):
     calls(3)
     calls(2, 500)
     assert told()["status"] == "works"
@@ -137,7 +137,7 @@ def test_figures_that_cannot_be_read_are_left_out(quick_model, monkeypatch):
     assert told()["last_24_hours"]["calls"] == 0
 
 
-def test_a_cache_that_is_away_is_a_degradation(quick_model, monkeypatch):
+def test_an_unreachable_cache_is_a_degradation(quick_model, monkeypatch):
     class Away:
         def ping(self):
             raise redis.ConnectionError
@@ -163,7 +163,7 @@ def test_the_model_by_name_and_version(quick_model, monkeypatch):
         assert told()["model"] == {"name": name, "version": "8d10d2f3bb75", "loaded": True}
 
 
-def test_visitors_share_one_look_at_the_database(quick_model, django_assert_num_queries):
+def test_visitors_share_one_query_of_the_figures(quick_model, django_assert_num_queries):
     calls(3)
     assert told()["last_24_hours"]["calls"] == 3
     calls(3)
@@ -182,7 +182,7 @@ def test_figures_are_renewed_after_half_a_minute(quick_model, monkeypatch):
     assert told()["last_24_hours"]["calls"] == 6
 
 
-def test_only_the_newest_calls_are_looked_at(quick_model, monkeypatch):
+def test_only_the_newest_calls_are_read(quick_model, monkeypatch):
     monkeypatch.setattr(status, "SAMPLE", 5)
     calls(20)
     assert told()["last_24_hours"]["calls"] == 5
@@ -197,7 +197,7 @@ def test_a_flood_of_refused_calls_hides_nothing(quick_model, monkeypatch):
     assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("degraded", 10, 10)
 
 
-def test_a_flood_of_wrong_calls_turns_nothing(quick_model, client):
+def test_a_flood_of_wrong_calls_does_not_change_the_status(quick_model, client):
     calls(10)
     for _ in range(50):
         client.post("/rmbg", headers={"x-api-key": "nonsense"})
@@ -209,14 +209,14 @@ def test_a_flood_of_wrong_calls_turns_nothing(quick_model, client):
     assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("works", 10, 0)
 
 
-def test_who_may_keep_it_and_for_how_long(quick_model, client, user):
+def test_who_may_cache_it_and_for_how_long(quick_model, client, user):
     assert Client().get("/status.json").headers["Cache-Control"] == "public, max-age=30"
     assert Client().get("/status").headers["Cache-Control"] == "private, max-age=30"
     client.force_login(user)
     assert "no-store" in client.get("/status").headers["Cache-Control"]
 
 
-def test_nothing_of_a_customer_is_told(quick_model, user):
+def test_nothing_of_a_customer_is_shown(quick_model, user):
     RequestRecord.objects.create(account=user.account, channel="api", request_id="secret-request", status=200, duration_ms=5)
     for text in (page(), Client().get("/status.json").content.decode()):
         assert "secret-request" not in text

@@ -1,4 +1,4 @@
-"""The translations in locale/ are complete, sound, compiled, and of the texts that there are."""
+"""The translations in locale/ are complete, valid, compiled, and up to date with the texts in the source."""
 
 import gettext
 import os
@@ -67,8 +67,8 @@ def test_every_plural_has_all_forms_of_its_language(po):
 
 
 @catalogue
-def test_what_stands_for_values_and_the_markup_are_kept(po):
-    """A form for none, one or two may leave its number to the noun."""
+def test_placeholders_and_markup_are_kept(po):
+    """A plural form for zero, one or two may leave the number out: the noun expresses it."""
     for message in messages(po):
         source = sorted(PLACEHOLDER.findall(forms(message.id)[-1]))
         for index, text in enumerate(forms(message.string)):
@@ -92,8 +92,8 @@ def test_what_is_compiled_is_what_is_written(po):
     assert compiled == written, f"run {COMMAND}"
 
 
-def test_every_text_of_the_product_is_there(tmp_path):
-    """Collects the texts anew, in a copy of the sources."""
+def test_every_text_of_the_product_is_in_the_catalogues(tmp_path):
+    """Collects the texts again, in a copy of the sources."""
     if shutil.which("xgettext") is None:
         skip_or_fail("GNU gettext is not installed")
     for source in SOURCES:

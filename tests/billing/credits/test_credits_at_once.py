@@ -1,4 +1,4 @@
-"""Holds, their ends, the sweep and refunds of one account at the same time, each on a separate connection."""
+"""Concurrent holds, posts, voids, sweeps and refunds of one account, each on a separate connection."""
 
 import contextlib
 import random
@@ -18,7 +18,7 @@ from lib.web.errors import ApiError
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
-    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of a turn.
+    # SQLite's test database lives in memory, where threads share one cache and get "table is locked" instead of waiting.
     pytest.mark.skipif(connection.vendor == "sqlite", reason="`make test-postgres` runs this"),
 ]
 WORKERS, ROUNDS, GRANTED = 6, 15, 200
@@ -26,7 +26,7 @@ WORKERS, ROUNDS, GRANTED = 6, 15, 200
 
 @pytest.fixture
 def prepaid(account: Account) -> Account:
-    """200 prepaid credits, and none included."""
+    """200 prepaid credits and no included ones."""
     Plan.objects.filter(label=ledger.FREE_PLAN).update(included_credits=0)
     ledger.grant_prepaid(account, GRANTED, reference="pack")
     return ledger.get_account(account.user)
@@ -50,7 +50,7 @@ def taken_back() -> int:
 
 
 def work(account: Account, seed: int) -> int:
-    """Requests and batches, one after the other. Returns how many images were delivered."""
+    """Run requests and batches one after the other. Returns how many images were delivered."""
     moments, delivered = random.Random(seed), 0  # noqa: S311 - no secret
     for number in range(ROUNDS):
         count = 4 if moments.random() < 0.3 else 1
@@ -80,7 +80,7 @@ def spend(held: Hold) -> bool:
         return False
 
 
-def test_no_credit_is_lost_or_given_away_at_any_interleaving(prepaid):
+def test_no_credit_is_lost_or_given_away_in_any_interleaving(prepaid):
     ended: list[int] = []
 
     def worker(seed: int) -> int:
@@ -111,7 +111,7 @@ def test_no_credit_is_lost_or_given_away_at_any_interleaving(prepaid):
     assert not LedgerEntry.objects.filter(bucket=Bucket.INCLUDED).exclude(kind="renew").exists()
 
 
-def test_one_refund_that_is_told_many_times_at_once_is_one(prepaid):
+def test_one_refund_that_is_reported_many_times_at_once_is_one(prepaid):
     held = [ledger.hold(prepaid, channel="api", key=None, request_id=str(number)) for number in range(20)]
     cancel = [lambda one=one: ledger.void(one) for one in held]
     told = [lambda: ledger.refund_prepaid(prepaid, GRANTED, reference="refund")] * 4

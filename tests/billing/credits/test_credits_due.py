@@ -1,4 +1,4 @@
-"""A refund, or a lost dispute, of credits on hold: taken as they are released, once, and never from anything else."""
+"""A refund or lost dispute of credits on hold takes them as they are released, once, and never takes other credits."""
 
 import io
 from datetime import timedelta
@@ -106,7 +106,7 @@ def test_a_refund_takes_what_was_on_hold_once_the_batches_are_cancelled(tell, st
 
 
 @pytest.mark.parametrize("end", [ledger.void, lambda held: ledger.void_many([held.pk])], ids=["one", "many"])
-def test_a_single_hold_is_taken_as_well(tell, stub, customer, bought, end):
+def test_a_single_hold_is_taken_too(tell, stub, customer, bought, end):
     held = hold(customer, 3)
     refund(tell, stub, bought)
     assert (balance(customer), purchase()) == (0, (100, 97))
@@ -137,7 +137,7 @@ def test_what_is_delivered_after_all_is_spent(tell, stub, customer, bought):
     assert not due.outstanding(customer)
 
 
-def test_of_several_holds_those_that_come_free_pay_whichever_they_are(tell, stub, customer, bought):
+def test_any_holds_that_are_released_pay_the_refund(tell, stub, customer, bought):
     held = hold(customer, 10)
     refund(tell, stub, bought, 475)
     assert (balance(customer), purchase()) == (0, (95, 90))
@@ -208,7 +208,7 @@ def test_included_credits_that_are_released_pay_no_refund(tell, stub, customer, 
 
 
 @pytest.mark.parametrize("model", [PackPurchase, CreditsDue])
-def test_a_wrong_figure_is_found_and_put_right(tell, stub, customer, bought, model):
+def test_a_wrong_figure_is_found_and_fixed(tell, stub, customer, bought, model):
     held = hold(customer, 100)
     refund(tell, stub, bought)
     cancel(held[:60])
@@ -219,7 +219,7 @@ def test_a_wrong_figure_is_found_and_put_right(tell, stub, customer, bought, mod
     assert model.objects.values_list(field, flat=True).get() == 60
 
 
-def test_a_release_costs_one_query_more_and_an_included_one_none(customer, django_assert_num_queries):
+def test_a_release_costs_one_more_query_and_an_included_one_none(customer, django_assert_num_queries):
     ledger.grant_prepaid(customer, 1, reference="gift")
     held = ledger.hold(customer, channel="api", key=None, request_id="one")
     # Settle, balance, ledger row, what is due; savepoint and release.
@@ -235,7 +235,7 @@ def test_a_release_costs_one_query_more_and_an_included_one_none(customer, djang
 
 
 class Refunds(RuleBasedStateMachine):
-    """Packs are bought first; then holds, ends of holds, refunds and disputes come in any order, and any number of times."""
+    """Packs are bought first; holds, posts, voids, refunds and disputes follow in any order and any number of times."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every call of the API counts: as a request of the plan, or as a read, widely."""
+"""Every call of the API counts: as a request of the plan, or as a read with a wider limit."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ READS = ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}", f"/a
 
 
 @pytest.mark.parametrize("path", READS)
-def test_a_key_reads_so_often_a_minute(key, path):
+def test_a_key_has_a_limit_of_reads_a_minute(key, path):
     caller = Client(headers={"x-api-key": key})
     assert {caller.get(path).status_code for _ in range(PER_MINUTE)} <= {200, 404}
     refused = caller.get(path)
@@ -75,7 +75,7 @@ def test_calls_without_a_key_count_by_address_whatever_their_method(settings):
 
 
 @pytest.mark.parametrize("path", ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}/callback/retry"])
-def test_a_method_that_is_no_read_counts_as_a_request(user, key, path):
+def test_a_method_that_is_not_a_read_counts_as_a_request(user, key, path):
     Plan.objects.update(requests_per_minute=1)
     caller = Client(headers={"x-api-key": key})
     assert caller.put(path).status_code == 405
@@ -91,7 +91,7 @@ def test_every_endpoint_that_pages_do_not_count_counts_for_itself():
 
 
 def api_views(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, type[APIView]]]:
-    """The views of DRF below the resolver, each with its address."""
+    """The DRF views below the resolver, each with its path."""
     for pattern in resolver.url_patterns:
         path = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -100,7 +100,7 @@ def api_views(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, t
             yield path, view
 
 
-def test_pictures_do_not_count_as_reads(user, key):
+def test_images_do_not_count_as_reads(user, key):
     Plan.objects.update(requests_per_minute=100)
     ledger.get_account(user)
     caller = Client(headers={"x-api-key": key})
@@ -108,7 +108,7 @@ def test_pictures_do_not_count_as_reads(user, key):
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/billing/balance", "/status.json", "/pricing", "/api/openapi", "/batches"])
-def test_pages_of_a_visitor_are_counted_by_user_and_else_by_address(client, outsider, user, path, settings):
+def test_pages_are_counted_by_user_or_else_by_address(client, outsider, user, path, settings):
     settings.READS_PER_MINUTE = 2
     client.force_login(user)
     answers = [client.get(path) for _ in range(3)]

@@ -1,6 +1,6 @@
 """Holds that take prepaid credits while the same account's rows are locked by others: nothing deadlocks, no credit is lost.
 
-At COMMIT PostgreSQL checks the foreign keys of a new hold, which locks the rows that it names out of the ledger's order.
+At COMMIT PostgreSQL checks the foreign keys of a new hold. That locks the rows it refers to, outside the ledger's order.
 """
 
 import ast
@@ -67,7 +67,7 @@ def _reconcile(account):
 
 
 def _repeat(act: Callable[[], None], until: float, done: Counter[str], name: str) -> None:
-    """Call `act` again and again; count what it did by `name`, and its failures by their first line."""
+    """Call `act` repeatedly; count its successes under `name`, and its failures by their first line."""
     try:
         while time.monotonic() < until:
             try:

@@ -98,7 +98,7 @@ def test_a_grant_happens_once_per_reference(account):
 
 
 @pytest.mark.parametrize("credits", [0, -3])
-def test_a_grant_is_of_something(account, credits):
+def test_a_grant_is_of_at_least_one_credit(account, credits):
     with pytest.raises(ValueError, match="at least 1"):
         ledger.grant_prepaid(account, credits, reference="none")
 
@@ -185,7 +185,7 @@ def test_many_voids_are_as_many_single_ones(account, user):
     assert LedgerEntry.objects.filter(kind="void").count() == 4
 
 
-def test_a_look_at_the_credits_beforehand_holds_none(account):
+def test_checking_the_credits_beforehand_holds_none(account):
     ledger.check_credits(account, 50)
     with pytest.raises(ApiError) as refusal:
         ledger.check_credits(account, 51)

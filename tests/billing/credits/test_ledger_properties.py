@@ -1,4 +1,4 @@
-"""Any sequence of everything that can happen to an account, against a model of a few numbers."""
+"""Any sequence of events of an account, compared with a model of a few numbers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,11 +53,11 @@ class Due:
 
 
 class Credits(RuleBasedStateMachine):
-    """The model: windows with three numbers each, one prepaid balance, the open holds, and what refunds are short of."""
+    """The model: windows with three numbers each, one prepaid balance, the open holds, and what refunds are owed."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Each example has a transaction of its own, which teardown rolls back.
+        # Each example has a separate transaction, which teardown rolls back.
         self.example = transaction.atomic()
         self.example.__enter__()
         for label, included in PLANS.items():
@@ -87,11 +87,11 @@ class Credits(RuleBasedStateMachine):
         self.example.__exit__(None, None, None)
 
     def window(self) -> Window:
-        """The one that limits; made on first use, as the product does."""
+        """The window that limits; created on first use, as in the product."""
         return self.windows.setdefault(self.current, Window(self.plan))
 
     def reload(self) -> Account:
-        """The account as the next request would find it."""
+        """The account as the next request would read it."""
         self.account = ledger.get_account(User.objects.get(email="customer@example.com"))
         return self.account
 
@@ -115,7 +115,7 @@ class Credits(RuleBasedStateMachine):
             self.prepaid_held, self.prepaid_used = self.prepaid_held - 1, self.prepaid_used + 1
 
     def freed(self, one: Open) -> None:
-        """A hold was voided: a refund of its time that is short of credits gets this one."""
+        """A hold was voided: a later refund that is short of credits gets this one."""
         if one.bucket == Bucket.INCLUDED:
             self.windows[one.window].held -= 1
             return
@@ -135,7 +135,7 @@ class Credits(RuleBasedStateMachine):
             with pytest.raises(ApiError) as refusal:
                 ledger.hold(account, channel=channel, key=key, request_id="test")
             assert refusal.value.code == "monthly_limit_reached"
-            # Nothing of the attempt stays, not even a window that it was the first to need.
+            # The attempt leaves nothing behind, not even the window that it was the first to need.
             if not known:
                 del self.windows[self.current]
             return
@@ -193,7 +193,7 @@ class Credits(RuleBasedStateMachine):
     @precondition(lambda self: self.holds)
     @rule(data=st.data(), renewed=st.booleans())
     def sweep(self, data: st.DataObject, renewed: bool) -> None:
-        """One request has run for long, and its process has renewed its hold, or could not."""
+        """One request has run for a long time, and its process has renewed its hold or could not."""
         one = self.take_open(data)
         old = datetime.now(UTC) - ledger.STALE_HOLD - timedelta(minutes=1)
         Hold.objects.filter(pk=one.held.pk).update(created_at=old, held_until=None)
@@ -295,7 +295,7 @@ class Credits(RuleBasedStateMachine):
         assert _sums(prepaid) == (self.prepaid, self.prepaid_held)
         for row in UsageWindow.objects.filter(account=self.account):
             assert _sums(entries.filter(window=row)) == (row.allowance - row.used - row.held, row.held)
-        # Every prepaid credit that ever came is still there, is held, was taken back, or was spent on a picture.
+        # Every prepaid credit ever granted is still available, is held, was taken back, or was spent on an image.
         moved = _sums(prepaid.exclude(kind__in=["hold", "post", "void"]))[0]
         assert moved == self.prepaid + self.prepaid_held + self.prepaid_used
 

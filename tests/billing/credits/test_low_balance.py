@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _committed(monkeypatch):
-    """Mails go out after commit; here every transaction commits at once."""
+    """Mails are sent after commit; here every transaction commits at once."""
     monkeypatch.setattr("django.db.transaction.on_commit", lambda callback, **options: callback())
 
 
@@ -35,13 +35,13 @@ def test_one_mail_at_each_threshold(five_credits, mailoutbox):
     assert "4 of the 5 credits" in mailoutbox[0].body
 
 
-def test_prepaid_credits_bring_no_more_mails(five_credits, mailoutbox):
+def test_prepaid_credits_cause_no_more_mails(five_credits, mailoutbox):
     ledger.grant_prepaid(five_credits, 5, reference="pack")
     spend(five_credits, api=6)
     assert len(mailoutbox) == 2
 
 
-def test_a_new_window_warns_anew(five_credits, mailoutbox):
+def test_a_new_window_warns_again(five_credits, mailoutbox):
     spend(five_credits, api=4)
     UsageWindow.objects.update(app_used=0, api_used=0, warned_percent=0)
     spend(five_credits, api=5)
@@ -55,14 +55,14 @@ def test_it_can_be_switched_off(five_credits, mailoutbox):
     assert mailoutbox == []
 
 
-def test_a_void_warns_nobody(five_credits, mailoutbox):
+def test_a_void_sends_no_warning(five_credits, mailoutbox):
     for _ in range(4):
         ledger.void(ledger.hold(five_credits, channel="api", key=None, request_id="test-request"))
     assert mailoutbox == []
 
 
 def test_it_is_in_the_customers_language(five_credits, mailoutbox):
-    """Requests come under the API's addresses, which are in English."""
+    """Requests use the API's addresses, which are in English."""
     User.objects.update(language="ar")
     five_credits.user.refresh_from_db()
     spend(five_credits, api=4)

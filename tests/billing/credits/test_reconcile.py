@@ -1,4 +1,4 @@
-"""`manage.py reconcile` proves every figure from the ledger; `manage.py sweep` settles what nobody else will."""
+"""`manage.py reconcile` proves every figure from the ledger; `manage.py sweep` settles what no one else will."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ def test_nothing_differs(busy, capsys):
         (ApiKeyMonth, "held"),
     ],
 )  # fmt: skip
-def test_any_wrong_figure_is_found_and_put_right(busy, capsys, model, field):
+def test_any_wrong_figure_is_found_and_fixed(busy, capsys, model, field):
     before = model.objects.values_list(field, flat=True).get()
     model.objects.update(**{field: before + 5})
     with pytest.raises(CommandError, match="1 difference"):
@@ -50,7 +50,7 @@ def test_any_wrong_figure_is_found_and_put_right(busy, capsys, model, field):
     call_command("reconcile", "--account", "customer@example.com")
 
 
-def test_a_lost_counter_is_made_anew(busy):
+def test_a_lost_counter_is_recreated(busy):
     MonthlyUsage.objects.all().delete()
     call_command("reconcile", "--fix")
     usage = MonthlyUsage.objects.get()

@@ -1,4 +1,4 @@
-"""What is tidied up without anybody asking: by the web process as well as by Celery beat, once."""
+"""Automatic clean-up: by the web process as well as by Celery beat, once."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def stale(user) -> Hold:
-    """A credit that a killed process has left on hold."""
+    """A credit that a killed process left on hold."""
     hold = ledger.hold(user.account, channel="api", key=None, request_id="killed")
     Hold.objects.update(created_at=timezone.now() - ledger.STALE_HOLD - MINUTE)
     return hold
@@ -36,7 +36,7 @@ def state_of(hold: Hold) -> str:
 
 
 def later() -> None:
-    """Every chore is due."""
+    """Make every chore due."""
     Chore.objects.update(due_at=timezone.now() - MINUTE)
 
 
@@ -45,7 +45,7 @@ def test_the_web_process_voids_stale_holds_without_beat(stale):
     assert state_of(stale) == Hold.State.VOIDED
 
 
-def test_it_looks_again_and_again_and_stops(stale, monkeypatch):
+def test_it_runs_repeatedly_and_stops(stale, monkeypatch):
     import threading
 
     looked = threading.Semaphore(0)
@@ -78,7 +78,7 @@ def test_while_beat_sweeps_the_web_process_does_not(monkeypatch):
     Sweeper().run_once()
 
 
-def test_a_sweep_that_fails_is_tried_again(stale, monkeypatch, caplog):
+def test_a_sweep_that_fails_is_retried(stale, monkeypatch, caplog):
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "void_stale", lambda: 1 / 0)
         Sweeper().run_once()
@@ -137,7 +137,7 @@ def is_there(user: User) -> bool:
     return User.objects.filter(pk=user.pk).exists()
 
 
-def test_an_account_that_was_never_verified_goes(forgotten, user):
+def test_an_account_that_was_never_verified_is_removed(forgotten, user):
     LogEntry.objects.log_actions(user.pk, [forgotten], CHANGE, "x")
     ApiKey.objects.issue(forgotten, name="never used")
     ledger.get_account(forgotten)
@@ -146,7 +146,7 @@ def test_an_account_that_was_never_verified_goes(forgotten, user):
     assert not Account.objects.filter(user_id=forgotten.pk).exists()
     assert is_there(user), "this one is verified"
     assert not LogEntry.objects.filter(object_repr__contains="never@example.com").exists()
-    # The address is free again.
+    # The address can be used again.
     assert User.objects.create_user("never@example.com")
 
 
@@ -156,7 +156,7 @@ def use_a_key(user: User) -> None:
 
 
 def have_a_batch(user: User) -> None:
-    """Something of another app's, which the database protects."""
+    """A row of another app, which the database protects."""
     Batch.objects.create(account=ledger.get_account(user), channel="api", request_id="r", expires_at=timezone.now())
 
 
@@ -181,7 +181,7 @@ def test_an_account_that_something_refers_to_stays(forgotten, fact):
     assert is_there(forgotten)
 
 
-def test_one_day_removes_only_so_many(forgotten, monkeypatch):
+def test_one_day_removes_only_a_limited_number(forgotten, monkeypatch):
     monkeypatch.setattr(unverified, "MOST", 2)
     old = timezone.now() - timedelta(days=40)
     for number in range(4):

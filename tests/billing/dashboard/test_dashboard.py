@@ -1,4 +1,4 @@
-"""`/dashboard`: its figures add up to the window's, cost the same however many there are, and are the customer's own."""
+"""`/dashboard`: its figures add up to the window's, cost the same queries for any amount, and are the customer's own."""
 
 import re
 from datetime import UTC, date, timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def browser(client: Client, user: User) -> Client:
-    """The customer's own browser."""
+    """The customer's browser."""
     client.force_login(user)
     return client
 
@@ -40,7 +40,7 @@ def back(days: int) -> date:
 
 
 def spend_on(account: Account, days: int, **counts: int) -> None:
-    """Spend now, as if so many days ago."""
+    """Spend now, as if that many days ago."""
     known = set(Hold.objects.values_list("pk", flat=True))
     spend(account, **counts)
     Hold.objects.exclude(pk__in=known).update(created_at=timezone.now() - timedelta(days=days))
@@ -72,11 +72,11 @@ def test_it_only_reads(browser):
     assert browser.post("/dashboard").status_code == 405
 
 
-def test_logging_in_leads_to_it(settings):
+def test_logging_in_redirects_to_it(settings):
     assert settings.LOGIN_REDIRECT_URL == "dashboard"
 
 
-def test_a_new_customer_is_led_to_the_first_picture(browser):
+def test_a_new_customer_is_led_to_the_first_image(browser):
     page = browser.get("/dashboard").content.decode()
     assert "Nothing used yet in this cycle" in page
     assert 'href="/profile/keys"' in page
@@ -106,7 +106,7 @@ def test_days_that_are_over_are_counted_once(account, cycle, django_assert_num_q
     assert report_of(account).api == 3
 
 
-def test_today_is_always_counted_anew(account, cycle):
+def test_today_is_always_counted_again(account, cycle):
     spend(account, api=1)
     report_of(account)
     spend(account, api=1)
@@ -138,7 +138,7 @@ def test_yesterday_stays_open_until_its_last_hold_would_be_stale(account, cycle,
     assert DailyUsage.objects.get().credits == 1
 
 
-def test_two_readers_at_once_store_a_day_once(account, cycle):
+def test_two_concurrent_readers_store_a_day_once(account, cycle):
     spend_on(account, 5, api=3)
     first, second = UsageWindow.objects.select_related("counted").get(), UsageWindow.objects.select_related("counted").get()
     assert [sum(one.credits for one in daily_usage.read(window)) for window in (first, second)] == [3, 3]
@@ -160,7 +160,7 @@ def test_the_page_is_shown_when_days_cannot_be_stored(browser, account, cycle, m
     assert report_of(account).api == 3
 
 
-def test_prepaid_credits_are_told_apart(browser, account, cycle):
+def test_prepaid_credits_are_shown_separately(browser, account, cycle):
     ledger.grant_prepaid(account, 10, reference="test")
     UsageWindow.objects.update(allowance=2)
     spend(account, api=5)
@@ -172,7 +172,7 @@ def test_prepaid_credits_are_told_apart(browser, account, cycle):
     assert "No credits are left" not in page
 
 
-def test_a_customer_without_credits_is_told(browser, account, cycle):
+def test_a_customer_without_credits_sees_a_notice(browser, account, cycle):
     UsageWindow.objects.update(allowance=0)
     assert "No credits are left" in browser.get("/dashboard").content.decode()
 
@@ -209,13 +209,13 @@ def test_a_past_cycle_is_shown_by_its_start(browser, account, cycle):
 
 
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/usage.csv", "/dashboard/requests.csv"])
-def test_a_cycle_of_somebody_else_is_not_found(outsider, account, cycle, path):
+def test_another_customers_cycle_is_not_found(outsider, account, cycle, path):
     spend(account, api=1)
     assert outsider.get(path, {"cycle": int(cycle.start.timestamp())}).status_code == 404
     assert outsider.get(path, {"cycle": "nonsense"}).status_code == 404
 
 
-def test_somebody_else_sees_nothing_of_it(outsider, user, account, cycle):
+def test_another_customer_sees_nothing_of_it(outsider, user, account, cycle):
     key = ApiKey.objects.issue(user, name="Mine")[0]
     ledger.post(ledger.hold(account, channel="api", key=key, request_id="my-request"))
     record(account, key=key)
@@ -225,7 +225,7 @@ def test_somebody_else_sees_nothing_of_it(outsider, user, account, cycle):
     assert response.context["report"].total == 0
 
 
-def test_requests_are_newest_first_and_told_in_words(browser, account):
+def test_requests_are_newest_first_and_described_in_words(browser, account):
     record(None, 7)
     record(account, 1)
     record(account, 2, status=429, code="monthly_limit_reached", credits=0)
@@ -267,7 +267,7 @@ def test_requests_are_filtered(browser, user, account, query, expected):
 def test_pages_follow_each_other_without_gap_or_repeat(browser, account):
     moment = timezone.now()
     for number in range(2 * PAGE_SIZE + 3):
-        # Many in one moment: the number tells them apart.
+        # Many at the same time: the number distinguishes them.
         record(account, number, created_at=moment - timedelta(seconds=number // 40))
     seen, query = [], ""
     while True:
@@ -313,7 +313,7 @@ def test_the_grid_has_round_figures(highest, step):
     assert chart.round_step(highest) == step
 
 
-def test_bars_stack_up_to_the_grid_and_turn_round_with_the_reading_direction(account, cycle):
+def test_bars_stack_up_to_the_grid_and_follow_the_reading_direction(account, cycle):
     spend_on(account, 10, api=2, app=2)
     spend(account, api=1)
     drawn, turned = chart.draw_credits(report_of(account)), chart.draw_credits(report_of(account), is_rtl=True)
@@ -341,5 +341,5 @@ def test_outcomes_are_sentences(status, code, text):
 @pytest.mark.parametrize(
     "code", sorted({row.code for row in error_guide.rmbg_errors()} - {"not_found", "method_not_allowed"})
 )
-def test_every_refusal_of_a_picture_has_a_sentence_of_its_own(code):
+def test_every_refusal_of_an_image_has_a_separate_sentence(code):
     assert outcomes.describe(400, code) != outcomes.describe(400, "no such code")

@@ -1,4 +1,4 @@
-"""The dashboard's files: the same figures, readable by spreadsheets and harmless in them."""
+"""The dashboard's CSV files: the same figures, readable by spreadsheets and harmless in them."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ def browser(client: Client, user: User) -> Client:
 
 
 def read(response) -> list[dict[str, str]]:
-    """The rows of a file that was streamed."""
+    """The rows of a streamed file."""
     assert response.status_code == 200
     assert response.streaming
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -75,7 +75,7 @@ def test_requests_with_the_filters_of_the_page(browser, user, account):
     assert [row["status"] for row in read(browser.get("/dashboard/requests.csv", {"status": "refused"}))] == ["400"]
 
 
-def test_somebody_else_gets_an_empty_file(account):
+def test_another_customer_gets_an_empty_file(account):
     RequestRecord.objects.create(account=account, channel="api", request_id="request-1", status=200, duration_ms=7)
     other = User.objects.create_user("other@example.com", "correct horse battery staple")
     browser = Client()

@@ -1,4 +1,4 @@
-"""Request records: written in batches behind the customers' backs, bounded, and never in a call's way."""
+"""Request records: written in batches in the background, bounded, and never delaying a call."""
 
 import os
 import threading
@@ -27,7 +27,7 @@ def call(png: bytes | None, **headers: str):
 
 
 def written() -> RequestRecord:
-    """The one record there is."""
+    """The only record."""
     request_log.log.flush()
     return RequestRecord.objects.get()
 
@@ -40,7 +40,7 @@ def ids() -> list[str]:
     return list(RequestRecord.objects.order_by("id").values_list("request_id", flat=True))
 
 
-def test_a_picture_by_key(quick_model, user, key, small_png):
+def test_an_image_by_key(quick_model, user, key, small_png):
     response = call(small_png, **{"x-api-key": key, "X-Request-Id": "my-own-request-id"})
     assert response.status_code == 200
     record = written()
@@ -50,13 +50,13 @@ def test_a_picture_by_key(quick_model, user, key, small_png):
     assert 0 < record.duration_ms < 60_000
 
 
-def test_a_picture_of_the_web_app(quick_model, user, small_png):
+def test_an_image_of_the_web_app(quick_model, user, small_png):
     call(small_png, Authorization=f"Bearer {token_of(user)}")
     record = written()
     assert (record.account, record.key, record.channel, record.credits) == (user.account, None, "app", 1)
 
 
-def test_an_anonymous_picture(quick_model, small_png):
+def test_an_anonymous_image(quick_model, small_png):
     call(small_png)
     record = written()
     assert (record.account, record.key, record.channel, record.status, record.credits) == (None, None, "anonymous", 200, 0)
@@ -91,7 +91,7 @@ def test_a_crash(quick_model, monkeypatch, key, small_png):
     assert (record.status, record.code, record.credits) == (500, "internal_error", 0)
 
 
-def test_a_credit_that_could_not_be_posted_is_not_told_as_charged(quick_model, monkeypatch, key, small_png):
+def test_a_credit_that_could_not_be_posted_is_not_shown_as_charged(quick_model, monkeypatch, key, small_png):
     def fail(held):
         raise OperationalError("gone")
 
@@ -217,7 +217,7 @@ def test_old_records_are_removed_by_the_sweep(monkeypatch, settings):
     assert ids() == ["request-0", "request-29"]
 
 
-def test_one_sweep_removes_only_so_much(monkeypatch, settings):
+def test_one_sweep_removes_only_a_limited_number(monkeypatch, settings):
     monkeypatch.setattr(request_log, "PURGE_BATCH", 2)
     monkeypatch.setattr(request_log, "PURGE_ROUNDS", 1)
     for age in (91, 92, 93):
@@ -258,20 +258,20 @@ def count_written() -> int:
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": "nonsense"}, {"Authorization": "Bearer nonsense"}])
-def test_a_flood_of_unknown_callers_leaves_next_to_nothing(headers):
+def test_a_flood_of_unknown_callers_leaves_few_records(headers):
     assert {call(None, **headers).status_code for _ in range(200)} == {401, 429}
-    # One of each answer; a minute may end meanwhile.
+    # One record of each answer; a minute may end meanwhile.
     assert 1 <= count_written() <= 4
 
 
-def test_a_flood_of_anonymous_calls_leaves_next_to_nothing(quick_model, small_png):
+def test_a_flood_of_anonymous_calls_leaves_few_records(quick_model, small_png):
     answers = [call(small_png).status_code for _ in range(100)]
     assert (answers.count(200), answers.count(429)) == (5, 95)
-    # The pictures, and one record of each of the two refusals; a minute may end meanwhile.
+    # The images, and one record of each of the two refusals; a minute may end meanwhile.
     assert 7 <= count_written() <= 9
 
 
-def test_a_customer_sees_each_refusal_but_one_a_minute_of_being_too_quick(quick_model, user, key, small_png):
+def test_a_customer_sees_each_refusal_but_only_one_a_minute_of_the_rate_limit(quick_model, user, key, small_png):
     per_minute = user.account.plan.requests_per_minute
     answers = [call(None, **{"x-api-key": key}).status_code for _ in range(per_minute + 50)]
     assert (answers.count(400), answers.count(429)) == (per_minute, 50)
@@ -287,14 +287,14 @@ def test_the_next_minute_leaves_a_record_again(monkeypatch):
     assert count_written() == 3
 
 
-def test_failures_of_ours_with_strangers_are_kept_up_to_a_bound(monkeypatch):
+def test_our_failures_for_unknown_callers_are_kept_up_to_a_bound(monkeypatch):
     monkeypatch.setattr("billing.dashboard.request_log.time.monotonic", lambda: 1000.0)
     for number in range(100):
         request_log.log.add(**facts(number) | {"status": 500, "code": "internal_error"})
     assert count_written() == request_log.FAILED_PER_MINUTE
 
 
-def test_the_kinds_that_are_told_apart_are_bounded(monkeypatch):
+def test_the_kinds_that_are_distinguished_are_bounded(monkeypatch):
     monkeypatch.setattr(request_log, "KINDS", 10)
     monkeypatch.setattr("billing.dashboard.request_log.time.monotonic", lambda: 1000.0)
     for number in range(100):

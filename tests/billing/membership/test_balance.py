@@ -1,4 +1,4 @@
-"""`/billing/balance`: what the editor shows as left."""
+"""`/billing/balance`: the remaining credits that the editor shows."""
 
 import pytest
 from django.test import Client
@@ -37,7 +37,7 @@ def test_anonymous_is_a_401(client):
     assert response.json() == {"error": "Please log in.", "code": "not_logged_in", "status": 401}
 
 
-def test_a_key_opens_nothing_here(key):
+def test_a_key_is_not_accepted_here(key):
     assert Client(headers={"x-api-key": key}).get(URL).status_code == 401
 
 

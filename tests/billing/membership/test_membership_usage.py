@@ -39,7 +39,7 @@ def test_a_new_account(key):
     assert response.json() == {"membership": "Free", "credits": 50, "prepaidCredits": 0, "app_usage": 0, "api_usage": 0}
 
 
-def test_looking_makes_nothing(account, key):
+def test_reading_creates_nothing(account, key):
     get(key, expand="billing_cycle")
     assert not account.windows.exists()
 
@@ -178,7 +178,7 @@ def test_all_wrong_parameters_at_once(key):
     assert [detail["field"] for detail in body["details"]] == ["year", "month"]
 
 
-def test_only_ones_own_figures(account, key, django_user_model):
+def test_only_the_callers_own_figures(account, key, django_user_model):
     other = django_user_model.objects.create_user("other@example.com")
     other.verify_email()
     other_key = ApiKey.objects.issue(other, name="x")[1].text

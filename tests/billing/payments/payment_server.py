@@ -1,4 +1,4 @@
-"""The running product with payment switched on, and the fake Stripe that it pays with."""
+"""The running product with payment switched on, and the fake Stripe that it uses."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,11 +33,11 @@ class PaymentServer:
     stripe: StripeFake
 
     def run(self, code: str) -> str:
-        """What Python code prints inside the product."""
+        """Run Python code inside the product and return what it prints."""
         return self.product.manage("shell", "--no-imports", "-c", code).strip()
 
     def open_checkout(self, email: str, price: str) -> str:
-        """A Checkout session of an account; `price` is how the price is found, as `plan__label="…"`."""
+        """A Checkout session of an account; `price` is the filter that finds the price, such as `plan__label="…"`."""
         return self.run(CHECKOUT.format(email=email, price=price))
 
 

@@ -1,4 +1,4 @@
-"""Stripe's state in a few dicts, behind the methods of our own client: for tests of what we make of it."""
+"""Stripe's state in a few dicts, behind the methods of our client, for tests of how we process it."""
 
 import json
 import time
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class StripeStub:
-    """What Stripe would answer. Tests write into it."""
+    """Stripe's answers, which tests can change."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {}
@@ -28,7 +28,7 @@ class StripeStub:
         self.numbers = count(1)
 
     def put(self, kind: str, **fields: Any) -> Json:
-        """Make an object with an id of its kind."""
+        """Create an object with an id of its kind."""
         made = {"id": f"{kind}_{next(self.numbers)}", **fields}
         self.objects[made["id"]] = made
         return made
@@ -67,7 +67,7 @@ class StripeStub:
         )  # fmt: skip
 
     def refund(self, charge: Json, amount: int) -> None:
-        """Give money back."""
+        """Refund a charge."""
         charge["amount_refunded"] += amount
         refund = {"id": f"re_{next(self.numbers)}", "status": "succeeded", "amount": amount, "created": next(self.numbers)}
         self.refunds.setdefault(charge["id"], []).append(refund)
@@ -117,7 +117,7 @@ def event(kind: str, told: Json, event_id: str | None = None) -> Json:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    """Roll back what the block does. Like a TestCase's own, it is no transaction in which Stripe must not be asked."""
+    """Roll back what the block does. Like a TestCase's transaction, it does not forbid calls to Stripe."""
     block = transaction.atomic()
     block._from_testcase = True  # type: ignore[attr-defined]
     with block:

@@ -1,4 +1,4 @@
-"""The same news many times at the same time, on PostgreSQL."""
+"""Many concurrent events about the same fact, on PostgreSQL."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ print(LedgerEntry.objects.filter(kind="renew").count(), UsageWindow.objects.get(
 
 @pytest.fixture
 def paid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentServer]:
-    """The product on a database of its own."""
+    """The product on a separate database."""
     try:
         connection = psycopg.connect(f"{POSTGRES}postgres", autocommit=True)
     except psycopg.OperationalError:

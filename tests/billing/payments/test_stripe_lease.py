@@ -1,4 +1,4 @@
-"""Moves of one account to Stripe's state: they take turns, and an older reading is never applied over a newer one."""
+"""Syncs of one account with Stripe take turns, and an older reading is never applied over a newer one."""
 
 import uuid
 from datetime import timedelta
@@ -26,12 +26,12 @@ def plan_of(customer) -> str:
 
 
 def lease_ends(**fields) -> None:
-    """The lease of the move that runs is over."""
+    """End the lease of the running sync."""
     StripeCustomer.objects.update(leased_until=timezone.now() - timedelta(seconds=1), **fields)
 
 
 def test_an_older_reading_is_not_applied_over_a_newer_one(tell, stub, customer, monkeypatch):
-    """The first worker has read, and is so slow that a second one takes over, reads what is newer and applies it."""
+    """The first worker reads, and is so slow that a second one takes over, reads newer state and applies it."""
     subscription = stub.subscribe("Premium-1000", START, END)
     readings = []
 
@@ -66,7 +66,7 @@ def test_a_dispute_that_was_read_before_it_was_lost_takes_nothing_back_from_the_
     def slowly(stripe_id, read=stub.get):
         read_before = read(stripe_id)
         readings.append(read_before["status"])
-        # The first reading finds the customer, the second is under the lease.
+        # The first reading finds the customer, the second happens under the lease.
         if len(readings) == 2:
             lease_ends()
             dispute["status"] = "lost"
@@ -95,7 +95,7 @@ def test_a_killed_process_keeps_others_out_until_its_lease_ends(tell, stub, cust
     assert StripeCustomer.objects.values_list("lease", "leased_until").get() == (None, None)
 
 
-def test_a_move_that_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, customer, monkeypatch):
+def test_a_waiting_sync_continues_as_soon_as_the_lease_is_released(stub, customer, monkeypatch):
     told = stub.subscribe("Premium-1000", START, END)
     StripeCustomer.objects.update(lease=uuid.uuid4(), leased_until=timezone.now() + stripe_customers.LEASE)
     slept = []
@@ -109,7 +109,7 @@ def test_a_move_that_waits_goes_on_as_soon_as_the_lease_is_given_back(stub, cust
     assert len(slept) == 1
 
 
-def test_a_lease_is_given_back_when_stripe_does_not_answer(stub, customer, monkeypatch):
+def test_a_lease_is_released_when_stripe_does_not_answer(stub, customer, monkeypatch):
     def fail(stripe_id):
         raise ApiError("payment_provider_unavailable", message="away")
 
@@ -119,7 +119,7 @@ def test_a_lease_is_given_back_when_stripe_does_not_answer(stub, customer, monke
     assert StripeCustomer.objects.get().lease is None
 
 
-def test_a_reading_that_is_always_out_of_date_is_given_up(stub, customer, monkeypatch):
+def test_a_sync_gives_up_if_its_reading_is_always_out_of_date(stub, customer, monkeypatch):
     told = stub.subscribe("Premium-1000", START, END)
 
     def taken_over(stripe_id, read=stub.get):
@@ -134,8 +134,8 @@ def test_a_reading_that_is_always_out_of_date_is_given_up(stub, customer, monkey
     assert plan_of(customer) == "Free"
 
 
-def test_a_subscription_that_began_since_stripe_was_asked_is_asked_for(stub, customer, monkeypatch):
-    """Without a lease of ours: a process of the release before has no leases."""
+def test_a_subscription_that_began_after_the_reading_is_read_too(stub, customer, monkeypatch):
+    """Without our lease: a process of the previous release has no leases."""
     ended = stub.subscribe("Premium-1000", START, END)
     subscriptions.sync(customer, ended["id"])
     ended["status"] = "canceled"
@@ -158,7 +158,7 @@ def test_a_subscription_that_began_since_stripe_was_asked_is_asked_for(stub, cus
 # --- No transaction waits for Stripe ------------------------------------------------------------------
 
 
-def test_stripe_is_not_asked_inside_a_transaction(settings):
+def test_stripe_is_not_called_inside_a_transaction(settings):
     settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE = "sk_test_1", "http://127.0.0.1:1"
     client = stripe_client.get_client()
     calls = [
@@ -170,7 +170,7 @@ def test_stripe_is_not_asked_inside_a_transaction(settings):
             call()
 
 
-def test_a_move_inside_a_transaction_does_not_even_wait_for_its_turn(stub, customer):
+def test_a_sync_inside_a_transaction_does_not_even_wait_for_its_turn(stub, customer):
     with transaction.atomic(), pytest.raises(RuntimeError, match="inside a transaction"):
         subscriptions.sync(customer, "sub_1")
     assert StripeCustomer.objects.get().lease is None
@@ -199,7 +199,7 @@ def test_every_method_of_the_client_is_guarded(settings, monkeypatch):
 
 
 def test_the_reading_of_a_checkout_is_one_value(stub: StripeStub, customer):
-    """What is applied is what was read: applying asks nothing."""
+    """Exactly what was read is applied: applying makes no calls."""
     checkout = stub.buy("100 credits", 500)
     apply = purchases.read(customer, checkout["id"])
     stub.objects.clear()

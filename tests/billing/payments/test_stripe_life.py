@@ -1,4 +1,4 @@
-"""A customer's whole life at the fake Stripe, told in any order, doubled, and under other ids: the same end."""
+"""A customer's whole life at the fake Stripe: events in any order, twice or under other ids give the same end state."""
 
 import io
 import random
@@ -21,7 +21,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 def stripe(settings, account: Account) -> Iterator[StripeFake]:
-    """Payment switched on, everything on sale, the account known."""
+    """Payment switched on, everything on sale, the account known to Stripe."""
     with StripeFake() as fake:
         settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", "whsec_test"
         settings.STRIPE_API_BASE = fake.url
@@ -73,7 +73,7 @@ def test_a_card_that_fails_keeps_the_cycle_until_stripe_gives_up(client, stripe,
     assert call_command("reconcile", "--stripe", stdout=io.StringIO()) is None
 
 
-def test_any_order_of_a_life_has_one_end(client, stripe, account):
+def test_any_order_of_events_has_the_same_end(client, stripe, account):
     buy(stripe, account, plan__label="Premium-1000")
     packs = [buy(stripe, account, pack__credits=100), buy(stripe, account, pack__credits=500)]
     stripe.advance(stripe.now + 32 * DAY)

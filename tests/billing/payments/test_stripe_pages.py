@@ -1,4 +1,4 @@
-"""The pages of billing, the catalogue at Stripe and the client, against the fake Stripe."""
+"""The billing pages, the catalogue at Stripe and the client, against the fake Stripe."""
 
 import io
 import re
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def stripe(settings, db: None) -> Iterator[StripeFake]:
-    """Payment switched on, everything on sale. Nothing is told: the landing page has to do."""
+    """Payment switched on, everything on sale. No webhooks are sent: the landing page has to suffice."""
     with StripeFake() as fake:
         settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test_1", "whsec_test"
         settings.STRIPE_API_BASE = fake.url
@@ -115,7 +115,7 @@ def test_what_is_not_paid_yet_grants_nothing(browser, stripe, account):
     assert ledger.get_account(account.user).prepaid_balance == 100
 
 
-def test_a_checkout_of_somebody_else_is_not_found(browser, stripe, account):
+def test_another_customers_checkout_is_not_found(browser, stripe, account):
     session = choose(browser, pack=1)
     stripe.pay(session)
     stranger = User.objects.create_user("stranger@example.com")
@@ -136,7 +136,7 @@ def test_a_checkout_of_somebody_else_is_not_found(browser, stripe, account):
         {"session_id": "cs_" + "x" * 300}, {"session_id": "cs_é"},
     ],
 )  # fmt: skip
-def test_stripe_is_asked_for_a_checkout_alone(browser, stripe, account, query):
+def test_stripe_is_only_asked_for_checkout_ids(browser, stripe, account, query):
     stripe_customers.get_or_create(account)
     before = len(stripe.requests)
     assert browser.get("/billing/checkout/done", query).status_code == 404
@@ -183,7 +183,7 @@ def test_a_trial_is_for_new_customers(browser, stripe, account):
     assert "subscription_data" not in created.params
 
 
-def test_the_billing_page_tells_credits_and_invoices(browser, stripe, account):
+def test_the_billing_page_shows_credits_and_invoices(browser, stripe, account):
     session = choose(browser, plan=plan("Premium-1000"))
     stripe.pay(session)
     land(browser, session)
@@ -196,7 +196,7 @@ def test_the_billing_page_tells_credits_and_invoices(browser, stripe, account):
     assert "Invoices cannot be loaded" in browser.get("/billing").content.decode()
 
 
-def test_stripe_being_away_is_said_in_words(browser, stripe):
+def test_an_outage_of_stripe_is_explained(browser, stripe):
     for status in (500, 0):
         stripe.fail_next(3, status=status, path="/v1/checkout")
         response = browser.post("/billing/checkout", {"pack": 1})
@@ -204,7 +204,7 @@ def test_stripe_being_away_is_said_in_words(browser, stripe):
         assert "payment provider cannot be reached" in response.content.decode()
 
 
-def test_stripe_being_away_at_landing_is_said_in_words(browser, stripe, account):
+def test_an_outage_of_stripe_at_landing_is_explained(browser, stripe, account):
     session = choose(browser, pack=1)
     stripe.pay(session)
     stripe.fail_next(3, path="/v1/checkout")
@@ -212,7 +212,7 @@ def test_stripe_being_away_at_landing_is_said_in_words(browser, stripe, account)
     assert "Your payment is being confirmed" in page
 
 
-def test_one_customer_however_often_the_answer_is_lost(browser, stripe, account):
+def test_lost_answers_create_only_one_customer(browser, stripe, account):
     stripe.fail_next(1, path="/v1/customers", status=0, after=True)
     choose(browser, pack=1)
     made = [one for one in stripe.requests if one.path == "/v1/customers"]

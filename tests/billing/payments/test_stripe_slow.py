@@ -1,4 +1,4 @@
-"""A Stripe that takes seconds for each answer, on SQLite with its one lock for writing: other writers go on meanwhile."""
+"""While Stripe takes seconds for each answer, other writers continue, on SQLite with its single write lock."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentServer]:
 
 
 def longest_call_during(paid: PaymentServer, act: Callable[[], object], key: str, png: bytes) -> float:
-    """Seconds of the slowest of the calls of `/rmbg` that are made one after the other while `act` runs."""
+    """Seconds of the slowest call of `/rmbg`; calls are made one after the other while `act` runs."""
     thread = threading.Thread(target=act)
     seconds, began = [], time.perf_counter()
     thread.start()
@@ -45,7 +45,7 @@ def deliver(paid: PaymentServer, event: dict) -> None:
 
 
 @pytest.mark.parametrize("kind", ["checkout.session.completed", "invoice.paid", "charge.refunded"])
-def test_writers_go_on_while_stripe_is_asked(paid, small_png, kind):
+def test_writers_continue_while_stripe_is_called(paid, small_png, kind):
     key = paid.product.issue_key("other@example.com", plan="Premium-20000")
     price = 'plan__label="Premium-1000"' if kind == "invoice.paid" else "pack__credits=100"
     session = paid.open_checkout(f"{kind}@example.com", price)

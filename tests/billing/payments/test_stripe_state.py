@@ -1,4 +1,4 @@
-"""Whatever Stripe sends, however often and in whatever order: the same end state."""
+"""Events of Stripe in any order and any number of times lead to the same end state."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
@@ -34,14 +34,14 @@ def now(customer: Account) -> Account:
 
 
 def cycle(customer: Account) -> UsageWindow:
-    """The current cycle, read anew."""
+    """The current cycle, read from the database."""
     found = now(customer).cycle
     assert found is not None
     return found
 
 
 def state() -> dict:
-    """All that an event may change, but for row numbers and times of writing."""
+    """Everything that an event may change, except row ids and write times."""
     return {
         "accounts": list(Account.objects.values("plan__label", "prepaid_balance", "cycle__start", "calendar_from")),
         "windows": list(UsageWindow.objects.order_by("start").values("kind", "start", "end", "allowance", "held")),
@@ -64,7 +64,7 @@ def test_a_paid_invoice_opens_the_cycle_and_leaves_prepaid_credits_alone(tell, s
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_every_order_has_one_end(tell, stub, customer, subscription, order):
+def test_every_order_has_the_same_end(tell, stub, customer, subscription, order):
     checkout = stub.put(
         "cs", object="checkout.session", customer="cus_1", mode="subscription", subscription=subscription["id"]
     )
@@ -81,7 +81,7 @@ def test_every_order_has_one_end(tell, stub, customer, subscription, order):
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_every_order_has_one_end_while_stripe_goes_on(tell, stub, customer, order):
+def test_every_order_has_the_same_end_while_stripe_changes(tell, stub, customer, order):
     """The same, with Stripe a step further at each event: nothing is paid for until the third."""
     subscription = stub.subscribe("Premium-1000", START, END, status="incomplete", paid="open")
     checkout = stub.put(
@@ -118,7 +118,7 @@ def test_twelve_renewals_from_the_end_of_january(tell, stub, customer, subscript
     windows = list(UsageWindow.objects.order_by("start"))
     assert len(windows) == 12
     assert all(earlier.end == later.start for earlier, later in pairwise(windows)), "gapless"
-    # The picture that was in flight counts where it began.
+    # The image that was in flight counts in the cycle where it began.
     assert [(one.api_used, one.app_used) for one in windows] == [*((n + 1, 1) for n in range(1, 12)), (12, 1)]
     listed = membership.list_cycles(now(customer))
     assert [one.start for one in listed] == [int(one.start.timestamp()) for one in reversed(windows)]
@@ -155,7 +155,7 @@ def test_the_end_is_free_on_the_calendar_month(tell, stub, customer, subscriptio
     account = now(customer)
     assert (account.plan.label, account.cycle) == ("Free", None)
     before = state()
-    # Late, and sent again: what Stripe says of it now is what counts.
+    # Late, and sent again: only Stripe's current state counts.
     subscription_then = subscription | {"status": "active"}
     tell("customer.subscription.updated", subscription_then)
     tell("invoice.paid", subscription["latest_invoice"], "evt_late")
@@ -226,7 +226,7 @@ def test_two_packs_are_two_grants(tell, stub, customer):
     assert PackPurchase.objects.count() == 2
 
 
-def test_a_slow_payment_grants_when_it_is_there(tell, stub, customer):
+def test_a_slow_payment_grants_when_it_arrives(tell, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS, paid=False)
     tell("checkout.session.completed", checkout)
     tell("checkout.session.async_payment_failed", checkout)
@@ -252,7 +252,7 @@ def test_a_refund_takes_back_what_is_left(tell, stub, customer):
     assert (purchase.revoked, purchase.taken_back, purchase.spent_before_refund) == (100, 30, 70)
 
 
-def test_a_refund_that_is_told_before_the_purchase(tell, stub, customer):
+def test_a_refund_that_is_reported_before_the_purchase(tell, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS)
     charge = checkout["payment_intent"]["latest_charge"]
     stub.refund(charge, 500)
@@ -281,7 +281,7 @@ def test_a_dispute_costs_the_credits_when_it_is_lost(tell, stub, customer, statu
 
 
 class Injected(DatabaseError):
-    """What a database that goes away raises."""
+    """What a lost database connection raises."""
 
 
 class FailBefore:
@@ -359,11 +359,11 @@ def test_a_failure_at_any_statement_leaves_nothing_half_done(tell, stub, custome
                 assert response.status_code == 503
             except Injected:
                 pass  # outside the handler: the client sees a 500, and Stripe sends the event again
-        # The last statement of all only asks how it went: by then everything is done.
+        # The very last statement only reads the outcome: by then everything is done.
         if StripeEvent.objects.filter(stripe_id=f"evt_{statements}", status="processed").exists():
             break
         assert state() == before, f"statement {statements}"
-        # The retry ends right; it is undone for the next statement's turn.
+        # The retry succeeds; it is rolled back for the next statement.
         with undone():
             assert tell(kind, told, f"evt_{statements}").status_code == 204
             outcome = state()

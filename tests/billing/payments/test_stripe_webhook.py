@@ -1,4 +1,4 @@
-"""`POST /api/stripe/webhook`: what is let in, what is stored, and what becomes of a failure."""
+"""`POST /api/stripe/webhook`: what is accepted, what is stored, and how failures are handled."""
 
 import io
 import json
@@ -78,7 +78,7 @@ def test_a_signed_event_that_cannot_be_stored_is_refused(client, stub, change):
     assert not StripeEvent.objects.exists()
 
 
-def test_it_is_not_there_without_stripe(client, db):
+def test_it_does_not_exist_without_stripe(client, db):
     assert post(client, BODY, sign(BODY)).status_code == 404
 
 
@@ -154,7 +154,7 @@ def test_one_fact_under_two_ids_is_one_renewal(tell, stub, customer):
     assert LedgerEntry.objects.filter(kind="renew").count() == 1
 
 
-def test_a_worker_tries_again_later(stub, customer, monkeypatch):
+def test_a_worker_retries_later(stub, customer, monkeypatch):
     stored = stripe_events.receive(event("invoice.paid", {"id": "in_x", "object": "invoice", "customer": "cus_1"}))
     monkeypatch.setattr(stub, "get_invoice", lambda stripe_id: 1 / 0)
     monkeypatch.setattr(process_stripe_event, "apply_async", lambda *args, **options: None)
@@ -177,7 +177,7 @@ def test_a_signature_from_the_future_is_refused_beyond_the_same_tolerance(client
 @pytest.mark.parametrize(
     "signature", ["t=", "t=x,v1=y", "t=٣,v1=y", "t=" + "9" * 400 + ",v1=y", "v1=y", "=,=,t", "t=-1,v1=y"]
 )
-def test_a_time_that_is_none_is_refused(client, stub, signature):
+def test_an_invalid_time_is_refused(client, stub, signature):
     response = post(client, BODY, signature.encode().decode("latin-1"))
     assert (response.status_code, response.json()["code"]) == (400, "invalid_signature")
 

@@ -1,4 +1,4 @@
-"""Staff at the support desk."""
+"""Support staff, and the pages they use."""
 
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -8,14 +8,14 @@ from billing.models import Account, RequestRecord
 
 
 def browser_of(member: User) -> Client:
-    """A browser in which somebody is logged in."""
+    """A browser in which `member` is logged in."""
     browser = Client()
     browser.force_login(member)
     return browser
 
 
 def make_staff(group: str, email: str = "") -> User:
-    """A member of staff in one of the groups that every deployment has."""
+    """A staff member in one of the groups that every deployment has."""
     member = User.objects.create_user(email or f"{group.lower()}@example.com", "correct horse", is_staff=True)
     member.verify_email()
     member.groups.add(Group.objects.get(name=group))
@@ -28,7 +28,7 @@ def page(account: Account) -> str:
 
 
 def act_url(account: Account, name: str) -> str:
-    """The page of an act upon an account."""
+    """The page of a support action on an account."""
     return f"/admin/billing/account/{account.pk}/act/{name}/"
 
 

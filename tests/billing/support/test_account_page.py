@@ -1,4 +1,4 @@
-"""The account page tells the whole story on one screen, and costs few queries."""
+"""The account page shows everything on one screen, with few queries."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +51,7 @@ def buy_everything(account) -> None:
         )  # fmt: skip
 
 
-def test_it_tells_everything(support, account, user):
+def test_it_shows_everything(support, account, user):
     key, _ = ApiKey.objects.issue(user, name="shop", monthly_credit_cap=77)
     buy_everything(account)
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
@@ -133,7 +133,7 @@ def test_the_page_of_a_month_without_requests_makes_no_window(support, account):
     assert not account.windows.exists()
 
 
-def test_of_an_old_held_credit_voiding_is_offered(support, reader, account):
+def test_voiding_an_old_hold_is_offered(support, reader, account):
     held = ledger.hold(account, channel="api", key=None, request_id="request-lost")
     link = f"{act_url(account, 'void-hold')}?target={held.pk}"
     assert link not in support.get(page(account)).content.decode()
@@ -170,7 +170,7 @@ def test_a_user_who_never_called_has_a_page_as_well(support, django_user_model):
     assert support.get("/admin/billing/account/of/u_unknown/").status_code == 404
 
 
-def test_nobody_else_gets_in(account, user):
+def test_no_one_else_gets_in(account, user):
     client = Client()
     assert client.get(page(account)).status_code == 302
     client.force_login(user)

@@ -1,4 +1,4 @@
-"""The lists in the admin: nothing there is changed but plans and packs, and those by superusers."""
+"""The admin's lists: only plans and packs can be changed there, and only by superusers."""
 
 import pytest
 

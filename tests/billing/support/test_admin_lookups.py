@@ -1,4 +1,4 @@
-"""The lists of the admin are filtered by what they offer, and by no other column: nothing that is hidden can be guessed."""
+"""The admin's lists can only be filtered by the columns they offer, so that no hidden value can be guessed."""
 
 import uuid
 from datetime import timedelta
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 SECRET_URL = "https://user:pw@hooks.example.com/cb?secret=hunter2"
 LOOKUPS = ["", "__exact", "__regex", "__startswith", "__contains", "__gte", "__in", "__isnull", "__year"]
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-# What each list offers, by hand: a filter that is added to the admin has to be thought about here.
+# What each list offers, listed by hand, so that a new filter in the admin gets reviewed here.
 OFFERED = {
     "accounts.User": {"is_active", "is_staff", "date_joined__gte"},
     "billing.Account": {"plan"},
@@ -61,7 +61,7 @@ def changelist(model: type[Model]) -> str:
 
 
 def paths(model: type[Model]) -> list[str]:
-    """Every column, and those of related rows."""
+    """Every column, and the columns of related rows."""
     found = []
     for field in model._meta.get_fields():
         found.append(field.name)
@@ -112,7 +112,7 @@ def test_neither_password_hashes_nor_digests_can_be_guessed(browser, user):
 
 
 @pytest.mark.usefixtures("_rows")
-def test_neither_order_nor_search_nor_popups_tell_more(browser, user):
+def test_neither_order_nor_search_nor_popups_reveal_more(browser, user):
     for model in MODELS:
         page = changelist(model)
         if browser.get(page).status_code == 403:
@@ -154,7 +154,7 @@ def test_every_link_of_the_days_figures_works(browser, _rows):
 
 
 EXTREMES = ["0", "99999", "9" * 30, "9999", "x", "\x00"]
-# One query a test: PostgreSQL refuses some, which ends the transaction that a test runs in.
+# One query per test: PostgreSQL refuses some, which ends the transaction that the test runs in.
 EXTREME_QUERIES = [
     *(query for value in EXTREMES for query in (
         {"created_at__year": value}, {"created_at__year": "9999", "created_at__month": value},
@@ -166,7 +166,7 @@ EXTREME_QUERIES = [
 
 
 @pytest.mark.parametrize("query", EXTREME_QUERIES, ids=repr)
-def test_extreme_dates_are_told_and_no_crash(browser, _rows, query):
+def test_extreme_dates_are_reported_and_do_not_crash(browser, _rows, query):
     page = reverse("admin:billing_requestrecord_changelist")
     assert browser.get(page, query).status_code in (200, 302, 400)
 

@@ -1,4 +1,4 @@
-"""The admin's first page: the figures of the day, each with the list behind it, for few queries."""
+"""The admin's first page: the figures of the day, each linked to its list, with few queries."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def named(facts: list[dict], label: str) -> dict:
 
 @pytest.fixture
 def busy(account) -> None:
-    """A day's work, and some of the days before."""
+    """The records of a day, and some of the days before."""
     now = timezone.now()
     for number, duration in enumerate(range(100, 2100, 100)):
         record(account, f"api-{number}", duration_ms=duration)
@@ -49,11 +49,11 @@ def busy(account) -> None:
             RequestRecord.objects.filter(pk=old.pk).update(created_at=now - timedelta(days=days))
 
 
-def test_pictures_errors_and_times_of_today(support, busy):
+def test_images_errors_and_times_of_today(support, busy):
     desk = figures(support)
     assert {one["label"]: one["count"] for one in desk["channels"]} == {"API": 20, "web app": 1, "anonymous": 1}
     assert [(one["label"], one["count"]) for one in desk["errors"]] == [("image_too_large", 3), ("busy", 1)]
-    # 22 pictures: 100 three times, then 200, 300, … 2000. Errors do not count.
+    # 22 images: 100 three times, then 200, 300, … 2000. Errors do not count.
     assert (desk["latency"]["sample"], desk["latency"]["p50"], desk["latency"]["p95"]) == (22, 900, 1900)
 
 
@@ -90,7 +90,7 @@ def test_customers_and_money_today_and_in_seven_days(support, account):
             )
     desk = figures(support)
     shown = {one["label"]: (one["today"]["count"], one["week"]["count"]) for one in desk["happened"]}
-    # The customer and the member of staff are new, too.
+    # The customer and the staff member are new, too.
     assert shown.pop("New accounts") == (3, 4)
     assert set(shown.values()) == {(1, 2)}
     packs = named(desk["happened"], "Packs sold")
@@ -98,7 +98,7 @@ def test_customers_and_money_today_and_in_seven_days(support, account):
     assert "$10" in support.get(INDEX).content.decode()
 
 
-def test_what_waits_for_somebody_however_old(support, account):
+def test_what_waits_for_staff_however_old(support, account):
     for number, status in enumerate(("failed", "failed", "flagged", "received", "processed")):
         StripeEvent.objects.create(
             stripe_id=f"evt_{number}",
@@ -139,14 +139,14 @@ def test_an_empty_deployment_has_a_page_too(support):
     assert "Errors today" in support.get(INDEX).content.decode()
 
 
-def test_the_page_takes_few_queries_also_when_nothing_is_remembered(support, busy, django_assert_max_num_queries):
+def test_the_page_takes_few_queries_even_when_nothing_is_cached(support, busy, django_assert_max_num_queries):
     support.get(INDEX)
     cache.clear()
     with django_assert_max_num_queries(MAX_QUERIES):
         support.get(INDEX)
 
 
-def test_figures_are_remembered_for_a_short_while(support, account, django_assert_max_num_queries):
+def test_figures_are_cached_for_a_short_time(support, account, django_assert_max_num_queries):
     assert Plan.objects.exists()
     before = figures(support)
     record(account, "request-new")

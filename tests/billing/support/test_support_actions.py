@@ -1,4 +1,4 @@
-"""What support does to an account: always with a reason, once, in the audit trail, and not to colleagues."""
+"""Support actions on an account: always with a reason, once, in the audit trail, and never on colleagues."""
 
 import re
 import uuid
@@ -33,7 +33,7 @@ def token() -> str:
 
 
 def act(browser: Client, account, name: str, **form):
-    """Send the confirmed form."""
+    """Submit the confirmed form."""
     return browser.post(act_url(account, name), {"reason": REASON, "token": token(), "confirmed": "1", **form})
 
 
@@ -44,7 +44,7 @@ def audit() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def stale(account) -> Hold:
-    """A credit that nobody will settle any more."""
+    """A hold that no process will settle any more."""
     held = ledger.hold(account, channel="api", key=None, request_id="request-lost")
     Hold.objects.filter(pk=held.pk).update(created_at=timezone.now() - timedelta(minutes=16))
     return held
@@ -119,12 +119,12 @@ def test_a_plan_is_changed_at_once_with_its_window(support, account):
     assert audit() == [("support@example.com", f"Plan changed from Free to Premium-1000. Reason: {REASON}")]
 
 
-def test_the_plan_that_it_is_on_already_is_no_choice(support, account):
+def test_the_current_plan_is_not_offered(support, account):
     response = act(support, account, "plan", plan=account.plan_id)
     assert response.context["form"].errors["plan"]
 
 
-def test_of_a_running_subscription_support_is_warned(support, customer):
+def test_support_is_warned_of_a_running_subscription(support, customer):
     start = timezone.now()
     Subscription.objects.create(
         account=customer, stripe_id="sub_7", status="active", period_start=start, period_end=start, started_at=start
@@ -157,13 +157,13 @@ def test_an_address_is_marked_as_verified(support, account, user):
 
 
 @pytest.mark.parametrize("name", ["resend-verification", "mark-verified", "unlock", "resync", "no-such-act"])
-def test_what_makes_no_sense_now_is_not_offered_and_not_found(support, account, name):
+def test_actions_that_make_no_sense_now_are_not_offered_and_not_found(support, account, name):
     assert f"/act/{name}/" not in support.get(page(account)).content.decode()
     assert support.get(act_url(account, name)).status_code == 404
     assert act(support, account, name).status_code == 404
 
 
-def test_all_keys_are_revoked_and_the_customer_is_told(support, account, user, key, django_capture_on_commit_callbacks):
+def test_all_keys_are_revoked_and_the_customer_gets_a_mail(support, account, user, key, django_capture_on_commit_callbacks):
     ApiKey.objects.issue(user, name="second")
     with django_capture_on_commit_callbacks(execute=True):
         act(support, account, "revoke-keys")
@@ -281,7 +281,7 @@ def test_an_event_that_fails_again_says_so(support, customer, stub, monkeypatch)
     assert StripeEvent.objects.get().status == "failed"
 
 
-def test_an_account_is_matched_with_stripe_and_the_differences_are_told_before(support, customer, stub):
+def test_an_account_is_synced_with_stripe_after_the_differences_are_shown(support, customer, stub):
     subscription = month_at_stripe(stub)
     html = support.get(act_url(customer, "resync")).content.decode()
     assert f"subscription {subscription['id']} (active) is not known here" in html
@@ -292,7 +292,7 @@ def test_an_account_is_matched_with_stripe_and_the_differences_are_told_before(s
     assert audit() == [("support@example.com", f"Moved to what Stripe says. Reason: {REASON}")]
 
 
-def test_an_act_that_stripe_refuses_is_in_the_trail_as_failed(support, customer, stub, monkeypatch):
+def test_an_action_that_stripe_refuses_is_in_the_trail_as_failed(support, customer, stub, monkeypatch):
     month_at_stripe(stub)
 
     def fail(stripe_id):
@@ -303,7 +303,7 @@ def test_an_act_that_stripe_refuses_is_in_the_trail_as_failed(support, customer,
     assert audit() == [("support@example.com", f"Match with Stripe: failed. Stripe is away. Reason: {REASON}")]
 
 
-def test_without_payment_nothing_of_stripes_is_offered(support, customer, stub, settings):
+def test_without_payment_no_stripe_action_is_offered(support, customer, stub, settings):
     settings.STRIPE_SECRET_KEY = ""
     StripeEvent.objects.create(account=customer, stripe_id="evt_1", type="invoice.paid", object_id="in_1")
     html = support.get(page(customer)).content.decode()
@@ -351,7 +351,7 @@ def test_support_acts_on_no_colleague_and_not_on_itself(support, rights):
         assert (account.prepaid_balance, account.user.is_active) == (0, True)
 
 
-def test_superusers_act_on_staff_but_lock_not_themselves_out():
+def test_superusers_act_on_staff_but_cannot_lock_themselves_out():
     root = User.objects.create_superuser("root@example.com", "correct horse")
     colleague = ledger.get_account(make_staff("Support"))
     browser = browser_of(root)

@@ -1,4 +1,4 @@
-"""One search: whatever a customer quotes leads support to the account, and a pasted secret goes nowhere."""
+"""One search: anything a customer quotes leads support to the account, and a pasted secret is neither logged nor shown."""
 
 import logging
 import uuid
@@ -23,14 +23,14 @@ SEARCH = "/admin/billing/account/search/"
 
 @pytest.fixture
 def shop(user, account) -> ApiKey:
-    """A key of the customer, and an account of somebody else."""
+    """A key of the customer, and another customer's account."""
     ledger.get_account(User.objects.create_user("customs@example.com"))
     return ApiKey.objects.issue(user, name="shop")[0]
 
 
 @pytest.fixture
 def at_stripe(account) -> None:
-    """Everything of Stripe's that an account can have."""
+    """Every Stripe object that an account can have."""
     StripeCustomer.objects.create(account=account, stripe_id="cus_1")
     price = StripePrice.objects.create(
         stripe_id="price_1",
@@ -197,7 +197,7 @@ def test_the_search_page_alone_says_what_can_be_searched(support):
 @pytest.mark.parametrize(
     "term", ["customer@example.com", "u_", "rmbg_ABCDEFGHIJKL", "request-4711", "pi_1", "ch_1", "evt_1", "in_1", "cus_1"]
 )
-def test_a_search_takes_few_queries_and_reads_no_table_as_a_whole(
+def test_a_search_takes_few_queries_and_scans_no_whole_table(
     support, account, at_stripe, term, django_assert_max_num_queries
 ):
     term = account.user.public_id if term == "u_" else term
@@ -209,7 +209,7 @@ def test_a_search_takes_few_queries_and_reads_no_table_as_a_whole(
     is_sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
         if not is_sqlite:
-            # Tables as small as these it would read as a whole even where there is an index.
+            # It would scan tables as small as these even if they have an index.
             cursor.execute("SET LOCAL enable_seqscan = off")
         for statement in statements:
             cursor.execute(f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement.replace('%', '%%')}")
@@ -225,7 +225,7 @@ def test_every_page_has_the_search(support, path):
     assert f'action="{SEARCH}"' in support.get(path).content.decode()
 
 
-def test_readers_may_search_and_nobody_else(account, user):
+def test_readers_may_search_and_no_one_else(account, user):
     assert search(browser_of(make_staff("Readers")), user.email).status_code == 302
     assert search(browser_of(user), user.email).status_code == 302
     assert search(browser_of(user), user.email).headers["Location"].startswith("/admin/login/")

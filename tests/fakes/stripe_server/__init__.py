@@ -1,4 +1,4 @@
-"""A Stripe for tests: the endpoints, pages, events and clock that the product needs, in memory and on loopback.
+"""A fake Stripe for tests: the endpoints, pages, events and clock that the product needs, in memory and on loopback.
 
 In a test: `with StripeFake(webhook_url) as stripe: ...`. By hand:
 `python -m tests.fakes.stripe_server --port 12111 --webhook http://127.0.0.1:8000/api/stripe/webhook`.

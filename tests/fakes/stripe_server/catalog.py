@@ -103,7 +103,7 @@ def _recurring(given: Obj) -> Obj:
 
 
 def update_price(world: World, params: Obj, id: str) -> Obj:
-    """POST /v1/prices/:id: what it costs never changes, as at Stripe."""
+    """POST /v1/prices/:id: the amount never changes, as at Stripe."""
     price = world.get("price", id)
     params = dict(params)
     transfer = params.pop("transfer_lookup_key", False)
@@ -213,7 +213,7 @@ def _with_address(params: Obj) -> Obj:
 
 
 def _change(obj: Obj, params: Obj) -> dict[str, Any]:
-    """Apply an update; what the changed fields held before."""
+    """Apply an update; returns the previous values of the changed fields."""
     new = {**params, "metadata": merged(obj["metadata"], params.get("metadata"))}
     previous = {name: obj[name] for name, value in new.items() if obj[name] != value}
     obj.update(new)

@@ -1,4 +1,4 @@
-"""Changes of a subscription: another price, cancelled at the period's end, resumed, planned for later."""
+"""Changes of a subscription: a new price, cancellation at the period's end, resumption, changes planned for later."""
 
 from tests.fakes.stripe_server import invoicing, shapes
 from tests.fakes.stripe_server.errors import Refused, declined
@@ -13,7 +13,7 @@ def update(world: World, params: Obj, id: str) -> Obj:
     if subscription["status"] == "canceled" and params.keys() - {"metadata", "cancellation_details"}:
         raise Refused("A canceled subscription can only update its cancellation_details and metadata.")
     previous: Obj = {}
-    # What can be refused comes first, so that a refused update changes nothing.
+    # Everything that can be refused is checked first, so that a refused update changes nothing.
     invoice = None
     if "items" in params or params.get("billing_cycle_anchor") == "now":
         previous["items"] = {"data": [dict(item) for item in subscription["items"]["data"]]}
@@ -50,7 +50,7 @@ def _cancel_later(world: World, subscription: Obj, cancel: bool) -> Obj:
 
 
 def _change_items(world: World, subscription: Obj, params: Obj) -> Obj | None:
-    """Apply the new items; the invoice to collect, where there is one."""
+    """Apply the new items; returns the invoice to collect, if any."""
     old = [dict(item) for item in subscription["items"]["data"]]
     new = _new_items(world, subscription, params.get("items", []))
     if params.get("payment_behavior") == "error_if_incomplete" and subscription["customer"] in world.failing_cards:
@@ -85,7 +85,7 @@ def _credits(world: World, items: list[Obj]) -> list[Obj]:
 
 
 def _rest_of_period(world: World, item: Obj, sign: int) -> Obj:
-    """What the unused part of the present period costs, by the second."""
+    """The price of the unused part of the current period, by the second."""
     start, end = item["current_period_start"], item["current_period_end"]
     left = max(0, end - world.now) / (end - start)
     amount = sign * round(item["price"]["unit_amount"] * item["quantity"] * left)
@@ -130,7 +130,7 @@ def _price(world: World, id: str, param: str) -> Obj:
 
 
 def plan_change(world: World, subscription: Obj, price: Obj) -> Obj:
-    """Another price from the next period on, as the portal's `schedule_at_period_end` does."""
+    """A new price from the next period on, as the portal's `schedule_at_period_end` does."""
     living(world, subscription["id"])
     release_schedule(world, subscription)
     start, end = period_of(subscription)

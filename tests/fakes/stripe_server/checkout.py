@@ -1,4 +1,4 @@
-"""Checkout sessions: made by the product, completed by a buyer."""
+"""Checkout sessions: created by the product, completed by a buyer."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tests.fakes.stripe_server.errors import Refused
 from tests.fakes.stripe_server.periods import DAY, HOUR
 from tests.fakes.stripe_server.world import Obj, World, list_of
 
-# What Checkout would ask a buyer for whom the product named neither a customer nor an address.
+# The address that Checkout would ask for if the product named neither a customer nor an address.
 BUYER = "buyer@example.com"
 OTHER_MODE = {"payment": ("subscription_data",), "subscription": ("payment_intent_data", "invoice_creation")}
 
@@ -144,7 +144,7 @@ def _open(world: World, id: str, verb: str) -> Obj:
 
 
 def pay(world: World, id: str, *, later: bool = False) -> Obj:
-    """The buyer pays with a good card, or with a debit whose outcome comes `later`."""
+    """The buyer pays with a good card, or with a debit whose outcome arrives `later`."""
     session = _open(world, id, "paid")
     customer = _customer(world, session)
     if session["mode"] == "subscription":
@@ -215,7 +215,7 @@ def decline(world: World, id: str) -> Obj:
 
 
 def resolve(world: World, id: str, *, succeed: bool) -> Obj:
-    """The debit of a session that was paid `later` has come through, or not."""
+    """The debit of a session that was paid `later` has succeeded or failed."""
     session = world.get("checkout.session", id)
     if session["status"] != "complete" or session["payment_status"] != "unpaid":
         raise Refused("This session waits for no payment.")
@@ -232,5 +232,5 @@ def resolve(world: World, id: str, *, succeed: bool) -> Obj:
 
 
 def success_url(session: Obj) -> str:
-    """Where the buyer lands."""
+    """Where the buyer is redirected."""
     return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])

@@ -1,4 +1,4 @@
-"""The clock: everything that falls due until a moment, in its order, each at its own time."""
+"""The clock: runs everything that falls due until a time, in order, each at its due time."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ Due = tuple[int, Callable[[], object]]
 
 
 def advance(world: World, moment: int) -> int:
-    """Move the time forward; how many renewals, retries and expiries that ran."""
+    """Move the time forward; returns how many renewals, retries and expiries it ran."""
     if moment < world.now:
         raise Refused("The clock can only move forward.", param="advance_to")
     ran = 0

@@ -1,4 +1,4 @@
-"""`/_control/`: what `StripeFake`'s methods do, over HTTP with JSON bodies, for a server in a process of its own."""
+"""`/_control/`: what `StripeFake`'s methods do, over HTTP with JSON bodies, for a server in a separate process."""
 
 import inspect
 from collections.abc import Callable
@@ -97,7 +97,7 @@ COMMANDS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def call(fake: StripeFake, method: str, name: str, arguments: dict[str, Any]) -> Any:
-    """Run one command; raises `Refused` for one that is unknown or wrongly called."""
+    """Run one command; raises `Refused` for an unknown command or wrong arguments."""
     command = COMMANDS.get((method, name))
     if command is None:
         raise Refused(f"No such command: {method} {name}", status=404)

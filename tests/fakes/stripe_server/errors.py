@@ -1,4 +1,4 @@
-"""Refusals, in the shape that Stripe's SDKs read."""
+"""Refusals, in the shape that Stripe's SDKs parse."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def missing(kind: str, id: str, param: str = "id") -> Refused:
 
 
 def declined(**details: str | None) -> Refused:
-    """The bank said no."""
+    """The bank declined."""
     return Refused(
         "Your card was declined.",
         status=402,

@@ -1,4 +1,4 @@
-"""The handle that tests hold: start it, point the product at its address, and do what buyers, banks and time do."""
+"""The object that tests use: start it, point the product at its address, and act as buyers, banks and time."""
 
 import threading
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tests.fakes.stripe_server.world import Obj, World, public
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request of the product; `params` are as they came, undecoded numbers and all."""
+    """One request of the product; `params` are as received, with numbers still as text."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Recorded:
 
 @dataclass
 class Fault:
-    """Answers to spoil: `status` 0 hangs up; `after` lets the request take effect first."""
+    """Answers that fail: `status` 0 hangs up; `after` lets the request take effect first."""
 
     times: int
     status: int
@@ -34,7 +34,7 @@ class Fault:
 
 
 class StripeFake:
-    """A Stripe of one account. Every change of its state is a method here, and an address under `/_control/`."""
+    """A Stripe with one account. Every change of its state is a method here and an endpoint under `/_control/`."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class StripeFake:
             return public(checkout.pay(self.world, session, later=later))
 
     def resolve_async(self, session: str, succeed: bool = True) -> Obj:
-        """The money of a session paid `later` has come, or not."""
+        """The money of a session paid `later` has arrived, or not."""
         with self.world.transaction():
             return public(checkout.resolve(self.world, session, succeed=succeed))
 
@@ -118,11 +118,11 @@ class StripeFake:
     # Time and banks
 
     def advance(self, to: int) -> int:
-        """Move the clock to a Unix time, with all that falls due until then; how many things that was."""
+        """Move the clock to a Unix time and run all that falls due until then; returns how many things ran."""
         return clock.advance(self.world, to)
 
     def refund(self, charge: str, amount: int | None = None) -> Obj:
-        """The merchant gives back a charge in Stripe's dashboard, or a part of it (cents)."""
+        """The merchant refunds a charge, or a part of it (cents), in Stripe's dashboard."""
         params = {"charge": charge} if amount is None else {"charge": charge, "amount": amount}
         with self.world.transaction():
             return public(payments.create_refund(self.world, params))
@@ -145,12 +145,12 @@ class StripeFake:
         return body, sign(body, secret or self.webhooks.secret, at)
 
     def twin(self, event: str) -> Obj:
-        """A new event that tells the same fact."""
+        """A new event that reports the same fact."""
         with self.world.transaction():
             return public(self.world.twin(event))
 
     def deliver(self, event: str, times: int = 1, *, new_id: bool = False, delay: float = 0) -> list[str]:
-        """Tell an event (again), whatever the mode; with `new_id` each time under another id. The ids told."""
+        """Send an event (again) in any mode; with `new_id` each time under a new id. Returns the ids sent."""
         with self.world.transaction():
             told = [self.world.twin(event) if new_id else self.world.get("event", event) for _ in range(times)]
             for each in told:
@@ -162,17 +162,17 @@ class StripeFake:
         self.webhooks.set_mode(mode)
 
     def wait(self, seconds: float = 30) -> None:
-        """Return when all that was to be delivered has been."""
+        """Return when every pending delivery is done."""
         self.webhooks.wait(seconds)
 
     # Trouble
 
     def fail_next(self, times: int = 1, *, status: int = 500, path: str = "/v1/", after: bool = False) -> None:
-        """Spoil the next answers under `path`: an HTTP status, or 0 to hang up; `after` the request took effect."""
+        """Make the next answers under `path` fail: an HTTP status, or 0 to hang up; `after` the request took effect."""
         self.faults.append(Fault(times, status, path, after))
 
     def slow_down(self, seconds: float, path: str = "/v1/") -> None:
-        """Answer every request under `path` so many seconds later, from now on."""
+        """From now on, answer every request under `path` this many seconds later."""
         self.delays[path] = seconds
 
     def object(self, id: str) -> dict[str, Any]:

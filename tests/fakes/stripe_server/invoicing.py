@@ -1,4 +1,4 @@
-"""Invoices: their lines, their collection, and what a failed one does to its subscription."""
+"""Invoices: their lines, their collection, and the effect of a failed one on its subscription."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ RETRY_DAYS = (3, 5, 7)
 def line(
     world: World, item: Obj, *, amount: int | None = None, period: tuple[int, int] | None = None, proration: bool = False
 ) -> Obj:
-    """What an invoice says about one item; the price's own amount and the item's own period unless told."""
+    """An invoice line for one item; by default with the price's amount and the item's period."""
     price = item["price"]
     start, end = period or (item["current_period_start"], item["current_period_end"])
     kind = "invoice_item_details" if proration else "subscription_item_details"
@@ -50,7 +50,7 @@ def line(
 def create(
     world: World, customer: Obj, reason: str, lines: list[Obj], subscription: Obj | None = None, **fields: Any
 ) -> Obj:
-    """A finalized invoice that nobody has tried to collect yet. A customer's credit pays first."""
+    """A finalized invoice without a collection attempt so far. A customer's credit pays first."""
     currency = lines[0]["currency"] if lines else "usd"
     invoice = shapes.invoice(world, customer, reason, currency)
     invoice["lines"]["data"] = [{**each, "invoice": invoice["id"]} for each in lines]
@@ -73,7 +73,7 @@ def create(
 
 
 def finalize(world: World, invoice: Obj) -> None:
-    """Open it for payment, with a payment intent where there is something to pay."""
+    """Open it for payment, with a payment intent if there is something to pay."""
     invoice.update(status="open", effective_at=world.now)
     invoice["status_transitions"]["finalized_at"] = world.now
     if invoice["amount_due"] == 0:
@@ -100,7 +100,7 @@ def finalize(world: World, invoice: Obj) -> None:
 
 
 def collect(world: World, invoice: Obj, *, fails: bool | None = None) -> bool:
-    """Try to take the money from the customer's card; true when the invoice is paid."""
+    """Try to charge the customer's card; true when the invoice is paid."""
     if invoice["status"] == "draft":
         finalize(world, invoice)
     failing = invoice["customer"] in world.failing_cards if fails is None else fails
@@ -112,7 +112,7 @@ def collect(world: World, invoice: Obj, *, fails: bool | None = None) -> bool:
 
 
 def settle(world: World, invoice: Obj) -> None:
-    """The money has come."""
+    """The money has arrived."""
     if invoice["_payment_intent"]:
         invoice["attempt_count"] += 1
         payments.succeed(world, world.get("payment_intent", invoice["_payment_intent"]), invoice["customer_email"])

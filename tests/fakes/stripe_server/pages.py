@@ -60,7 +60,7 @@ def show_checkout(world: World, id: str, error: str = "") -> str:
 
 
 def click_checkout(world: World, id: str, form: dict[str, str]) -> str:
-    """POST /pay/:id: where to send the browser; raises `Refused` with what to tell the buyer."""
+    """POST /pay/:id: where to redirect the browser; raises `Refused` with the message for the buyer."""
     action = form.get("action", "")
     if action == "back":
         return str(world.get("checkout.session", id)["cancel_url"] or f"/pay/{id}")

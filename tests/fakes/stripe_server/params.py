@@ -30,7 +30,7 @@ def decode(form: str) -> dict[str, Any]:
 
 
 def check(given: dict[str, Any], spec: Spec, prefix: str = "") -> dict[str, Any]:
-    """What was given, converted to Python's types; raises `Refused` for the first thing that is wrong."""
+    """The given parameters, converted to Python's types; raises `Refused` for the first wrong one."""
     known = {name.rstrip("!"): checker for name, checker in spec.items()}
     for name in given:
         if name not in known:
@@ -72,7 +72,7 @@ def _path(prefix: str, name: str) -> str:
 
 
 def string(value: str, path: str) -> str | None:
-    """Any text; an empty one unsets."""
+    """Any text; an empty one unsets the field."""
     if len(value) > 5000:
         raise Refused("Invalid string: too long", code="parameter_invalid_string", param=path)
     return value or None
@@ -109,7 +109,7 @@ def boolean(value: str, path: str) -> bool:
 
 
 def address(value: str, path: str) -> str:
-    """Where a browser can be sent."""
+    """A URL that a browser can be redirected to."""
     if not re.match(r"https?://[^\s/]+", value):
         raise Refused("Not a valid URL", code="url_invalid", param=path)
     return value
@@ -123,7 +123,7 @@ def email(value: str, path: str) -> str | None:
 
 
 def one_of(*allowed: str) -> Checker:
-    """One of fixed words."""
+    """One of a fixed set of words."""
 
     def checked(value: str, path: str) -> str:
         if value not in allowed:

@@ -1,4 +1,4 @@
-"""Money that moves: charges, refunds, disputes."""
+"""Money movements: charges, refunds, disputes."""
 
 from tests.fakes.stripe_server import shapes
 from tests.fakes.stripe_server.errors import Refused, missing
@@ -31,7 +31,7 @@ def fail(world: World, intent: Obj) -> None:
 
 
 def create_refund(world: World, params: Obj) -> Obj:
-    """POST /v1/refunds: all that is left of a charge, or a part."""
+    """POST /v1/refunds: the rest of a charge, or a part."""
     charge = _charge_of(world, params)
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:

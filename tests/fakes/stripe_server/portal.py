@@ -7,7 +7,7 @@ from tests.fakes.stripe_server.errors import Refused
 from tests.fakes.stripe_server.params import merged
 from tests.fakes.stripe_server.world import Obj, World
 
-# What a new account's portal may do here: everything.
+# A new account's portal allows everything here.
 FEATURES: Obj = {
     "customer_update": {"allowed_updates": ["email"], "enabled": True},
     "invoice_history": {"enabled": True},
@@ -104,7 +104,7 @@ def feature(world: World, session: Obj, name: str) -> Obj:
 
 
 def subscriptions_of(world: World, session: Obj) -> list[Obj]:
-    """The customer's subscriptions that are not over."""
+    """The customer's subscriptions that have not ended."""
     found = world.all("subscription", customer=session["customer"])
     return [subscription for subscription in found if subscription["status"] != "canceled"]
 
@@ -119,7 +119,7 @@ def prices_of(world: World, session: Obj) -> list[Obj]:
 
 
 def act(world: World, session: Obj, form: dict[str, str]) -> None:
-    """What one button of the page asks for; raises `Refused`."""
+    """Carry out the request of one button of the page; raises `Refused`."""
     action, id = form.get("action", ""), form.get("subscription", "")
     if action == "card":
         set_card(world, session["customer"], fails=form.get("fails") == "true")
@@ -150,7 +150,7 @@ def _own(session: Obj, obj: Obj) -> None:
 
 
 def switch(world: World, session: Obj, subscription: Obj, price: Obj) -> None:
-    """Dearer takes effect at once with an invoice for the difference, cheaper at the period's end if so configured."""
+    """An upgrade applies at once with an invoice for the difference, a downgrade at the period's end if so configured."""
     options = feature(world, session, "subscription_update")
     item = subscription["items"]["data"][0]
     conditions = {condition["type"] for condition in (options["schedule_at_period_end"] or {}).get("conditions", [])}

@@ -1,4 +1,4 @@
-"""HTTP: who asks, what was asked before under the same key, and which module answers."""
+"""HTTP: authentication, answers to repeated idempotency keys, and routing to the module that answers."""
 
 import base64
 import contextlib
@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
         self.remembered: dict[str, tuple[Any, Answer]] = {}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error of ours; anything else is told."""
+        """A client that disconnected is not our error; anything else is reported."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -153,7 +153,7 @@ def _api_answer(server: Server, method: str, path: str, form: str, headers: Any)
 
 
 def _once(server: Server, headers: Any, key: str, asked: tuple[str, str, Any]) -> Answer:
-    """The first answer again; as at Stripe, a refusal of the parameters is not remembered, a declined card is."""
+    """Repeat the first answer; as at Stripe, a refusal of the parameters is not stored, a declined card is."""
     if len(key) > LONGEST_IDEMPOTENCY_KEY:
         raise Refused("Idempotency keys can only be up to 255 characters long.", type="idempotency_error")
     if key in server.remembered:

@@ -1,4 +1,4 @@
-"""The larger objects as new ones look: what the product may read and a fake must not leave out."""
+"""The larger objects in their initial state: the fields that the product may read, so the fake must have them."""
 
 from tests.fakes.stripe_server.world import Obj, World, list_of
 
@@ -17,7 +17,7 @@ CARD = {
 
 
 def subscription(world: World, customer: str, currency: str) -> Obj:
-    """An incomplete one without items."""
+    """An incomplete subscription without items."""
     id = world.new_id("sub")
     return {
         "id": id,
@@ -83,7 +83,7 @@ def subscription_item(world: World, subscription: str, price: Obj, quantity: int
 
 
 def invoice(world: World, customer: Obj, reason: str, currency: str) -> Obj:
-    """A draft without lines."""
+    """A draft invoice without lines."""
     id = world.new_id("in")
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1

@@ -1,4 +1,4 @@
-"""Subscriptions: begun, renewed, cancelled. Changes of the price are in `changes`."""
+"""Subscriptions: creation, renewal, cancellation. Price changes are in `changes`."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def period_from(subscription: Obj, price: Obj, moment: int) -> tuple[int, int]:
 
 
 def period_of(subscription: Obj) -> tuple[int, int]:
-    """The present period of a subscription's first item."""
+    """The current period of a subscription's first item."""
     item = subscription["items"]["data"][0]
     return item["current_period_start"], item["current_period_end"]
 
@@ -88,7 +88,7 @@ def renew(world: World, subscription: Obj) -> None:
 
 
 def follow_schedule(world: World, subscription: Obj) -> None:
-    """Take the prices of the schedule's last phase, and let the schedule go."""
+    """Apply the prices of the schedule's last phase, and release the schedule."""
     if subscription["schedule"] is None:
         return
     schedule = world.get("subscription_schedule", subscription["schedule"])
@@ -98,7 +98,7 @@ def follow_schedule(world: World, subscription: Obj) -> None:
 
 
 def release_schedule(world: World, subscription: Obj) -> None:
-    """The subscription goes on by itself."""
+    """The subscription continues without its schedule."""
     if subscription["schedule"] is None:
         return
     schedule = world.get("subscription_schedule", subscription["schedule"])
@@ -107,7 +107,7 @@ def release_schedule(world: World, subscription: Obj) -> None:
 
 
 def set_status(world: World, subscription: Obj, status: str, *, only_from: tuple[str, ...]) -> None:
-    """Change the status where it is one of `only_from`, and tell."""
+    """Change the status if it is one of `only_from`, and send the event."""
     if subscription["status"] in only_from:
         previous = {"status": subscription["status"]}
         subscription["status"] = status
@@ -115,7 +115,7 @@ def set_status(world: World, subscription: Obj, status: str, *, only_from: tuple
 
 
 def end(world: World, subscription: Obj, reason: str | None) -> None:
-    """Over for good."""
+    """End the subscription for good."""
     release_schedule(world, subscription)
     subscription.update(status="canceled", ended_at=world.now)
     subscription["canceled_at"] = subscription["canceled_at"] or world.now

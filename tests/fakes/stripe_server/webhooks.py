@@ -1,4 +1,4 @@
-"""Telling the product: signed events, in order or not, once or not, with a few retries."""
+"""Webhook delivery: signed events, in order or not, once or not, with a few retries."""
 
 import hashlib
 import hmac
@@ -17,7 +17,7 @@ MODES = ("normal", "hold", "double", "reverse", "drop")
 
 
 def sign(payload: bytes, secret: str, at: int | None = None) -> str:
-    """The `Stripe-Signature` of a body; `at` is a Unix time, the present one unless told."""
+    """The `Stripe-Signature` of a body; `at` is a Unix time, by default the current one."""
     moment = int(time.time()) if at is None else at
     digest = hmac.new(secret.encode(), f"{moment}.".encode() + payload, hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"
@@ -39,7 +39,7 @@ class Delivery:
 
 
 class Webhooks:
-    """Posts what it is given from one thread of its own, so that deliveries keep the order they are queued in."""
+    """Posts events from one separate thread, so that deliveries keep the order they are queued in."""
 
     def __init__(self, url: str | None, secret: str) -> None:
         self.url = url
@@ -53,7 +53,7 @@ class Webhooks:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start to deliver."""
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="stripe-webhooks", daemon=True)
         self._thread.start()
@@ -67,7 +67,7 @@ class Webhooks:
             self._thread.join(ATTEMPT_SECONDS)
 
     def set_mode(self, mode: str) -> None:
-        """How events are told from now on; leaving `hold` tells the held ones in the new way."""
+        """How events are sent from now on; leaving `hold` sends the held ones in the new mode."""
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}")
         with self._changed:
@@ -76,7 +76,7 @@ class Webhooks:
         self.publish(held)
 
     def publish(self, events: list[dict[str, Any]]) -> None:
-        """Tell the events of one request or of one moment of the clock, as the mode says."""
+        """Send the events of one request or of one moment of the clock, according to the mode."""
         if self.mode == "hold":
             self._held.extend(events)
         elif self.mode != "drop":
@@ -85,7 +85,7 @@ class Webhooks:
                 self.queue(event, times=2 if self.mode == "double" else 1)
 
     def queue(self, event: dict[str, Any], *, times: int = 1, delay: float = 0) -> None:
-        """Tell one event whatever the mode, `delay` seconds from now."""
+        """Send one event in any mode, `delay` seconds from now."""
         if self.url is None:
             return
         with self._changed:
@@ -95,7 +95,7 @@ class Webhooks:
             self._changed.notify_all()
 
     def wait(self, seconds: float = 30) -> None:
-        """Return once everything queued has been told; raises `TimeoutError` otherwise."""
+        """Return once everything queued has been sent; raises `TimeoutError` otherwise."""
         with self._changed:
             if not self._changed.wait_for(lambda: all(one.done for one in self.deliveries), seconds):
                 raise TimeoutError("webhooks are still being delivered")

@@ -1,4 +1,4 @@
-"""Everything the server knows: objects, events, the time, and how they are found, listed and told."""
+"""The server's state: objects, events, the time, and how they are found, listed and sent."""
 
 import copy
 import itertools
@@ -17,7 +17,7 @@ Obj = dict[str, Any]
 
 
 class World:
-    """One account at Stripe, in memory. Keys of an object that start with `_` are the server's own."""
+    """One account at Stripe, in memory. Keys of an object that start with `_` are internal to the server."""
 
     def __init__(self, webhooks: Webhooks, clock: int | None = None, after_retries: str = "cancel") -> None:
         self.webhooks = webhooks
@@ -36,7 +36,7 @@ class World:
 
     @property
     def now(self) -> int:
-        """The server's time: it stands still if it was given one, and goes on by itself otherwise."""
+        """The server's time: it stands still if it was set at the start, and runs automatically otherwise."""
         return self._clock if self._clock is not None else int(time.time()) + self._offset
 
     def set_now(self, moment: int) -> None:
@@ -48,7 +48,7 @@ class World:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One change at a time; its events are told together when the outermost one ends."""
+        """One change at a time; its events are sent together when the outermost one ends."""
         with self._lock:
             self._depth += 1
             try:
@@ -60,11 +60,11 @@ class World:
                     self.webhooks.publish(batch)
 
     def new_id(self, prefix: str) -> str:
-        """An id that tells the order of creation to a reader of logs, and no two servers share."""
+        """An id that shows the order of creation to a reader of logs, and that no two servers share."""
         return f"{prefix}_{next(self._numbers):06d}{secrets.token_hex(6)}"
 
     def add(self, obj: Obj) -> Obj:
-        """Keep a new object."""
+        """Store a new object."""
         self.objects[obj["id"]] = obj
         return obj
 
@@ -76,7 +76,7 @@ class World:
         return found
 
     def all(self, kind: str, **wanted: Any) -> list[Obj]:
-        """The objects of one kind whose fields have these values (those that are None do not count), newest first."""
+        """The objects of one kind whose fields have these values (None matches any), newest first."""
         filters = {name: value for name, value in wanted.items() if value is not None}
         return [
             obj
@@ -87,7 +87,7 @@ class World:
         ]
 
     def emit(self, type: str, obj: Obj, previous: Obj | None = None) -> Obj:
-        """Record an event with the object as it is now, and tell it when the transaction ends."""
+        """Record an event with the object's current state, and send it when the transaction ends."""
         data: Obj = {"object": public(obj)}
         if previous is not None:
             data["previous_attributes"] = copy.deepcopy(previous)
@@ -111,9 +111,9 @@ class World:
 
 
 def public(value: Any) -> Any:
-    """A copy without the server's own keys."""
+    """A copy without the server's internal keys."""
     if isinstance(value, dict):
-        # Metadata may have such names too: only objects hide anything.
+        # Metadata may have such names too: only objects have internal keys.
         own = "object" in value
         return {name: public(item) for name, item in value.items() if not (own and name.startswith("_"))}
     if isinstance(value, list):

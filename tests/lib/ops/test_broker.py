@@ -1,4 +1,4 @@
-"""The broker as `/readyz` and `/metrics` tell of it. Pictures come without it."""
+"""The broker in `/readyz` and `/metrics`. Images are served without it."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ def _fresh_answer() -> Iterator[None]:
 
 @pytest.fixture
 def queue(settings) -> Iterator[str]:
-    """A queue of the test's own on the RabbitMQ of this machine."""
+    """A separate queue on this machine's RabbitMQ."""
     settings.CELERY_BROKER_URL = BROKER_URL
     name = f"test-{secrets.token_hex(6)}"
     settings.QUEUES = {"default": name, "inference": f"{name}-inference", "batch": f"{name}-batch"}
@@ -46,7 +46,7 @@ def ready() -> tuple[int, dict[str, bool]]:
     return response.status_code, response.json()["parts"]
 
 
-def test_without_a_broker_nothing_is_told_of_one(quick_model):
+def test_without_a_broker_none_is_reported(quick_model):
     assert "broker" not in ready()[1]
     assert b"rembg_tasks_waiting" not in Client().get("/metrics").content
 
@@ -66,7 +66,7 @@ def test_tasks_that_wait_are_counted(queue, quick_model):
 
 
 @pytest.mark.services
-def test_a_queue_that_nobody_has_made_is_empty(queue, quick_model):
+def test_a_queue_that_does_not_exist_is_empty(queue, quick_model):
     assert broker.find_waiting_tasks() == {"default": 0, "inference": 0, "batch": 0}
 
 
@@ -84,9 +84,9 @@ def test_deployments_that_share_a_broker_share_no_queue():
 
 
 @pytest.mark.parametrize("address", ["amqp://guest:guest@127.0.0.1:{}//", "redis://127.0.0.1:{}/0"])
-def test_a_broker_that_is_away_is_told_and_the_process_stays_ready(settings, quick_model, address):
+def test_an_unreachable_broker_is_reported_and_the_process_stays_ready(settings, quick_model, address):
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        closed.bind(("127.0.0.1", 0))  # bound, but not listening
         settings.CELERY_BROKER_URL = address.format(closed.getsockname()[1])
         assert ready() == (200, {"database": True, "model": True, "broker": False})
         told = Client().get("/metrics").content

@@ -1,4 +1,4 @@
-"""Connections to the database: given back before anything slow; and what its errors become."""
+"""Database connections are released before slow work; database errors become the right answers."""
 
 import sqlite3
 import time
@@ -55,7 +55,7 @@ def test_which_errors_are_an_outage(error, expected):
     "place", ["billing.credits.ledger.get_account", "django.contrib.sessions.backends.db.SessionStore.load"]
 )
 def test_a_page_without_its_database_is_a_503(user, monkeypatch, caplog, place):
-    """Be it missing in the view, or in a middleware before it."""
+    """Whether the view or a middleware before it finds it missing."""
     browser = Client(raise_request_exception=False)
     browser.force_login(user)
 
@@ -71,7 +71,7 @@ def test_a_page_without_its_database_is_a_503(user, monkeypatch, caplog, place):
 
 
 @pytest.mark.django_db
-def test_the_api_without_its_database_is_a_503_of_the_apis_own_shape(key, monkeypatch):
+def test_the_api_without_its_database_is_a_503_in_the_apis_own_shape(key, monkeypatch):
     def fail(*arguments):
         raise OperationalError("gone")
 
@@ -82,8 +82,8 @@ def test_the_api_without_its_database_is_a_503_of_the_apis_own_shape(key, monkey
 
 
 @pytest.mark.django_db
-def test_a_hold_that_cannot_be_given_back_hides_nothing(key, quick_model, small_png, monkeypatch, caplog):
-    """The picture does not decode: that is what the caller learns, and the sweep finds the hold."""
+def test_a_hold_that_cannot_be_voided_hides_no_error(key, quick_model, small_png, monkeypatch, caplog):
+    """The image does not decode: the caller gets that error, and the sweep finds the hold."""
 
     def fail(*arguments):
         raise OperationalError("gone")
@@ -96,7 +96,7 @@ def test_a_hold_that_cannot_be_given_back_hides_nothing(key, quick_model, small_
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_a_picture_is_worked_on_without_a_connection(key, quick_model, small_png, monkeypatch):
+def test_an_image_is_processed_without_a_connection(key, quick_model, small_png, monkeypatch):
     held = []
     predict = quick_model.predict
 
@@ -137,8 +137,8 @@ def test_a_statement_that_gets_no_answer_is_given_up(monkeypatch):
 
 @on_postgresql
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_connections_that_the_server_has_ended_are_replaced_unseen(settings):
-    """As after its restart: the pool looks at each before it lends it."""
+def test_connections_that_the_server_has_closed_are_replaced_silently(settings):
+    """As after a restart of the server: the pool checks each connection before it lends it."""
     connection.ensure_connection()
     database.give_back()
     address = connection.get_connection_params()

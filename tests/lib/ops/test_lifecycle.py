@@ -12,7 +12,7 @@ from lib.ops.lifecycle import BackgroundThread
 
 
 class Counting(BackgroundThread):
-    """Counts its rounds, each of which does what is next in `script`: raise an error, or return a value."""
+    """Counts its rounds. Each takes the next entry of `script` and raises it if it is an error, or returns it."""
 
     name = "counting"
     failure = "counting failed"
@@ -39,13 +39,13 @@ class Counting(BackgroundThread):
         return outcome
 
     def has_done(self, rounds: int) -> bool:
-        """Whether so many more rounds come within ten seconds."""
+        """Whether that many more rounds run within ten seconds."""
         return all(self.rounds.acquire(timeout=10) for _ in range(rounds))
 
 
 @pytest.fixture
 def started(request):
-    """Starts threads that end with the test."""
+    """Starts threads and stops them after the test."""
     running = []
 
     def start(thread: BackgroundThread) -> None:
@@ -66,7 +66,7 @@ def parts(monkeypatch) -> dict[str, lifecycle.Part]:
 
 
 class Noting:
-    """A part that notes its start and its stop."""
+    """A part that records its start and its stop."""
 
     def __init__(self, name: str, notes: list[str], error: Exception | None = None) -> None:
         self.name, self.notes, self.error = name, notes, error
@@ -94,7 +94,7 @@ def test_it_does_round_after_round_until_it_is_stopped(started):
     assert thread.done == done
 
 
-def test_starting_twice_is_once(started):
+def test_starting_twice_starts_one_thread(started):
     thread = Counting(pause=60)
     started(thread)
     first = thread._threads
@@ -163,7 +163,7 @@ def test_after_each_round_the_connection_is_given_back(monkeypatch):
     assert len(given) == 2
 
 
-def test_stopping_ends_a_pause_without_end_at_once():
+def test_stopping_ends_an_endless_pause_at_once():
     thread = Counting(pause=None)
     thread.start()
     began = time.monotonic()
@@ -205,7 +205,7 @@ def test_many_threads_share_one_deadline():
     assert not any(one.is_alive() for one in thread._threads)
 
 
-def test_a_last_round_is_done_where_it_is_wanted():
+def test_a_last_round_runs_where_it_is_wanted():
     thread = Counting(pause=60)
     thread.has_last_round = True
     thread.start()
@@ -228,7 +228,7 @@ def test_a_forked_child_starts_without_the_thread_and_can_start_its_own(started)
     thread = Counting()
     started(thread)
     assert thread.has_done(1)
-    # Held by another thread at the moment of the fork, which the child does not have.
+    # Held at the fork by another thread, which the child does not have.
     with thread._starting:
         child = os.fork()
         if child == 0:
@@ -255,7 +255,7 @@ def test_parts_start_in_order_and_stop_in_reverse(parts):
     assert notes == ["+first", "+second", "+third", "-third", "-second", "-first"]
 
 
-def test_a_part_that_fails_to_stop_keeps_no_other_from_it(parts, caplog):
+def test_a_part_that_fails_to_stop_does_not_keep_others_running(parts, caplog):
     notes: list[str] = []
     lifecycle.register("first", Noting("first", notes))
     lifecycle.register("second", Noting("second", notes, RuntimeError("stuck")))
@@ -275,5 +275,5 @@ def test_a_thread_is_woken_by_its_name(parts, started):
 
 
 def test_what_a_web_process_starts_and_in_which_order():
-    """Stopped in reverse: batches may still make callbacks, and both leave records and traces."""
+    """Stopped in reverse: batches may still make callbacks, and both write records and traces."""
     assert list(lifecycle._parts) == ["places", "tracing", "request-log", "sweeper", "callbacks", "batches"]

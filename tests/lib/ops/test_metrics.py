@@ -1,4 +1,4 @@
-"""`/metrics`: who may read it, and that what happened is what it tells."""
+"""`/metrics`: who may read it, and that its figures match what happened."""
 
 import re
 from datetime import timedelta
@@ -52,7 +52,7 @@ def cut_out(key: str, picture: bytes) -> int:
         ("", {"REMOTE_ADDR": "::1"}, 200),
         ("", {"REMOTE_ADDR": "192.0.2.7"}, 404),
         ("", {"REMOTE_ADDR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer "}, 404),
-        # A proxy on this machine: the peer is near, the caller is not.
+        # A proxy on this machine: the peer is local, the caller is not.
         ("", {"HTTP_X_FORWARDED_FOR": "192.0.2.7"}, 404),
         ("", {"HTTP_X_FORWARDED_FOR": "127.0.0.1"}, 404),
         ("s3cret", {"REMOTE_ADDR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer s3cret"}, 200),
@@ -69,7 +69,7 @@ def test_only_reading_is_allowed():
     assert Client().post("/metrics").status_code == 405
 
 
-def test_a_picture_is_counted_with_its_steps_and_its_credit(key, small_png, quick_model):
+def test_an_image_is_counted_with_its_steps_and_its_credit(key, small_png, quick_model):
     with Change() as change:
         assert cut_out(key, small_png) == 200
     assert change.of("rembg_requests_total", endpoint="rmbg", status="200", code="") == 1
@@ -99,7 +99,7 @@ def test_a_failure_is_counted_by_its_code_and_voids(key, small_png, quick_model,
     assert change.of("rembg_stage_seconds_count", stage="inference") == 0
 
 
-def test_addresses_that_somebody_tries_out_do_not_fill_the_memory():
+def test_probed_addresses_do_not_fill_the_memory():
     before = len(read())
     for number in range(20):
         Client().get(f"/wp-admin/{number}.php")
@@ -108,7 +108,7 @@ def test_addresses_that_somebody_tries_out_do_not_fill_the_memory():
     assert len(read()) - before < 50
 
 
-def test_credits_on_hold_are_told(user, key, small_png, quick_model):
+def test_credits_on_hold_are_reported(user, key, small_png, quick_model):
     assert cut_out(key, small_png) == 200
     assert read()["rembg_credits_held", ()] == 0
     Hold.objects.update(state="held", created_at=timezone.now() - timedelta(minutes=20))

@@ -1,4 +1,4 @@
-"""What the product does while Redis is away, hangs or is full, and after it has come back."""
+"""What the product does while Redis is down, hangs or is full, and after it recovers."""
 
 import shutil
 import signal
@@ -41,7 +41,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def own_redis(running: RedisServer, settings, monkeypatch) -> RedisServer:
-    """A Redis of the test's own, which the product uses; empty."""
+    """A separate, empty Redis that the product uses."""
     monkeypatch.setattr(redis_client, "PAUSE_SECONDS", 0.4)
     if running.process is None or running.process.poll() is not None:
         running.start()
@@ -64,14 +64,14 @@ def freeze(server: RedisServer) -> None:
 
 
 def fill(server: RedisServer) -> None:
-    """Reads go on, writes are refused."""
+    """Reads keep working, writes are refused."""
     with redis.Redis.from_url(server.url) as client:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1)
 
 
 def bring_back(server: RedisServer) -> None:
-    """However it was taken away."""
+    """Undoes `kill`, `freeze` or `fill`."""
     if server.process is None or server.process.poll() is not None:
         server.start()
     server.send(signal.SIGCONT)
@@ -82,7 +82,7 @@ def bring_back(server: RedisServer) -> None:
 
 @pytest.fixture(params=[kill, freeze, fill])
 def lost(request: pytest.FixtureRequest, own_redis: RedisServer) -> Iterator[RedisServer]:
-    """It worked a moment ago, and is lost in one of three ways."""
+    """It worked a moment ago, and then fails in one of three ways."""
     cache.set("seen", 1)
     rate_limits.states(Policy("account:0", per_minute=1, at_once=1))
     request.param(own_redis)
@@ -111,7 +111,7 @@ def test_wrong_passwords_are_limited_without_redis_and_after_it_is_back(lost, us
     assert [log_in("wrong") for _ in range(5)] == [200] * 5
     assert log_in() == 200
     bring_back(lost)
-    # What was counted without it is not forgotten with it.
+    # Attempts counted while it was down still count.
     assert log_in() == 200
     User.objects.create_user("other@example.com", PASSWORD).verify_email()
     assert log_in(email="other@example.com") == 302
@@ -138,7 +138,7 @@ def test_limits_are_counted_in_redis_again_once_it_is_back(lost):
         with redis.Redis.from_url(lost.url) as client:
             assert client.exists("concurrent:account:2")
             assert client.keys("LIMITS:*account:2*")
-    # A Redis that hung carries out what it was asked for meanwhile.
+    # A Redis that hung then executes the commands it received meanwhile.
     assert rate_limits.states(policy)[0].remaining in (1, 2)
 
 
@@ -173,7 +173,7 @@ def test_a_key_that_is_revoked_while_redis_is_full_ends_at_once(own_redis, key):
     assert call.post("/rmbg").status_code == 401
 
 
-def test_the_cache_keeps_json_alone(own_redis):
+def test_the_cache_stores_only_json(own_redis):
     cache.set("facts", {"a": [1.5, "b", None]}, 60)
     with redis.Redis.from_url(own_redis.url) as client:
         assert client.get("cache:1:facts") == b'{"a": [1.5, "b", null]}'
@@ -197,7 +197,7 @@ def test_a_value_that_redis_did_not_take_is_read_before_an_older_one_there(own_r
     assert cache.get("count") is None
 
 
-def test_a_value_that_redis_could_not_remove_is_gone_all_the_same(own_redis):
+def test_a_value_that_redis_could_not_remove_is_gone_anyway(own_redis):
     cache.set("lock", 1, 60)
     freeze(own_redis)
     assert cache.delete("lock") is False

@@ -1,4 +1,4 @@
-"""Look-ups of names that hang: they hold up their owner and no one else, and nothing for ever."""
+"""Host name look-ups that hang: they delay only their own customer, and nothing forever."""
 
 import threading
 import time
@@ -45,7 +45,7 @@ def pool() -> Lookups:
 
 
 def hang(pool: Lookups, owners: list[str], wait: float = 0.1) -> None:
-    """Have each of these wait for a name that hangs, until each has given up."""
+    """Make each of these wait for a name that hangs, until all have given up."""
 
     def one(owner: str) -> None:
         with pytest.raises(TimeoutError):
@@ -122,7 +122,7 @@ def test_what_the_resolver_raises_is_passed_on_and_leaves_its_place(pool, names)
         assert find_addresses("unknown.test", 80, 1, Asker(pool, "account:1", 0)) == []
 
 
-def test_a_look_up_without_a_place_is_an_error_of_its_own(resolver, pool):
+def test_a_look_up_without_a_place_is_a_separate_error(resolver, pool):
     hang(pool, ["account:1"] * 2)
     with pytest.raises(outbound.Crowded):
         outbound.send("GET", "http://good.test/", ports=[80], seconds=1, asker=Asker(pool, "account:1", 0.01))

@@ -1,4 +1,4 @@
-"""Requests to servers that customers name: which addresses, how they are read, and what becomes of an answer."""
+"""Requests to servers that customers name: which addresses are allowed, how they are parsed, and how answers are read."""
 
 import ipaddress
 import itertools
@@ -71,7 +71,7 @@ def test_one_private_address_spoils_a_name(names):
     assert find_addresses("mixed.test", 80, 1) == []
 
 
-def test_the_resolver_of_the_system_is_asked():
+def test_the_systems_resolver_is_used():
     assert find_addresses("localhost", 80, 5) == []
     assert "127.0.0.1" in public_addresses.look_up("localhost", 80)
 
@@ -124,7 +124,7 @@ def test_an_address_that_is_too_long(url):
 
 @given(st.text(), st.sampled_from(["", "http://", "https://[", "http://example.com", "http://example.com/"]))
 @settings(derandomize=True, database=None, deadline=None)
-def test_whatever_is_sent_is_refused_or_becomes_a_clean_request(text, start):
+def test_any_input_is_refused_or_becomes_a_clean_request(text, start):
     try:
         target = outbound.parse(start + text, WEB)
     except (outbound.InvalidUrl, outbound.ForbiddenTarget):
@@ -140,7 +140,7 @@ def test_a_port_that_is_not_allowed(port):
 
 
 class Body:
-    """Takes an answer, or only so many of its first bytes."""
+    """Collects an answer's body, or stops after `enough` bytes."""
 
     def __init__(self, enough: int | None = None) -> None:
         self.data, self.enough = b"", enough
@@ -156,7 +156,7 @@ class Body:
 
 @pytest.fixture
 def web(settings, hosts) -> Callable[..., Host]:
-    """Makes servers on loopback addresses that may be reached."""
+    """Starts servers on loopback addresses, which are allowed."""
     settings.OUTBOUND_ALLOWED_NETWORKS = networks("127.0.0.0/8")
     return hosts
 
@@ -240,7 +240,7 @@ def test_an_address_that_answers_no_connection_takes_no_longer_than_allowed(name
 
 
 def test_a_socket_to_another_address_is_refused(web):
-    """The second line of defence, should libcurl ever have other addresses than those that were checked."""
+    """The second line of defence, in case libcurl ever uses addresses other than those that were checked."""
     host = web(lambda path: [answer(b"secret")])
     target = outbound.parse(f"http://127.0.0.1:{host.port}/", [host.port])
     transfer = outbound._Transfer(["8.8.8.8"], Body().receive)
@@ -249,7 +249,7 @@ def test_a_socket_to_another_address_is_refused(web):
     assert host.connections == 0
 
 
-def test_what_the_environment_says_changes_nothing(names, web, tmp_path, monkeypatch):
+def test_the_environment_changes_nothing(names, web, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("default login me password secret\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     proxy, host = web(lambda path: [answer(b"proxy")]), web(lambda path: [answer(b"hello")])
@@ -284,7 +284,7 @@ def test_what_goes_wrong_with_the_body_is_the_callers_own(web, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_no_body_is_waited_for_that_nobody_wants(web):
+def test_an_unwanted_body_is_not_waited_for(web):
     host: Host = web(lambda path: host.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))
     started = time.monotonic()
     received = outbound.send("GET", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5)
@@ -300,7 +300,7 @@ def test_a_body_is_taken_in_pieces_and_no_further_than_it_is_wanted(web):
     assert 2**20 <= len(body.data) < 2**20 + outbound.PIECE_BYTES
 
 
-def test_what_comes_before_the_answer_and_after_its_chunks_is_passed_over(web):
+def test_what_comes_before_the_answer_and_after_its_chunks_is_skipped(web):
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nX-A: real\r\nX-A: second\r\nTransfer-Encoding: chunked\r\n\r\n"
     host, body = web(lambda path: [early, head, b"5\r\nhello\r\n0\r\nX-A: late\r\n\r\n"]), Body()

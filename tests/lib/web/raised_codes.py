@@ -1,4 +1,4 @@
-"""Which codes of errors the source names, and which bare statuses, found without running it."""
+"""Finds the error codes and bare statuses that the source raises, without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent.parent
 APPS = ("accounts", "billing", "config", "imaging", "lib", "website")
-# What is called with a code, and at which place.
+# What is called with a code, and the position of that argument.
 TAKES_CODE = {"ApiError": 0, "_InvalidError": 0, "Problem": 1, "make_problem": 1, "field_problem": 1, "fail": 1}
 TAKES_STATUS = ("from_status", "server_error", "Refused")
 
 
 @dataclass
 class Found:
-    """`codes` and `statuses` stand in the source as they are; `unclear` is what stands there in place of a code."""
+    """`codes` and `statuses` are literals in the source; `unclear` are other expressions in place of a code."""
 
     codes: set[str] = field(default_factory=set)
     statuses: set[int] = field(default_factory=set)

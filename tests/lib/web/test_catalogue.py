@@ -1,4 +1,4 @@
-"""The catalogue of errors: a row for each code that is raised, and nothing else."""
+"""The error catalogue has a row for each code that is raised, and no others."""
 
 import re
 from string import Formatter
@@ -16,11 +16,11 @@ from tests.lib.web.raised_codes import ROOT, raised_in, sources
 
 RAISED = raised_in(*sources())
 CORE = raised_in(*sorted((ROOT / "imaging/core").glob("**/*.py")))
-# An error on its way from where it was found to where it is answered: its code was written somewhere else.
+# An error passed on from where it was found to where it is answered: its code is written elsewhere.
 PASSED_ON = {"code", "error.code", "problem.code", "problems[0].code"}
 # Raised by the framework for bare statuses.
 FRAMEWORK = {error.status_code for error in vars(exceptions).values() if hasattr(error, "status_code")}
-# Worded where it is raised: what the app says that objects to a deletion.
+# Worded where it is raised: an app's objection to a deletion.
 WORDED_ELSEWHERE = {"deletion_refused"}
 
 
@@ -41,7 +41,7 @@ def test_every_bare_status_has_a_row():
 
 
 def test_codes_are_written_where_they_are_raised():
-    """The tests above would not see one that is put together, or taken from a constant."""
+    """The tests above would miss a code that is concatenated or taken from a constant."""
     assert RAISED.unclear - PASSED_ON == set()
 
 
@@ -56,7 +56,7 @@ def test_no_code_has_two_rows():
 
 
 def test_the_image_core_words_its_errors_itself():
-    """The core knows no catalogue. What it alone finds has a row without a message, so that no text stands in two places."""
+    """The core does not use the catalogue. Errors only it finds have a row without a message, so no text exists twice."""
     outside = raised_in(*(path for path in sources() if "core" not in path.parts)).codes
     without_message = {code for code, row in catalogue.ROWS.items() if not row.message}
     assert without_message == (CORE.codes - outside) | WORDED_ELSEWHERE
@@ -102,8 +102,8 @@ def test_every_text_for_people_is_translated(code):
         assert _holes(arabic) == _holes(english)
 
 
-def test_scripts_name_codes_that_there_are():
-    """`network` is their own: no answer came."""
+def test_scripts_use_only_existing_codes():
+    """`network` is the scripts' own: no answer arrived."""
     named = set()
     for script in (ROOT / "imaging/static/imaging").glob("*.js"):
         named |= set(re.findall(r'code === "(\w+)"|code: "(\w+)"|errorHints\.(\w+)', script.read_text()))

@@ -1,4 +1,4 @@
-"""Whose address an anonymous caller counts by."""
+"""The address by which an anonymous caller is counted."""
 
 import pytest
 from django.test import RequestFactory
@@ -52,7 +52,7 @@ def test_a_port_says_nothing_about_the_caller(settings, entry, expected):
 @pytest.mark.parametrize(
     "entry", ["<script>", "unknown", "_hidden", "9.9.9.9:port", "9.9.9.9.9", "[9.9.9.9", "1234", "::1]"]
 )
-def test_an_entry_that_is_no_address_is_refused_and_not_shared(settings, entry, caplog):
+def test_an_entry_that_is_not_an_address_is_refused_and_not_shared(settings, entry, caplog):
     settings.TRUSTED_PROXY_COUNT = 1
     with pytest.raises(ApiError) as refused:
         address(f"1.1.1.1, {entry}")

@@ -1,4 +1,4 @@
-"""Texts that no column holds, and numbers that none does: nowhere a 5xx, on neither database. (`make test-postgres`.)"""
+"""Texts and numbers that no column can hold never cause a 5xx, on either database (`make test-postgres`)."""
 
 import re
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ from tests.imaging.batches.forms import batch_form, caller, zipped
 
 pytestmark = pytest.mark.django_db
 
-# Of the numbers one is larger than 64 bits, the other longer than Python reads as one.
+# One number is larger than 64 bits, the other has more digits than Python converts.
 NUL, LONG, HUGE, DIGITS = "a\x00b", "x" * 4500, "9" * 30, "9" * 4500
 VALUES = {"NUL": NUL, "long": LONG, "huge": HUGE, "digits": DIGITS}
-# Whatever an address of ours reads, each in a request of all.
+# Every parameter that any of our addresses reads, all in one request.
 QUERY = [
     "year", "month", "periodStartUnix", "expand", "limit", "before", "items", "page", "show", "part", "cycle", "status",
     "key", "day", "session_id", "next", "q", "term", "target", "request_id", "stripe", "bucket", "kind", "channel", "lang",
@@ -34,16 +34,16 @@ FIELDS = [
     "monthly_credit_cap", "expires_in_days", "confirmation", "plan", "pack", "term", "reason", "credits", "target", "token",
     "action", "_selected_action", "action_add", "action_change", "image_url", "callback_url", "user", "label", "remember",
 ]  # fmt: skip
-# They read neither.
+# These read neither.
 FIXED = re.compile(
     r"/(docs|privacy|terms|cookies|robots|sitemap|favicon|healthz|readyz|metrics|accounts/logout|admin/(logout|jsi18n))"
 )
-# What Stripe or an operator has switched off here, the answer says with a 503.
+# What Stripe or an operator has switched off here is answered with a 503.
 SWITCHED_OFF = ("payment_switched_off", "Payment is switched off")
 
 
 def addresses() -> Iterator[list[str]]:
-    """Every address of the deployment, as its fixed parts: between two of them a value goes."""
+    """Every address of the deployment as its fixed parts, with a value between each two."""
 
     def walk(patterns: Any, before: list[str]) -> Iterator[list[str]]:
         for one in patterns:
@@ -60,7 +60,7 @@ def addresses() -> Iterator[list[str]]:
 def _fixed_parts(one: Any) -> list[str]:
     route = getattr(one.pattern, "_route", None)
     if route is None:
-        # allauth's two, and the admin's last, by regular expressions.
+        # Two of allauth's and the admin's last use regular expressions.
         text = one.pattern.regex.pattern
         known = {"confirm-email/": ["confirm-email/", "/"], "password/reset/key/": ["password/reset/key/", "-", "/"]}
         return next((parts for start, parts in known.items() if start in text), [""])
@@ -80,7 +80,7 @@ def is_fine(response: Any) -> bool:
 
 @pytest.fixture
 def browser(user: User) -> Client:
-    """A customer's, who is staff with every right as well."""
+    """The browser of a customer who is also staff with every right."""
     ledger.get_account(user)
     user.is_staff = user.is_superuser = True
     user.save()
@@ -90,7 +90,7 @@ def browser(user: User) -> Client:
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_no_address_fails_of_a_value_in_it(browser, value, caplog):
+def test_no_address_fails_on_a_value_in_it(browser, value, caplog):
     paths = {quote(value).join(parts) for parts in addresses() if len(parts) > 1}
     assert len(paths) > 40
     failed = [path[:80] for path in sorted(paths) if not is_fine(browser.get(path))]
@@ -100,7 +100,7 @@ def test_no_address_fails_of_a_value_in_it(browser, value, caplog):
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_no_page_fails_of_a_value_in_its_query_or_form(user, browser, key, value, caplog):
+def test_no_page_fails_on_a_value_in_its_query_or_form(user, browser, key, value, caplog):
     """With a key, as a visitor where visitors may, and as staff."""
     lookup, account = ApiKey.objects.get().lookup, ledger.get_account(user)
     paths = {parts[0] for parts in addresses() if len(parts) == 1 and not FIXED.match(parts[0])}
@@ -119,13 +119,13 @@ def test_no_page_fails_of_a_value_in_its_query_or_form(user, browser, key, value
     assert "the database refused a value" not in caplog.text
 
 
-def test_the_desk_knows_the_last_day(user, browser):
+def test_the_account_page_accepts_the_last_day(user, browser):
     page = f"/admin/billing/account/{ledger.get_account(user).pk}/change/"
     assert browser.get(page, {"day": "9999-12-31"}).status_code == 200
 
 
 @pytest.mark.parametrize("value", [NUL, LONG, HUGE], ids=["NUL", "long", "huge"])
-def test_no_list_of_the_admin_fails_of_a_filter(browser, value):
+def test_no_list_of_the_admin_fails_on_a_filter(browser, value):
     failed = []
     for model, its_admin in admin.site._registry.items():
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
@@ -171,13 +171,13 @@ def test_no_header_makes_a_call_fail(key, small_png, quick_model, name, value):
 
 
 def address(length: int) -> str:
-    """An e-mail address of so many characters. A label of a host name has 63 at most."""
+    """An e-mail address of that many characters. A label of a host name has at most 63."""
     labels = ".".join(["b" * 60] * 8)
     return f"a@{labels[: length - 6]}.org"
 
 
 def in_two_letters(length: int) -> str:
-    """One of so many characters that has more in lower case."""
+    """An e-mail address of that many characters that is longer in lower case."""
     return f"a@{'İ' * 40}.{'b' * 60}.{'c' * 60}.{'d' * (length - 170)}.com"
 
 
@@ -205,7 +205,7 @@ def test_the_longest_address_is_kept_whole(db):
 
 @pytest.mark.parametrize("path", ["/profile/keys", "/profile/keys/{}/edit", "/profile"])
 @pytest.mark.parametrize(("value", "status"), [(LONG, 200), (NUL, 400)], ids=["long", "NUL"])
-def test_a_name_that_is_too_long_is_refused_beside_its_field(browser, user, key, path, value, status):
+def test_a_name_that_is_too_long_is_refused_next_to_its_field(browser, user, key, path, value, status):
     lookup = ApiKey.objects.get().lookup
     response = browser.post(path.format(lookup), {"name": value, "language": "en"})
     assert response.status_code == status
@@ -218,7 +218,7 @@ def test_a_name_that_is_too_long_is_refused_beside_its_field(browser, user, key,
 
 
 def signed_address(length: int) -> str:
-    """A valid address of so many characters, as object stores sign them."""
+    """A valid URL of that many characters, like those that object stores sign."""
     start = "https://example.com/picture.png?signature="
     return start + "s" * (length - len(start))
 
@@ -256,7 +256,7 @@ def test_any_file_name_is_taken(key, quick_model, small_png, name):
 
 
 def test_a_zip_that_claims_any_size_fails_alone(key, small_png):
-    """The size that it tells is shown in the message, and no column need hold it."""
+    """The claimed size is shown in the message; no column has to hold it."""
     packed = bytearray(zipped(("a.png", small_png)))
     directory = packed.rindex(b"PK\x01\x02")
     packed[directory + 24 : directory + 28] = b"\xfe\xff\xff\xff"
@@ -282,7 +282,7 @@ def test_no_option_makes_a_batch_fail(key, small_png, field, value):
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's columns hold texts of any length")
 @pytest.mark.parametrize("path", ["/api/batches", "/batches"])
 def test_what_the_database_refuses_after_all_is_a_400(key, browser, monkeypatch, path):
-    """Should a check be missing again, the caller learns that the request is at fault, and the log where."""
+    """If a check is ever missing again, the caller learns that the request is at fault, and the log shows where."""
 
     def store(*args: Any, **options: Any) -> Any:
         Batch.objects.filter(request_id="x" * 5000).update(request_id="x" * 5000)

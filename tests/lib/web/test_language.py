@@ -65,7 +65,7 @@ def test_the_profile_beats_the_choice_in_this_browser(client, arabic):
     assert language_of(client, "/profile", **{"accept-language": "en"}) == ("ar", "rtl")
 
 
-def test_a_profile_in_a_language_that_is_no_more_is_as_none(client, user):
+def test_a_profile_in_a_removed_language_counts_as_none(client, user):
     User.objects.update(language="xx")
     assert language_of(log_in(client, user), "/profile", **{"accept-language": "ar"}) == ("ar", "rtl")
 
@@ -82,7 +82,7 @@ def test_the_choice_is_kept_in_cookie_and_profile(client, user):
     assert language_of(client) == ("ar", "rtl"), "the browser stays in it"
 
 
-def test_a_visitors_choice_changes_nobodys_profile(client, user):
+def test_a_visitors_choice_changes_no_profile(client, user):
     choose(client, "ar")
     user.refresh_from_db()
     assert user.language == "en"
@@ -147,7 +147,7 @@ def test_logging_in_works_in_arabic(client, arabic):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_pages_for_everybody_are_in_arabic(client, page):
+def test_public_pages_are_in_arabic(client, page):
     choose(client, "ar")
     assert language_of(client, page) == ("ar", "rtl")
 
@@ -170,7 +170,7 @@ def test_the_api_speaks_english_to_an_arabic_customer(client, arabic):
         assert error.isascii(), error
 
 
-def test_what_the_domain_refuses_is_told_in_the_pages_language(client, arabic):
+def test_refusals_of_the_domain_are_in_the_pages_language(client, arabic):
     log_in(client, arabic)
     for number in range(20):
         client.post("/profile/keys", {"name": f"key {number}"})
@@ -180,7 +180,7 @@ def test_what_the_domain_refuses_is_told_in_the_pages_language(client, arabic):
 
 @pytest.mark.parametrize(("language", "texts"), [("en", {}), ("ar", {"Copied": "تم النسخ"})])
 def test_scripts_get_their_texts(client, language, texts):
-    """What is missing is shown as it stands in the script, in English."""
+    """A missing text is shown as written in the script, in English."""
     answer = client.get(f"/language/{language}.js")
     assert answer["Content-Type"].startswith("text/javascript")
     assert "max-age=600" in answer["Cache-Control"]
@@ -191,7 +191,7 @@ def test_scripts_get_their_texts(client, language, texts):
 
 
 def test_scripts_get_the_hints_of_the_catalogue(client):
-    """Each with the way on that it has, in the reader's language."""
+    """Each with its link to a next step, where it has one, in the reader's language."""
     script = client.get("/language/ar.js").content.decode()
     found = json.loads(re.search(r"globalThis\.errorHints = (\{.*\});", script)[1])
     with translation.override("ar"):

@@ -1,4 +1,4 @@
-"""No page takes files: nothing of one is written to the disk, and next to nothing is read."""
+"""No page takes files: none is written to disk, and almost nothing of one is read."""
 
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 FIELD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="next"\r\n\r\n/\r\n'.encode()
 FILE = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="f"; filename="a.bin"\r\n\r\n'.encode()
-# Some of them redirect to the log-in; that comes after the check of the form's token.
+# Some of them redirect to the log-in, but only after the CSRF check.
 PAGES = [
     "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/logout/", "/language", "/admin/login/",
     "/admin/", "/admin/billing/account/search/", "/profile", "/profile/keys", "/billing/checkout", "/nowhere/at/all",
@@ -24,7 +24,7 @@ PAGES = [
 
 @pytest.fixture(autouse=True)
 def _no_disk(settings, tmp_path, monkeypatch) -> Iterator[None]:
-    """A folder for temporary files that cannot be written to, since it is not there."""
+    """A folder for temporary files that cannot be written to because it does not exist."""
     settings.FILE_UPLOAD_TEMP_DIR = str(tmp_path / "missing")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     yield
@@ -37,7 +37,7 @@ def upload(head: bytes = FIELD + FILE, size: int = 64 * MEGABYTE) -> Stream:
 
 
 def post(browser: Client, path: str, stream: Stream, method: str = "POST"):
-    # Only with the cookie that every page sets is the form looked at.
+    # The form is only read if the request has the cookie that every page sets.
     browser.cookies["csrftoken"] = "a" * 32
     options: dict[str, Any] = {"wsgi.input": stream, "CONTENT_LENGTH": str(100 * MEGABYTE)}
     return browser.generic(method, path, b"x", MULTIPART, **options)
@@ -56,7 +56,7 @@ def test_an_anonymous_form_with_a_file_is_refused_at_once(path, head):
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/admin/accounts/user/", "/admin/billing/plan/add/", "/batches"])
-def test_so_is_that_of_somebody_who_is_logged_in(path):
+def test_so_is_that_of_a_logged_in_user(path):
     root = User.objects.create_superuser("root@example.com", "correct horse battery staple")
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(root)

@@ -1,4 +1,4 @@
-"""Where the bytes of a request's body go, and what they are counted for."""
+"""Where the bytes of a request body are stored, and how they are counted."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ def store(**limits) -> Store:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_long_part_is_counted_and_what_follows_it_is_kept(seed):
-    """However the bytes come in, and wherever a delimiter is cut."""
+    """However the bytes arrive, and wherever a delimiter is split."""
     chance = random.Random(seed)  # noqa: S311
     parts = [b"a" * 10, b"b" * 5000, b"\r\n--X" * 1000, b"c" * 30, b"d" * 3000]
     body = DELIMITER.join(parts)
@@ -93,7 +93,7 @@ def test_small_bodies_pass_while_others_fill_the_budget():
 
 
 class FullDisk:
-    """A file for which there is no room."""
+    """A file on a full disk."""
 
     def write(self, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -163,10 +163,10 @@ def test_a_trace_is_continued_for_peers_that_are_named_alone(settings, monkeypat
 @pytest.mark.parametrize("coding", ["base64", "Quoted-Printable"])
 @pytest.mark.parametrize("position", [0, 1])
 def test_more_is_kept_of_a_part_that_is_encoded(coding, position):
-    """What it stands for may still be as small as any other."""
+    """Decoded, it may still be as small as any other part."""
     encoded = b"\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: %s\r\n\r\n" % coding.encode()
     encoded += b"A" * (1350 - len(encoded))
-    # What stands in the content is no header.
+    # Text inside the content is not a header.
     plain = b"\r\nContent-Type: text/plain\r\n\r\nContent-Transfer-Encoding: base64\r\n" + b"B" * 1800
     parts = [encoded, plain, plain]
     parts.insert(position, parts.pop(0))
@@ -182,7 +182,7 @@ def test_more_is_kept_of_a_part_that_is_encoded(coding, position):
 
 
 def begun(head: str, body: bytes = b"") -> RequestParser:
-    """A request of which so much has come."""
+    """A request of which this much has arrived."""
     request = RequestParser(None)
     request.adj = type("Adjustments", (), {"url_scheme": "http"})
     sent = head.encode("latin-1") + body
@@ -199,11 +199,11 @@ def begun(head: str, body: bytes = b"") -> RequestParser:
         ("Content-Type: multipart/form-data; boundary=a,b", b"\r\n--a,b"),
         ("Content-Type: multipart/form-data; boundary=" + "a" * 71, b""),
         ("Content-Type: multipart/form-data", b""),
-        # Of packed bytes none may be left out.
+        # No bytes of a compressed body may be left out.
         ("Content-Type: multipart/form-data; boundary=XX\r\nContent-Encoding: gzip", b""),
     ],
 )
-def test_the_boundary_that_parts_are_told_by(headers, delimiter):
+def test_the_boundary_that_separates_parts(headers, delimiter):
     request = begun(f"POST /rmbg HTTP/1.1\r\nHost: a\r\n{headers}\r\nContent-Length: 10\r\n\r\n")
     assert request._store is not None
     assert request._store._delimiter == delimiter
