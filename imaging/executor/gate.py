@@ -15,8 +15,8 @@ from imaging.executor.fair_queue import SOMEONE, FairQueue, Requester, State, Ti
 from lib.ops import metrics
 from lib.web.errors import ApiError
 
-# Half the work of a full queue is done after about this long; a retry any sooner would find it full again. How often a
-# waiting request checks whether its caller is still there.
+# Half the work of a full queue is done after about this long; a retry any sooner would find it full again.
+# How often a waiting request checks whether its caller is still there.
 LOOK_SECONDS = 1.0
 
 

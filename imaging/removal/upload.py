@@ -261,7 +261,7 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
     """
 
     def __init__(self, boundary: bytes, *, max_segment_count: int) -> None:
-        # Every byte is a character of ISO 8859-1. They are decoded later: see part_heads.
+        # Every byte is a character of ISO 8859-1. The real charset is found later: see part_heads.
         super().__init__(boundary, max_segment_count=max_segment_count, header_charset="latin-1")
         self.marks_left = 4 * MAX_OPTIONS * max_segment_count
         self.folds_left = MAX_FOLDS * max_segment_count

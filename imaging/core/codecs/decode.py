@@ -127,7 +127,7 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
 
 
 def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
-    """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
+    """The decoded image in its own mode, and the layout of the samples in the file, which the mode may not preserve."""
     source = Image.open(file, formats=[walk.format])
     if source.size != walk.decoded_size:
         raise ImageRefused(INVALID_IMAGE)

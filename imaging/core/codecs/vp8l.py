@@ -120,7 +120,7 @@ def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
     """
     kept = None if is_large(plane.size) else list(_tokens(plane))
     counts = np.zeros(_ALPHABET, np.int64)
-    # Two symbols at least, so that there is always a tree.
+    # At least two symbols, so the code is always a tree.
     counts[:2] = 1
     for symbols, _, _ in kept or _tokens(plane):
         counts += np.bincount(symbols, minlength=_ALPHABET)

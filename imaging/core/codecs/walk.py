@@ -63,7 +63,7 @@ class Walk:
 class Probe:
     """For a file without an end marker: `parts` continue differently from the walk's after the end of the image data.
 
-    The pixels that differ between the two are missing. Up to `width` × `height` at the lower right may be missing.
+    The pixels that differ between the two are missing. Up to `width` × `height` of them at the lower right are allowed.
     """
 
     parts: tuple[Part, ...] = field(repr=False)

@@ -76,7 +76,7 @@ def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
 
 
 def _is_prepared(weights: Weights) -> bool:
-    """Whether the serving graph exists. Its source may be deleted since, which saves 176 MB, but not damaged."""
+    """Whether the serving graph exists. Its source may be gone, which saves 176 MB, but not damaged."""
     path = weights_path(weights.name)
     return weights_ready(weights.name) and (not path.exists() or _is_genuine(path, weights))
 

