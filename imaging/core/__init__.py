@@ -1,1 +1,1 @@
-"""Pictures in, cutouts out. Knows nothing of HTTP, Django, accounts or credits."""
+"""Images in, cutouts out. Independent of HTTP, Django, accounts and credits."""

@@ -1,6 +1,6 @@
-"""Large images in memory of their own, which turn from RGB to RGBA and back without a copy.
+"""Large images in separate memory, which convert between RGB and RGBA without a copy.
 
-Pillow stores both alike, with four bytes a pixel, but makes one from the other in new memory: 400 MB at 100 megapixels.
+Pillow stores both with four bytes a pixel, but converts one to the other in new memory: 400 MB at 100 megapixels.
 """
 
 import mmap
@@ -13,8 +13,8 @@ _MODES = ("RGB", "RGBA")
 
 
 def mapped_image(memory: mmap.mmap, mode: str, size: tuple[int, int]) -> Image.Image:
-    """An image of `mode` (RGB or RGBA) whose pixels, four bytes each, are `memory`; it may be changed in place."""
-    # Through the core: `Image.frombuffer` takes RGB for packed bytes, which it copies.
+    """An image of `mode` (RGB or RGBA) backed by `memory`, four bytes a pixel; it may be changed in place."""
+    # Uses the core: `Image.frombuffer` treats RGB as packed bytes and copies them.
     core: Any = Image.core  # type: ignore[attr-defined]
     image = Image.new(mode, (0, 0))._new(core.map_buffer(memory, size, "raw", 0, (mode, 0, 1)))
     image._memory = memory  # type: ignore[attr-defined]
@@ -22,14 +22,14 @@ def mapped_image(memory: mmap.mmap, mode: str, size: tuple[int, int]) -> Image.I
 
 
 def new_image(mode: str, size: tuple[int, int]) -> Image.Image:
-    """A black image of `mode` (RGB or RGBA), transparent if RGBA, in memory of its own."""
+    """A black image of `mode` (RGB or RGBA), transparent if RGBA, in separate memory."""
     return mapped_image(mmap.mmap(-1, size[0] * size[1] * PIXEL_BYTES), mode, size)
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """`image` (RGB or RGBA) as `mode`, RGB or RGBA, without a copy where it has memory of its own. Takes the image over.
+    """`image` (RGB or RGBA) as `mode`, RGB or RGBA, without a copy if it has separate memory. Takes ownership.
 
-    Alpha is undefined after RGB became RGBA: it is to be set.
+    Alpha is undefined after converting RGB to RGBA: the caller must set it.
     """
     if image.mode == mode:
         return image

@@ -1,8 +1,8 @@
-"""From pixels and matte to the picture that is delivered.
+"""From pixels and matte to the delivered image.
 
-Every step takes its picture over: it may change it in place, or close it once it has made another one. Use only what a
-step returns. So at 100 megapixels (400 MB in Pillow) no more than two canvases are alive at any time. For the same
-reason the steps that need a copy in another mode work in horizontal strips.
+Every step takes ownership of its image: it may change it in place, or close it after making another one. Use only what a
+step returns. So at 100 megapixels (400 MB in Pillow) no more than two canvases are alive at any time. For the same reason
+the steps that need a copy in another mode work in horizontal strips.
 """
 
 import math
@@ -40,8 +40,8 @@ def compose_cutout(
 ) -> Image.Image:
     """Cut `image` (RGB or RGBA) out along `matte` (L, same size), rotate, resize and put it on its background.
 
-    The result is RGBA, or RGB where nothing can be transparent, in the colours of `icc_profile`, as the image is; in sRGB if
-    its format has no room for a profile. Takes both pictures over.
+    The result is RGBA, or RGB where nothing can be transparent, in the colours of `icc_profile`, like the image; in sRGB if
+    its format has no room for a profile. Takes ownership of both images.
     """
     cutout = apply_matte(image, matte)
     cutout = rotate(cutout, options.angle, options.expand)
@@ -59,7 +59,7 @@ def compose_cutout(
 
 
 def _background_layers(options: CutoutOptions) -> list[RGBA]:
-    """What goes behind the cutout, the nearest first; only the last can be opaque."""
+    """The layers behind the cutout, the nearest first; only the last can be opaque."""
     layers = [] if options.background is None else [options.background]
     if options.format in _FORMATS_WITHOUT_ALPHA:
         layers.append(WHITE)
@@ -67,7 +67,7 @@ def _background_layers(options: CutoutOptions) -> list[RGBA]:
 
 
 def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Image.Image:
-    """The alpha that compose_cutout would give, as a grey picture (L). Takes both pictures over."""
+    """The alpha that compose_cutout would produce, as a grey image (L). Takes ownership of both images."""
     mask = effective_alpha(image, matte)
     image.close()
     mask = rotate(mask, options.angle, options.expand)
@@ -75,7 +75,7 @@ def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions)
 
 
 def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
-    """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA. Takes both pictures over."""
+    """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA. Takes ownership of both images."""
     alpha = effective_alpha(image, matte)
     cutout = in_mode(image, "RGBA")
     cutout.putalpha(alpha)
@@ -84,7 +84,7 @@ def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
 
 
 def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
-    """`matte` multiplied with the alpha that `image` brings along. Takes the matte over."""
+    """`matte` multiplied by the alpha of `image`. Takes ownership of the matte."""
     if image.mode != "RGBA":
         return matte
     own = image.getchannel("A")
@@ -97,7 +97,7 @@ def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
 def clear_transparent(image: Image.Image) -> None:
     """Make the pixels of `image` (RGBA) whose alpha is zero 0,0,0,0, in place.
 
-    Else the file would hold the removed background, invisible but there, and bigger for it.
+    Otherwise the file would still hold the removed background, invisible, and be bigger for it.
     """
     for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
         strip = image.crop((0, top, image.width, bottom))
@@ -111,8 +111,8 @@ def clear_transparent(image: Image.Image) -> None:
 def rotate(image: Image.Image, angle: float, expand: bool) -> Image.Image:
     """Rotate `image` (RGBA or L) counter-clockwise by `angle` degrees about its centre, to rotated_size().
 
-    Bared canvas is transparent (RGBA) or black (L). Multiples of 90 degrees keep every pixel as it is; other angles are
-    interpolated (bicubic) with premultiplied alpha, so that transparent pixels lend no colour to the edges.
+    Uncovered canvas is transparent (RGBA) or black (L). Multiples of 90 degrees leave every pixel unchanged; other angles
+    are interpolated (bicubic) with premultiplied alpha, so transparent pixels add no colour to the edges.
     """
     size = rotated_size(image.size, angle, expand)
     turns = quarter_turns(angle)
@@ -150,7 +150,7 @@ def _rotate_freely(image: Image.Image, angle: float, size: Size) -> Image.Image:
 
 
 def _premultiplied_with_border(image: Image.Image, border: int) -> Image.Image:
-    """`image` with premultiplied alpha (an L is as it is) in a transparent border, which smooths its rotated edge."""
+    """`image` with premultiplied alpha (L is unchanged) in a transparent border, which smooths its rotated edge."""
     mode = _premultiplied(image.mode)
     canvas = Image.new(mode, (image.width + 2 * border, image.height + 2 * border))
     for top, bottom in strips(image.size):
@@ -171,7 +171,7 @@ def _rotation(angle: float, source: Size, target: Size) -> tuple[float, float, f
 
 
 def resize(image: Image.Image, size: Size) -> Image.Image:
-    """`image` (RGBA or L) resampled (Lanczos, premultiplied) to `size`; itself if it has that size already."""
+    """`image` (RGBA or L) resampled (Lanczos, premultiplied) to `size`; `image` itself if it already has that size."""
     if image.size == size:
         return image
     canvas = Image.new(image.mode, size)
@@ -192,7 +192,7 @@ def _resized_rows(image: Image.Image, width: int, top: float, bottom: float, hei
 
 
 def fill_background(image: Image.Image, color: RGBA) -> None:
-    """Composite `image` (RGBA) over `color`, in place. Where both are translucent the result is."""
+    """Composite `image` (RGBA) over `color`, in place. Where both are translucent, so is the result."""
     # Small strips: Pillow holds Python's lock while it composites, and all other threads would wait for a large one.
     for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
         strip = image.crop((0, top, image.width, bottom))
@@ -200,5 +200,5 @@ def fill_background(image: Image.Image, color: RGBA) -> None:
 
 
 def without_alpha(image: Image.Image) -> Image.Image:
-    """`image` (RGBA, all opaque) as RGB. Takes the picture over."""
+    """`image` (fully opaque RGBA) as RGB. Takes ownership of the image."""
     return in_mode(image, "RGB")

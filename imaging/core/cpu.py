@@ -1,4 +1,4 @@
-"""What the processor can do."""
+"""The processor's cores and INT8 support."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def count_cores() -> int:
-    """The cores that this process may use, where the system says; else all."""
+    """The number of cores that this process may use, if the system reports it; else all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def int8_profits(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether this processor computes INT8 a good deal faster than fp32. False where it cannot be told."""
+    """Whether this processor computes INT8 a good deal faster than fp32. False if unknown."""
     return not _INT8_FEATURES.isdisjoint(_features(cpuinfo))
 
 

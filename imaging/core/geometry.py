@@ -1,4 +1,4 @@
-"""Sizes: what each step of composing makes of a picture's width and height. Pure arithmetic, no pixels."""
+"""How each composing step changes an image's width and height. Pure arithmetic, no pixels."""
 
 import math
 from typing import TypeAlias
@@ -11,7 +11,7 @@ Size: TypeAlias = tuple[int, int]
 
 
 def quarter_turns(angle: float) -> int | None:
-    """The number of counter-clockwise quarter turns (0-3) that `angle` degrees are; None if it is no multiple of 90."""
+    """The number of counter-clockwise quarter turns (0-3) in `angle` degrees; None if it is not a multiple of 90."""
     turns = angle / 90
     return int(turns) % 4 if turns.is_integer() else None
 
@@ -32,12 +32,12 @@ def rotated_size(size: Size, angle: float, expand: bool) -> Size:
 
 
 def _rounded_up(length: float) -> int:
-    # A millionth of a pixel is what floating point adds, not picture.
+    # A millionth of a pixel is floating-point error, not image.
     return max(1, math.ceil(length - 1e-6))
 
 
 def fitted_size(size: Size, width: int | None, height: int | None, exact: bool) -> Size:
-    """`size` scaled to the sides asked for.
+    """`size` scaled to the requested sides.
 
     Neither given: unchanged. One given: the other follows the aspect ratio. Both given: the largest size within them
     that keeps the aspect ratio, or exactly them if `exact`. Rounded to the nearest pixel, at least 1.
@@ -61,13 +61,13 @@ def _scaled(length: int, numerator: int, denominator: int) -> int:
 
 
 def delivered_size(upright_size: Size, options: CutoutOptions) -> Size:
-    """The size of the picture that is delivered for one of `upright_size`: rotated, then resized."""
+    """The size of the delivered image for an input of `upright_size`: rotated, then resized."""
     rotated = rotated_size(upright_size, options.angle, options.expand)
     return fitted_size(rotated, options.width, options.height, options.exact_resize)
 
 
 def check_delivered_size(upright_size: Size, options: CutoutOptions) -> list[Problem]:
-    """With only one of `w` and `h` given, the other side of a long thin picture can become too long: refuse that.
+    """With only one of `w` and `h` given, the other side of a long thin image can become too long: refuse that.
 
     A rotation alone may pass MAX_SIDE: at most 10000 * sqrt(2) = 14143 px, below WebP's own limit of 16383.
     """
@@ -87,8 +87,8 @@ def _too_long(field: str, value: int, side: str, length: int) -> Problem:
     return Problem(field, "out_of_range", message)
 
 
-# libwebp's animation decoder holds two canvases, and Pillow a copy of the result beside its own picture. Measured at
-# 100 megapixels, beyond the interpreter and the model: 16.7 bytes a pixel; of other formats 12, at encoding.
+# libwebp's animation decoder holds two canvases, and Pillow a copy of the result next to its own image. Measured at 100
+# megapixels, beyond the interpreter and the model: 16.7 bytes a pixel; of other formats 12, at encoding.
 WEBP_INPUT_WEIGHT = 1.4
 
 

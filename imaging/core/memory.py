@@ -1,12 +1,12 @@
-"""Giving memory back to the system."""
+"""Returns memory to the system."""
 
 import ctypes
 
 
 def trim() -> None:
-    """Return freed memory to the system, where the C library can (glibc); else do nothing.
+    """Return freed memory to the system if the C library supports it (glibc); else do nothing.
 
-    glibc keeps what was freed below the top of its heap. After a session of u2net was loaded that is 230 of 470 MB.
+    glibc keeps memory freed below the top of its heap. After loading a session of u2net that is 230 of 470 MB.
     """
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:
@@ -20,10 +20,10 @@ _MMAP_BYTES = 4 * 1024 * 1024
 
 
 def bound_heaps() -> None:
-    """Keep what many threads free from staying with each of them, where the C library can (glibc); else do nothing.
+    """Keep threads from retaining the memory they free, if the C library supports it (glibc); else do nothing.
 
-    By default each thread gets a heap of its own, up to eight for every core, and blocks of up to 32 MB, whole pictures,
-    stay in them when they are freed. To be called before there are threads.
+    By default each thread gets its own heap, up to eight for every core, and freed blocks of up to 32 MB, whole images, stay
+    in it. Call this before any thread starts.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -31,10 +31,10 @@ def bound_heaps() -> None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
 
 
-# From here on the memory that a step leaves behind (100 MB and more) matters more than the milliseconds to return it.
+# From this size on, the memory that a step leaves behind (100 MB or more) matters more than the milliseconds to return it.
 LARGE_PIXELS = 24_000_000
 
 
 def is_large(size: tuple[int, int]) -> bool:
-    """Whether a picture of `size` is worth giving memory back between its steps."""
+    """Whether an image of `size` is large enough to return memory between its steps."""
     return size[0] * size[1] >= LARGE_PIXELS

@@ -1,4 +1,4 @@
-"""The options of one cutout, read from the text fields that the caller sent."""
+"""The options of one cutout, read from the caller's text fields."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from imaging.core.problems import Problem
 OutputFormat: TypeAlias = Literal["webp", "png", "jpeg", "bmp"]
 RGBA: TypeAlias = tuple[int, int, int, int]
 
-# The contract's limit on either side of a delivered picture, in pixels.
+# The contract's limit on either side of a delivered image, in pixels.
 MAX_SIDE = 10_000
 MAX_ANGLE = 360
 
@@ -41,8 +41,8 @@ class CutoutOptions:
 def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Problem]]:
     """Read the options from `fields`; every problem is found in one pass, in the order of the contract's table.
 
-    White space around a value is ignored, an empty value is unset, unknown fields are ignored. Never raises, whatever
-    the text. A field that has a problem keeps its default in the options, which are of no use then.
+    White space around a value is ignored, an empty value is unset, unknown fields are ignored. Never raises, whatever the
+    text. A field with a problem keeps its default in the options, which must not be used then.
     """
     reader = _Reader(fields)
     options = CutoutOptions(
@@ -71,7 +71,7 @@ class _InvalidError(Exception):
 
 
 class _Reader:
-    """Reads fields one by one and collects what is wrong with them."""
+    """Reads fields one by one and collects their problems."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = fields
@@ -95,7 +95,7 @@ _ECHO_LENGTH = 100
 
 
 def shortened(text: str) -> str:
-    """`text` as it may be repeated in a message: at most 100 characters, an ellipsis being the last if any were cut."""
+    """`text` as it may be repeated in a message: at most 100 characters, ending in an ellipsis if any were cut."""
     return text if len(text) <= _ECHO_LENGTH else text[: _ECHO_LENGTH - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""One cutout, from the uploaded file to the bytes that are delivered."""
+"""One cutout, from the uploaded file to the delivered bytes."""
 
 import os
 import time
@@ -22,7 +22,7 @@ from imaging.core.watch import Watch
 class Cutout:
     """The delivered file and the facts about it; `timings` are seconds by step: decode, inference, compose, encode.
 
-    `content` is open at its start: in memory, or on the disk if it is large. `size` is in bytes.
+    `content` is open at its start: in memory, or on disk if it is large. `size` is in bytes.
     """
 
     content: BinaryIO
@@ -36,7 +36,7 @@ class Cutout:
 
     @property
     def data(self) -> bytes:
-        """All of `content`, which stays open at its start."""
+        """All of `content`, which is rewound to its start."""
         self.content.seek(0)
         data = self.content.read()
         self.content.seek(0)
@@ -52,13 +52,13 @@ def cut_out(
     refine: bool = True,
     watch: Watch | None = None,
 ) -> Cutout:
-    """Remove the background of the picture in `file`, whose checked header is `header`.
+    """Remove the background of the image in `file`, whose checked header is `header`.
 
-    `refine` redraws the edges of a matte that is smaller than the image (see imaging.core.matting.refine). `watch` is asked
-    before each step.
+    `refine` redraws the edges of a matte that is smaller than the image (see imaging.core.matting.refine). `watch` is
+    checked before each step.
 
-    Raises ImageRefused if it does not decode, and what `watch` raises. Upright, cut out, rotated, resized, on its
-    background, encoded: in this order, as the contract has it.
+    Raises ImageRefused if it does not decode, and what `watch` raises. The order is the contract's: upright, cut out,
+    rotated, resized, on its background, encoded.
     """
     timings: dict[str, float] = {}
     watch = watch or Watch()
@@ -76,11 +76,11 @@ def cut_out(
         else:
             picture = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
         if is_large(picture.size):
-            # Encoding is the peak: let it not come on top of what composing has left.
+            # Encoding is the memory peak: free what composing left behind first.
             trim()
     watch.check()
     with _timed(timings, "encode"):
-        # A matte has no colours that a profile could describe.
+        # A matte has no colours for a profile to describe.
         content = encode(picture, options.format, None if options.mask else decoded.icc_profile)
     width, height = picture.size
     size = content.seek(0, os.SEEK_END)

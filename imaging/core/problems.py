@@ -1,11 +1,11 @@
-"""What can be wrong with a picture or with the options that came with it."""
+"""Problems with an image or with its options."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of one field. `message` is shown to the caller as it stands; `code` is stable for machines."""
+    """One fault of one field. `message` is shown to the caller unchanged; `code` is stable for machines."""
 
     field: str
     code: str
@@ -16,18 +16,18 @@ INVALID_IMAGE = Problem("image", "invalid_image", "File does not appear to be a 
 
 
 def too_complex(message: str) -> Problem:
-    """The file would cost far more to decode than its size in pixels justifies; `message` says why and what helps."""
+    """The file would cost far more to decode than its size in pixels justifies; `message` says why and what to do."""
     return Problem("image", "image_too_complex", message)
 
 
 def too_slow(seconds: float) -> Problem:
-    """The image was worked on for longer than `seconds`, and the work was stopped."""
+    """The work on the image took longer than `seconds` and was stopped."""
     message = f"This image took longer than {seconds:g} seconds to process and was stopped. Send a smaller or simpler image."
     return Problem("image", "image_too_slow", message)
 
 
 class ImageRefused(Exception):
-    """The picture cannot be processed, and it is the picture's fault. Carries one or more problems."""
+    """The image cannot be processed, and the image is at fault. Carries one or more problems."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
@@ -35,4 +35,4 @@ class ImageRefused(Exception):
 
 
 class CallerGone(Exception):
-    """The caller no longer waits for the image, so that the work on it was stopped."""
+    """The caller no longer waits for the image, so the work on it was stopped."""

@@ -1,19 +1,19 @@
-"""How long an image may be worked on, and whether its caller still waits: asked between the steps of the work."""
+"""Limits the time spent on an image and detects a caller who has gone; checked between the steps of the work."""
 
 import time
 from collections.abc import Callable
 
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 
-# Asking may cost a round trip to Redis or to the database.
+# A check may cost a round trip to Redis or to the database.
 ASK_SECONDS = 0.25
 
 
 class Watch:
-    """Started when the work starts. Steps that run in C are not interrupted: those that may take long run apart."""
+    """Starts with the work. Steps in C are not interrupted: long ones run in a child process (`codecs.apart`)."""
 
     def __init__(self, seconds: float | None = None, still_wanted: Callable[[], bool] | None = None) -> None:
-        """At most `seconds` of work, without end by default; `still_wanted` is False once the caller has gone."""
+        """Allow at most `seconds` of work, unlimited by default; `still_wanted` returns False once the caller has gone."""
         self.seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._still_wanted = still_wanted
@@ -27,7 +27,7 @@ class Watch:
     def check(self) -> None:
         """Raise ImageRefused `image_too_slow` after the deadline, CallerGone once the caller has gone.
 
-        Cheap enough to be called for every block that is read: the caller is asked about every ASK_SECONDS.
+        Cheap enough to be called for every block that is read: `still_wanted` is called at most every ASK_SECONDS.
         """
         now = time.monotonic()
         if self._deadline is not None and self.seconds is not None and now >= self._deadline:

@@ -1,4 +1,4 @@
-"""Where a picture is worked on: in this process (`local`), or on a worker of the queue `inference` (`remote`, `worker`).
+"""Runs the work on an image: in this process (`local`), or on a worker of the queue `inference` (`remote`, `worker`).
 
-What passes between the two lies in Redis: see `store`. The broker carries the job's id alone.
+The data that the two exchange is in Redis: see `store`. The broker carries only the job's id.
 """

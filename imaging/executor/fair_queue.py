@@ -1,23 +1,23 @@
-"""Which image is next: the decisions of the gate, without threads and without a clock.
+"""Decides which image is next for the gate, without threads and without a clock.
 
-Every method is given the time, so that the gate drives it with the machine's clock, and tests and the simulation
-(`tests/bench/simulate_gate.py`) with one of their own. Five rules:
+Every method takes the time as an argument: the gate passes the machine's clock, tests and the simulation
+(`tests/bench/simulate_gate.py`) their own. Five rules:
 
 1. Customers (keys and user tokens) come before anonymous callers, and both before images of batches. Past PROMOTE_SECONDS
    without an image of a lower rank, its next one is promoted and goes first. At most one promoted image waits or is in work,
    and the next one is promoted PROMOTE_SECONDS after its end: lower ranks always move, and cost customers one slot at most.
-2. Within a rank, the caller who has had the least is next (fair queuing). What counts is the time that a caller's images
-   hold their share of slots or megapixels, whichever is larger, measured and not estimated: an image that looks small and
-   takes a minute counts a minute. Who waits without an image in between is forgiven by and by.
-3. An image that does not fit now lets others pass for PASS_SECONDS. Then its place is reserved (backfilling, as batch
-   schedulers do it): an image passes if both fit side by side, or if it is small while a large one still runs that the
-   reserved one has to wait for anyway. So small images go on, and the gate drains for a few seconds at most.
+2. Within a rank, the caller with the least usage is next (fair queuing). Usage is the time that a caller's images hold their
+   share of slots or megapixels, whichever is larger, measured and not estimated: an image that looks small and takes a
+   minute counts a minute. The excess usage of a caller who waits with no image in work is gradually forgiven.
+3. An image that does not fit now lets others pass for PASS_SECONDS. Then its place is reserved (backfilling, as in batch
+   schedulers): an image passes if both fit together, or if it is small while a large one still runs that the reserved one
+   must wait for anyway. So small images continue, and the gate drains for a few seconds at most.
 4. Large images of one customer (of all anonymous callers together; of all batches together) leave one slot and some
-   megapixels free. Small images may take all that is idle: they are over in a moment, and then rule 2 decides. So may those
-   of a customer who has been the only one for REMEMBER_SECONDS.
-5. The queue's places are shared. Anonymous callers wait in half of them at most, and can always have an eighth. When it is
-   full, the newest place of a caller who has more than half goes to the next one; then those of anonymous callers, down to
-   the eighth, to customers; then the newest of the caller with the most to one who has fewer.
+   megapixels free. Small images may take all idle capacity: they finish quickly, and then rule 2 decides. So may large
+   images of a customer who has been the only one for REMEMBER_SECONDS.
+5. The queue's places are shared. Anonymous callers may hold at most half of them, and can always have an eighth. When it is
+   full, the newest place of a caller who holds more than half goes to the next one; then those of anonymous callers, down
+   to the eighth, to customers; then the newest of the caller with the most to one who has fewer.
 """
 
 import math
@@ -26,22 +26,22 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from itertools import chain, takewhile
 
-# Rule 3: the longest that others go before an image that does not fit. The time of a few small images.
+# Rule 3: how long others may pass an image that does not fit. The time of a few small images.
 PASS_SECONDS = 5.0
-# Rule 1: the longest without an image of a lower rank while customers take every slot.
+# Rule 1: the longest time without an image of a lower rank while customers take every slot.
 PROMOTE_SECONDS = 10.0
 # Rules 3 and 4: images beyond this are large. On two cores one of 24 takes 3 to 4 s, one of 100 takes 14 s.
 LARGE_MEGAPIXELS = 25.0
-# Rule 2: what a caller has had is forgotten after so long without a request. What it has had more than others counts up to
-# MOST_AHEAD seconds of the whole gate, and each second that it waits with no image in work takes off FORGIVENESS of it: at
-# worst it waits as if it had come 30 s later.
+# Rule 2: a caller's usage is forgotten after this long without a request. Usage beyond that of others counts up to
+# MOST_AHEAD seconds of the whole gate, and each second that the caller waits with no image in work takes off FORGIVENESS of
+# it: at worst it waits as if it had arrived 30 s later.
 REMEMBER_SECONDS = 60.0
 MOST_AHEAD = 3.0
 FORGIVENESS = 0.1
 
 
 class Rank(IntEnum):
-    """Who comes first."""
+    """Callers by priority, the highest first."""
 
     CUSTOMER = 0
     ANONYMOUS = 1
@@ -50,7 +50,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Who asks for a place: the subject of the caller's rate limits, and its rank."""
+    """The caller that requests a place: the subject of its rate limits, and its rank."""
 
     name: str
     rank: Rank = Rank.CUSTOMER
@@ -60,7 +60,7 @@ SOMEONE = Requester("")
 
 
 class State(Enum):
-    """What became of a request for a place."""
+    """The state of a request for a place."""
 
     WAITING = "waiting"
     ADMITTED = "admitted"
@@ -70,27 +70,27 @@ class State(Enum):
 
 @dataclass(eq=False, slots=True)
 class _Line:
-    """One caller's images: those that wait, in order of arrival, and what it has had, in seconds of the whole gate."""
+    """One caller's images: those that wait, in order of arrival, and its usage, in seconds of the whole gate."""
 
     requester: Requester
     waiting: list["Ticket"] = field(default_factory=list)
     running: int = 0
     had: float = 0.0
-    # Of those in work: the sum of their shares, and of share times start.
+    # For those in work: the sum of their shares, and of share times start.
     rate: float = 0.0
     offset: float = 0.0
-    # When the latest one ended.
+    # When the latest image ended.
     served_at: float = float("-inf")
     idle_since: float = 0.0
 
     def usage(self, now: float) -> float:
-        """What it has had by now, the images in work included."""
+        """The usage so far, including images in work."""
         return self.had + self.rate * now - self.offset
 
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One image's request for a place. `weight` are its megapixels as the budget counts them."""
+    """One image's request for a place. `weight` is its megapixels as the budget counts them."""
 
     line: _Line
     number: int
@@ -100,7 +100,7 @@ class Ticket:
     state: State = State.WAITING
     admitted_at: float = 0.0
     share: float = 0.0
-    # When another one first passed it because it did not fit.
+    # When another image first passed it because it did not fit.
     passed_at: float | None = None
     # Admitted after the reservation that is in force: it fits next to the reserved image.
     is_beside: bool = False
@@ -115,12 +115,12 @@ class Ticket:
 
     @property
     def group(self) -> Requester | Rank:
-        """Whose large images leave a slot free together: one customer's, or a whole lower rank's."""
+        """The group whose large images together leave a slot free: one customer, or a whole lower rank."""
         return self.line.requester if self.rank is Rank.CUSTOMER else self.rank
 
 
 class FairQueue:
-    """Bounds images in work to `slots` and `megapixels`, those that wait to `queue_size`, and decides who is next.
+    """Bounds images in work to `slots` and `megapixels`, waiting ones to `queue_size`, and decides who is next.
 
     An image that weighs more than `megapixels` counts as `megapixels` and so runs alone. Images of batches take no place in
     the queue: their callers bound them. `large_slots` are the slots that one caller's large images may hold, by default all
@@ -140,11 +140,11 @@ class FairQueue:
         self.slots, self.queue_size, self.large_slots = slots, queue_size, _large_slots(slots, large_slots)
         self.running: set[Ticket] = set()
         self.weight = 0.0
-        # Those that have a place in the queue, by rank; and those of batches, which need none.
+        # Images with a place in the queue, by rank; and those of batches, which need none.
         self.waiting_by_rank = dict.fromkeys(Rank, 0)
         self._notify = notify
         self._number = 0
-        # Callers with an image in work or waiting; and others who lately had one, the most recent last.
+        # Callers with an image in work or waiting; and callers who recently had one, the most recent last.
         self._lines: dict[Requester, _Line] = {}
         self._idle: dict[Requester, _Line] = {}
         self._floor = dict.fromkeys(Rank, 0.0)
@@ -160,7 +160,7 @@ class FairQueue:
         return self.waiting_by_rank[Rank.CUSTOMER] + self.waiting_by_rank[Rank.ANONYMOUS]
 
     def arrive(self, requester: Requester, megapixels: float, now: float) -> Ticket:
-        """Ask for a place. The ticket is admitted, waits, or is refused for want of a place in the queue."""
+        """Ask for a place. The ticket is admitted, waits, or is refused because the queue has no place."""
         self._forget_idle(now)
         line = self._activate(requester, now)
         self._number += 1
@@ -199,13 +199,13 @@ class FairQueue:
         self._fill(now)
 
     def cancel(self, ticket: Ticket, now: float) -> None:
-        """The caller waits no more. One that is admitted has to `leave`."""
+        """The caller no longer waits. An admitted ticket must `leave`."""
         if ticket.state is State.WAITING:
             self._drop(ticket, State.GONE, now)
             self._fill(now)
 
     def resize(self, *, slots: int, queue_size: int, large_slots: int, now: float) -> None:
-        """Change the bounds. Images that are in work or wait beyond the new ones stay."""
+        """Change the bounds. Images already in work or waiting beyond the new bounds stay."""
         self.slots, self.queue_size, self.large_slots = slots, queue_size, _large_slots(slots, large_slots)
         self._fill(now)
 
@@ -227,12 +227,12 @@ class FairQueue:
         return len(own) < self.large_slots and weight <= self.megapixels - LARGE_MEGAPIXELS
 
     def _is_alone(self, customer: _Line) -> bool:
-        """Whether it is the only customer of the last minute."""
+        """Whether this was the only customer in the last minute."""
         lines = chain(self._lines.values(), self._idle.values())
         return all(line is customer or line.requester.rank is not Rank.CUSTOMER for line in lines)
 
     def _may_pass(self, ticket: Ticket) -> bool:
-        """Rule 3: whether one that fits may go before the reserved one."""
+        """Rule 3: whether an image that fits may pass the reserved one."""
         reserved = self._reserved
         if reserved is None or ticket is reserved or ticket is self._promoted:
             return True
@@ -304,12 +304,12 @@ class FairQueue:
             self._promoted = self._fair_order(rank, now)[0].waiting[0]
 
     def _note_passed(self, ticket: Ticket, now: float) -> None:
-        """It is the first in order and does not fit: reserve its place once it has been passed for PASS_SECONDS."""
+        """The ticket is first in order but does not fit: reserve its place once it has been passed for PASS_SECONDS."""
         if ticket.passed_at is None:
             ticket.passed_at = now
         reserved = self._reserved
         outranks = reserved is None or ticket is self._promoted or ticket.rank < reserved.rank
-        # One that its own caller's images keep out would only keep out others.
+        # A reservation for an image blocked by its own caller's images would only block others.
         if ticket is not reserved and outranks and now >= ticket.passed_at + PASS_SECONDS and self._leaves_room(ticket):
             self._reserved = ticket
             for other in self.running:
@@ -330,7 +330,7 @@ class FairQueue:
         line.offset += ticket.share * now
 
     def _weigh(self) -> None:
-        # Added up each time: a running total of floats would drift.
+        # Summed each time: a running total of floats would drift.
         self.weight = math.fsum(ticket.weight for ticket in self.running)
 
     def _drop(self, ticket: Ticket, state: State, now: float) -> None:
@@ -347,7 +347,7 @@ class FairQueue:
             self._reserved = None
 
     def _activate(self, requester: Requester, now: float) -> _Line:
-        """The caller's line. One that comes back has had no less than the others of its rank: idling saves nothing up."""
+        """The caller's line. On return its usage is at least that of the others of its rank: idling saves up nothing."""
         if line := self._lines.get(requester):
             return line
         rank = requester.rank
@@ -375,7 +375,7 @@ class FairQueue:
     # --- the queue's places ---
 
     def _find_victim(self, ticket: Ticket) -> Ticket | None:
-        """Rule 5: who gives way to `ticket`, which waits already: another one, or itself; None if there is room for all."""
+        """Rule 5: the ticket that gives way to `ticket`, which already waits: another, or itself; None if there is room."""
         if ticket.rank is Rank.BATCH:
             return None
         half, eighth = max(1, self.queue_size // 2), self.queue_size // 8
@@ -394,7 +394,7 @@ class FairQueue:
         return longest.waiting[-1] if len(longest.waiting) > len(ticket.line.waiting) else ticket
 
     def _longest(self, *ranks: Rank) -> _Line:
-        """The line with the most that wait: there is one."""
+        """The line with the most waiting images. At least one must exist."""
         lines = (line for line in self._lines.values() if line.requester.rank in ranks)
         return max(lines, key=lambda line: len(line.waiting))
 

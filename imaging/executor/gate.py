@@ -1,6 +1,6 @@
-"""Bounds the work in progress: so many images at once, so many megapixels at once, a queue with an end behind it.
+"""Bounds the work in progress: a number of images, a number of megapixels, and a queue of limited length.
 
-Who is next is decided by `imaging.executor.fair_queue`; here are the threads that wait.
+`imaging.executor.fair_queue` decides who is next; this module handles the waiting threads.
 """
 
 import threading
@@ -15,13 +15,13 @@ from imaging.executor.fair_queue import SOMEONE, FairQueue, Requester, State, Ti
 from lib.ops import metrics
 from lib.web.errors import ApiError
 
-# Half of a full queue's worth of work is gone after about this long; sooner would find it full again.
-# How often a waiting request looks whether its caller is still there.
+# Half the work of a full queue is done after about this long; a retry any sooner would find it full again.
+# How often a waiting request checks whether its caller is still there.
 LOOK_SECONDS = 1.0
 
 
 def _gauge(name: str, text: str) -> Gauge:
-    """Over all web processes that live."""
+    """A gauge summed over all live web processes."""
     return Gauge(name, text, multiprocess_mode="livesum", registry=metrics.registry)
 
 
@@ -49,7 +49,7 @@ class Gate:
         self._queue = FairQueue(
             slots=slots, megapixels=megapixels, queue_size=queue_size, large_slots=large_slots, notify=self._wake
         )
-        # Held for the decisions alone. Each waiting thread has an event of its own, so that one decision wakes one thread.
+        # Held only for decisions. Each waiting thread has its own event, so one decision wakes one thread.
         self._lock = threading.Lock()
         self._events: dict[Ticket, threading.Event] = {}
         self._busy_shown = self._waiting_shown = 0
@@ -81,7 +81,7 @@ class Gate:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next caller may be turned away, where callers wait; else whether every place is taken."""
+        """With a queue, whether the next caller may be turned away; without one, whether every place is taken."""
         return self.waiting >= self.queue_size if self.queue_size else self.running >= self.slots
 
     @contextmanager
@@ -103,7 +103,7 @@ class Gate:
                 self._show()
 
     def resize(self, *, slots: int, queue_size: int, large_slots: int) -> None:
-        """Change the bounds; nobody is sent away for it."""
+        """Change the bounds; no one is turned away by it."""
         with self._lock:
             self._queue.resize(slots=slots, queue_size=queue_size, large_slots=large_slots, now=time.monotonic())
             self._show()
@@ -151,7 +151,7 @@ class Gate:
         self._events.pop(ticket).set()
 
     def _show(self) -> None:
-        """Put into the gauges what has changed."""
+        """Update the gauges that have changed."""
         running, waiting = self.running, self.waiting
         if running != self._busy_shown:
             BUSY.inc(running - self._busy_shown)
@@ -162,6 +162,6 @@ class Gate:
 
 
 def server_busy() -> ApiError:
-    """The answer when every place is taken."""
+    """The error when every place is taken."""
     text = "All processing slots and queue places are taken. Please try again in a few seconds."
     return ApiError("server_busy", message=text)

@@ -15,17 +15,17 @@ from imaging.executor.orders import Delivery, Order
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Cut out the image in `file`, when it is the turn of `order.requester`.
+    """Cut out the image in `file` when `order.requester`'s turn comes.
 
-    Raises ApiError 503 without a place; ImageRefused for one that does not decode, or takes longer than IMAGING_SECONDS;
-    LeftQueue or CallerGone once `still_wanted` is False: before the work began, or later.
+    Raises ApiError 503 without a place; ImageRefused for an image that does not decode, or takes longer than
+    IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
     megapixels = peak_megapixels(order.header, order.options)
     with runtime.get_gate().admit(megapixels, order.requester, still_wanted) as queued:
         model = runtime.get_model()
-        # Neither waiting nor loading the model counts.
+        # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
         work = partial(cut_out, file, order.header, order.options, model, refine=order.refine, watch=watch)
-        # A worker's process has nothing else to do, and Celery's time limit ends what its main thread does.
+        # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not runtime.is_worker()
         return Delivery(low_priority.run(work) if is_low else work(), queued)

@@ -1,4 +1,4 @@
-"""Runs the work on a large image at a lower priority, so that it takes what processor time small ones leave."""
+"""Runs the work on a large image at low priority, so it takes only the processor time that small ones leave."""
 
 import contextvars
 import os
@@ -12,14 +12,14 @@ from django.db import connections
 
 Result = TypeVar("Result")
 
-# Linux gives a thread with this a tenth of the processor time of one without, where both want it.
+# Linux gives a thread with this niceness a tenth of the processor time of one without, when both compete.
 NICENESS = 10
 
 
 def run(work: Callable[[], Result]) -> Result:
-    """What `work` returns or raises. It runs in a new thread: one without rights cannot raise its priority again.
+    """Return or raise what `work` does. It runs in a new thread: an unprivileged one cannot raise its priority again.
 
-    Elsewhere than on Linux the priority stays as it is.
+    On other systems than Linux the priority does not change.
     """
     future: Future[Result] = Future()
     context = contextvars.copy_context()
@@ -31,12 +31,12 @@ def run(work: Callable[[], Result]) -> Result:
 
 def _work(work: Callable[[], Result], future: "Future[Result]") -> None:
     with suppress(OSError):
-        # Linux takes the id of a thread here, and its children inherit the priority.
+        # Linux accepts a thread's id here, and the thread's children inherit the priority.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
     try:
         future.set_result(work())
     except BaseException as error:
         future.set_exception(error)
     finally:
-        # `still_wanted` may have asked the database.
+        # `still_wanted` may have queried the database.
         connections.close_all()

@@ -1,4 +1,4 @@
-"""What is to be done with a picture and what came of it, also as JSON: neither side unpickles what the other has sent."""
+"""An image's order and its outcome, also as JSON: neither side unpickles what the other sent."""
 
 import dataclasses
 import io
@@ -16,7 +16,7 @@ from imaging.executor.gate import server_busy
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The checked header of a picture, what is to be made of it, and for whom."""
+    """The checked header of an image, its options, and who requested it."""
 
     header: ImageHeader
     options: CutoutOptions
@@ -24,7 +24,7 @@ class Order:
     requester: Requester = SOMEONE
 
     def to_json(self) -> str:
-        """For `from_json`."""
+        """Serialise for `from_json`."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
@@ -34,7 +34,7 @@ class Order:
         options = told["options"]
         if options["background"] is not None:
             options["background"] = tuple(options["background"])
-        # The release before does not say for whom.
+        # The previous release does not send the requester.
         requester = told.get("requester", {"name": "", "rank": Rank.CUSTOMER})
         requester = Requester(requester["name"], Rank(requester["rank"]))
         return cls(ImageHeader(**told["header"]), CutoutOptions(**options), told["refine"], requester)
@@ -42,37 +42,37 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A finished cutout and the seconds that it waited: for a place, or for a worker and on the way to and from it."""
+    """A finished cutout and the seconds that it waited: for a place, or for a worker and in transit."""
 
     cutout: Cutout
     queued: float
 
 
 class WorkFailed(Exception):
-    """A worker crashed over the picture. Its log tells why, under the same request id."""
+    """A worker crashed on the image. Its log shows why, under the same request id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a worker tells of a job. `facts` are JSON; a delivered picture's bytes travel beside them."""
+    """A worker's report on a job. `facts` are JSON; a delivered image's bytes are sent separately."""
 
     facts: dict[str, Any]
     data: bytes | None = None
 
     def to_json(self, **more: str) -> str:
-        """The facts, and `more`."""
+        """The facts and `more` as JSON."""
         return json.dumps({**self.facts, **more})
 
 
 def delivered(cutout: Cutout) -> Outcome:
-    """The picture is made."""
+    """The outcome of a finished cutout."""
     names = [field.name for field in dataclasses.fields(cutout) if field.name not in ("content", "size")]
     facts = {name: getattr(cutout, name) for name in names}
     return Outcome({"outcome": "delivered", "cutout": {**facts, "timings": dict(cutout.timings)}}, cutout.data)
 
 
 def refused(refusal: ImageRefused) -> Outcome:
-    """It is the picture's own fault."""
+    """The outcome when the image is at fault."""
     return Outcome({"outcome": "refused", "problems": [dataclasses.asdict(problem) for problem in refusal.problems]})
 
 
@@ -81,17 +81,17 @@ CRASHED = Outcome({"outcome": "crashed"})
 
 
 def is_delivered(facts: dict[str, Any]) -> bool:
-    """Whether there is a picture."""
+    """Whether the outcome has an image."""
     return bool(facts["outcome"] == "delivered")
 
 
 def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
-    """The picture of an outcome that is `delivered`."""
+    """The cutout of an outcome that is `delivered`."""
     return Cutout(io.BytesIO(data), len(data), **facts["cutout"])
 
 
 def failure_from(facts: dict[str, Any]) -> Exception:
-    """What to raise for an outcome that is not: ImageRefused, ApiError 503, or WorkFailed."""
+    """The exception for an outcome that is not `delivered`: ImageRefused, ApiError 503, or WorkFailed."""
     if facts["outcome"] == "refused":
         return ImageRefused(*(Problem(**problem) for problem in facts["problems"]))
     return server_busy() if facts["outcome"] == "busy" else WorkFailed("a worker crashed over this picture")

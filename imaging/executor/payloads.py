@@ -1,7 +1,7 @@
-"""The bytes of pictures on their way between web process and workers, until they are used.
+"""Stores the bytes of images in transit between web process and workers.
 
-In Redis (IMAGING_HANDOVER=redis), where each ends by itself, or in the storage `pictures` (storage), an S3-compatible one as
-a rule, for pictures that would fill Redis. There, what a killed process has left is removed by `sweep`.
+In Redis (IMAGING_HANDOVER=redis), where each expires automatically, or in the storage `pictures` (storage), usually
+S3-compatible, for images that would fill Redis. There, `sweep` removes what a killed process left behind.
 """
 
 import logging
@@ -21,55 +21,55 @@ from lib.ops.redis_client import key_name
 
 logger = logging.getLogger(__name__)
 
-# Renewed with the job. A result waits as long as its answer.
+# Expiry: an image's is renewed with the job, a result's is that of its answer.
 PICTURE, RESULT = "picture", "result"
 FOLDER = "handover"
-# Longer than any caller waits for an answer, and any worker for a place to leave it.
+# Longer than any caller waits for an answer, or any worker to store it.
 LEFT_OVER = timedelta(hours=1)
 
 
 class StorageAway(Exception):
-    """The storage did not do what it was asked for. A try later may succeed."""
+    """The storage failed. A later retry may succeed."""
 
 
 AWAY = (redis.RedisError, StorageAway)
 
 
 def put_picture(job_id: str, data: bytes) -> None:
-    """Hand over an uploaded picture. This and all others raise one of AWAY."""
+    """Store an uploaded image. This and all functions below raise one of AWAY."""
     _place().put(job_id, PICTURE, data, store.JOB_SECONDS)
 
 
 def renew_picture(job_id: str) -> bool:
-    """Keep it; False if it is gone."""
+    """Renew its expiry; False if it is gone."""
     return _place().renew(job_id, PICTURE, store.JOB_SECONDS)
 
 
 def find_picture(job_id: str) -> bytes | None:
-    """The uploaded picture, None once nobody waits."""
+    """The uploaded image, None once no one waits."""
     return _place().find(job_id, PICTURE)
 
 
 def put_result(job_id: str, worker: str, data: bytes) -> str:
-    """Hand over what this worker made; the name by which it is found. Two workers at one job do not disturb each other."""
+    """Store this worker's result and return its name. Two workers on one job do not overwrite each other."""
     name = f"{RESULT}-{worker}"
     _place().put(job_id, name, data, store.ANSWER_SECONDS)
     return name
 
 
 def find_result(job_id: str, name: str) -> bytes | None:
-    """What a worker made."""
+    """A worker's result."""
     return _place().find(job_id, name)
 
 
 def remove(job_id: str, *names: str) -> None:
-    """Used, or wanted by nobody."""
+    """Remove payloads that were used or are no longer wanted."""
     for name in names:
         _place().remove(job_id, name)
 
 
 def sweep() -> int:
-    """Remove from the storage what killed processes have left there; how many files. Raises StorageAway."""
+    """Remove files that killed processes left in the storage; return how many. Raises StorageAway."""
     storage, limit, removed = storages["pictures"], timezone.now() - LEFT_OVER, 0
     with _explained():
         for name in _files(storage):
@@ -107,7 +107,7 @@ class _InStorage:
             storages["pictures"].save(_path(job_id, name), ContentFile(data))
 
     def renew(self, job_id: str, name: str, seconds: int) -> bool:
-        return True  # it does not end by itself; whether it is there, the worker sees
+        return True  # it does not expire; the worker finds out whether it exists
 
     def find(self, job_id: str, name: str) -> bytes | None:
         try:
@@ -132,7 +132,7 @@ def _explained() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        # Each storage raises exceptions of its own library, some of them of no common class.
+        # Each storage raises its library's exceptions, some without a common base class.
         raise StorageAway(f"{type(error).__name__}: {error}") from error
 
 
@@ -144,7 +144,7 @@ def _files(storage: Storage) -> list[str]:
 
 
 def _key(job_id: str, name: str) -> str:
-    # In braces: what a cluster of Redis shares keys out by.
+    # In braces: the hash tag by which a Redis cluster distributes keys.
     return key_name(f"imaging:{{{job_id}}}:{name}")
 
 

@@ -1,8 +1,7 @@
-"""Makes a Celery worker's process one that cuts pictures out: its memory, its model, its presence.
+"""Prepares a Celery worker's process for cutouts: its memory, its model, its presence.
 
-Only where it consumes from `inference` or `batch`: a worker for mails loads no model. For `inference` the model is loaded
-before the first picture comes, in each process after the fork, which no session of onnxruntime survives; for `batch` with
-the first picture.
+Only if it consumes from `inference` or `batch`: a mail worker loads no model. For `inference` the model is loaded before the
+first image, in each process after the fork, which no session of onnxruntime survives; for `batch` with the first image.
 """
 
 import logging
@@ -20,13 +19,13 @@ from imaging.executor import presence, runtime
 
 logger = logging.getLogger(__name__)
 
-# Before a process without a model ends: it would be started again at once.
+# The pause before a process without a model exits: it would be restarted at once.
 PAUSE_SECONDS = 5.0
 
 
 @celeryd_after_setup.connect  # type: ignore[untyped-decorator]
 def check_worker(instance: Any, **kwargs: Any) -> None:
-    """In the worker's first process. One that could not work does not begin to take pictures: SystemExit."""
+    """Check the configuration in the worker's first process. Raises SystemExit if it could not process images."""
     unknown = _queues() - set(settings.QUEUES.values())
     if unknown:
         logger.warning("nothing is sent to these queues; see CELERY_QUEUE", extra={"queues": sorted(unknown)})
@@ -36,25 +35,25 @@ def check_worker(instance: Any, **kwargs: Any) -> None:
         raise SystemExit(f"The weights of {settings.IMAGING_MODEL} are not there. Run `manage.py prepare_model`.")
     # Other pools work in threads of this process, or in the process itself.
     if not issubclass(instance.pool_cls, Prefork):
-        # No more than its own gate lets in.
+        # No more than its own gate admits.
         prepare(places=min(instance.concurrency, settings.IMAGING_SLOTS))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def prepare_process(**kwargs: Any) -> None:
-    """In each process of the pool, after the fork."""
+    """Prepare each process of the pool, after the fork."""
     if _makes_pictures():
         prepare()
 
 
 def prepare(places: int = 1) -> None:
-    """Get ready to work on `places` pictures at once in this process. SystemExit when the model cannot be loaded."""
+    """Get ready to work on `places` images at once in this process. Raises SystemExit if the model cannot be loaded."""
     bound_heaps()
     runtime.become_worker()
     if settings.IMAGING_EXECUTOR == "celery" and settings.QUEUES["inference"] in _queues():
         runtime.warm_up()
         if not runtime.is_ready():
-            # Celery starts another process in place of this one. Better none that takes pictures than one that fails them.
+            # Celery replaces this process. Better no process than one that fails every image.
             time.sleep(PAUSE_SECONDS)
             raise SystemExit(1)
         presence.keep_announcing(runtime.model_name(), places)
@@ -65,5 +64,5 @@ def _makes_pictures() -> bool:
 
 
 def _queues() -> set[str]:
-    """What this worker consumes from."""
+    """The queues that this worker consumes from."""
     return set(current_app.amqp.queues.consume_from)

@@ -1,7 +1,7 @@
-"""The web process's side: hand a picture to a worker, wait for the answer, and see to it that a worker is at it.
+"""The web process's side: hands an image to a worker, waits for the answer, and makes sure that a worker is on the job.
 
-Nothing here relies on the broker keeping a message: a job that a worker has lost, or that no worker has begun for a while,
-is published again. See `store` for why that never gives two answers.
+Nothing here relies on the broker keeping a message: a job that a worker lost, or that no worker started for a while, is
+published again. See `store` for why that never produces two answers.
 """
 
 import logging
@@ -21,18 +21,18 @@ from lib.ops import broker
 
 logger = logging.getLogger(__name__)
 
-# A job that no worker has begun for so long may have been lost by the broker. A second message costs a worker 2 ms.
+# The broker may have lost a job that no worker has started for this long. A second message costs a worker 2 ms.
 RESEND_SECONDS = 5.0
-# Between tries while Redis is away.
+# Between retries while Redis is down.
 PAUSE_SECONDS = 0.2
 
 
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Have a worker cut out the image in `file`, when it is the turn of `order.requester`.
+    """Have a worker cut out the image in `file` when `order.requester`'s turn comes.
 
     Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
-    ImageRefused for an image that does not decode or takes too long; WorkFailed when the worker crashed over it; LeftQueue
-    or CallerGone once `still_wanted` is False: the worker then stops as well.
+    ImageRefused for an image that does not decode or takes too long; WorkFailed if the worker crashed on it; LeftQueue or
+    CallerGone once `still_wanted` is False: the worker then stops too.
     """
     started = time.monotonic()
     runtime.adjust_gate()
@@ -41,10 +41,10 @@ def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | 
 
 
 class _Job:
-    """One picture that a caller waits for."""
+    """One image that a caller waits for."""
 
     def __init__(self, file: BinaryIO, order: Order, started: float, still_wanted: Callable[[], bool] | None) -> None:
-        """`started` is when its caller began to wait."""
+        """`started` is when the caller began to wait."""
         self.id = uuid.uuid4().hex
         self.file = file
         self.order = order
@@ -56,7 +56,7 @@ class _Job:
         self.was_claimed = False
 
     def wait(self) -> Delivery:
-        """The answer; whatever happens, nothing of the job is left."""
+        """Wait for the answer; the job is always cleaned up."""
         result = None
         try:
             facts = self._facts()
@@ -87,7 +87,7 @@ class _Job:
 
     def _look_after(self, view: store.View) -> None:
         if not (view.exists and payloads.renew_picture(self.id)):
-            # Redis was restarted, or had to evict it.
+            # Redis was restarted or evicted the job.
             self._hand_over()
         elif view.is_claimed:
             self.was_claimed = True
@@ -130,7 +130,7 @@ class _Job:
     def _delivery(self, facts: dict[str, Any], data: bytes) -> Delivery:
         cutout = orders.cutout_from(facts, data)
         elapsed = time.monotonic() - self.started
-        # Clocks of two machines differ: what was not work was waiting, and the way to and fro.
+        # Clocks of two machines differ: any time that was not work counts as waiting and transit.
         return Delivery(cutout, max(0.0, elapsed - sum(cutout.timings.values())))
 
     def _forget(self, result: str | None) -> None:
@@ -138,5 +138,5 @@ class _Job:
             store.forget(self.id)
             payloads.remove(self.id, payloads.PICTURE, *([result] if result else []))
         except payloads.AWAY as error:
-            # In Redis it ends by itself, in a storage it is swept.
+            # In Redis it expires, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

@@ -1,6 +1,6 @@
-"""The process's one model and one gate, made on first use: after any fork, which onnxruntime's threads do not survive.
+"""The process's one model and one gate, created on first use: after any fork, which onnxruntime's threads do not survive.
 
-A web process whose pictures are cut out by workers has no model, and a gate that bounds what it hands out.
+A web process that hands images to workers has no model, and its gate bounds the images handed out.
 """
 
 import logging
@@ -26,28 +26,28 @@ _model: MatteModel | None = None
 _is_worker = False
 _adjusting = threading.Lock()
 _adjust_at = [0.0]
-# How often the workers are counted.
+# Seconds between counts of the workers.
 ADJUST_SECONDS = 2.0
 
 
 def become_worker() -> None:
-    """This process works for others: it hands nothing on."""
+    """Mark this process as a worker: it does the work itself."""
     global _is_worker
     _is_worker = True
 
 
 def is_worker() -> bool:
-    """Whether this process works for others."""
+    """Whether this process is a worker."""
     return _is_worker
 
 
 def is_remote() -> bool:
-    """Whether this process has its pictures cut out by workers."""
+    """Whether this process hands its images to workers."""
     return settings.IMAGING_EXECUTOR == "celery" and not _is_worker
 
 
 def get_model() -> MatteModel:
-    """The loaded and warmed-up model. The first caller loads it, others wait for that."""
+    """The loaded and warmed-up model. The first caller loads it; others wait."""
     global _model
     if _model is None:
         with _loading:
@@ -57,19 +57,19 @@ def get_model() -> MatteModel:
 
 
 def is_ready() -> bool:
-    """Whether the model is loaded and warm: here, or by some worker."""
+    """Whether the model is loaded and warm, here or on some worker."""
     return bool(presence.find_models()) if is_remote() else _model is not None
 
 
 def model_name() -> str:
-    """The name of the model that is loaded, here or by a worker, or of the one to be loaded."""
+    """The name of the model loaded here or by a worker, or of the one that will be loaded."""
     if is_remote():
         return next(iter(presence.find_models()), str(settings.IMAGING_MODEL))
     return _model.name if _model else str(settings.IMAGING_MODEL)
 
 
 def warm_up() -> None:
-    """Make gate and model, so that the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
+    """Create gate and model, so the first caller need not wait. A failure is logged; `/readyz` then stays not ready."""
     get_gate()
     if is_remote():
         return
@@ -81,8 +81,8 @@ def warm_up() -> None:
 
 @cache
 def get_gate() -> Gate:
-    """The gate that every picture of this process goes through. With workers it is bounded by `adjust_gate`."""
-    # What goes through in a process with workers is bounded in memory by their gates.
+    """The gate for every image of this process. With workers, `adjust_gate` sets its bounds."""
+    # In a process with workers, their gates bound the memory.
     slots = settings.IMAGING_SLOTS + settings.IMAGING_QUEUE_SIZE if is_remote() else settings.IMAGING_SLOTS
     queue_size = 0 if is_remote() else settings.IMAGING_QUEUE_SIZE
     SLOTS.set(slots)
@@ -96,11 +96,11 @@ def get_gate() -> Gate:
 
 
 def adjust_gate() -> None:
-    """In a web process with workers: hand out what they can work on and a little more; the rest waits here.
+    """In a web process with workers: hand out as many images as they can work on and a few more; the rest waits here.
 
-    The workers' queue is first come, first served, so that what waits there waits behind everything handed out before. The
-    order is fair only for what waits here. While the workers' places are not known, everything is handed out; while Redis is
-    away, as much as before.
+    The workers' queue is first come, first served: an image there waits behind everything handed out before. The order is
+    fair only for images that wait here. While the number of places is unknown, everything is handed out; while Redis is
+    down, as much as before.
     """
     if not _adjusting.acquire(blocking=False):
         return

@@ -1,4 +1,4 @@
-"""What web process and workers tell each other of a job, in Redis.
+"""The state of a job in Redis, shared by web process and workers.
 
 | key | holds | lives |
 |---|---|---|
@@ -7,8 +7,8 @@
 | `imaging:{ID}:answer` | the outcome's facts | ANSWER_SECONDS |
 | `imaging:{ID}:bell` | a list that gets one element once there is an answer | ANSWER_SECONDS |
 
-The job's key is the one sign that somebody waits. The first answer takes it away in the same step, so that there is one
-answer however often the job ran, and none once nobody waits. The pictures' bytes are in `payloads`.
+The job's key is the only sign that a caller waits. The first answer deletes it atomically, so there is one answer however
+often the job ran, and none once no one waits. The images' bytes are in `payloads`.
 """
 
 import json
@@ -26,17 +26,17 @@ from redis.retry import Retry
 
 from lib.ops.redis_client import key_name
 
-# A web process renews the job about once a second. Is it killed, no worker begins the job after this long.
+# A web process renews the job about once a second. If it is killed, no worker starts the job after this long.
 JOB_SECONDS = 15
-# A worker renews its claim three times as often. Is it killed, another one takes over after this long at most.
+# A worker renews its claim three times as often. If it is killed, another one takes over within this time.
 CLAIM_SECONDS = 5.0
-# Whoever waits for the answer reads it within a second.
+# The waiting process reads the answer within a second.
 ANSWER_SECONDS = 60
-# The longest wait for the bell in one command, and how much longer the socket lets it take.
+# The longest wait for the bell in one command, and the extra time that the socket allows.
 BELL_SECONDS = 1.0
 SOCKET_SECONDS = 10.0
 
-# KEYS job, claim; ARGV worker, milliseconds, 1 to take over a claim. Gives {order, attempts}, or nothing.
+# KEYS job, claim; ARGV worker, milliseconds, 1 to take over a claim. Returns {order, attempts}, or nothing.
 _CLAIM = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 if ARGV[3] == '1' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
@@ -48,7 +48,7 @@ _RENEW = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-# KEYS claim, job; ARGV worker. The attempt has cost no worker, so that it does not count.
+# KEYS claim, job; ARGV worker. The attempt did not kill the worker, so it does not count.
 _LET_GO = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HINCRBY', KEYS[2], 'attempts', -1) end
@@ -65,7 +65,7 @@ return redis.call('EXPIRE', KEYS[3], ARGV[2])
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a job stands: its answer, if there is one; whether it is still known; whether a worker is at it."""
+    """A job's state: its answer, if any; whether it is still known; whether a worker has claimed it."""
 
     facts: dict[str, Any] | None
     exists: bool
@@ -74,7 +74,7 @@ class View:
 
 @cache
 def get_redis() -> redis.Redis:
-    """A client of its own: waiting takes longer than `lib.ops.redis_client` allows, and an outage is waited out."""
+    """A separate client: waiting takes longer than `lib.ops.redis_client` allows, and callers wait out an outage."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=SOCKET_SECONDS,
@@ -93,11 +93,11 @@ def put(job_id: str, order: str) -> None:
 
 
 def wait(job_id: str, seconds: float) -> View:
-    """Wait for the bell, at most `seconds` and BELL_SECONDS; then look, and keep the job known for JOB_SECONDS."""
+    """Wait for the bell, at most `seconds` and BELL_SECONDS; then read its state and renew the job for JOB_SECONDS."""
     client = get_redis()
     client.blpop([_key(job_id, "bell")], timeout=max(0.01, min(seconds, BELL_SECONDS)))
     with client.pipeline(transaction=False) as pipe:
-        # The order matters: an answer takes the job away, so it must be asked for last.
+        # The order matters: an answer deletes the job, so it must be read last.
         pipe.expire(_key(job_id, "job"), JOB_SECONDS)
         pipe.exists(_key(job_id, "claim"))
         pipe.get(_key(job_id, "answer"))
@@ -106,25 +106,25 @@ def wait(job_id: str, seconds: float) -> View:
 
 
 def forget(job_id: str) -> None:
-    """Nobody waits any more."""
+    """Forget the job: no one waits any more."""
     get_redis().delete(*(_key(job_id, part) for part in ("job", "claim", "answer", "bell")))
 
 
 def claim(job_id: str, worker: str, *, take_over: bool = False) -> tuple[bytes, int] | None:
-    """Begin the job: its order, and how many times a worker has begun it. None if nobody waits or another is at it."""
+    """Claim the job: its order and how many times a worker started it; None if no one waits or another worker has it."""
     keys = [_key(job_id, "job"), _key(job_id, "claim")]
     found = _run(_CLAIM, keys, worker, round(CLAIM_SECONDS * 1000), int(take_over))
     return (found[0], int(found[1])) if found else None
 
 
 def is_wanted(job_id: str) -> bool:
-    """Whether somebody waits for an answer."""
+    """Whether a caller waits for an answer."""
     return bool(get_redis().exists(_key(job_id, "job")))
 
 
 @contextmanager
 def kept(job_id: str, worker: str) -> Iterator[None]:
-    """Renew the worker's claim for the block, and let go of it at its end, whatever happened."""
+    """Renew the worker's claim during the block, and always release it at the end."""
     done = Event()
     renewer = Thread(target=_renew_until, args=[done, job_id, worker], name="claim", daemon=True)
     renewer.start()
@@ -137,7 +137,7 @@ def kept(job_id: str, worker: str) -> Iterator[None]:
 
 
 def answer(job_id: str, facts: str) -> bool:
-    """Tell the outcome; False if nobody waits for it any more."""
+    """Report the outcome; False if no one waits for it any more."""
     keys = [_key(job_id, part) for part in ("job", "answer", "bell")]
     return bool(_run(_ANSWER, keys, facts, ANSWER_SECONDS))
 
@@ -148,7 +148,7 @@ def _renew_until(done: Event, job_id: str, worker: str) -> None:
 
 
 def _try(script: str, keys: list[str], *arguments: str | float) -> None:
-    # Without it the claim lapses, and another worker begins as well: work for nothing, no harm.
+    # Otherwise the claim expires and another worker starts as well: wasted work, no harm.
     with suppress(redis.RedisError):
         _run(script, keys, *arguments)
 
@@ -158,5 +158,5 @@ def _run(script: str, keys: list[str], *arguments: str | float) -> Any:
 
 
 def _key(job_id: str, part: str) -> str:
-    # In braces: what a cluster shares keys out by.
+    # In braces: the hash tag by which a cluster distributes keys.
     return key_name(f"imaging:{{{job_id}}}:{part}")

@@ -1,4 +1,4 @@
-"""The worker's side: begin a job that somebody waits for, do the work as a web process would, tell the outcome."""
+"""The worker's side: claims a job that a caller waits for, does the work as a web process would, reports the outcome."""
 
 import io
 import logging
@@ -17,14 +17,14 @@ from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-# A picture over which so many workers have died is not given to another one.
+# An image on which this many workers died is not given to another one.
 MAX_ATTEMPTS = 5
 
 
 def work(job_id: str, *, redelivered: bool = False) -> bool:
-    """Do the job, if somebody waits for it and no other worker is at it. Whether the answer was wanted.
+    """Do the job if a caller waits for it and no other worker has it. Return whether the answer was wanted.
 
-    `redelivered`: the broker has taken the job from a worker that it lost, so that its claim counts no more.
+    `redelivered`: the broker lost the previous worker, so that worker's claim no longer counts.
     """
     worker = uuid.uuid4().hex
     begun = store.claim(job_id, worker, take_over=redelivered)
@@ -46,7 +46,7 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
 
 
 def give_up(job_id: str) -> None:
-    """The worker's process was ended over the image, which took too long. Raises redis.RedisError."""
+    """Report that the image took too long and its worker's process was killed. Raises redis.RedisError."""
     store.answer(job_id, orders.refused(_too_slow()).to_json())
 
 
@@ -58,7 +58,7 @@ def _is_wanted(job_id: str) -> bool:
     try:
         return store.is_wanted(job_id)
     except redis.RedisError:
-        # The web process waits for Redis to come back, and so may the work.
+        # The web process waits for Redis to return, and so may the work.
         return True
 
 
@@ -82,7 +82,7 @@ def _outcome(order: bytes, picture: bytes, still_wanted: Callable[[], bool]) -> 
 def _tell(job_id: str, worker: str, outcome: Outcome) -> bool:
     if outcome.data is None:
         return store.answer(job_id, outcome.to_json())
-    # No trace of the picture for a caller who has gone.
+    # Leave no trace of the image once its caller has gone.
     if not store.is_wanted(job_id):
         return False
     name = payloads.put_result(job_id, worker, outcome.data)
@@ -99,4 +99,4 @@ def _remove(job_id: str, name: str) -> None:
     try:
         payloads.remove(job_id, name)
     except payloads.AWAY:
-        return  # in Redis it ends by itself, in a storage it is swept
+        return  # in Redis it expires, in a storage it is swept

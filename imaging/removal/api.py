@@ -40,7 +40,7 @@ class RemoveBackgroundView(CustomerView):
     started = 0.0
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Note every answered call, a crash included, for the customer's dashboard."""
+        """Record every answered call, including crashes, for the customer's dashboard."""
         self.started = time.perf_counter()
         response = None
         try:
@@ -49,7 +49,8 @@ class RemoveBackgroundView(CustomerView):
         finally:
             if request.method == "POST":
                 request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - self.started)
-            # The view and its request refer to each other: the result would stay until the next run of the collector.
+            # The view and its request reference each other: the result would stay in memory until the next garbage
+            # collection.
             self.delivery = None
 
     @rmbg_schema
@@ -63,7 +64,7 @@ class RemoveBackgroundView(CustomerView):
             job = cutouts.check_form(form)
             sending.check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
-            # The answer is made inside, so that nobody pays for one that could not be made.
+            # The response is built inside, so no one pays for one that could not be built.
             with admission.charged(customer, get_request_id(request), retry) as credits:
                 self.delivery = delivery = self._cut_out(request, customer, job)
                 timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - self.started}
@@ -80,20 +81,20 @@ class RemoveBackgroundView(CustomerView):
             raise
         except CallerGone as gone:
             if not isinstance(gone, LeftQueue):
-                # Else sending images and leaving would be work for nothing, without end.
+                # Otherwise a caller could send images and leave, and cause unlimited wasted work.
                 rate_limits.count_failure(customer.policy)
-            # Only the log reads this answer. 499 is nginx's number for it.
+            # Only the log sees this response. 499 is nginx's status for it.
             raise ApiError("caller_gone") from gone
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
-    """Whether the caller still waits for the answer, where the web server knows (waitress does)."""
+    """A check whether the caller still waits, if the web server knows (waitress does)."""
     is_gone = request.META.get("waitress.client_disconnected")
     return None if is_gone is None else lambda: not is_gone()
 
 
 def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> dict[str, str]:
-    """The facts about a picture. `timings` are seconds, told in milliseconds."""
+    """The headers that describe a cutout. `timings` are in seconds, sent in milliseconds."""
     filename = f"{stem(name)}-no-bg.{cutout.extension}"
     return {
         "Content-Type": cutout.media_type,

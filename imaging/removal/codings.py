@@ -1,4 +1,4 @@
-"""Bodies and parts of forms that come encoded: gzip and deflate, base64 and quoted-printable, decoded while they arrive."""
+"""Decodes request bodies and form parts while they arrive: gzip and deflate, base64 and quoted-printable."""
 
 import binascii
 import zlib
@@ -9,22 +9,23 @@ from imaging.removal.part_heads import find_codec
 from lib.web.errors import ApiError
 
 MEBIBYTE = 1024**2
-# Packed bytes that are read at once.
+# Packed bytes per read.
 _PACKED_BYTES = 64 * 1024
-# Unpacked bytes for each packed one that cost nothing of the allowance, as of zips, and the allowance: a blank screenshot of
-# 3840x2160 as BMP has room. It is less than for zips, of which more is known before anything is unpacked; to unpack it and
-# put it away takes some 100 ms.
+# Unpacked bytes per packed byte that do not count against the allowance, as for zips, and the allowance: a blank screenshot
+# of 3840x2160 as BMP fits. It is less than for zips, of which more is known before unpacking; unpacking and storing it takes
+# some 100 ms.
 _FREE_RATIO = 20
 _MAX_EXCESS = 32 * MEBIBYTE
-# gzip files may be joined, and some programs write one for each 64 kB. Short ones cost far more time than they carry.
+# gzip files may be joined, and some programs write one for each 64 kB. Short ones cost far more time than their data is
+# worth.
 _FREE_MEMBERS, _MEAN_MEMBER_BYTES = 100, 16 * 1024
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
-# No coding, but things that clients take for one.
+# Values that clients send as a coding but that mean none.
 _NO_CODINGS = ("", "identity", "binary", "7bit", "8bit", "none")
 
 
 class Undecodable(Exception):
-    """The bytes are not what they should be. `reason` is for their sender."""
+    """The bytes are not validly encoded. `reason` is for their sender."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -32,19 +33,19 @@ class Undecodable(Exception):
 
 
 class TooMuch(Exception):
-    """A body unpacks to more than may be read of it."""
+    """A body unpacks to more than the limit."""
 
 
 def is_coded(content_encoding: str) -> bool:
-    """Whether a header Content-Encoding says that the body is packed, in whatever way."""
+    """Whether a Content-Encoding header declares any coding of the body."""
     name = content_encoding.strip().lower()
     return name not in _NO_CODINGS and find_codec(name) is None
 
 
 def unpacked(read: Callable[[int], bytes], content_encoding: str, max_bytes: int) -> Callable[[int], bytes]:
-    """A body's `read`, through what unpacks it. `max_bytes` may come of it.
+    """Wrap a body's `read` to unpack it, to at most `max_bytes`.
 
-    Raises ApiError 415 for codings other than gzip and deflate. What is returned raises Undecodable, TooMuch past
+    Raises ApiError 415 for codings other than gzip and deflate. The returned function raises Undecodable, TooMuch past
     `max_bytes`, and ApiError 413 for a body that unpacks to far more bytes than images do.
     """
     if not is_coded(content_encoding):
@@ -56,14 +57,14 @@ def unpacked(read: Callable[[int], bytes], content_encoding: str, max_bytes: int
 
 
 def not_supported() -> ApiError:
-    """The answer to a body in a coding that cannot be unpacked."""
+    """The error for a body in an unsupported coding."""
     message = "This Content-Encoding is not supported here. Send the body as it is, or in gzip or deflate."
-    # RFC 9110, 15.5.16: what would be supported.
+    # RFC 9110, 15.5.16: lists the supported codings.
     return ApiError("unsupported_media_type", message=message, headers={"Accept-Encoding": "gzip, deflate"})
 
 
 class _Inflating:
-    """Unpacks while it is read. At no time more is unpacked than is asked for."""
+    """Unpacks while it is read, never more than requested."""
 
     def __init__(self, read: Callable[[int], bytes], name: str, max_bytes: int) -> None:
         self._source, self._name, self._max_bytes = read, name, max_bytes
@@ -72,7 +73,7 @@ class _Inflating:
         self._inflater: zlib._Decompress | None = None
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes, none only at the end."""
+        """Return up to `size` bytes, empty only at the end."""
         try:
             while inflater := self._inflater or self._begin():
                 if data := self._inflate(inflater, size):
@@ -85,7 +86,7 @@ class _Inflating:
     def _begin(self) -> "zlib._Decompress | None":
         """Begin with the next member; None if there is none."""
         while not self._rest and self._fill():
-            # What pads a file behind its end.
+            # Padding after the end of a member.
             self._rest = self._rest.lstrip(b"\0") if self._members else self._rest
         if not self._rest:
             return None
@@ -97,7 +98,7 @@ class _Inflating:
         return self._inflater
 
     def _deflate_bits(self) -> int:
-        """RFC 9110 means zlib's format by "deflate"; some clients send it bare. RFC 1950 has the test of the first bytes."""
+        """RFC 9110's "deflate" is zlib's format; some clients send raw deflate. RFC 1950 has the test of the first bytes."""
         while len(self._rest) < 2 and self._fill():
             pass
         has_header = self._rest[0] & 15 == 8 and int.from_bytes(self._rest[:2]) % 31 == 0
@@ -133,22 +134,22 @@ class TransferDecoder(ABC):
 
     @abstractmethod
     def take(self, data: bytes) -> bytes:
-        """What the next piece holds. Raises Undecodable."""
+        """Decode the next piece. Raises Undecodable."""
 
     @abstractmethod
     def end(self) -> bytes:
-        """What the last piece left. Raises Undecodable."""
+        """Decode what remains after the last piece. Raises Undecodable."""
 
 
 def find_transfer_decoder(coding: str) -> TransferDecoder | None:
-    """The decoder for a header Content-Transfer-Encoding; None where there is nothing to decode."""
+    """The decoder for a header Content-Transfer-Encoding; None if there is nothing to decode."""
     decoders: dict[str, type[TransferDecoder]] = {"base64": _Base64, "quoted-printable": _QuotedPrintable}
     decoder = decoders.get(coding)
     return decoder() if decoder else None
 
 
 class Counting(TransferDecoder):
-    """Stands in for base64 of which the server keeps no more: what is missing is counted as what it stood for, as zeros."""
+    """Replaces base64 decoding once the server keeps no more data: the rest is counted at its decoded size, as zeros."""
 
     def take(self, data: bytes) -> bytes:
         # 76 characters and a line break for 57 bytes.
@@ -159,7 +160,7 @@ class Counting(TransferDecoder):
 
 
 class _Base64(TransferDecoder):
-    """RFC 2045, 6.8, but for characters outside of its alphabet, which it would skip: they are a mistake."""
+    """RFC 2045, 6.8, except that characters outside its alphabet, which the RFC skips, are an error."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -186,14 +187,14 @@ class _Base64(TransferDecoder):
 
 
 class _QuotedPrintable(TransferDecoder):
-    """RFC 2045, 6.7. What is no escape stays as it is."""
+    """RFC 2045, 6.7. Anything but an escape is unchanged."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def take(self, data: bytes) -> bytes:
         text = self._rest + data
-        # An escape, or an equals sign with its line break, may go on in the next piece.
+        # An escape, or an equals sign with its line break, may continue in the next piece.
         escape = text.rfind(b"=", len(text) - 2 if len(text) > 1 else 0)
         end = len(text) if escape < 0 else escape
         self._rest = text[end:]

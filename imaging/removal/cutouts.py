@@ -1,4 +1,4 @@
-"""One picture's way from an upload to a cutout: check everything, wait for a place, work."""
+"""Takes one image from upload to cutout: check everything, wait for a place, work."""
 
 import hashlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture and its options, found good as far as can be told without decoding."""
+    """An image and its options, validated as far as possible without decoding."""
 
     file: BinaryIO
     name: str
@@ -47,7 +47,7 @@ def check_form(form: Form) -> Job:
 
 
 def fingerprint(job: Job) -> str:
-    """SHA-256, in hexadecimal, of the picture and its options: the same for a retry, whatever its form looks like."""
+    """SHA-256, in hexadecimal, of the image and its options: the same for a retry, however its form is encoded."""
     job.file.seek(0)
     digest = hashlib.sha256()
     while chunk := job.file.read(CHUNK_BYTES):
@@ -57,17 +57,17 @@ def fingerprint(job: Job) -> str:
 
 
 class ImageFailed(ApiError):
-    """The work on an image was begun and failed, and it was the image's fault. See `rate_limits.count_failure`."""
+    """The work on an image started and failed, and the image was at fault. See `rate_limits.count_failure`."""
 
 
 def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR.
 
-    `still_wanted`: whether the caller still waits for the answer; asked about once a second, and between the steps.
-    Raises ApiError 503 without a place or an answer in time; ImageFailed 400 for an image that does not decode, or takes
-    longer than IMAGING_SECONDS; LeftQueue or CallerGone for a caller who has gone: before the work began, or later.
+    `still_wanted`: whether the caller still waits for the answer; called about once a second, and between the steps. Raises
+    ApiError 503 without a place or an answer in time; ImageFailed 400 for an image that does not decode, or takes longer
+    than IMAGING_SECONDS; for a caller who has gone, LeftQueue before the work began, or CallerGone later.
     """
-    # An image waits and works for seconds, and needs the database for none of it.
+    # An image waits and is processed for seconds without the database: return its connection.
     give_back()
     order = Order(job.header, job.options, settings.IMAGING_REFINE, requester)
     execute = remote.execute if runtime.is_remote() else local.execute
@@ -83,6 +83,6 @@ def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Pr
         return None, [NO_PICTURE]
     if not picture.name:
         return None, [NO_FILE_CHOSEN]
-    # Of a picture that was fetched, `photo.php` says nothing.
+    # For a fetched image, a name such as `photo.php` means nothing.
     name = "" if picture.fetched else picture.name
     return check_image(picture.file, name=name, size=picture.size)

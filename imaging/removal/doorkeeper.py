@@ -1,4 +1,4 @@
-"""Looks at the sender of a large upload before the upload is taken: one that would be refused in any case costs no disk."""
+"""Checks the sender of a large upload before accepting it: an upload that would be refused anyway uses no disk."""
 
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ REFUSAL = "rembg.refusal"
 
 
 def register() -> None:
-    """Tell the server that `/rmbg` takes uploads."""
+    """Register `/rmbg` with the server as accepting uploads."""
     uploads.register(
         "/rmbg",
         Upload(DRAIN_BYTES + SMALL_BODY_BYTES, partial(judge, is_open=True), kept_of_part=MAX_BYTES + SMALL_BODY_BYTES),
@@ -31,9 +31,9 @@ def register() -> None:
 
 
 def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
-    """Who sends this upload, and whether it would be refused whatever it holds.
+    """Identify the sender, and decide whether the upload would be refused regardless of its content.
 
-    `is_open`: callers without a credential are let in, too. Nothing is counted: the request itself does that.
+    `is_open`: callers without a credential are accepted too. Nothing is counted: the request itself does that.
     """
     request = Request(WSGIRequest(environ), authenticators=[ApiKeyAuthentication(), UserTokenAuthentication()])
     try:
@@ -55,7 +55,7 @@ def _check_allowances(customer: Customer) -> None:
 
 
 def raise_refusal(request: HttpRequest) -> None:
-    """Raise what the doorkeeper found. The body of such a request has been thrown away."""
+    """Raise what the doorkeeper found. The body of such a request was discarded."""
     refusal = request.META.get(REFUSAL)
     if refusal is not None:
         raise refusal

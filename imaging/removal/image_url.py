@@ -1,4 +1,4 @@
-"""`image_url`: the picture is fetched from where the caller says, as if it had been uploaded."""
+"""`image_url`: fetches the image from the caller's URL, as if it had been uploaded."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 FIELD = "image_url"
 MAX_REDIRECTS = 3
-# How long a request waits for one of the process's downloads before it is told to come back later.
+# How long a request waits for one of the process's download slots before it gets a 503.
 PLACE_SECONDS = 5
-# The same for one of its look-ups of names; an image of a batch is rather put back, so that others have its worker.
+# The same for a name look-up; a batch item is put back sooner, so that others can use its worker.
 LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
-# What we read, first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
+# The formats we read come first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
 HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
 
 TWO_PICTURES = make_problem(FIELD, "two_pictures")
@@ -35,7 +35,7 @@ SWITCHED_OFF = make_problem(FIELD, "image_url_disabled")
 
 
 def find_problem(url: str) -> Problem | None:
-    """What can be told of an address without a connection."""
+    """Find the problem with a URL that needs no connection to detect."""
     try:
         outbound.parse(url, settings.IMAGE_URL_PORTS)
     except outbound.OutboundError as error:
@@ -44,13 +44,12 @@ def find_problem(url: str) -> Problem | None:
 
 
 def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
-    """Put the picture that `image_url` names into the form; without that field, or with an empty one, do nothing.
+    """Fetch the image at `image_url` into the form; do nothing if that field is missing or empty.
 
-    Nothing is fetched for a form that has anything else wrong with it. The form closes the picture's file. `owner` is the
-    subject of the caller's limits: owners share downloads and look-ups of names fairly. `of_batch` is for pictures that
-    nobody waits for.
-    Raises ApiError 400 for a picture that cannot be had, 503 `server_busy` when too many are being fetched, or, if
-    `of_batch`, when the owner's own names are what is slow.
+    Nothing is fetched for a form with any other problem. The form closes the image's file. `owner` is the subject of the
+    caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for. Raises
+    ApiError 400 for an image that cannot be fetched, 503 `server_busy` when too many are being fetched, or, if `of_batch`,
+    when the owner's own names are slow to resolve.
     """
     url = form.fields.get(FIELD, "").strip()
     if not url:
@@ -66,22 +65,22 @@ def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
 
 
 def invalid(reason: str) -> Problem:
-    """The address is not one that could be fetched."""
+    """The URL cannot be fetched."""
     return make_problem(FIELD, "image_url_invalid", reason=reason)
 
 
 def forbidden(reason: str) -> Problem:
-    """The address leads to where no request of a customer may go."""
+    """The URL leads to a host that customers' requests must not reach."""
     return make_problem(FIELD, "image_url_forbidden", reason=reason)
 
 
 def too_many_redirects() -> Problem:
-    """One redirect more than is followed."""
+    """More redirects than we follow."""
     return make_problem(FIELD, "image_url_redirects", redirects=MAX_REDIRECTS)
 
 
 def unreachable() -> Problem:
-    """No connection, or one that broke. Which, and why, is not told: it would map somebody's network."""
+    """No connection, or a broken one. Which, and why, is not reported: that would let callers map a network."""
     return make_problem(FIELD, "image_url_unreachable")
 
 
@@ -91,22 +90,22 @@ def timed_out() -> Problem:
 
 
 def no_picture(status: int) -> Problem:
-    """The server answered, but with something else than 200."""
+    """The server answered with a status other than 200."""
     return make_problem(FIELD, "image_url_failed", status=status)
 
 
 def compressed(encoding: str) -> Problem:
-    """The server compressed the answer, although it was asked not to."""
+    """The server compressed the response although asked not to."""
     return make_problem(FIELD, "image_url_encoding", encoding=shortened(encoding))
 
 
 def too_large() -> Problem:
-    """More bytes than an upload may have; how many more, nobody has waited for."""
+    """More bytes than an upload may have; the download stopped there, so the size is unknown."""
     return make_problem(FIELD, "image_url_too_large", megabytes=MAX_BYTES // MEBIBYTE)
 
 
 def _find_problems(form: Form, url: str) -> list[Problem]:
-    """What is wrong with the form before anything is fetched."""
+    """The problems of the form before anything is fetched."""
     _, option_problems = parse_options(form.fields)
     return [*_address_problems(form, url), *option_problems]
 
@@ -114,7 +113,7 @@ def _find_problems(form: Form, url: str) -> list[Problem]:
 def _address_problems(form: Form, url: str) -> list[Problem]:
     if not settings.IMAGE_URL_ENABLED:
         return [SWITCHED_OFF]
-    # A browser's form has a nameless, empty part where no file was chosen.
+    # A browser's form has a nameless, empty part if no file was chosen.
     if form.picture and (form.picture.name or form.picture.size):
         return [TWO_PICTURES]
     problem = find_problem(url)
@@ -136,7 +135,7 @@ def _problem(error: outbound.OutboundError) -> Problem:
 
 
 def file_name(url: str) -> str:
-    """The last part of the address's path, for the name of the answer."""
+    """The last part of the URL's path, for the result's file name."""
     return unquote(urlsplit(url).path, errors="replace").rpartition("/")[2] or "image"
 
 
@@ -147,7 +146,7 @@ def _places() -> FairPlaces:
 
 @contextmanager
 def _place(owner: str = "") -> Iterator[None]:
-    """One of the process's downloads. Raises ApiError 503 when none becomes free in time."""
+    """Hold one of the process's download slots. Raises ApiError 503 when none becomes free in time."""
     if not _places().take(owner, PLACE_SECONDS):
         raise server_busy()
     try:
@@ -158,7 +157,7 @@ def _place(owner: str = "") -> Iterator[None]:
 
 @contextmanager
 def _explained(url: str, of_batch: bool) -> Iterator[None]:
-    """Turn what goes wrong with a request into what the caller is told; operators find the cause in the log."""
+    """Turn a request's failure into the caller's error; operators find the cause in the log."""
     try:
         yield
     except outbound.Crowded as error:
@@ -172,14 +171,14 @@ def _explained(url: str, of_batch: bool) -> Iterator[None]:
 
 
 def _logged(url: str, problem: Problem, cause: BaseException) -> ApiError:
-    # The host alone: the rest of an address may hold a secret.
+    # Only the host: the rest of a URL may hold a secret.
     facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
     logger.info("picture not fetched", extra=facts)
     return validation_error([problem])
 
 
 class _NotAPicture(Exception):
-    """The server was reached, but its answer is of no use."""
+    """The server was reached, but its response is unusable."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)

@@ -96,7 +96,7 @@ FORM: dict[str, Any] = {
 }
 
 
-# Without a file a plain form will do.
+# Without a file, a plain form is enough.
 FORM_OF_AN_ADDRESS = {
     "type": "object",
     "required": ["image_url"],
@@ -153,8 +153,8 @@ BAD_REQUESTS = [
     ApiError("malformed_form", reason=BROKEN_OFF),
     ApiError("invalid_idempotency_key"),
 ]
-# What a call can be answered besides a picture, per status: what the status means, and each error of it. The documentation's
-# table of errors is made of this too.
+# The responses other than an image, per status: its meaning, and each of its errors. The documentation's table of errors is
+# generated from this too.
 ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     400: ("Something about the request is wrong. All field problems are told at once.", BAD_REQUESTS),
     401: ("The key or token is unknown, revoked or expired.", [ApiError("invalid_api_key")]),
@@ -231,7 +231,7 @@ Several problems of one request come in one answer, with `code` `validation_erro
 
 
 def rmbg_schema(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Describe the view that it decorates."""
+    """Describe the decorated view."""
     return extend_schema(
         operation_id="removeBackground",
         summary="Remove the background of one image",

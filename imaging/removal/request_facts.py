@@ -1,4 +1,4 @@
-"""What is remembered of an answered call of `/rmbg`: who, what came of it, and how long it took."""
+"""Records an answered call of `/rmbg`: the caller, the outcome, and the time it took."""
 
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +26,7 @@ def note(
 ) -> None:
     """Record and count one call. `response` is None after a crash, `customer` for a caller who could not be identified.
 
-    A caller who was refused as unknown in the end is recorded as that: the account may have been deleted meanwhile.
+    A caller finally refused as unknown is recorded as unknown: the account may have been deleted meanwhile.
     """
     if response is not None and response.status_code == HTTPStatus.UNAUTHORIZED:
         customer = None

@@ -1,4 +1,4 @@
-"""How a result leaves: what a caller does not read at once waits on the disk, and keeps its caller's place."""
+"""Sends a result: what the caller does not read at once waits on disk and keeps the caller's place."""
 
 import io
 import weakref
@@ -13,12 +13,12 @@ from lib.web.errors import ApiError
 from lib.web.rate_limits import Place
 from lib.web.server import budgets
 
-# Up to here a result is small enough to lie in the server's memory.
+# Up to this size a result may stay in the server's memory.
 MEMORY_BYTES = 256 * 1024
 
 
 def check_room(place: Place) -> None:
-    """Raise ApiError 503 while the caller's unread results, or everybody's, fill their room: before anything is charged."""
+    """Raise ApiError 503 while the unread results of the caller, or of all callers, fill their space: before any charge."""
     if not budgets.results().has_room(place.subject):
         raise no_room()
 
@@ -27,16 +27,16 @@ def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Pla
     """The answer with a result, open at its start. A large one keeps `place`, and its bytes count, until it is sent or the
     caller is gone.
 
-    Raises ApiError 503 without room for it, OSError when the disk is full.
+    Raises ApiError 503 if there is no space for it, OSError when the disk is full.
     """
     if size <= MEMORY_BYTES:
         return HttpResponse(content.read(), headers=dict(headers))
     budget = budgets.results()
     if not budget.take(place.subject, size):
         raise no_room()
-    # The answer may never be sent: whatever becomes of it, each of these runs once, with the file's end at the latest.
+    # The response may never be sent: in any case each of these runs once, at the latest when the file is closed.
     try:
-        # Closed by the server, once it has been sent.
+        # The server closes it after sending.
         file = _on_disk(content)
     except BaseException:
         budget.give_back(place.subject, size)
@@ -50,7 +50,7 @@ def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Pla
 
 
 def _on_disk(content: BinaryIO) -> BinaryIO:
-    """`content`, if it is there already; else a copy."""
+    """`content`, if it is already on disk; else a copy."""
     if not isinstance(content, io.BytesIO):
         return content
     file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - returned
@@ -64,6 +64,6 @@ def _on_disk(content: BinaryIO) -> BinaryIO:
 
 
 def no_room() -> ApiError:
-    """The answer while too many results wait for their readers."""
+    """The error while too many results wait to be read."""
     text = "Too many results have not been read yet. Read them, or try again in a few seconds."
     return ApiError("server_busy", message=text)

@@ -1,7 +1,7 @@
-"""Reads a `/rmbg` form while it arrives: text fields, and one picture that is counted, bounded and never written by name.
+"""Reads a `/rmbg` form while it arrives: text fields, and one image that is counted, bounded and never written under a name.
 
-Django's own parser cannot serve here: it drops a file part with an empty name, which has a message of its own, and a
-body over the limit must be noticed, and its real size told, without keeping it.
+Django's own parser cannot serve here: it drops a file part with an empty name, for which we have a specific message, and we
+must detect a body over the limit and report its real size without keeping it.
 """
 
 import re
@@ -28,29 +28,29 @@ from lib.web.header_parameters import without_single_quotes
 from lib.web.request_body import DRAIN_BYTES
 
 FIELD = "image"
-# The fields that may be files. Every other part is text, whatever type or file name a client gives it.
+# The fields that may be files. Every other part is text, regardless of its type or file name.
 FILE_FIELDS = (FIELD, "zip")
-# What browsers call a file that has no name, and how many bytes are enough to know an image or a zip.
+# Browsers' name for a nameless file, and the number of bytes needed to recognise an image or a zip.
 NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024
 Reader = Callable[[int], bytes]
-# Up to here a picture stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
+# Up to this size an image stays in memory; a larger one goes to an anonymous file, which disappears even if we are killed.
 MEMORY_BYTES = 1024**2
-# No field's value may be anywhere near this long. What is longer is cut, and refused by the field's own check.
+# No valid field is anywhere near this long. A longer value is cut, and refused by the field's own check.
 MAX_FIELD_BYTES = 8 * 1024
 MAX_PARTS = 200
 # Options and continuing lines of the headers of one part, on average: browsers send two and none. Quotes and backslashes
 # count as a quarter of an option.
 MAX_OPTIONS, MAX_FOLDS = 8, 1
-# Of a form without files: what 500 addresses and the options need, twice over. An address has some 60 escapes, or 200 in a
-# script that is not Latin; each takes 0.4 µs.
+# For a form without files: twice what 500 URLs and the options need. A URL has some 60 escapes, or 200 in a non-Latin
+# script; each takes 0.4 µs.
 MAX_PLAIN_FIELDS = 1000
 MAX_PLAIN_BYTES = 2_621_440
 MAX_ESCAPES = 100_000
-# White space behind a boundary, and how much of it a client may send.
+# White space after a boundary, and how much of it a client may send.
 _PADDING = re.compile(rb"[ \t]{1,100}")
 BROKEN_OFF = "it broke off before its end."
-# What the parser's messages begin with, and what we say instead.
+# Prefixes of the parser's messages, and our wording for each.
 _REASONS = (
     ("Empty boundary", "its Content-Type names no boundary."),
     ("Invalid characters in boundary", "the boundary in its Content-Type is not a boundary."),
@@ -68,9 +68,9 @@ _REASONS = (
 
 @dataclass(slots=True)
 class Picture:
-    """The uploaded picture. `size` is what was sent, in bytes; `file` holds it only up to MAX_BYTES.
+    """The uploaded image. `size` is the bytes sent; `file` holds it only up to MAX_BYTES.
 
-    `fetched` tells that it was not uploaded but downloaded: nobody named it as a file, so that its name proves nothing.
+    `fetched` means that it was downloaded, not uploaded: no one named it as a file, so its name proves nothing.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Picture:
     fetched: bool = False
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes; past the limit only count them, and let go of what was kept."""
+        """Take the next bytes; past the limit only count them, and discard those kept."""
         if self.size <= MAX_BYTES < self.size + len(data):
             self.file.seek(0)
             self.file.truncate()
@@ -98,9 +98,9 @@ class Form:
 
 @contextmanager
 def read_form(request: HttpRequest) -> Iterator[Form]:
-    """Parse the request's body. The picture's file is gone when the block ends.
+    """Parse the request's body. The image's file is deleted when the block ends.
 
-    Raises ApiError 415 for other content types, 400 for a body that is not what it says.
+    Raises ApiError 415 for other content types, 400 for a body that does not match its headers.
     """
     form = Form()
     try:
@@ -118,13 +118,13 @@ def _read(request: HttpRequest, form: Form) -> None:
 
 
 def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int) -> bool:
-    """Hand the parts of a form to `reader` while they arrive. False once `max_bytes` were read, the rest being left there.
+    """Pass the parts of a form to `reader` while they arrive. False once `max_bytes` were read; the rest is left unread.
 
-    Of a body with a Content-Encoding `max_unpacked` bytes are unpacked.
-    Raises ApiError 415 for other content types and codings, 400 for a body that is not what it says or has more than
-    `max_parts`, 413 for one that unpacks to far more bytes than images do.
+    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises ApiError 415 for other content types
+    and codings, 400 for a body that does not match its headers or has more than `max_parts`, 413 for one that unpacks to far
+    more bytes than images do.
     """
-    # A body arrives as slowly as its client sends it.
+    # A client may send its body slowly: hold no database connection meanwhile.
     give_back()
     media_type, parameters = header_parameters.parse(request.headers.get("Content-Type", ""))
     if media_type not in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
@@ -143,9 +143,9 @@ def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max
 
 
 def _read_plain(read: Reader, reader: "PartReader") -> None:
-    """A form without files. Not by Django, whose parser takes 0.4 s for a megabyte of `%`.
+    """Read a form without files. Not with Django's parser, which takes 0.4 s for a megabyte of `%`.
 
-    Raises ApiError 400 for more than MAX_PLAIN_FIELDS, 413 for more bytes or escapes than addresses of a batch can need.
+    Raises ApiError 400 for more than MAX_PLAIN_FIELDS, 413 for more bytes or escapes than a batch's URLs can need.
     """
     body = bytearray()
     while data := read(CHUNK_BYTES):
@@ -166,7 +166,7 @@ def _unescaped(text: bytes | bytearray) -> str:
 
 
 def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
-    """What is wrong with a body, in our words: the text of an exception may show anything."""
+    """The problem with a body, in our words: an exception's text may reveal anything."""
     if isinstance(error, UnreadablePostError):
         return BROKEN_OFF
     if isinstance(error, Undecodable):
@@ -176,7 +176,7 @@ def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
 
 
 def _known_length(request: HttpRequest) -> int:
-    """Bytes of the body as announced. The server knows those of a chunked one when it has arrived."""
+    """The announced bytes of the body. For a chunked one the server knows them once it has arrived."""
     return int(request.META.get("CONTENT_LENGTH") or 0)
 
 
@@ -187,7 +187,7 @@ def _read_multipart(read: Reader, boundary: str, reader: "PartReader", max_parts
         mark = without_single_quotes(boundary).encode("latin-1", "replace")
     parser, is_in_part = _Parser(mark, max_segment_count=max_parts), False
     for text, has_boundary in _Pieces(read, mark, start):
-        # What holds no boundary goes past the parser, which would search it again.
+        # A piece without a boundary bypasses the parser, which would search it again.
         events = parser.parse(text) if has_boundary or not is_in_part else (text,)
         for event in events:
             if isinstance(event, MultipartSegment):
@@ -207,14 +207,14 @@ def _read_multipart(read: Reader, boundary: str, reader: "PartReader", max_parts
 class _Pieces:
     """A body in pieces, each with whether it may hold a boundary. A boundary is never cut.
 
-    White space may stand behind a boundary (RFC 2046, 5.1.1). The parser refuses it: here it is left out.
+    White space may follow a boundary (RFC 2046, 5.1.1). The parser refuses it, so it is removed here.
     """
 
     def __init__(self, read: Reader, boundary: bytes, start: bytes) -> None:
         self._read, self._mark = read, b"\r\n--" + boundary
-        # A form may begin with its boundary, as if a line had ended before.
+        # A form may begin with its boundary, as if after a line break.
         self._start, self._rest = b"\r\n" + start, b""
-        # Whether the last boundary has come. What follows it is read, and nothing else.
+        # Whether the last boundary has been seen. Anything after it is read and ignored.
         self._is_over = False
 
     def __iter__(self) -> Iterator[tuple[bytes, bool]]:
@@ -229,7 +229,7 @@ class _Pieces:
         yield self._rest, True
 
     def _unpadded(self, text: bytes, at: int) -> bytes:
-        """`text` but for its end, if that is a boundary of which more may come. The first boundary is at `at`, if any is."""
+        """`text` without its end, if that is a boundary that may continue. The first boundary is at `at`, if any is."""
         done, line_end, pieces = 0, 0, []
         while at >= 0:
             end = at + len(self._mark)
@@ -248,20 +248,20 @@ class _Pieces:
         return b"".join([*pieces, text[done:until]]) if pieces else text[:until]
 
     def _whole(self, text: bytes, start: int) -> int:
-        """Up to where `text` goes before a boundary that is cut off at its end. None begins before `start`."""
+        """The length of `text` before a boundary truncated at its end. None begins before `start`."""
         cut = text.rfind(b"\r", max(start, len(text) - len(self._mark) + 1))
         return cut if cut >= 0 and self._mark.startswith(text[cut:]) else len(text)
 
 
 class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no types
-    """Takes headers in any charset, and bounds what those of all parts together may cost, beyond their own bounds.
+    """Accepts headers in any charset, and bounds the total cost of all parts' headers, in addition to the bounds per header.
 
     Of options (`; a=b`) and of lines that continue a header, four bytes take a microsecond or more: headers full of them
     took 350 ms for each megabyte.
     """
 
     def __init__(self, boundary: bytes, *, max_segment_count: int) -> None:
-        # Every byte is a character of ISO 8859-1. What they mean is found out later: see part_heads.
+        # Every byte is a character of ISO 8859-1. The real charset is found later: see part_heads.
         super().__init__(boundary, max_segment_count=max_segment_count, header_charset="latin-1")
         self.marks_left = 4 * MAX_OPTIONS * max_segment_count
         self.folds_left = MAX_FOLDS * max_segment_count
@@ -272,36 +272,36 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
         if self.marks_left < 0 or self.folds_left < 0:
             raise ParserLimitReached("Maximum segment headers exceeded")
         if line[:15].lower() == b"content-length:":
-            # RFC 7578, 4.8: to be ignored. Some clients count characters, or the bytes before they were encoded.
+            # RFC 7578, 4.8: to be ignored. Some clients count characters, or the bytes before encoding.
             line = b"X-" + line
         super()._on_segment_headerline(line)
 
 
 def _give_up(form: Form, known_length: int) -> None:
-    """Stop reading a body that is far too large; the picture's size is then what the caller announced."""
+    """Stop reading a body that is far too large; the image's size is then the announced one."""
     if form.picture is None or form.picture.size <= MAX_BYTES:
         raise from_status(413)
     form.picture.size = max(form.picture.size, known_length)
 
 
 class PartReader(ABC):
-    """Takes the parts of a form one after the other. What becomes of a file or of a text, a subclass says."""
+    """Takes the parts of a form one after the other. A subclass handles each file and text."""
 
     def __init__(self) -> None:
         self.received = 0
         self.name = ""
         self.form_charset = ""
         self._charset = ""
-        # What is there of a text; None for a file.
+        # The text so far; None for a file.
         self._text: bytearray | None = None
-        # The first bytes of a part that they will decide on: see `begin`.
+        # The first bytes of a part whose kind depends on them: see `begin`.
         self._start: bytes | None = None
         self._decoder: TransferDecoder | None = None
 
     def begin(self, segment: MultipartSegment) -> None:
         """A part begins.
 
-        One of FILE_FIELDS without a file name or a type is a file if it begins as one.
+        One of FILE_FIELDS without a file name or a type is a file if its first bytes are those of one.
         """
         head = part_heads.read(segment, self.form_charset)
         self.name, self._charset = head.name, head.charset
@@ -316,7 +316,7 @@ class PartReader(ABC):
             self.begin_file(NAMELESS if head.filename is None else head.filename)
 
     def take(self, data: bytes) -> None:
-        """Some bytes of the part. Raises Undecodable."""
+        """Take some bytes of the part. Raises Undecodable."""
         self.received += len(data)
         if self._decoder is not None:
             data = self._decoded(self._decoder, data)
@@ -353,7 +353,7 @@ class PartReader(ABC):
             self._text += data[: MAX_FIELD_BYTES - len(self._text)]
 
     def _decide(self) -> None:
-        """Make a file or a text of a part that has not been either."""
+        """Decide whether an undecided part is a file or a text."""
         start, self._start = self._start, None
         if start is None:
             return
@@ -363,7 +363,7 @@ class PartReader(ABC):
         self._take_decoded(start)
 
     def has_enough(self) -> bool:
-        """Whether the file is too large already, so that what follows of it need not be decoded."""
+        """Whether the file is already too large, so the rest need not be decoded."""
         return False
 
     @abstractmethod
@@ -372,7 +372,7 @@ class PartReader(ABC):
 
     @abstractmethod
     def take_bytes(self, data: bytes) -> None:
-        """Some bytes of the file."""
+        """Take some bytes of the file."""
 
     @abstractmethod
     def end_file(self) -> None:
@@ -384,7 +384,7 @@ class PartReader(ABC):
 
 
 class _FormReader(PartReader):
-    """Puts the parts of a form where they belong: the first `image` that holds something, text fields, or nowhere."""
+    """Stores the parts of a form: the first non-empty `image` and the text fields. Drops all others."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -397,7 +397,7 @@ class _FormReader(PartReader):
         if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
             return
         if self.empty:
-            # Forms of pages send an empty, nameless file for each input that was left empty.
+            # Browsers' forms send an empty, nameless file for each empty input.
             self.empty.file.close()
         self.sink = self.form.picture = Picture(filename, new_file())
 
@@ -419,6 +419,6 @@ class _FormReader(PartReader):
 
 
 def new_file() -> BinaryIO:
-    """A file for one picture, in memory or nameless."""
-    # Closed by read_form, when the request is done.
+    """A file for one image, in memory or anonymous."""
+    # read_form closes it at the end of the request.
     return cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))

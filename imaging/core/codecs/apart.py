@@ -1,7 +1,7 @@
-"""Decodes in a child process, which can be ended at any moment, and which a hostile file cannot make take all memory.
+"""Decodes in a child process, which can be killed at any moment and whose memory is limited against hostile files.
 
-The file goes there, and the pixels come back, in nameless memory that both processes map: nothing is copied through a pipe,
-and nothing is left behind, whichever of the two is killed. See `child` for the other side.
+The file and the pixels are passed in anonymous memory that both processes map: nothing is copied through a pipe, and nothing
+is left behind if either process is killed. See `child` for the other side.
 """
 
 import json
@@ -23,10 +23,10 @@ from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
 from imaging.core.watch import ASK_SECONDS, Watch
 
 _ROOT = Path(__file__).parents[3]
-# Nothing else of this process's environment, which holds its secrets. Threads would take address space.
+# Nothing else from this process's environment, which holds its secrets. Threads would take address space.
 _ENVIRONMENT = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
 _ENVIRONMENT |= {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-# Without a deadline, one that no honest file comes near.
+# The limit when there is no deadline; no honest file comes near it.
 _LONGEST_SECONDS = 600.0
 
 
@@ -35,9 +35,9 @@ class DecoderCrashed(Exception):
 
 
 def decode_apart(data: Data, walk: Walk, watch: Watch) -> tuple[Image.Image, bytes | None]:
-    """What `imaging.core.codecs.decode.decode_here` gives, from a child process.
+    """The result of `imaging.core.codecs.decode.decode_here`, computed in a child process.
 
-    Raises as it does: ImageRefused; MemoryError; CallerGone; and DecoderCrashed. When `watch` raises, the child is ended.
+    Raises the same (ImageRefused, MemoryError, CallerGone) and DecoderCrashed. When `watch` raises, the child is killed.
     """
     sent, made = _nameless(), _nameless()
     try:
@@ -58,7 +58,7 @@ def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
     child = subprocess.Popen(  # noqa: S603 - our own module
         command, cwd=_ROOT, env=_ENVIRONMENT, pass_fds=(sent, made),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        # Ctrl-C in a terminal is for us, who may end what is at work first.
+        # Ctrl-C in a terminal must reach only the parent, which may finish running work first.
         start_new_session=True,
     )  # fmt: skip
     try:
@@ -72,7 +72,7 @@ def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(answer)
         return facts
     if child.returncode == -signal.SIGKILL:
-        # By the system, which needed the memory.
+        # Killed by the system, which needed the memory.
         raise MemoryError
     if child.returncode < 0:
         # The file made a decoder crash.
@@ -81,7 +81,7 @@ def _run_child(sent: int, made: int, watch: Watch) -> dict[str, Any]:
 
 
 def _answer(child: subprocess.Popen[bytes], watch: Watch) -> bytes:
-    """All that the child says until it ends. Raises what `watch` does."""
+    """The child's whole output, read until it ends. Raises what `watch` does."""
     pipe = cast(Any, child.stdout).fileno()
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
@@ -102,7 +102,7 @@ def _failure(facts: dict[str, Any]) -> Exception:
 
 
 def _nameless() -> int:
-    """A file without a name, in memory where the system has that."""
+    """An anonymous file, in memory where the system supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("image")
     with tempfile.TemporaryFile() as file:

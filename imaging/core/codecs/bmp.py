@@ -1,7 +1,7 @@
-"""The walk through a BMP's headers, and everything of it that Pillow does not decode (Microsoft: Bitmap Storage; OS/2 2.0).
+"""The walk through a BMP's headers, and every BMP variant that Pillow does not decode (Microsoft: Bitmap Storage; OS/2 2.0).
 
 Pillow knows a few layouts of bit fields, not every header, and decodes runs in Python, pixel by pixel: 41 kB cost 11 s. It
-is shown the plain file that says the same. Where the format is vague, what Chromium shows decides.
+gets an equivalent plain file instead. Where the format is vague, we follow Chromium.
 """
 
 import struct
@@ -17,16 +17,16 @@ from imaging.core.problems import INVALID_IMAGE, ImageRefused, too_complex
 
 _FILE_HEADER, _CORE, _INFO, _MASKED, _ALPHA_MASKED, _V4, _V5 = 14, 12, 40, 52, 56, 108, 124
 _WINDOWS = (_INFO, _MASKED, _ALPHA_MASKED, _V4, _V5)
-# OS/2 2.0 may leave off any of the fields behind the first 16 bytes.
+# OS/2 2.0 may omit any of the fields after the first 16 bytes.
 _OS2 = {size for size in (*range(16, 65, 4), 42, 46) if size not in _WINDOWS}
-# Behind a header of 40 bytes stand the masks where longer ones have theirs.
+# After a header of 40 bytes, the masks are at the same offset as in longer headers.
 _MASKS_AT, _PROFILE_AT, _EMBEDDED_PROFILE = 54, 126, b"DEBM"
 
 _RAW, _RLE8, _RLE4, _BITFIELDS, _RLE24, _ALPHA_BITFIELDS = 0, 1, 2, 3, 4, 6
 _RUN_BITS = {_RLE8: 8, _RLE4: 4, _RLE24: 24}
 _BITS = (1, 2, 4, 8, 16, 24, 32)
 _PALETTE_BITS = 8
-# Red, green, blue and alpha: of 16 bits where the file gives none, of 32 bits likewise, and of what Pillow is shown.
+# Red, green, blue and alpha: default masks for 16 and for 32 bits, and the shifts in the file that Pillow gets.
 _MASKS_16 = (0x7C00, 0x3E0, 0x1F, 0)
 _MASKS_32 = (0xFF0000, 0xFF00, 0xFF, 0)
 _PLACES = (16, 8, 0, 24)
@@ -40,7 +40,7 @@ TOO_MANY_CODES = too_complex(
     f"This BMP is run-length encoded in more than {MAX_CODES:,} pieces. Save it uncompressed, or as a PNG, and try again."
 )
 
-# Seconds, measured on one core of an EPYC: for a megapixel as it stands, for one that is converted, for a megabyte of runs.
+# Seconds, measured on one core of an EPYC: for a plain megapixel, for a converted one, for a megabyte of runs.
 _MEGAPIXEL, _CONVERTED_MEGAPIXEL, _MEGABYTE_OF_RUNS = 0.006, 0.02, 0.4
 
 
@@ -62,7 +62,7 @@ class _Header:
 
     @property
     def is_plain(self) -> bool:
-        """Whether Pillow decodes the rows as they stand."""
+        """Whether Pillow can decode the rows unchanged."""
         return self.compression == _RAW and (self.bits in (1, 4, 8, 24) or (self.bits == 32 and not self.masks[3]))
 
     @property
@@ -110,10 +110,10 @@ def _read_header(data: Data) -> _Header:
 
 
 def _read_masks(start: bytes, size: int, bits: int, compression: int) -> tuple[int, int, int, int] | None:
-    """The masks of red, green, blue and alpha; None if that compression is none of ours."""
+    """The masks of red, green, blue and alpha; None for an unsupported compression."""
     default = _MASKS_16 if bits == 16 else _MASKS_32
     if compression == _RAW:
-        # Only in the newest headers, and only with 32 bits, a mask of alpha counts without those of the colours.
+        # An alpha mask counts without colour masks only in the newest headers, and only with 32 bits.
         alpha = struct.unpack_from("<I", start, _MASKS_AT + 12)[0] if size >= _V4 and bits == 32 else 0
         return (*default[:3], alpha)
     if compression in (_BITFIELDS, _ALPHA_BITFIELDS) and size in _WINDOWS and bits in (16, 24, 32):
@@ -124,7 +124,7 @@ def _read_masks(start: bytes, size: int, bits: int, compression: int) -> tuple[i
         if not all(_is_contiguous(mask) for mask in masks):
             return None
         return masks if red or green or blue else default
-    # What RLE24 is in OS/2 is an embedded JPEG in Windows.
+    # The value for RLE24 in OS/2 means an embedded JPEG in Windows.
     is_run_length = _RUN_BITS.get(compression) == bits and (compression != _RLE24 or size in _OS2)
     return default if is_run_length else None
 
@@ -151,7 +151,7 @@ def _places(
 
 
 def _find_profile(fields: bytes, file_bytes: int) -> tuple[int, int] | None:
-    """The range of an embedded profile. Chromium knows no other way to give colours, such as endpoints and gamma."""
+    """The range of an embedded profile. Chromium ignores every other colour description, such as endpoints and gamma."""
     start, length = struct.unpack_from("<II", fields, _PROFILE_AT)
     start += _FILE_HEADER
     is_there = fields[70:74] == _EMBEDDED_PROFILE and length and start + length <= file_bytes
@@ -165,7 +165,7 @@ def _unpack(header: _Header, data: Data) -> tuple[Part, ...]:
     whole = header.offset + header.stride * header.height
     missing = max(0, whole - len(data))
     padding = header.stride - (header.width * header.bits + 7) // 8
-    # What lacks more than its last pixel, or a whole row, is cut off.
+    # A file that lacks more than its last pixel, or a whole row, is truncated.
     if missing > min(padding + max(1, header.bits // 8), header.stride - 1):
         raise ImageRefused(INVALID_IMAGE)
     rows = ((header.offset, whole - missing), bytes(missing))
@@ -255,7 +255,7 @@ def _eight_bits(samples: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
 def _unpack_runs(header: _Header, data: Data) -> tuple[Part, ...]:
     runs = unpack_runs(data[header.offset :], header.width, header.height, _RUN_BITS[header.compression])
     if runs.end and header.offset + header.data_bytes > len(data):
-        # There was more of it once.
+        # The file was truncated.
         raise ImageRefused(INVALID_IMAGE)
     palette = _palette(header, data)
     shape = (header.height, header.width)
@@ -276,7 +276,7 @@ def _unpack_runs(header: _Header, data: Data) -> tuple[Part, ...]:
 class Runs:
     """A byte (an index) or 3 (blue, green, red) for each pixel of `canvas`, row by row as stored, without padding.
 
-    `gaps` are ranges of pixels that were left out. `end` is the pixel at which the data ended too early; None if it did not.
+    `gaps` are ranges of skipped pixels. `end` is the pixel at which the data ended too early; None if it did not.
     """
 
     canvas: bytearray
@@ -285,7 +285,7 @@ class Runs:
 
 
 def _fill_gaps(colours: NDArray[np.uint32], runs: Runs) -> None:
-    """What was left out is black, and what the data ended before is transparent, as Chromium shows them."""
+    """Make skipped pixels black, and those after a premature end transparent, as Chromium does."""
     starts, ends = np.array(runs.gaps, np.int64).reshape(-1, 2).T
     steps = np.zeros(len(colours) + 1, np.int8)
     steps[starts] += 1
@@ -296,7 +296,7 @@ def _fill_gaps(colours: NDArray[np.uint32], runs: Runs) -> None:
 
 
 def unpack_runs(data: bytes, width: int, height: int, bits: int) -> Runs:
-    """What `data` encodes: RLE4, RLE8 or RLE24, by `bits`. What goes beyond a row is dropped.
+    """Decode `data`: RLE4, RLE8 or RLE24, by `bits`. Pixels beyond the end of a row are dropped.
 
     Raises ImageRefused if the data ends before the first row does, or for more than MAX_CODES codes.
     """
@@ -331,7 +331,7 @@ def _ended(canvas: bytearray, gaps: list[tuple[int, int]], done: int, size: tupl
     (width, height), (x, y) = size, at
     if done < width * height:
         gaps.append((done, width * height))
-    # A row that was begun is no row.
+    # An incomplete row does not count.
     rows = y + (x >= width)
     if not rows:
         raise ImageRefused(INVALID_IMAGE)
@@ -339,7 +339,7 @@ def _ended(canvas: bytearray, gaps: list[tuple[int, int]], done: int, size: tupl
 
 
 def _bytes_piece(data: bytes, at: int) -> tuple[bytes, int]:
-    """The pixels of the run or literal whose code stands at `at`, and where the next code stands."""
+    """The pixels of the run or literal whose code is at `at`, and the position of the next code."""
     count, value = data[at], data[at + 1]
     if count:
         return _BYTE_RUNS[value][:count], at + 2

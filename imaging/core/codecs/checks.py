@@ -1,4 +1,4 @@
-"""What an uploaded file must be before it is worth decoding."""
+"""Checks that an uploaded file must pass before it is decoded."""
 
 import os.path
 from typing import BinaryIO
@@ -17,9 +17,9 @@ ALLOWED_EXTENSIONS = ("webp", "bmp", "png", "jpg", "jpeg")
 def check_image(file: BinaryIO, *, name: str, size: int) -> tuple[ImageHeader | None, list[Problem]]:
     """Check an upload, cheapest check first, and read its header; nothing is decoded.
 
-    `name` is the caller's file name; its extension must be allowed, but the bytes alone decide the format. A name
-    without an extension (browsers call a Blob `blob`) is fine. `size` is the upload's real size in bytes, which may be
-    more than `file` holds where the rest was thrown away. The header is None if there are problems.
+    `name` is the caller's file name; its extension must be allowed, but the bytes alone decide the format. A name without an
+    extension (browsers call a Blob `blob`) is fine. `size` is the upload's real size in bytes, which may be more than `file`
+    holds if the rest was discarded. The header is None if there are problems.
     """
     if problem := _extension_problem(name) or find_size_problem(size):
         return None, [problem]
@@ -32,21 +32,21 @@ def check_image(file: BinaryIO, *, name: str, size: int) -> tuple[ImageHeader | 
 
 
 def find_early_problem(name: str, size: int) -> Problem | None:
-    """What name and size alone tell of a file, in the words of `check_image`."""
+    """The problem that name and size alone reveal, worded as in `check_image`."""
     return _extension_problem(name) or find_size_problem(size)
 
 
 def find_start_problem(start: bytes) -> Problem | None:
-    """What the first START_BYTES bytes of a file tell, in the words of `check_image`; None where only the rest can tell."""
+    """The problem in a file's first START_BYTES bytes, worded as in `check_image`; None if they do not decide."""
     format = find_format(start)
-    # Two letters are soon there: a BMP has to say its size as well.
+    # Two letters match easily by chance: a BMP must also state its size.
     is_image = has_bmp_size(start) if format == "BMP" else format is not None
     return None if is_image else INVALID_IMAGE
 
 
 def _extension_problem(name: str) -> Problem | None:
     base = name.replace("\\", "/").rpartition("/")[2].strip()
-    extension = os.path.splitext(base)[1].lower()  # noqa: PTH122 - a caller's file name, not a path of ours
+    extension = os.path.splitext(base)[1].lower()  # noqa: PTH122 - a caller's file name, not a path on our disk
     if extension in ("", ".") or extension[1:] in ALLOWED_EXTENSIONS:
         return None
     allowed = ", ".join(ALLOWED_EXTENSIONS)

@@ -2,9 +2,9 @@
 
     python -m imaging.core.codecs.child SENT MADE PARENT SECONDS
 
-SENT and MADE are the numbers of two open files: of the image's file, and of what is made of it, which is empty. PARENT is
-the parent's process id. Prints one line of JSON: `outcome`, which is "decoded", "refused", "memory" or "crashed", and what
-belongs to it.
+SENT and MADE are the descriptors of two open files: the image's file, and an empty one for the pixels. PARENT is the
+parent's process id. Prints one line of JSON: `outcome`, which is "decoded", "refused", "memory" or "crashed", and its
+details.
 """
 
 import ctypes
@@ -30,14 +30,14 @@ from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
 
 _PR_SET_PDEATHSIG = 1
-# Address space: interpreter and libraries; and for a pixel the image (4 bytes), what is made of it (4), the coefficients of
-# a progressive CMYK image (8), and a copy in another mode (4), or WebP's canvases (8).
+# Address space: interpreter and libraries; and per pixel the image (4 bytes), the result (4), the coefficients of a
+# progressive CMYK image (8), and a copy in another mode (4), or WebP's canvases (8).
 _BASE_BYTES = 768 * 1024**2
 _BYTES_PER_PIXEL = 24
 
 
 def main(sent: int, made: int, parent: int, seconds: float) -> None:
-    """Decode, and print what came of it."""
+    """Decode, and print the outcome."""
     _end_with(parent, seconds)
     print(json.dumps(_outcome(sent, made)), flush=True)  # noqa: T201 - the parent reads it
     # Freeing 400 MB takes time, and no one needs it.
@@ -45,7 +45,7 @@ def main(sent: int, made: int, parent: int, seconds: float) -> None:
 
 
 def _end_with(parent: int, seconds: float) -> None:
-    """Let the system end this process with its parent, and in `seconds` at the latest, whatever C code runs."""
+    """Have the system kill this process when its parent ends, or after `seconds`, even while C code runs."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -57,7 +57,7 @@ def _end_with(parent: int, seconds: float) -> None:
 
 
 def _limit(kind: int, value: int) -> None:
-    # Where a lower one holds already, or the system knows no such limit, that is that.
+    # Ignored if a lower limit is already set or the system does not support it.
     with suppress(ValueError, OSError):
         resource.setrlimit(kind, (value, value))
 

@@ -1,4 +1,4 @@
-"""From an uploaded file to upright RGB or RGBA pixels and the colour profile that goes with them."""
+"""From an uploaded file to upright RGB or RGBA pixels and their colour profile."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from imaging.core.watch import Watch
 # starts at 89 megapixels, we allow 100). Set once, at import, since it is a global of every thread.
 Image.MAX_IMAGE_PIXELS = None
 
-# From this estimate on an image is decoded in a process of its own, whose start takes 0.2 s.
+# From this estimate on, an image is decoded in a separate process, which takes 0.2 s to start.
 APART_SECONDS = 1.0
 _BLOCKS = 16
 # Pillow's names of the layout of 16-bit samples.
@@ -49,9 +49,9 @@ class DecodedImage:
 
 
 def decode(file: BinaryIO, header: ImageHeader, watch: Watch | None = None) -> DecodedImage:
-    """Decode the picture, or the first frame of an animation; raises ImageRefused if it is not what `header` says.
+    """Decode the image, or the first frame of an animation; raises ImageRefused if it is not what `header` says.
 
-    What may take long is decoded in a process of its own, which is ended when `watch` says so: see its `check`.
+    A slow image is decoded in a separate process, which is killed when `watch` raises: see its `check`.
     """
     watch = watch or Watch()
     with content_of(file) as data:
@@ -81,7 +81,7 @@ def decode_here(
         colours = Colours(source.info.get("icc_profile")) if walk.colours is None else walk.colours(data)
         profile = _usable_profile(colours.profile)
         pixels = _to_rgb(source, raw_mode, profile)
-        # The numbers of a CMYK image mean nothing to a profile for RGB: browsers drop it.
+        # An RGB profile does not apply to CMYK samples: browsers drop it.
         is_kept = _colour_space(profile) == b"RGB " and source.mode != "CMYK"
         del source
         if colours.to_srgb is not None:
@@ -98,7 +98,7 @@ def _refuse_missing(image: Image.Image, other: Image.Image, probe: Probe) -> Non
         return
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
-    # Colours are smoothed across a block's edge. Of an image of a few blocks more than half has to be there.
+    # Colours are smoothed across a block's edge. An image of only a few blocks must be more than half complete.
     in_corner = left >= image.width - probe.width - 2 and top >= image.height - probe.height - 2
     if not in_corner or (right - left) * (bottom - top) * 2 > image.width * image.height:
         raise ImageRefused(INVALID_IMAGE)
@@ -119,15 +119,15 @@ def _refusing_failures(watch: Watch) -> Iterator[None]:
     except (ImageRefused, CallerGone, MemoryError):
         raise
     except Exception as error:
-        # A worker's time limit raises too, wherever the work stands.
+        # A worker's time limit can also raise here, at any point.
         watch.check()
-        # Broken data makes Pillow's decoders raise anything at all: OSError, SyntaxError, ValueError, struct.error,
+        # Broken data makes Pillow's decoders raise almost anything: OSError, SyntaxError, ValueError, struct.error,
         # EOFError, zlib.error, OverflowError, AttributeError ... Only Pillow runs in here, and reads nothing but this file.
         raise ImageRefused(INVALID_IMAGE) from error
 
 
 def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Image.Image] | None) -> tuple[Image.Image, str]:
-    """The decoded picture in its own mode, and the layout of the samples in the file, which the mode may have lost."""
+    """The decoded image in its own mode, and the layout of the samples in the file, which the mode may not preserve."""
     source = Image.open(file, formats=[walk.format])
     if source.size != walk.decoded_size:
         raise ImageRefused(INVALID_IMAGE)
@@ -145,7 +145,7 @@ def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Ima
         image = target
         image.info = source.info
     else:
-        # The same pixels without the file and its decoder: WebP's keeps two canvases of the picture's size.
+        # The same pixels without the file and its decoder: WebP's keeps two canvases of the image's size.
         image = source._new(source.im)
     if raw_mode == _RGB_16 and "transparency" in image.info:
         _make_transparent(image, _low_bytes(file, walk.format), image.info.pop("transparency"))
@@ -153,10 +153,10 @@ def _load(file: BinaryIO, size: int, walk: Walk, make_image: Callable[[str], Ima
 
 
 def _low_bytes(file: BinaryIO, format: str) -> Image.Image:
-    """What Pillow throws away of the 16-bit samples in `file`, as samples of 8 bits."""
+    """The low bytes of the 16-bit samples in `file`, which Pillow discards, as 8-bit samples."""
     file.seek(0)
     source = Image.open(file, formats=[format])
-    # As if the samples began with their low byte: it keeps the other.
+    # Pretend that the low byte comes first: Pillow keeps the other one.
     source.tile = [tile._replace(args=_RGB_16_SWAPPED) for tile in source.tile]
     source.load()
     return source._new(source.im)
@@ -213,7 +213,7 @@ def _to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Image.I
     if image.mode == "CMYK":
         return _through_profile(image, profile, b"CMYK")
     if image.mode == "RGB" and "transparency" in image.info:
-        # The transparent colour comes in 16 bits, of which those of the samples count.
+        # The transparent colour is stored in 16 bits; only as many as a sample has count.
         image.info["transparency"] = tuple(sample & 0xFF for sample in image.info["transparency"])
         return image.convert("RGBA")
     if image.mode in ("RGB", "RGBA"):
@@ -233,7 +233,7 @@ def _grey_to_rgb(image: Image.Image, raw_mode: str, profile: bytes | None) -> Im
 def _eight_bit_grey(image: Image.Image) -> Image.Image:
     if image.mode not in ("I", "I;16"):
         return image.convert("L")
-    # convert("L") would clip at 255 what goes up to 65535.
+    # convert("L") would clip at 255 values that go up to 65535.
     return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
 
 
@@ -242,7 +242,7 @@ _GREY_SCALE = {"L;2": 85, "L;4": 17}
 
 
 def _grey_alpha(image: Image.Image, raw_mode: str) -> Image.Image | None:
-    """The alpha of a grey picture: its own band, or made from its one transparent grey; None if it has neither."""
+    """The alpha of a grey image: its alpha band, or derived from its one transparent grey; None if it has neither."""
     if image.mode == "LA":
         return image.getchannel("A")
     transparent = image.info.get("transparency")
@@ -255,12 +255,12 @@ def _grey_alpha(image: Image.Image, raw_mode: str) -> Image.Image | None:
 
 
 def _through_profile(image: Image.Image, profile: bytes | None, space: bytes) -> Image.Image:
-    """`image` (L or CMYK) in sRGB by its own profile if that is one of `space`, else by the plain formula."""
+    """`image` (L or CMYK) converted to sRGB with its profile if that is one of `space`, else with the plain formula."""
     if profile is not None and _colour_space(profile) == space:
         try:
             return _to_srgb(image, profile)
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # A broken profile is as good as none.
+            pass  # Treat a broken profile as none.
     return image.convert("RGB")
 
 

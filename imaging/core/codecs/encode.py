@@ -1,4 +1,4 @@
-"""From a composed picture to the bytes of a file, with no metadata but the colour profile."""
+"""Encodes a composed image as a file, with no metadata but the colour profile."""
 
 import io
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MEDIA_TYPES: Mapping[OutputFormat, str] = {
 }
 
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    # Chroma at full resolution: a subject on a plain background is all about its edge.
+    # Chroma at full resolution: on a plain background the subject's edge matters most.
     "jpeg": {"quality": 90, "subsampling": "4:4:4"},
     "bmp": {},
 }
@@ -29,9 +29,9 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 def encode(image: Image.Image, format: OutputFormat, icc_profile: bytes | None) -> BinaryIO:
     """The file of `image`: RGB or RGBA, or L for a mask; JPEG and BMP take no RGBA. Open at its start.
 
-    In memory, or for a large image, of which it may have 300 MB and more, on the disk, without a name.
-    `icc_profile` goes into the file byte for byte (BMP, as Pillow writes it, has no room for one: colours come in sRGB). An
-    image in mode L comes back grey from every format, without loss from all but JPEG. May change the alpha of `image`.
+    In memory; for a large image, whose file may have 300 MB or more, in an anonymous file on disk. `icc_profile` goes into
+    the file byte for byte (BMP, as Pillow writes it, has no room for one: colours are sRGB). An image in mode L stays grey
+    in every format, losslessly in all but JPEG. May change the alpha of `image`.
     """
     image.info = {}
     file: BinaryIO = cast(BinaryIO, TemporaryFile()) if is_large(image.size) else io.BytesIO()  # noqa: SIM115 - returned

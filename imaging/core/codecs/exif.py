@@ -1,9 +1,9 @@
-"""The one thing that matters of EXIF: how the image is to be turned."""
+"""The only EXIF field that matters here: the orientation."""
 
 import struct
 
 UPRIGHT = 1
-# More than any camera writes. What stands behind it is not read.
+# More than any camera writes. The rest is not read.
 MAX_EXIF_BYTES = 1024 * 1024
 # The tags of a directory are sorted, and this one is among the first; cameras write up to a hundred or so.
 _MAX_TAGS = 1000

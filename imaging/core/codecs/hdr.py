@@ -1,7 +1,7 @@
-"""Images coded for screens that are brighter than white (PQ and HLG, ITU-R BT.2100), as they look on an ordinary one.
+"""Converts images coded for HDR screens (PQ and HLG, ITU-R BT.2100) to their look on an ordinary screen.
 
-A matrix profile cannot do that: the light has to be compressed. As browsers do, this uses the operator that SMPTE ST 2094-50
-has for images that bring none: the reference white becomes darker than the screen's, which leaves room for highlights.
+A matrix profile cannot do that: the light has to be compressed. Like browsers, this uses the operator that SMPTE ST 2094-50
+defines for images without one: the reference white becomes darker than the screen's, which leaves room for highlights.
 """
 
 import math
@@ -23,10 +23,10 @@ MEGAPIXEL = 0.08
 
 BT709: Chromaticities = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 BT2020: Chromaticities = (0.3127, 0.329, 0.708, 0.292, 0.17, 0.797, 0.131, 0.046)
-# cd/m²: HDR's reference white (ITU-R BT.2408); the light of the full signal, HLG's on the display that it is graded for; and
-# the brightest pixel where the file names none.
+# cd/m²: HDR's reference white (ITU-R BT.2408); the light of the full signal, for HLG on its grading display; and the default
+# for the brightest pixel.
 _REFERENCE_WHITE, _FULL, DEFAULT_PEAK = 203.0, {"PQ": 10_000.0, "HLG": 1000.0}, 1000.0
-# In stops over the reference white.
+# In stops above the reference white.
 _MAX_HEADROOM, _USUAL_HEADROOM = 6.0, math.log2(DEFAULT_PEAK / _REFERENCE_WHITE)
 _HLG_GAMMA = 1.2
 _BT2020_LUMINANCE = np.array([0.2627, 0.678, 0.0593], np.float32)
@@ -37,7 +37,7 @@ _ENCODED = 65535
 
 @dataclass(frozen=True, slots=True)
 class HdrCoding:
-    """How samples stand for light. `peak` is that of the brightest pixel, in cd/m²."""
+    """How samples encode light. `peak` is the brightest pixel's light, in cd/m²."""
 
     transfer: Literal["PQ", "HLG"]
     chromaticities: Chromaticities
@@ -61,7 +61,7 @@ class HdrCoding:
 
 
 def _conversion(source: Chromaticities, target: Chromaticities) -> Floats:
-    """The matrix by which rows of linear RGB are multiplied; between white points it leaves white white."""
+    """The matrix to multiply rows of linear RGB by; white stays white across white points."""
     ours, theirs = to_xyz(source), to_xyz(target)
     assert ours is not None and theirs is not None  # noqa: S101 - of tables
     matrix: Matrix = np.linalg.inv(theirs) @ ours
@@ -82,17 +82,17 @@ def _light(transfer: str) -> Floats:
 
 
 def _srgb() -> npt.NDArray[np.uint8]:
-    """The 8-bit sample of each light from 0 to 1, in steps of 1 / _ENCODED (IEC 61966-2-1)."""
+    """The 8-bit sample for each light level from 0 to 1, in steps of 1 / _ENCODED (IEC 61966-2-1)."""
     light = np.arange(_ENCODED + 1) / _ENCODED
     signal = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.round(signal * 255).astype(np.uint8)
 
 
 def _mapping(peak: float) -> Callable[[Floats], Floats]:
-    """What gives the factor for a pixel whose largest component is x, 1 being the reference white.
+    """A function that returns the factor for a pixel whose largest component is x, 1 being the reference white.
 
-    Up to 1 it is the same for all. From there to the peak, which becomes the screen's white, the result runs along a
-    quadratic Bézier curve.
+    The factor is constant up to 1. From there to the peak, which becomes the screen's white, the result follows a quadratic
+    Bézier curve.
     """
     if peak <= _REFERENCE_WHITE:
         return np.ones_like

@@ -1,4 +1,4 @@
-"""What a picture's header says, read without decoding a single pixel, and without any library."""
+"""Reads an image's header without decoding a single pixel, and without any library."""
 
 import struct
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from imaging.core.codecs import bmp, jpeg, png, webp
 from imaging.core.codecs.walk import Data, Walk, content_of
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
-# Enough of a file to tell its format, and the size of a BMP.
+# Enough of a file to find its format, and the size of a BMP.
 START_BYTES = 256
 # EXIF orientations from this one on swap width and height.
 _FIRST_SIDEWAYS = 5
@@ -31,7 +31,7 @@ class ImageHeader:
 
 
 def read_header(file: BinaryIO) -> ImageHeader:
-    """Read `file`'s header in bounded time: milliseconds for 50 MB, whatever they are.
+    """Read `file`'s header in bounded time: milliseconds for any 50 MB.
 
     Raises ImageRefused if it is none of the allowed formats, or would cost far more to decode than its pixels justify.
     """
@@ -41,7 +41,7 @@ def read_header(file: BinaryIO) -> ImageHeader:
 
 
 def walk_through(data: Data) -> Walk:
-    """The walk of the format that the first bytes show. Raises ImageRefused."""
+    """Walk through the file in the format that its first bytes show. Raises ImageRefused."""
     format = find_format(data[:START_BYTES])
     if format is None:
         raise ImageRefused(INVALID_IMAGE)

@@ -21,7 +21,7 @@ _SMALLEST_EXPONENT = 1 / 65536
 
 
 def to_xyz(chromaticities: Chromaticities) -> Matrix | None:
-    """The matrix from linear RGB to XYZ, the white being 1,1,1 and Y 1 (SMPTE RP 177); None where they make none."""
+    """The matrix from linear RGB to XYZ, with white at 1,1,1 and Y 1 (SMPTE RP 177); None if there is none."""
     points = np.array(chromaticities).reshape(4, 2)
     white, primaries = _with_z(points[0]), np.array([_with_z(point) for point in points[1:]]).T
     if not 0 <= points.min() <= points.max() <= 1 or not white[1] or abs(np.linalg.det(primaries)) < 1e-6:
@@ -32,7 +32,7 @@ def to_xyz(chromaticities: Chromaticities) -> Matrix | None:
 
 
 def make_profile(chromaticities: Chromaticities, curve: Curve, name: str) -> bytes | None:
-    """The profile of these primaries and this one curve; None where they make none, or do not fit into one."""
+    """The profile of these primaries and this one curve; None if they are invalid or do not fit into a profile."""
     matrix = to_xyz(chromaticities)
     if matrix is None:
         return None
@@ -55,7 +55,7 @@ def make_profile(chromaticities: Chromaticities, curve: Curve, name: str) -> byt
 
 
 def _assembled(tags: dict[bytes, bytes]) -> bytes:
-    """The file of `tags`; those with the same content share it."""
+    """The profile file of `tags`; tags with the same content share it."""
     places: dict[bytes, int] = {}
     body, start = b"", 128 + 4 + 12 * len(tags)
     for content in tags.values():

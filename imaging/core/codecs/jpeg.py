@@ -12,36 +12,36 @@ from imaging.core.codecs.exif import MAX_EXIF_BYTES, orientation_of
 from imaging.core.codecs.walk import Data, Part, Probe, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, too_complex
 
-# Metadata comes in segments of up to 64 kB: 1,000 of them would hold more than the largest file.
+# Metadata is in segments of up to 64 kB: 1,000 of them would hold more than the largest file.
 MAX_SEGMENTS = 1000
-# Bytes between segments that belong to none. Some cameras pad with zeros.
+# Bytes between segments that belong to no segment. Some cameras pad with zeros.
 MAX_STRAY_BYTES = 64 * 1024
 # Four quantisation tables and eight Huffman tables take 3 kB; some encoders repeat them.
 MAX_TABLE_BYTES = 64 * 1024
-# Encoders write 10, optimising ones up to 20 or so. libjpeg-turbo advises to take between 100 and 500 for hostile.
+# Encoders write 10, optimising ones up to 20 or so. libjpeg-turbo advises treating more than 100 to 500 as hostile.
 MAX_SCANS = 100
 # Scans, each counted with the megasamples that it covers. The 10 scans of libjpeg's encoder make 1,400 of 100 megapixels
 # with full colour; mozjpeg's make up to 2,000. At the limit libjpeg takes 5 s.
 MAX_SCANNED_MEGASAMPLES = 4000
 
-# Seconds, measured on one core of an EPYC: for a megasample at all, for a megasample of one more scan, for a megabyte of
-# coded data. An arithmetic decoder works for each coefficient, whether or not there is data for it.
+# Seconds, measured on one core of an EPYC: for a megasample, for a megasample of each further scan, for a megabyte of coded
+# data. An arithmetic decoder spends time on each coefficient, with or without data.
 _SAMPLE, _SCAN, _ARITHMETIC_SCAN, _MEGABYTE = 0.006, 0.0014, 0.01, 0.02
 
 # The profile of a CMYK image is applied, and a hostile one may chain any number of steps, each of them done for the 280,000
-# points of a table. One up to this size has some 200 at most; a larger one sends the image to a process of its own.
+# points of a table. One up to this size has some 200 at most; with a larger one the image is decoded in a separate process.
 SMALL_PROFILE_BYTES = 16 * 1024
 _APPLIED_PROFILE = 1.5
 
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _RESTARTS = range(0xD0, 0xD8)
-# Those that libjpeg decodes: baseline, extended, progressive, lossless; with Huffman and with arithmetic coding.
+# The frame types that libjpeg decodes: baseline, extended, progressive, lossless; with Huffman and with arithmetic coding.
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA, 0xCB}
 _PROGRESSIVE = {0xC2, 0xCA}
 _ARITHMETIC = {0xC9, 0xCA, 0xCB}
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDD}
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM, _DNL = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE, 0xDC
-# What the decoder needs: how colours are coded, and the colour profile. libjpeg skips those that are shorter than the second
+# What the decoder needs: how colours are coded, and the colour profile. libjpeg skips segments shorter than the second
 # number; Pillow fails.
 _KEPT = {_APP0: (b"JFIF\x00", 14), _APP2: (b"ICC_PROFILE\x00", 14), _APP14: (b"Adobe", 12)}
 _EXIF = b"Exif\x00\x00"
@@ -57,15 +57,15 @@ TOO_MANY_SCANS_FOR_ITS_SIZE = too_complex(
 )
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
-# Within coded data FF stands before 00 (a stuffed byte) or a restart marker.
+# Within coded data FF is followed by 00 (a stuffed byte) or a restart marker.
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _START_MARKER, _END_MARKER = b"\xff\xd8", b"\xff\xd9"
-# One by one: `re` takes seven times as long for a pattern of both, where all bytes are FF.
+# Separate patterns: `re` takes seven times as long for a combined one when all bytes are FF.
 _START, _END = re.compile(_START_MARKER), re.compile(_END_MARKER)
 _TAIL_BYTES = 1024
-# Behind data without an end, what hardly decodes to the nothing that libjpeg makes of it: zeros are codes for empty blocks.
+# Appended to data without an end. Zeros would be codes for empty blocks; this hardly decodes to what libjpeg fills in.
 _NOISE = bytes(167 * number % 255 for number in range(1, 255)) + _END_MARKER
-# So many blocks of the last row may be missing: one byte holds up to four, in a plain area.
+# This many blocks of the last row may be missing: one byte holds up to four in a plain area.
 _MISSING_BLOCKS = 4
 
 
@@ -94,7 +94,7 @@ def walk(data: Data) -> Walk:
     first = _components(data, head.scan_start)
     several = frame.marker in _PROGRESSIVE or len(first) < frame.layers
     scans = _Scans(data, head.scan_start, frame)
-    # Of one scan libjpeg reads as much as it needs, and refuses a second.
+    # For a single scan libjpeg reads as much as it needs, and refuses a second.
     end, ends = scans.walk() if several else _single_scan(data, head.scan_start)
     scanned = scans.scanned
     samples = frame.megapixels * sum(frame.shares.values())
@@ -129,7 +129,7 @@ class _Head:
         self.scan_start = self._walk()
 
     def _walk(self) -> int:
-        """Where the first scan's segment starts."""
+        """Return where the first scan's segment starts."""
         position, stray = 2, 0
         for _ in range(MAX_SEGMENTS):
             found = _MARKER.search(self.data, position, position + MAX_STRAY_BYTES + 2)
@@ -170,7 +170,7 @@ class _Head:
         if len(payload) < size or not payload.startswith(prefix):
             return False
         if marker == _APP2:
-            # Of a part of the profile that comes twice the first one counts.
+            # If a part of the profile occurs twice, the first one counts.
             number = payload[12]
             self._profile_parts, is_new = self._profile_parts | {number}, number not in self._profile_parts
             return is_new
@@ -178,17 +178,17 @@ class _Head:
 
     def _take_exif(self, start: int, end: int) -> None:
         if len(self.exif) < MAX_EXIF_BYTES and self.data[start : start + len(_EXIF)] == _EXIF:
-            # A block that does not fit into one segment goes on in the next.
+            # A block that does not fit into one segment continues in the next.
             self.exif += self.data[start + len(_EXIF) : end]
 
 
 def _is_skipped(marker: int) -> bool:
-    """Whether libjpeg knows how to skip a segment, whatever is in it."""
+    """Whether libjpeg can skip a segment regardless of its content."""
     return _APP0 <= marker <= _APP15 or marker in (_COM, _DNL)
 
 
 def _segment_end(data: Data, start: int) -> int:
-    """The end of the segment whose marker stands at `start`. Raises ImageRefused if it is not whole."""
+    """The end of the segment whose marker is at `start`. Raises ImageRefused if it is incomplete."""
     length = int.from_bytes(data[start + 2 : start + 4], "big")
     if length < 2 and _is_skipped(data[start + 1]):
         # libjpeg has read the length, and skips no more.
@@ -205,7 +205,7 @@ def _frame(marker: int, payload: bytes) -> _Frame:
         components = [struct.unpack_from("3B", payload, 6 + 3 * index) for index in range(layers)]
     except struct.error:
         raise ImageRefused(INVALID_IMAGE) from None
-    # Pillow opens no other; a height of zero would be told behind the first scan.
+    # Pillow opens no other; a height of zero would be defined after the first scan.
     if bits != 8 or layers not in _LAYERS or not width or not height:
         raise ImageRefused(INVALID_IMAGE)
     sizes = {name: (sampling >> 4) * (sampling & 15) for name, sampling, _ in components}
@@ -230,7 +230,7 @@ def _single_scan(data: Data, start: int) -> tuple[int, bool]:
         return len(data), True
     header = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
     end = _END.search(data, header)
-    # libjpeg cannot go on behind the start of another image.
+    # libjpeg cannot continue past the start of another image.
     other = _START.search(data, header, end.start() if end else len(data))
     if other is not None:
         return other.start(), False
@@ -243,7 +243,7 @@ class _Scans:
     def __init__(self, data: Data, start: int, frame: _Frame) -> None:
         self.data, self.start, self.frame = data, start, frame
         self.count, self.scanned = 0, 0.0
-        # For each component the lowest bits of the 64 coefficients that are still to come.
+        # For each component the lowest bits of the 64 coefficients that are still missing.
         self._left = {name: [_NOT_BEGUN] * 64 for name in frame.shares}
 
     @property

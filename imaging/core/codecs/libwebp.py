@@ -1,7 +1,7 @@
-"""libwebp's encoder for lossy colours, called directly in place of through Pillow.
+"""libwebp's encoder for lossy colours, called directly instead of through Pillow.
 
 Pillow copies an image into libwebp as 32-bit ARGB, which libwebp then converts to YUV. Here it is converted strip by strip:
-the same bytes come out, without 4 bytes of memory a pixel in between. At 100 megapixels that is 400 MB.
+the output is identical, and 4 bytes of memory a pixel are saved. At 100 megapixels that is 400 MB.
 
 The structures are those of libwebp's encode.h, which may only grow within a major version of its ABI; libwebp checks that.
 """
@@ -84,11 +84,11 @@ class EncodingFailed(ValueError):
 
 @cache
 def find_library() -> ctypes.CDLL | None:
-    """The libwebp that Pillow brings, None where its functions cannot be called."""
+    """The libwebp bundled with Pillow; None if its functions cannot be called."""
     try:
         from PIL import _webp
 
-        # A look-up in a library also searches those that it was linked with.
+        # A symbol look-up in a library also searches the libraries it is linked with.
         library = ctypes.CDLL(_webp.__file__)
         config, picture = _Config(), _Picture()
         library.WebPConfigInitInternal.argtypes = [c_void_p, c_int, c_float, c_int]
@@ -108,7 +108,7 @@ def find_library() -> ctypes.CDLL | None:
 
 
 def encode_colours(library: ctypes.CDLL, image: Image.Image, quality: float, method: int) -> bytes:
-    """The lossy WebP file of `image` (RGB, or RGBA all opaque), `quality` 0-100, `method` 0-6.
+    """The lossy WebP file of `image` (RGB, or fully opaque RGBA), `quality` 0-100, `method` 0-6.
 
     Raises EncodingFailed, and MemoryError.
     """
@@ -143,7 +143,7 @@ def _import_rows(library: ctypes.CDLL, picture: _Picture, image: Image.Image, to
     strip = _new_picture(library, (image.width, bottom - top))
     try:
         _check(library.WebPPictureImportRGBX(byref(strip), rows, 4 * image.width), strip)
-        # The same width, and so the same strides.
+        # The width is the same, and so are the strides.
         ctypes.memmove(picture.y + top * picture.y_stride, strip.y, (bottom - top) * picture.y_stride)
         first, count = top // _CHROMA_ROWS, -(-(bottom - top) // _CHROMA_ROWS)
         for whole, part in ((picture.u, strip.u), (picture.v, strip.v)):

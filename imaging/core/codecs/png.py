@@ -1,8 +1,8 @@
 """The walk through a PNG's chunks (W3C PNG, third edition, section 5).
 
-Pillow unpacks every text and reads every chunk, those behind the pixels too, and refuses the image for whatever is wrong
-with any. Shown to it are only the chunks that make pixels, with all data of the image in one. What is broken and makes no
-pixels is skipped. Of an animation whose default image is not part of it, the first frame is the image.
+Pillow unpacks every text and reads every chunk, even after the pixels, and refuses the image for any fault in any of them.
+It gets only the chunks that define pixels, with all image data in one chunk. Broken chunks that define no pixels are
+skipped. In an animation whose default image is not part of it, the first frame is the image.
 """
 
 import struct
@@ -17,7 +17,7 @@ from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
 # Encoders write pixels in chunks of 8 kB and more; 50 MB in chunks of 1 kB are no photograph.
 MAX_CHUNKS = 50_000
-# Texts, palettes and the like come by the dozen.
+# There are dozens of texts, palettes and the like at most.
 MAX_CHUNKS_BEFORE_PIXELS = 2000
 
 # Allowed bits of a sample by colour type, and samples of a pixel by colour type.
@@ -27,7 +27,7 @@ _GREY, _RGB, _PALETTE = 0, 2, 3
 # The bytes of tRNS that count; for a palette up to one for each colour.
 _TRANSPARENCY_BYTES = {_GREY: 2, _RGB: 6, _PALETTE: 1}
 _PALETTE_BYTES = 3 * 256
-# What is read before the pixels, and how long it may be; of each the first that is sound.
+# Chunks read before the pixels, and their allowed lengths; the first valid one of each name counts.
 _LENGTHS = {
     b"PLTE": range(1, _PALETTE_BYTES + 1),
     b"tRNS": range(1, 256 + 1),
@@ -64,7 +64,7 @@ def walk(data: Data) -> Walk:
     frame, pixels = _shown(chunks, width, height)
     header = struct.pack(">II", frame[2] - frame[0], frame[3] - frame[1]) + chunks.header[8:13]
     parts: list[Part] = [_SIGNATURE, _chunk(b"IHDR", header), *_palette_and_transparency(chunks.small, colour_type)]
-    # Pillow does not check the sum of image data.
+    # Pillow does not check the checksum of image data.
     parts += [_CHUNK.pack(sum(end - start for start, end in pixels), b"IDAT"), *pixels, bytes(_CRC), _chunk(b"IEND")]
     row_bytes = (width * _SAMPLES[colour_type] * bits + 7) // 8 + 1
     seconds = height * row_bytes / 1e6 * _MEGABYTE + width * height / 1e6 * _MEGAPIXEL
@@ -81,7 +81,7 @@ def walk(data: Data) -> Walk:
 
 
 def _shown(chunks: "_Chunks", width: int, height: int) -> tuple[Box, list[Range]]:
-    """The box of what is decoded, and the ranges of its data."""
+    """The box that is decoded, and the ranges of its data."""
     box = chunks.first_frame.find_box(width, height)
     return ((0, 0, width, height), chunks.pixels) if box is None else (box, chunks.first_frame.pixels)
 
@@ -95,7 +95,7 @@ def _palette_and_transparency(payloads: dict[bytes, bytes], colour_type: int) ->
 
 
 def _full_palette(palette: bytes) -> bytes:
-    """`palette` with 256 colours. What is beyond its own is its last, as browsers have it; Pillow would make it grey."""
+    """`palette` padded to 256 colours with its last one, as in browsers; Pillow would pad with grey."""
     colours = len(palette) // 3
     if not colours:
         raise ImageRefused(INVALID_IMAGE)
@@ -111,7 +111,7 @@ def _chunk(name: bytes, payload: bytes = b"") -> bytes:
 
 
 class _Chunks:
-    """What is found in a file before its image's data, and behind it.
+    """The chunks before and after the image data.
 
     `header` is the payload of IHDR; `small` are other payloads by name; `large` and `pixels` are ranges of the file.
     """
@@ -139,7 +139,7 @@ class _Chunks:
                 if not is_behind:
                     self.pixels.append((start, min(end, size)))
             elif name == b"IEND":
-                # Whatever is behind it is no part of the image.
+                # Anything after it is not part of the image.
                 break
             elif self.pixels:
                 is_behind = True
@@ -167,7 +167,7 @@ class _Chunks:
 
     def _take_behind(self, name: bytes, start: int, end: int) -> None:
         if name == b"eXIf":
-            # exiftool puts it there.
+            # exiftool writes it there.
             self._take_large(name, start, end)
         elif name == b"fcTL" and self._hides_default_image():
             self.first_frame.take_control(self.data[start:end] if self._is_sound(start, end) else b"")
@@ -202,7 +202,7 @@ class _Chunks:
                 self.orientation = orientation_of(self.data[start : min(end, start + MAX_EXIF_BYTES)])
 
     def _is_sound(self, start: int, end: int) -> bool:
-        """Whether a chunk's payload is all there, and has the right sum."""
+        """Whether a chunk's payload is complete and has the right checksum."""
         if end + _CRC > len(self.data):
             return False
         return zlib.crc32(self.data[start - 4 : end]) == int.from_bytes(self.data[end : end + _CRC], "big")
@@ -229,7 +229,7 @@ class _FirstFrame:
             self.pixels.append(data)
 
     def find_box(self, width: int, height: int) -> Box | None:
-        """Where in an image of that size the frame is; None if there is none, or if it is broken."""
+        """The frame's box in an image of that size; None if there is no frame, or if it is broken."""
         if self._is_broken or not self.pixels or len(self._controls[0]) != _CONTROL.size:
             return None
         number, frame_width, frame_height, left, top, _, _, disposal, blending = _CONTROL.unpack(self._controls[0])

@@ -1,6 +1,6 @@
-"""What a PNG says of its colours (W3C PNG, third edition): cICP before iCCP, before sRGB, before gAMA with cHRM.
+"""The colour space of a PNG (W3C PNG, third edition): cICP before iCCP, before sRGB, before gAMA with cHRM.
 
-All but a profile comes as a few numbers. They are made into a profile, which the result can carry.
+All but iCCP are a few numbers. They are converted to a profile, which the result can carry.
 """
 
 import struct
@@ -11,12 +11,12 @@ from imaging.core.codecs.hdr import BT709, BT2020, DEFAULT_PEAK, HdrCoding
 from imaging.core.codecs.icc import Chromaticities, Curve, make_profile
 from imaging.core.codecs.walk import Colours
 
-# The largest that is unpacked. Profiles that a JPEG can hold are below 16 MB, real ones below 4 MB.
+# The largest profile that is unpacked. Profiles that a JPEG can hold are below 16 MB, real ones below 4 MB.
 MAX_PROFILE_BYTES = 8 * 1024 * 1024
 _PROFILE_HEADER_BYTES = 128
 
-# Primaries and curves by their number in ITU-T H.273, tables 2 and 3. Those of television are taken with the gamma of its
-# screens, 2.4 (BT.1886), not with that of its cameras. Numbers that are not here are as good as no chunk.
+# Primaries and curves by their number in ITU-T H.273, tables 2 and 3. Television's use the gamma of its screens, 2.4
+# (BT.1886), not that of its cameras. For other numbers the chunk is ignored.
 _PRIMARIES: Mapping[int, Chromaticities] = {
     1: BT709,
     4: (0.31, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),
@@ -42,7 +42,7 @@ _CURVES: Mapping[int, Curve] = {
 }
 _PQ, _HLG = 16, 18
 _SRGB = (1, 13)
-# A gamma that close to 1 / 2.2 is taken for sRGB's curve, if it comes alone.
+# A gamma this close to 1 / 2.2, without cHRM, is treated as sRGB's curve.
 _USUAL_GAMMA, _GAMMA_TOLERANCE = 2.2, 0.05
 
 
@@ -52,7 +52,7 @@ def is_hdr(chunks: Mapping[bytes, bytes]) -> bool:
 
 
 def find_colours(chunks: Mapping[bytes, bytes], icc_chunk: bytes | None) -> Colours:
-    """What the image's colours are. `chunks` are the payloads of sound colour chunks by name, `icc_chunk` that of iCCP."""
+    """The image's colours. `chunks` are the payloads of valid colour chunks by name, `icc_chunk` that of iCCP."""
     coding = _coding(chunks)
     if isinstance(coding, HdrCoding):
         return Colours(to_srgb=coding.to_srgb)
@@ -70,7 +70,7 @@ def find_colours(chunks: Mapping[bytes, bytes], icc_chunk: bytes | None) -> Colo
 
 
 def _coding(chunks: Mapping[bytes, bytes]) -> HdrCoding | tuple[int, int] | None:
-    """What cICP says, if that can be shown."""
+    """The coding in cICP, if it is supported."""
     primaries, transfer, matrix, full_range = chunks.get(b"cICP", bytes(4))
     if primaries not in _PRIMARIES or matrix or full_range != 1:
         return None
@@ -80,7 +80,7 @@ def _coding(chunks: Mapping[bytes, bytes]) -> HdrCoding | tuple[int, int] | None
 
 
 def _peak(chunks: Mapping[bytes, bytes]) -> float:
-    """The brightest pixel's light in cd/m²: as measured, else that of the screen that it was made on."""
+    """The brightest pixel's light in cd/m²: as measured, else the peak of the mastering display."""
     (brightest,) = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(8)))
     (mastered,) = struct.unpack_from(">I", chunks.get(b"mDCV", bytes(24)), 16)
     return (brightest or mastered) / 10_000 or DEFAULT_PEAK
@@ -111,7 +111,7 @@ def unpacked_profile(chunk: bytes) -> bytes | None:
     except zlib.error:
         return None
     if len(profile) > MAX_PROFILE_BYTES:
-        # Some are followed by anything at all.
+        # Some are followed by arbitrary bytes.
         profile = profile[: int.from_bytes(profile[:4], "big")]
     elif not unpacking.eof:
         return None

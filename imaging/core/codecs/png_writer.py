@@ -17,7 +17,7 @@ from imaging.core.strips import CACHED_PIXELS, strips
 deflate: ModuleType
 try:
     from isal import isal_zlib as deflate
-except ImportError:  # It has no wheel for some platforms. The same files, but four times as slow.
+except ImportError:  # There is no wheel for some platforms. The output is the same, but four times as slow.
     deflate = zlib
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -32,7 +32,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None) -> None:
-    """Write the PNG file of `image` (L, RGB or RGBA), with nothing but `icc_profile` besides the pixels, into `file`."""
+    """Write the PNG file of `image` (L, RGB or RGBA), with no metadata but `icc_profile`, to `file`."""
     colour_type, sample_bytes = _LAYOUTS[image.mode]
     header = image.width.to_bytes(4, "big") + image.height.to_bytes(4, "big") + bytes((8, colour_type, 0, 0, 0))
     file.write(_SIGNATURE)
@@ -60,9 +60,10 @@ def _append(file: BinaryIO, name: bytes, payload: bytes | bytearray) -> None:
 
 
 def _filtered(rows: Bytes, sample_bytes: int) -> Bytes:
-    """All of `rows` but the first, each with the byte of its filter before it: Sub or Up, whichever leaves less.
+    """All of `rows` but the first, each with the byte of its filter before it: Sub or Up, whichever leaves the smaller
+    residuals.
 
-    The measure is libpng's, the sum of the absolute values of what is left as signed bytes.
+    The measure is libpng's: the sum of the absolute residuals, read as signed bytes.
     """
     samples = rows[1:]
     up = samples - rows[:-1]

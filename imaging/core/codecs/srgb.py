@@ -1,4 +1,4 @@
-"""Between sRGB, in which callers give colours, and the profile in which an image has its own."""
+"""Converts between sRGB, in which callers give colours, and an image's own profile."""
 
 import io
 from itertools import chain, product
@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from imaging.core.options import RGBA
 
-# Browsers show images so.
+# Browsers use this intent.
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 # By how much rounding alone may change a colour. Most profiles describe sRGB, each with other curves.
 _ROUNDING = 1
@@ -20,9 +20,9 @@ _FLOAT_TAGS = frozenset(tag + digit for tag in (b"D2B", b"B2D") for digit in (b"
 
 
 def color_in_profile(color: RGBA, icc_profile: bytes | None) -> RGBA:
-    """The colour that is seen as `color` (sRGB) where `icc_profile` holds; the nearest one where it has none such.
+    """The colour in `icc_profile` that looks like `color` (sRGB), or the nearest one that the profile has.
 
-    As it is where there is no profile, or one that littlecms cannot use in this direction. Below 1 ms.
+    Unchanged without a profile, or with one that littlecms cannot use in this direction. Below 1 ms.
     """
     if icc_profile is None:
         return color
@@ -44,7 +44,7 @@ def color_in_profile(color: RGBA, icc_profile: bytes | None) -> RGBA:
 def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> None:
     """Convert the colours of `image` (RGBA) from `icc_profile` to sRGB, in place.
 
-    Nothing changes where there is no profile, a broken one, or one of sRGB. 15 to 20 ms a megapixel.
+    No change without a profile, or with a broken one or one of sRGB. 15 to 20 ms a megapixel.
     """
     if icc_profile is None:
         return

@@ -40,18 +40,18 @@ _STRIP_PIXELS = 256 * 1024
 
 
 def encode_image(plane: Image.Image) -> bytes:
-    """The payload of a `VP8L` chunk: `plane` (L) as an opaque grey picture."""
+    """The payload of a `VP8L` chunk: `plane` (L) as an opaque grey image."""
     bits = _BitWriter()
     bits.write(_SIGNATURE, 8)
     bits.write(plane.width - 1, 14)
     bits.write(plane.height - 1, 14)
     bits.write(0, 1 + 3)  # no alpha, version 0
-    # Red and blue are green, subtracted from it nothing; alpha is 255, as predicted. So all three are always 0.
+    # Red and blue equal green, so subtracting leaves 0; alpha is 255, as predicted. So all three are always 0.
     bits.write(1 | _SUBTRACT_GREEN << 1, 1 + 2)
     bits.write(1 | _PREDICTOR << 1 | 7 << 3, 1 + 2 + 3)  # blocks of 2**(7 + 2) pixels
     _write_predictors(bits)
     bits.write(0, 1)  # no more transforms
-    bits.write(0, 1 + 1)  # no colour cache, one set of codes for the whole picture
+    bits.write(0, 1 + 1)  # no colour cache, one set of codes for the whole image
     _write_plane(bits, plane)
     return bits.finish()
 
@@ -102,7 +102,7 @@ class _BitWriter:
 
 
 def _write_predictors(bits: _BitWriter) -> None:
-    """The picture of predictors: the same one for every block, a code of one symbol, which takes no bits."""
+    """The predictor image: the same predictor for every block, coded as one symbol, which takes no bits."""
     bits.write(0, 1)  # no colour cache
     _write_one_symbol_code(bits, _GRADIENT_PREDICTOR)
     for _ in ("red", "blue", "alpha", "distance"):
@@ -114,13 +114,13 @@ def _write_one_symbol_code(bits: _BitWriter, symbol: int) -> None:
 
 
 def _write_plane(bits: _BitWriter, plane: Image.Image) -> None:
-    """The five codes and the pixels. Of a large plane the tokens are made twice, for counting and for writing.
+    """The five codes and the pixels. For a large plane the tokens are computed twice, for counting and for writing.
 
-    All at once, 5 bytes each, they would not fit where every pixel is one.
+    At 5 bytes each they would not fit in memory together if every pixel were a token.
     """
     kept = None if is_large(plane.size) else list(_tokens(plane))
     counts = np.zeros(_ALPHABET, np.int64)
-    # Two symbols at least, so that there is always a tree.
+    # At least two symbols, so the code is always a tree.
     counts[:2] = 1
     for symbols, _, _ in kept or _tokens(plane):
         counts += np.bincount(symbols, minlength=_ALPHABET)
@@ -142,7 +142,7 @@ def _tokens(plane: Image.Image) -> Iterator[Tokens]:
 
 
 def _residuals(plane: Image.Image, top: int, bottom: int) -> Bytes:
-    """What the gradient predictor leaves of the rows from `top` to `bottom`, modulo 256, as one row.
+    """The gradient predictor's residuals for the rows from `top` to `bottom`, modulo 256, as one row.
 
     The first row is predicted from the left, the first column from above, the first pixel as 0.
     """

@@ -1,4 +1,4 @@
-"""What every walk gives, and the file that Pillow is shown in place of the caller's."""
+"""The result of a walk, and the file that Pillow gets in place of the caller's."""
 
 import io
 import mmap
@@ -14,7 +14,7 @@ from PIL import Image
 
 # A whole file. Both slice to bytes and can be searched with `re`, which is linear where `mmap.find` is not.
 Data = bytes | mmap.mmap
-# Bytes as they stand, or start and end of a range of the file.
+# Literal bytes, or the start and end of a range of the file.
 Part = bytes | tuple[int, int]
 
 # Up to this size a copy costs less than a mapping, or than reading in Python.
@@ -23,7 +23,7 @@ _MAPPED_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """What a file says of its colours: an ICC profile, or `to_srgb`, which converts decoded pixels in place, or neither."""
+    """A file's colour space: an ICC profile, or `to_srgb`, which converts decoded pixels in place, or neither."""
 
     profile: bytes | None = None
     to_srgb: Callable[[Image.Image], None] | None = None
@@ -31,13 +31,12 @@ class Colours:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a file's structure says. `format` is "JPEG", "PNG", "WEBP" or "BMP"; `width` and `height` are pixels as stored.
+    """What a walk found. `format` is "JPEG", "PNG", "WEBP" or "BMP"; `width` and `height` are pixels as stored.
 
-    `orientation` is that of EXIF (1-8). `seconds` estimates what decoding takes on one slow core. `parts` are what the
-    decoder needs of the file, in order; with `unpack` they are found only when the image is decoded. `frame` is the box
-    (left, top, right, bottom) of what is decoded, where that is less than the image: the rest is transparent. `colours` is
-    called when the image is decoded; without it the decoder reads the profile. `probe` says how to find out whether the
-    image is cut off.
+    `orientation` is that of EXIF (1-8). `seconds` estimates the decoding time on one slow core. `parts` are the pieces of
+    the file that the decoder needs, in order; with `unpack` they are computed only when the image is decoded. `frame` is the
+    decoded box (left, top, right, bottom) if smaller than the image: the rest is transparent. `colours` is called when the
+    image is decoded; without it the decoder reads the profile. `probe` says how to detect a truncated image.
     """
 
     format: str
@@ -53,7 +52,7 @@ class Walk:
 
     @property
     def decoded_size(self) -> tuple[int, int]:
-        """The size of what is decoded, in pixels."""
+        """The size of the decoded box, in pixels."""
         if self.frame is None:
             return self.width, self.height
         left, top, right, bottom = self.frame
@@ -62,9 +61,9 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """For a file without an end: `parts` go on in another way than those of the walk, as far as the image's data ends.
+    """For a file without an end marker: `parts` continue differently from the walk's after the end of the image data.
 
-    The pixels in which the two differ are those that are missing. Up to `width` × `height` at the lower right may be.
+    The pixels that differ between the two are missing. Up to `width` × `height` of them at the lower right are allowed.
     """
 
     parts: tuple[Part, ...] = field(repr=False)
@@ -74,13 +73,13 @@ class Probe:
 
 @contextmanager
 def content_of(file: BinaryIO) -> Iterator[Data]:
-    """The whole content of `file`, for the block: mapped where it lies on disk, else without a copy where possible."""
+    """The whole content of `file`, for the block: mapped if it is on disk, else without a copy if possible."""
     if isinstance(file, io.BytesIO):
         yield file.getvalue()
         return
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    # Only temporary files and files opened by path: one in a storage may lie on a network, and be cut under the mapping.
+    # Only temporary files and files opened by path: one in a storage may be on a network and be truncated while mapped.
     if size > _MAPPED_BYTES and isinstance(file, SpooledTemporaryFile | io.BufferedRandom | io.BufferedReader):
         with suppress(OSError, ValueError):
             with suppress(io.UnsupportedOperation):
@@ -96,7 +95,7 @@ def content_of(file: BinaryIO) -> Iterator[Data]:
 
 
 def open_parts(data: Data, parts: tuple[Part, ...], on_read: Callable[[], None]) -> tuple[BinaryIO, int]:
-    """The `parts` of `data` as one file to read, and its size. `on_read` is called for every block of a large one."""
+    """The `parts` of `data` as one readable file, and its size. `on_read` is called for every block of a large one."""
     file = PartsFile(data, parts, on_read)
     if file.size > _MAPPED_BYTES:
         return cast(BinaryIO, file), file.size
@@ -104,7 +103,7 @@ def open_parts(data: Data, parts: tuple[Part, ...], on_read: Callable[[], None])
 
 
 class PartsFile:
-    """The `parts` of `data` as one file to read. `on_read` is called for every block."""
+    """The `parts` of `data` as one readable file. `on_read` is called for every block."""
 
     def __init__(self, data: Data, parts: tuple[Part, ...], on_read: Callable[[], None]) -> None:
         self._data, self._parts, self._on_read = data, parts, on_read

@@ -1,6 +1,6 @@
 """The walk through a WebP's chunks (RFC 9649).
 
-Of an animation only the first frame is shown: libwebp goes through all of them on opening.
+Only the first frame of an animation is passed on: libwebp goes through all of them on opening.
 """
 
 import struct
@@ -10,11 +10,11 @@ from imaging.core.codecs.exif import MAX_EXIF_BYTES, UPRIGHT, orientation_of
 from imaging.core.codecs.walk import Data, Part, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused
 
-# What stands behind so many chunks is not looked at.
+# Chunks after this many are ignored.
 MAX_CHUNKS = 20_000
 _STILL = (b"ALPH", b"VP8 ", b"VP8L")
 _ANIMATED = (b"ANIM", b"ANMF")
-# Flags of VP8X: those that stay, and the one of an animation. EXIF and XMP are not shown.
+# Flags of VP8X: the ones kept, and the animation flag. EXIF and XMP are dropped.
 _KEPT_FLAGS, _ANIMATION = 0x32, 0x02
 
 # Seconds for a megapixel and for a megabyte, measured on one core of an EPYC.
@@ -53,7 +53,7 @@ def _simple(data: Data) -> tuple[list[Part], int]:
     orientation = UPRIGHT
     for other, payload, other_end in _chunks(data):
         if other == b"EXIF":
-            # Not allowed without VP8X, but there.
+            # Not allowed without VP8X, but it occurs.
             orientation = orientation_of(data[payload : min(other_end, payload + MAX_EXIF_BYTES)])
             break
     return parts, orientation
@@ -77,14 +77,14 @@ def _extended(data: Data, start: bytes) -> tuple[list[Part], int]:
 
 
 def _whole(data: Data, start: int, end: int) -> list[Part]:
-    """A chunk, with zeros where the file lacks its padding or its last byte, which decoders can do without."""
+    """A chunk, with zeros for missing padding or a missing last byte, which decoders tolerate."""
     missing = max(0, end - len(data))
     has_padding = data[start + 4] & 1
     return [(start, end - missing), *([bytes(missing)] if 0 < missing <= 1 + has_padding else [])]
 
 
 def _chunks(data: Data) -> Iterator[tuple[bytes, int, int]]:
-    """Name of each chunk, start of its payload, and its end with the padding, which may lie behind that of the file."""
+    """Name of each chunk, start of its payload, and its end with the padding, which may be past the end of the file."""
     position = 12
     for _ in range(MAX_CHUNKS):
         head = data[position : position + 8]

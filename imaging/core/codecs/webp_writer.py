@@ -19,11 +19,11 @@ from imaging.core.strips import CACHED_PIXELS, strips
 
 Pixels: TypeAlias = npt.NDArray[np.uint32]
 
-# (quality, method). Seconds and megabytes for the colours of 12 megapixels at quality 85: method 0 0.4 and 1.7 (but
-# smooth pictures a third larger than at 1), 1 0.5 and 1.6, 2 0.6 and 1.6, 4 1.1 and 1.6.
+# (quality, method). Seconds and megabytes for the colours of 12 megapixels at quality 85: method 0 0.4 and 1.7 (but smooth
+# images a third larger than at 1), 1 0.5 and 1.6, 2 0.6 and 1.6, 4 1.1 and 1.6.
 _SETTINGS = ((85, 1), (85, 2), (50, 2))
-# Methods 0 and 1 spend no end of bits on how small blocks are predicted, and the 512 kB that the format has for that
-# are too few for some 30 megapixels of fine detail; libwebp then refuses. From method 2 on it keeps within them.
+# Methods 0 and 1 spend many bits on how small blocks are predicted. The format allows 512 kB for that, too little for some
+# 30 megapixels of fine detail; libwebp then refuses. From method 2 on it stays within the limit.
 _DETAILED_PIXELS = 30_000_000
 # VP8_ENC_ERROR_PARTITION0_OVERFLOW
 _OVERFLOW = "encoding error 6"
@@ -32,7 +32,7 @@ _ALPHA_FLAG, _PROFILE_FLAG = 0x10, 0x20
 _OPAQUE = 255
 # The least visible RGBA, read as one number.
 _ONE_ALPHA = 1 << 24
-# Of VP8, in pixels.
+# VP8's macroblock, in pixels.
 _MACROBLOCK = 16
 
 
@@ -76,7 +76,7 @@ def spread_colours(image: Image.Image) -> None:
     width = -(-image.width // _MACROBLOCK) * _MACROBLOCK
     for top, bottom in strips(image.size, multiple=_MACROBLOCK, pixels=CACHED_PIXELS):
         height = -(-(bottom - top) // _MACROBLOCK) * _MACROBLOCK
-        # What is beyond the picture comes transparent.
+        # Pixels beyond the image are transparent.
         strip = image.crop((0, top, width, top + height))
         pixels = np.frombuffer(bytearray(strip.tobytes()), "<u4").reshape(height, width)
         _spread_in_blocks(pixels)
@@ -108,7 +108,7 @@ def _by_block(pixels: npt.NDArray[np.bool_], reduce: np.ufunc) -> npt.NDArray[np
 
 
 def _encoded_colours(image: Image.Image) -> bytes:
-    """The VP8 frame of `image` (RGB, or RGBA all opaque)."""
+    """The VP8 frame of `image` (RGB, or fully opaque RGBA)."""
     *first, last = _SETTINGS if image.width * image.height < _DETAILED_PIXELS else _SETTINGS[1:]
     for quality, method in first:
         try:
@@ -119,7 +119,7 @@ def _encoded_colours(image: Image.Image) -> bytes:
 
 
 class TooDetailed(ValueError):
-    """A method could not keep within the 512 kB that the format has for how blocks are predicted."""
+    """A method needed more than the 512 kB that the format allows for how blocks are predicted."""
 
 
 def _lossy(image: Image.Image, quality: int, method: int) -> bytes:

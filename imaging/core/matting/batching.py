@@ -1,4 +1,4 @@
-"""Several pictures in one run of a network: what a GPU needs to be busy. Callers still bring one picture each."""
+"""Runs a network on several images at once, which keeps a GPU busy. Each caller still passes one image."""
 
 import queue
 import threading
@@ -11,7 +11,7 @@ import numpy as np
 
 from imaging.core.matting.engines import Floats
 
-# Threads that work on pictures of one batch come back at nearly the same time: a wait this long finds most of them.
+# Threads with images in the same batch return at nearly the same time: a wait this long catches most of them.
 GATHER_SECONDS = 0.004
 
 RunBatch = Callable[[Floats], Floats]
@@ -25,15 +25,15 @@ class _Waiting:
 
 
 class BatchingEngine:
-    """An `Engine` for many threads: pictures that wait at the same time go through the network together.
+    """An `Engine` for many threads: images that wait at the same time go through the network together.
 
-    A thread of its own runs the network, so make it in the process that uses it, after any fork.
+    A separate thread runs the network, so create it in the process that uses it, after any fork.
     """
 
     def __init__(self, run_batch: RunBatch, *, size: int, gather_seconds: float = GATHER_SECONDS) -> None:
-        """`run_batch` gives the responses (n, height, width) to pictures (n, 3, height, width), 1 <= n <= `size`.
+        """`run_batch` returns the responses (n, height, width) to images (n, 3, height, width), 1 <= n <= `size`.
 
-        A picture waits at most `gather_seconds` for others before a run begins.
+        An image waits at most `gather_seconds` for others before a run begins.
         """
         self._run_batch = run_batch
         self._size = size
@@ -45,9 +45,9 @@ class BatchingEngine:
         self._thread.start()
 
     def run(self, batch: Floats, *, give_memory_back: bool = False) -> Floats:
-        """See Engine. Raises what the run raised for this very picture; RuntimeError once the engine is closed."""
+        """See Engine. Raises what the run raised for this image; RuntimeError once the engine is closed."""
         waiting = _Waiting(batch)
-        # Nothing is put behind the mark that ends the thread: nobody would answer it.
+        # Nothing is queued after the sentinel that ends the thread: it would never be answered.
         with self._closing:
             if self._closed:
                 raise RuntimeError("the engine is closed")
@@ -70,11 +70,11 @@ class BatchingEngine:
                 return
 
     def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        """`first` and what else waits, and whether nothing comes any more."""
+        """`first` and the other waiting images, and whether the engine was closed."""
         gathered, until = [first], first.since + self._gather_seconds
         while len(gathered) < self._size:
             try:
-                # What came during the last run is there already; only a lone picture waits for others.
+                # Images that arrived during the last run are already queued; only a lone image waits for others.
                 found = self._inbox.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 break
@@ -95,7 +95,7 @@ class BatchingEngine:
             waiting.response.set_result(response)
 
     def _answer_failed(self, alike: Sequence[_Waiting], error: BaseException) -> None:
-        """Of a picture alone it is the error. Of several each gets its own run: memory for all may have been missing."""
+        """A lone image gets the error. Of several, each is run separately: there may not have been memory for all."""
         if len(alike) == 1:
             alike[0].response.set_exception(error)
             return

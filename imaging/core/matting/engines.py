@@ -1,6 +1,6 @@
-"""What runs a network: onnxruntime or OpenVINO, on the CPU, one picture in, its response out; onnxruntime on a GPU, many.
+"""Runs a network: onnxruntime or OpenVINO on the CPU, one image in, its response out; onnxruntime on a GPU, many images.
 
-Make an engine in the process that uses it: neither library's threads survive a fork.
+Create an engine in the process that uses it: neither library's threads survive a fork.
 """
 
 import queue
@@ -21,9 +21,9 @@ class Engine(Protocol):
     """Runs one network. Safe to use from several threads at once."""
 
     def run(self, batch: Floats, *, give_memory_back: bool = False) -> Floats:
-        """The network's answer (height, width) to one picture (1, 3, height, width).
+        """The network's response (height, width) to one image (1, 3, height, width).
 
-        `give_memory_back` asks to free what the run has needed, where that can be had.
+        `give_memory_back` asks the engine to free the run's memory, if it can.
         """
         ...
 
@@ -34,15 +34,15 @@ class OnnxRuntimeEngine:
     def __init__(self, path: Path, *, threads: int, keeps_memory: bool = True) -> None:
         """Load the ONNX file `path`; `threads` is the number of CPU threads of one inference.
 
-        `keeps_memory` keeps what a run has needed for the next one. Without it a run of u2net takes 0.78 instead of 0.67 s,
-        but the process has 270 MB instead of 570 between two runs, and 70 MB less in a run.
+        `keeps_memory` keeps a run's memory for the next one. Without it a run of u2net takes 0.78 instead of 0.67 s, but the
+        process uses 270 MB instead of 570 between two runs, and 70 MB less in a run.
         """
         options = _session_options(threads)
         options.enable_cpu_mem_arena = keeps_memory
         self._keeps_memory = keeps_memory
         self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input_name = self._session.get_inputs()[0].name
-        # u2net's other six outputs are the side outputs of the training.
+        # u2net's other six outputs are side outputs used in training.
         self._output_name = self._session.get_outputs()[0].name
         trim()
 
@@ -76,12 +76,12 @@ class DeviceMissing(Exception):
 
 
 class BatchSession:
-    """onnxruntime with any number of pictures in one run: see `imaging.core.matting.batching`."""
+    """onnxruntime with any number of images in one run: see `imaging.core.matting.batching`."""
 
     def __init__(self, path: Path, *, device: str, threads: int) -> None:
         """Load the ONNX file `path` on `device`, "cuda" or "cpu". Raises DeviceMissing."""
         provider = PROVIDERS[device][0]
-        # CUDA's libraries may have come as Python packages, where the system does not look.
+        # CUDA's libraries may be installed as Python packages, where the system does not look.
         if device == "cuda" and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         if provider not in ort.get_available_providers():
@@ -89,7 +89,7 @@ class BatchSession:
         self._session = ort.InferenceSession(
             _any_number_of_pictures(path), _session_options(threads), providers=PROVIDERS[device]
         )
-        # Without CUDA's libraries onnxruntime goes on with the CPU, and only logs that.
+        # Without CUDA's libraries onnxruntime falls back to the CPU, and only logs that.
         if f"{device.upper()}ExecutionProvider" not in self._session.get_providers():
             raise DeviceMissing(f"onnxruntime could not use {device}; its log tells why")
         self._input_name = self._session.get_inputs()[0].name
@@ -104,7 +104,7 @@ class BatchSession:
 
 
 def _any_number_of_pictures(path: Path) -> bytes:
-    """The ONNX file `path`, which declares one picture, for any number. u2net computes every size that depends on it."""
+    """The ONNX file `path` with any batch size in place of one. u2net computes every size that depends on it."""
     # 0.3 s that a server without a GPU must not pay.
     import onnx
 
@@ -118,20 +118,20 @@ def _any_number_of_pictures(path: Path) -> bytes:
 
 
 class OpenVinoEngine:
-    """OpenVINO, which the package `openvino` brings. On a processor with INT8 instructions twice as fast or more."""
+    """OpenVINO, from the package `openvino`. At least twice as fast on a processor with INT8 instructions."""
 
     def __init__(self, path: Path, *, threads: int, keeps_memory: bool = True) -> None:
-        """Load the ONNX file `path`; `threads` is the number of CPU threads, which pictures at the same time share.
+        """Load the ONNX file `path`; `threads` is the number of CPU threads, shared by concurrent images.
 
         OpenVINO keeps the memory of a run whatever `keeps_memory` asks.
         """
-        # Optional, and 0.3 s that a server without it must not pay.
+        # Optional; takes 0.3 s to import, which a server without it must not pay.
         import openvino
 
-        # In bfloat16, what is not quantised would take 172 instead of 199 ms in all; but then the gate is not passed.
+        # With bfloat16 for the unquantised part a run would take 172 instead of 199 ms, but fail the quality gate.
         settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
         self._compiled = openvino.Core().compile_model(path, "CPU", settings)
-        # A request holds one picture's memory and serves one thread at a time: as many are made as are ever in use at once.
+        # A request holds one image's memory and serves one thread at a time: as many are created as are ever in use at once.
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         trim()
 

@@ -1,4 +1,4 @@
-"""From a picture to its alpha matte: the models."""
+"""The models that turn an image into its alpha matte."""
 
 import os
 import threading
@@ -22,8 +22,8 @@ _MEAN = np.array((0.485, 0.456, 0.406), np.float32)
 _STD = np.array((0.229, 0.224, 0.225), np.float32)
 
 
-# Shrink by averaging to three times the size first, where there is more: of 12 megapixels that takes 30 instead of 100
-# ms, and moves the matte by 0.0002 of its range.
+# First shrink larger images to three times the size by averaging: for 12 megapixels that takes 30 instead of 100 ms, and
+# moves the matte by 0.0002 of its range.
 _REDUCING_GAP = 3.0
 
 
@@ -36,14 +36,14 @@ class Prediction:
 
 
 class MatteModel(Protocol):
-    """Makes alpha mattes. Safe to use from several threads at once. `name` is what makes nearly all of them."""
+    """Makes alpha mattes. Safe to use from several threads at once. `name` is the model that makes nearly all of them."""
 
     name: str
 
     def predict(self, image: Image.Image) -> Prediction:
         """The matte of `image` (RGB or RGBA, any size). `image` is unchanged.
 
-        It covers the whole picture, at the picture's size or at the model's own (see imaging.core.matting.refine).
+        It covers the whole image, at the image's size or at the model's own (see imaging.core.matting.refine).
         """
         ...
 
@@ -54,10 +54,10 @@ def warm_up(model: MatteModel) -> None:
 
 
 class U2Net:
-    """U2-Net, with the very maths of rembg's session, but none of rembg's imports."""
+    """U2-Net, with exactly the maths of rembg's session, but without rembg's imports."""
 
     def __init__(self, engine: Engine, *, name: str) -> None:
-        """`engine` runs the network; `name` is what its predictions are marked with."""
+        """`engine` runs the network; `name` is the model name in its predictions."""
         self._engine = engine
         self.name = name
 
@@ -68,10 +68,10 @@ class U2Net:
 
 
 class CautiousU2Net:
-    """U2-Net in INT8, and in fp32 for the few pictures that INT8 cannot be trusted with.
+    """U2-Net in INT8, and in fp32 for the few images for which INT8 is not reliable.
 
     Where the network finds no clear subject, its whole response is weak. Stretching it to the full range, as rembg does,
-    magnifies the rounding of INT8 by as much, so that such a picture is run again.
+    magnifies INT8's rounding errors equally, so such an image is run again.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class CautiousU2Net:
         trusted_peak: float,
         exact_runs: int = 1,
     ) -> None:
-        """`make_exact` makes the fp32 engine when it is first needed: most processes would hold it for nothing.
+        """`make_exact` creates the fp32 engine when it is first needed: most processes never need it.
 
-        Responses whose highest value is below `trusted_peak` are run again, `exact_runs` at once: each needs 270 MB.
-        Predictions are marked with `name`, or with `exact_name` for fp32.
+        Responses whose highest value is below `trusted_peak` are run again, at most `exact_runs` at once: each needs 270 MB.
+        Predictions carry `name`, or `exact_name` for fp32.
         """
         self._fast = fast
         self._make_exact = make_exact
@@ -118,9 +118,9 @@ class CautiousU2Net:
 
 
 def _started_pool(threads: int) -> ThreadPoolExecutor:
-    """A pool whose threads run already, at the priority of the caller.
+    """A pool whose threads are already running, at the caller's priority.
 
-    A thread that has lowered its priority would pass it on to those that it starts, and they to those of the engine.
+    A thread that has lowered its priority would pass it on to threads that it starts, and those to the engine's threads.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fp32")
     all_run = threading.Barrier(threads + 1)
@@ -134,7 +134,7 @@ def shrunk(image: Image.Image) -> Image.Image:
     """`image` without its alpha at the size of the network's input."""
     if image.mode == "RGB":
         return _resized(image)
-    # The same as converting to RGB first, band by band: that would be another copy of the whole picture.
+    # The same as converting to RGB first, band by band: converting would copy the whole image.
     bands = [_resized(image.getchannel(band)) for band in "RGB"]
     return Image.merge("RGB", bands)
 
@@ -161,7 +161,7 @@ def stretched(response: Floats) -> Floats:
     low, high = float(response.min()), float(response.max())
     if high > low:
         response = (response - low) / (high - low)
-    # Else there is nothing to stretch, and the response itself is the probability of subject, the same everywhere.
+    # Otherwise there is nothing to stretch: the response is the probability of subject, the same everywhere.
     clipped: Floats = response.clip(0, 1)
     return clipped
 
@@ -170,10 +170,11 @@ class RembgMatte:
     """Any other model of rembg's catalogue, through rembg's own session."""
 
     def __init__(self, name: str) -> None:
-        """Load (and if need be download) the model that rembg calls `name`; raises ValueError if it knows none."""
-        # Of its imports pymatting has numba compile everything, 50 s on first use, for a refinement that is not used here.
+        """Load (and if necessary download) rembg's model `name`; raises ValueError if rembg has none of that name."""
+        # pymatting, one of its imports, has numba compile everything, 50 s on first use, for a refinement that is not used
+        # here.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
-        # Costs 1.4 s and 175 MB of imports, which the default model must not pay.
+        # Imports that cost 1.4 s and 175 MB, which the default model must not pay.
         import rembg
 
         self.name = name

@@ -1,13 +1,13 @@
-"""The edge of a small matte, redrawn at the full resolution of the picture.
+"""Redraws the edges of a small matte at the full resolution of the image.
 
-The network knows its matte at 320 x 320. Enlarged to 12 megapixels each of its pixels is eleven wide, and so is every
-edge. Around an edge the colours say more: near it alpha is, to a good approximation, a linear function of the colour
-(Levin, Lischinski and Weiss, "A Closed-Form Solution to Natural Image Matting", 2008). As in the fast guided filter (He
-and Sun, "Fast Guided Filter", arXiv:1505.00996) the linear functions are fitted on a small copy of the picture and
-applied to the large one. Other than there, only what the network is sure of counts in the fit, so that its blur does
-not; where colours explain the matte badly the enlarged matte stays; and nothing is done away from the edges.
+The network's matte has 320 x 320 pixels. Enlarged to 12 megapixels, each of them is eleven pixels wide, and so is every
+edge. Around an edge the colours hold more detail: near it alpha is, to a good approximation, a linear function of the colour
+(Levin, Lischinski and Weiss, "A Closed-Form Solution to Natural Image Matting", 2008). As in the fast guided filter (He and
+Sun, "Fast Guided Filter", arXiv:1505.00996) the linear functions are fitted on a small copy of the image and applied to the
+large one. Unlike there, only cells that the network is sure of count in the fit, so its blur does not; where colours explain
+the matte badly the enlarged matte stays; and pixels away from the edges are not changed.
 
-The constants were chosen with tests/bench/bench_edges.py, on the half of its pictures that it does not report on.
+The constants were chosen with tests/bench/bench_edges.py, on the half of its images that it does not report on.
 """
 
 import math
@@ -24,28 +24,29 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-# A picture that is not this much longer than the matte has next to nothing to gain.
+# An image less than this much longer than the matte gains next to nothing.
 _MIN_ENLARGEMENT = 1.5
 # A fit looks at the (2 * 3 + 1)² blocks around its own; a block is 2 x 2 cells, a cell about one pixel of the matte.
 _RADIUS = 3
 _BLOCK = 2
 # Cells within this distance of an uncertain one are redrawn too.
 _REACH = 1
-# Mattes up to here are certainly background, and from here on certainly subject (0-255); what is between is stretched.
+# Matte values up to the first are certainly background, from the second on certainly subject (0-255); those between are
+# stretched.
 _BACKGROUND, _SUBJECT = 5, 250
 _STRETCHED = [min(255, max(0, round((grey - _BACKGROUND) * 255 / (_SUBJECT - _BACKGROUND)))) for grey in range(256)]
-# How fast a block's weight falls with its uncertainty, and the weight of a wholly uncertain one.
+# How fast a block's weight falls with its uncertainty, and the weight of a fully uncertain one.
 _CERTAINTY_POWER, _LEAST_WEIGHT = 4, 0.02
-# How much the matte that is fitted is steeper than the network's, which is blurred.
+# How much steeper the fitted matte is than the network's, which is blurred.
 _STEEPNESS = 2.0
 # Regularisation of the fit, in squared units of colour, 0-1; of its quality, in squared units of alpha.
 _COLOUR_NOISE, _ALPHA_NOISE = 3e-5, 3e-3
 # Contrast about the middle given back to a fit: ridge regression and texture flatten it, the more the worse it fits.
 _GAIN, _GAIN_OF_MISFIT = 1.05, 0.6
-# A fit counts as it stands where alpha (1 - alpha) of the smoothed matte is at least 1 / this, and less beyond: a
-# highlight inside the subject is not a hole.
+# A fit counts fully where alpha (1 - alpha) of the smoothed matte is at least 1 / this, and less elsewhere: a highlight
+# inside the subject is not a hole.
 _TRUST = 5.0
-# A fit counts as it stands from this mean weight on, and for nothing below that: in haze, and where an edge is soft, the
+# A fit counts fully from the first mean weight on, and not at all below the second: in haze, and where an edge is soft, the
 # network's matte is fine enough, and a fit would only sharpen it.
 _CLEAR, _HAZY = 0.75, 0.5
 # Half a million pixels at a time: about 20 MB where all of them are edge.
@@ -55,8 +56,8 @@ _STRIP_PIXELS = 512 * 1024
 def enlarge(matte: Image.Image, image: Image.Image, *, refine: bool) -> Image.Image:
     """`matte` (L, 255 = subject, of any size) at the size of `image` (RGB or RGBA).
 
-    With `refine` its edges follow those of the picture, and what is within 2 % of certain becomes certain. Takes the
-    matte over; `image` is unchanged. A matte that has the picture's size already is returned as it is.
+    With `refine` its edges follow those of the image, and values within 2 % of certain become certain. Takes ownership of
+    the matte; `image` is unchanged. A matte that already has the image's size is returned unchanged.
     """
     if matte.size == image.size:
         return matte
@@ -88,7 +89,7 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _prior(matte: Image.Image, cell: int, size: Size) -> Image.Image:
-    """`matte` on the grid of cells, of which the last row and column may reach beyond a picture of `size`."""
+    """`matte` on the grid of cells, whose last row and column may extend beyond an image of `size`."""
     columns, rows = -(-size[0] // cell), -(-size[1] // cell)
     scale = matte.width / size[0] * cell, matte.height / size[1] * cell
     padding = [(0, math.ceil(rows * scale[1]) - matte.height), (0, math.ceil(columns * scale[0]) - matte.width)]
@@ -97,7 +98,7 @@ def _prior(matte: Image.Image, cell: int, size: Size) -> Image.Image:
 
 
 def _certain(prior: Bytes) -> tuple[Bytes, Mask]:
-    """0 or 255 for each cell that is certain with all its neighbourhood, and which are not."""
+    """0 or 255 for each cell that is certain along with its whole neighbourhood, and a mask of the others."""
     subject, background = prior == 255, prior == 0
     band = _dilated(~subject, _REACH) & _dilated(~background, _REACH)
     return np.where(subject, 255, 0).astype(np.uint8), band
@@ -124,7 +125,7 @@ def _ends(axis: int, shift: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
     """For each cell the red, green, blue and constant term of alpha: (4, rows + 2, columns + 2), the rim repeated.
 
-    Colours and alpha are 0-255. `guide` is the picture's blocks, `prior` the matte's cells.
+    Colours and alpha are 0-255. `guide` is the image's blocks, `prior` the matte's cells.
     """
     colours, blocks, alpha = (_scaled(picture) for picture in (guide, prior.reduce(_BLOCK), prior))
     # Fits are smoothed with those of their neighbours.
@@ -153,7 +154,7 @@ def _mean(planes: Floats, radius: int) -> Floats:
 def _fit(guide: Floats, prior: Floats, where: Mask) -> Floats:
     """The weighted ridge regressions of alpha on colour at the `n` blocks of `where`: (5, n).
 
-    Three slopes, a constant and the quality of the fit, 0-1, with which the others are multiplied.
+    Three slopes, a constant and the quality of the fit, 0-1, by which the others are multiplied.
     """
     alpha = (0.5 + _STEEPNESS * (prior - 0.5)).clip(0, 1)
     weight = np.abs(2 * prior - 1) ** _CERTAINTY_POWER + np.float32(_LEAST_WEIGHT)
@@ -209,7 +210,7 @@ def _draw(strip: Bytes, image: Image.Image, top: int, cell: int, band: Mask, lin
     pixels = np.asarray(image.crop((left * cell, top, right * cell, top + len(strip))))
     tiles = pixels.reshape(len(band), cell, right - left, cell, -1)[rows, :, columns - left, :, :3]
     corners = np.stack([lines[:, rows + down, columns + across] for down in range(3) for across in range(3)], axis=-1)
-    # A product for each cell: one of them all would wake BLAS' threads, which cost more than they save.
+    # One product per cell: a single large one would wake BLAS' threads, which cost more than they save.
     terms = corners.transpose(1, 0, 2) @ _interpolation(cell)
     alpha = terms[:, 3].reshape(-1, cell, cell)
     for channel in range(3):

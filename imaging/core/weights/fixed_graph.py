@@ -1,4 +1,4 @@
-"""An ONNX graph for one picture size: every size that it would compute on each run, folded to a constant."""
+"""An ONNX graph for one image size: every size that it would compute on each run is folded to a constant."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# The first with a scale per channel in QuantizeLinear. Of the operators that are left after folding, none changed
-# between u2net's 11 and it.
+# The first opset with a scale per channel in QuantizeLinear. None of the operators left after folding changed between
+# u2net's opset 11 and 13.
 OPSET = 13
 _IR_VERSION = 8
 
 
 def with_fixed_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` at opset 13 for inputs of the very size that it declares, with every computed size folded to a constant."""
+    """`model` at opset 13 for inputs of exactly the size that it declares, with every computed size folded to a constant."""
     graph = model.graph
     producers = {output: node for node in graph.node for output in node.output}
     (picture,) = (value for value in graph.input if value.name not in {tensor.name for tensor in graph.initializer})
@@ -36,7 +36,7 @@ def with_fixed_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _reference(resize: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) -> str:
-    """The tensor whose size `resize` gives to its input: the other one of which its `sizes` asks the shape."""
+    """The tensor to whose size `resize` scales its input: the other one whose shape its `sizes` reads."""
     asked, waiting = set(), [resize.input[3]]
     while waiting:
         node = producers[waiting.pop()]
@@ -50,7 +50,7 @@ def _reference(resize: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) 
 
 
 def _shape(node: onnx.NodeProto, shapes: Mapping[str, list[int]], channels: Mapping[str, int]) -> list[int]:
-    """The shape of the output of `node`, of the few operators that there are. Convolutions keep the size here."""
+    """The shape of the output of `node`, one of the few operators in use. Convolutions keep the size here."""
     batch, depth, height, width = shapes[node.input[0]]
     if node.op_type == "Conv":
         return [batch, channels[node.input[1]], height, width]

@@ -14,7 +14,7 @@ from imaging.core.matting.matte import normalised, shrunk, stretched
 MAX_ERROR = 0.004
 MIN_OVERLAP = 0.97
 
-# Photographs that no recipe was calibrated on, in public domain, from scikit-image.
+# Public-domain photographs from scikit-image that no recipe was calibrated on.
 PICTURES = Path(__file__).with_name("recipes") / "gate"
 
 
@@ -22,14 +22,14 @@ def refusal(fast: Engine, exact: Engine) -> str | None:
     """Why `fast` must not serve in place of `exact`, in one line; None if it may."""
     figures = [agreement(*(stretched(engine.run(batch)) for engine in (fast, exact))) for batch in _batches()]
     error, overlap = np.mean(figures, axis=0)
-    # Written so that a NaN is a refusal.
+    # Written so that NaN is refused.
     if error <= MAX_ERROR and overlap >= MIN_OVERLAP:
         return None
     return f"error {error:.4f} (at most {MAX_ERROR}), overlap {overlap:.4f} (at least {MIN_OVERLAP})"
 
 
 def agreement(matte: npt.NDArray[np.float32], truth: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Mean absolute error, and intersection over union of both cut at 0.5; of two empty subjects the latter is 1."""
+    """Mean absolute error, and intersection over union of both cut at 0.5; the latter is 1 for two empty subjects."""
     union = ((matte >= 0.5) | (truth >= 0.5)).sum()
     shared = ((matte >= 0.5) & (truth >= 0.5)).sum()
     return float(np.abs(matte - truth).mean()), float(shared / union) if union else 1.0

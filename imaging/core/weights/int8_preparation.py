@@ -1,4 +1,4 @@
-"""Makes the INT8 version of a model and judges it."""
+"""Makes the INT8 version of a model and checks its quality."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def build(name: str, target: Path) -> str | None:
 
     Returns None if it is good enough to serve, else why it is not.
     """
-    # Takes 0.2 s, and `preparation` is imported where there is often nothing to make.
+    # Takes 0.2 s, and `preparation` is often imported when there is nothing to make.
     from imaging.core.matting.engines import OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
 
     quantise(serving_path(name), target, load_recipe(name))
@@ -25,7 +25,7 @@ def build(name: str, target: Path) -> str | None:
 
 
 def remove_stale(name: str) -> None:
-    """Delete what earlier recipes of model `name` have left: at 45 MB each they are quickly made again."""
+    """Delete the files of earlier recipes of model `name`: they take 45 MB each and are quickly rebuilt."""
     current = {int8_path(name), int8_refusal_path(name)}
     for path in weights_path(name).parent.glob(f"{int8_prefix(name)}*"):
         if path not in current:

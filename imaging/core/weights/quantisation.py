@@ -1,7 +1,7 @@
 """From fp32 weights and a small recipe to an INT8 ONNX graph: seconds, no calibration, the same bytes every time.
 
-The recipe holds what took a calibration to find, see `imaging.core.weights.recipe`; `scripts/calibrate_int8.py` made it.
-Terms and arithmetic are those of ONNX's QuantizeLinear.
+The recipe holds the results of a calibration, see `imaging.core.weights.recipe`; `scripts/calibrate_int8.py` made it. Terms
+and arithmetic are those of ONNX's QuantizeLinear.
 """
 
 from pathlib import Path
@@ -22,8 +22,8 @@ _WEIGHT_STEPS = 127
 def quantise(source: Path, target: Path, recipe: Recipe) -> None:
     """Write the INT8 version of the ONNX file `source` (fp32, one input, one output) to `target`, and check it.
 
-    Every convolution is quantised, except the recipe's `float_nodes`: its weights symmetrically and per output channel,
-    its input per tensor from 0 on, since all of them come out of a ReLU. Raises KeyError for a tensor without a range.
+    Every convolution is quantised, except the recipe's `float_nodes`: its weights symmetrically and per output channel, its
+    input per tensor from 0 on, since every input is the output of a ReLU. Raises KeyError for a tensor without a range.
     """
     model = with_fixed_shapes(onnx.load(source, load_external_data=False))
     quantise_graph(model.graph, recipe)
@@ -32,7 +32,7 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
 
 
 def quantise_graph(graph: onnx.GraphProto, recipe: Recipe) -> None:
-    """The same, in place, for a graph in memory."""
+    """Like `quantise`, in place, for a graph in memory."""
     quantiser = Quantiser(graph, recipe)
     before = {node.name: quantiser.quantise(node) for node in quantised_nodes(graph, recipe)}
     nodes = list(graph.node)
@@ -57,7 +57,7 @@ class Quantiser:
         self._scales: dict[str, np.float32] = {}
 
     def quantise(self, conv: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """Let `conv` read quantised operands; returns the nodes that belong in front of it."""
+        """Make `conv` read quantised operands; return the nodes to insert before it."""
         activation, weight, bias = conv.input
         before = [] if activation in self._scales else self._activation_pair(activation)
         before += self._constants(conv.name, weight, bias, self._scales[activation])

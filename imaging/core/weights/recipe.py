@@ -1,4 +1,4 @@
-"""What a calibration found out about quantising a model, as a small file that ships with the code."""
+"""The result of calibrating a model's quantisation, as a small file that ships with the code."""
 
 import base64
 import hashlib
@@ -22,9 +22,9 @@ class Recipe:
 
     `ranges` gives, by tensor, the upper end of each activation that feeds a quantised convolution. `float_nodes` are the
     convolutions that stay in fp32. `corrections` are added to the biases of the others, by node and output channel: on
-    average over pictures rounding moves a channel's response, and this moves it back (Nagel et al. 2019, "Data-Free
-    Quantization Through Weight Equalization and Bias Correction", section 4.2). A response of the model whose brightest
-    pixel stays below `trusted_peak`, a probability, is not to be relied on.
+    average over images rounding shifts a channel's response, and this shifts it back (Nagel et al. 2019, "Data-Free
+    Quantization Through Weight Equalization and Bias Correction", section 4.2). A response whose brightest pixel is below
+    `trusted_peak`, a probability, is not reliable.
     """
 
     weights_sha256: str
@@ -35,7 +35,7 @@ class Recipe:
 
 
 def recipe_path(name: str) -> Path:
-    """Where the recipe of model `name` lies, if it has one."""
+    """The path of the recipe of model `name`, if it has one."""
     return RECIPES / f"{name}-int8.json"
 
 
@@ -57,7 +57,7 @@ def load_recipe(name: str) -> Recipe:
 
 
 def write_recipe(path: Path, recipe: Recipe, measured: Mapping[str, Any]) -> None:
-    """Write `recipe` to `path`, along with figures that only people read."""
+    """Write `recipe` to `path`, along with figures for human readers only."""
     content = {
         "weights_sha256": recipe.weights_sha256,
         "trusted_peak": recipe.trusted_peak,
@@ -70,7 +70,7 @@ def write_recipe(path: Path, recipe: Recipe, measured: Mapping[str, Any]) -> Non
 
 
 def packed(values: Floats) -> list[Any]:
-    """`values` as a step and, in base64, one signed byte each: the number of steps."""
+    """`values` as a step and, in base64, the number of steps as one signed byte each."""
     step = float(f"{max(float(np.abs(values).max()), 1e-12) / 127:.4g}")
     steps = np.rint(values / step).clip(-127, 127).astype(np.int8)
     return [step, base64.b64encode(steps.tobytes()).decode()]

@@ -1,4 +1,4 @@
-"""Which engine serves u2net, in which precision."""
+"""Chooses the engine and the precision that serve u2net."""
 
 import logging
 from collections.abc import Callable
@@ -28,15 +28,15 @@ logger = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
-    """One line for the operator: what was asked for and is not to be had here."""
+    """One line for the operator: what was requested and is not available here."""
 
 
 def load_u2net(
     *, precision: str = "auto", runtime: str = "auto", threads: int, device: str = "cpu", batch_size: int = 8
 ) -> MatteModel:
-    """u2net, loaded and warm: of `PRECISIONS` and `RUNTIMES` what was asked for, "auto" being the fastest that is here.
+    """u2net, loaded and warm, with the requested one of `PRECISIONS` and `RUNTIMES`; "auto" is the fastest available.
 
-    On the `device` "cuda" it is fp32 with onnxruntime, up to `batch_size` pictures at a time. Raises CannotServe.
+    On the `device` "cuda" it is fp32 with onnxruntime, up to `batch_size` images at a time. Raises CannotServe.
     """
     if device == "cuda":
         return U2Net(_on_gpu(serving_path("u2net"), threads, batch_size), name="u2net")
@@ -44,7 +44,7 @@ def load_u2net(
     make: dict[str, Callable[..., Engine]] = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
     chosen = choose_runtime(runtime, int8=int8)
     logger.info("serving u2net in %s with %s", "INT8" if int8 else "fp32", chosen)
-    # In fp32 OpenVINO is no faster, so that "auto" falls back to the engine whose results are rembg's own.
+    # In fp32 OpenVINO is no faster, so "auto" falls back to the engine with the same results as rembg.
     exact = make[choose_runtime(runtime, int8=False)]
     if not int8:
         return U2Net(_warm(exact, serving_path("u2net"), threads), name="u2net")
@@ -62,14 +62,14 @@ def _on_gpu(path: Path, threads: int, batch_size: int) -> Engine:
         advice = "install requirements-gpu.txt in place of onnxruntime, and see that nvidia-smi finds the GPU"
         raise CannotServe(f"IMAGING_DEVICE=cuda, but {missing}: {advice}") from missing
     logger.info("serving u2net in fp32 on a GPU, up to %d pictures at a time", batch_size)
-    # cuDNN chooses its algorithms for each size of a batch when it first comes.
+    # cuDNN chooses its algorithms for each batch size on first use.
     for count in (batch_size, 1):
         session.run_batch(np.zeros((count, 3, 320, 320), np.float32))
     return BatchingEngine(session.run_batch, size=batch_size)
 
 
 def uses_int8(precision: str, runtime: str = "auto") -> bool:
-    """Whether u2net is served in INT8 here when `precision` and `runtime` are asked for. Raises CannotServe."""
+    """Whether u2net is served in INT8 here when `precision` and `runtime` are requested. Raises CannotServe."""
     if precision == "fp32" or (precision == "auto" and not _int8_pays(runtime)):
         return False
     if int8_ready("u2net"):
@@ -86,12 +86,12 @@ def uses_int8(precision: str, runtime: str = "auto") -> bool:
 
 def _int8_pays(runtime: str) -> bool:
     # onnxruntime takes longer for this file than for fp32 (0.85 against 0.65 s): only OpenVINO runs quantised convolutions
-    # without converting to and fro between them.
+    # without converting back and forth between them.
     return int8_profits() and runtime != "onnxruntime" and openvino_installed()
 
 
 def choose_runtime(runtime: str, *, int8: bool) -> str:
-    """The runtime to load when `runtime` is asked for. Raises CannotServe."""
+    """The runtime to load when `runtime` is requested. Raises CannotServe."""
     if runtime == "openvino" and not openvino_installed():
         raise CannotServe("IMAGING_RUNTIME=openvino, but it is not installed: pip install -r requirements-fast.txt")
     if runtime == "auto":

