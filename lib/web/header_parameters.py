@@ -5,7 +5,7 @@ import re
 # A quote ends a value only where the value may end: names hold quotes that are not escaped. A backslash in front of such a
 # quote belongs to the value (`C:\\`, and in CP932 the second byte of many characters). An unquoted value goes on to the next
 # semicolon: boundaries hold `=`, names hold spaces. No part of it looks at a character more than a few times.
-# The repeated group is not possessive: Python before 3.11.5 would match it wrongly (github.com/python/cpython/issues/106052).
+# The repeated group is not possessive: Python before 3.11.5 would match it wrongly (cpython issue 106052).
 _END = r'"(?=[ \t]*(?:$|;[ \t]*(?:$|[\w*.-]+[ \t]*=)))'
 _PARAMETER = re.compile(
     rf""";[ \t]*([^\s=;"']+)[ \t]*=[ \t]*(?:"((?:[^"\\]++|\\(?!{_END}).|\\|(?!{_END})")*)"?|([^;]*))""", re.DOTALL
