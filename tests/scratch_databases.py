@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
@@ -40,3 +42,19 @@ def scratch_redis(number: int = REDIS_DATABASE) -> Iterator[str]:
             yield url
         finally:
             client.flushdb()
+
+
+@contextmanager
+def scratch_rabbitmq() -> Iterator[str]:
+    """The address of an empty virtual host. Raises subprocess.CalledProcessError without the right to."""
+    name, server = f"test_{secrets.token_hex(6)}", urlsplit(BROKER_URL)
+    _rabbitmqctl("add_vhost", name)
+    try:
+        _rabbitmqctl("set_permissions", "-p", name, server.username or "guest", ".*", ".*", ".*")
+        yield f"{server.scheme}://{server.netloc}/{name}"
+    finally:
+        _rabbitmqctl("delete_vhost", name)
+
+
+def _rabbitmqctl(*arguments: str) -> None:
+    subprocess.run(["rabbitmqctl", "--quiet", *arguments], check=True, timeout=60)

@@ -109,7 +109,7 @@ class Deployment:
         return f"{self._prefix}-{name}"
 
     def _environment(self, service: Service) -> dict[str, str]:
-        assert self._stores.keys() - {"CELERY_QUEUE"} <= service.environment.keys()
+        assert self._stores.keys() <= service.environment.keys()
         return {**self._own, **service.environment, **self._stores}
 
     def _start_command(self, name: str, container: str = "", **environment: str) -> list[str]:

@@ -1,15 +1,12 @@
-"""`make image-test`: builds the container image, and runs its processes as in compose.yaml."""
+"""`make image-test`: the container image is built, and its processes run as compose.yaml has them."""
 
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from kombu.connection import Connection
 
 from imaging.core.weights.files import weights_path
 from tests.image import engines
@@ -18,7 +15,7 @@ from tests.image.deployment import PROCESSES, Deployment
 from tests.image.engines import Engine
 from tests.imaging.batches.forms import batch_form
 from tests.imaging.removal.forms import form
-from tests.scratch_databases import BROKER_URL, REDIS_IMAGE_DATABASE, scratch_postgres, scratch_redis
+from tests.scratch_databases import REDIS_IMAGE_DATABASE, scratch_postgres, scratch_rabbitmq, scratch_redis
 
 MODELS = os.environ.get("MODELS", "u2net")
 SLIM_BYTES = 900e6
@@ -41,10 +38,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def deployment(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """All processes, on databases and queues for the tests."""
-    queue = f"test-{secrets.token_hex(6)}"
-    with scratch_postgres() as database, scratch_redis(REDIS_IMAGE_DATABASE) as redis_url, scratch_queues(queue):
-        stores = {"DATABASE_URL": database, "REDIS_URL": redis_url, "CELERY_BROKER_URL": BROKER_URL, "CELERY_QUEUE": queue}
+    """All processes, on scratch databases and a scratch virtual host of the broker."""
+    with scratch_postgres() as database, scratch_redis(REDIS_IMAGE_DATABASE) as redis_url, scratch_rabbitmq() as broker_url:
+        stores = {"DATABASE_URL": database, "REDIS_URL": redis_url, "CELERY_BROKER_URL": broker_url}
         running = Deployment(engine, tmp_path_factory.mktemp("deployment"), stores)
         try:
             running.start()
@@ -57,17 +53,6 @@ def deployment(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def key(deployment: Deployment) -> str:
     """A customer's."""
     return deployment.run("web", "python", "manage.py", "issue_key", "image@example.com").stdout.strip()
-
-
-@contextmanager
-def scratch_queues(name: str) -> Iterator[None]:
-    """Deletes the queues of a deployment with CELERY_QUEUE=`name` at the end."""
-    try:
-        yield
-    finally:
-        with Connection(BROKER_URL, connect_timeout=3) as broker:
-            for queue in (name, f"{name}-inference", f"{name}-batch"):
-                broker.default_channel.queue_delete(queue=queue)
 
 
 def test_the_default_image_is_below_900_mb(engine):
@@ -138,7 +123,7 @@ def test_another_model_gets_a_clear_error(deployment, command):
 
 
 def test_processes_end_in_time_with_status_0(deployment):
-    """Runs last: it stops what the others need."""
+    """The last test: it ends what the others need."""
     ended = deployment.stop()
     print("\nseconds after SIGTERM:", {name: round(seconds, 1) for name, (_, seconds) in ended.items()})  # noqa: T201
     assert {name: status for name, (status, _) in ended.items()} == dict.fromkeys(PROCESSES, 0), deployment.logs()
