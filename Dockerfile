@@ -9,7 +9,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # --- Dependencies, exactly those of the requirements files -----------------------------------------
 FROM ${PYTHON_IMAGE} AS dependencies
-# Without bytecode: most modules are never imported. Those that are get theirs in the next stage.
+# Without bytecode: most modules are never imported. Those that are imported get theirs in the next stage.
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_COMPILE=0
 RUN python -m venv /opt/venv && /opt/venv/bin/pip uninstall --yes --quiet setuptools
 ENV PATH=/opt/venv/bin:$PATH
@@ -22,9 +22,9 @@ RUN case "$MODELS/$IMAGING_MODEL" in \
       u2net/* | all/*) pip install --require-hashes -r /tmp/requirements.txt ;; \
       *) echo "MODELS must be u2net or all, got $MODELS" >&2; exit 1 ;; \
     esac
-# For processors with INT8 instructions: OpenVINO, without its plugins for GPU and NPU, which are 60 MB. Build on one that has
-# those instructions, too: the INT8 weights are made with the image.
-# For an NVIDIA GPU: the same module from another package, so that the one must go before the other comes.
+# For processors with INT8 instructions: OpenVINO, without its GPU and NPU plugins, which are 60 MB. Build on a processor with
+# those instructions, too: the INT8 weights are made during the build.
+# For an NVIDIA GPU: another package has the same module, so the first must be removed before the second is installed.
 ARG DEVICE=cpu
 RUN case "$DEVICE" in \
       cpu) pip install --require-hashes -r /tmp/requirements-fast.txt \
@@ -44,7 +44,7 @@ RUN case "$EXTRAS" in \
       *) echo "EXTRAS must be empty or otel, got $EXTRAS" >&2; exit 1 ;; \
     esac
 
-# --- Model weights: fetched and verified once, a layer of their own -------------------------------
+# --- Model weights: fetched and verified once, in a separate layer --------------------------------
 FROM dependencies AS weights
 ARG IMAGING_MODEL=u2net
 ENV U2NET_HOME=/weights VAR_DIR=/tmp/var
@@ -56,10 +56,10 @@ COPY billing billing
 COPY imaging imaging
 COPY website website
 COPY config config
-# u2net is served from what is made of its weights; the weights themselves are another 176 MB.
+# u2net is served from files made of its weights; the weights themselves are another 176 MB.
 RUN python manage.py prepare_model "$IMAGING_MODEL" && rm -f /weights/models/u2net/u2net.onnx
-# Has Python write the bytecode of what web processes and workers import, which saves each of them seconds at its start. Nothing
-# is connected to.
+# Has Python write the bytecode of what web processes and workers import, which saves each of them seconds at start. Makes no
+# connections.
 RUN DATABASE_URL=postgres://none REDIS_URL=redis://none CELERY_BROKER_URL=amqp://none python -c \
     'import config.wsgi, config.urls, celery.apps.beat, celery.apps.worker, celery.bin.celery, django_redis.cache, gunicorn.app.wsgiapp, \
     kombu.transport.pyamqp, lib.web.server.server, psycopg_pool, storages.backends.s3'
@@ -77,12 +77,12 @@ ENV PATH=/opt/venv/bin:$PATH \
     WEB_BIND=0.0.0.0:8000
 WORKDIR /app
 COPY . .
-# Collecting static files needs settings and no secret: these two are gone with the command.
+# Collecting static files needs settings but no secret: these two exist only for this command.
 RUN SECRET_KEY=build API_KEY_PEPPER=build VAR_DIR=/tmp/var python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/var
 USER app
 EXPOSE 8000
-# Long enough for a picture that waits for its turn: see graceful_timeout in config/gunicorn.py.
+# Long enough for an image that waits for its turn: see graceful_timeout in config/gunicorn.py.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["python", "scripts/healthcheck.py"]
 CMD ["gunicorn", "-c", "config/gunicorn.py", "config.wsgi:application"]

@@ -8,8 +8,8 @@ ARGS ?=
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-# Compiling all of scipy, numba and scikit-image to bytecode is half of pip's time, and most of it is never
-# imported: Python compiles the rest when it first needs it. pip rather than uv: it honours the user's own index.
+# Compiling all of scipy, numba and scikit-image to bytecode takes half of pip's time, and most of it is never
+# imported: Python compiles the rest on first use. pip rather than uv: it honours the user's own index.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-compile --require-hashes
 
 export PORT
@@ -26,7 +26,7 @@ help: ## list the targets
 run: .venv/.stamp-runtime .venv/.stamp-fast ## serve on http://127.0.0.1:$PORT (8000) with a demo account
 	@$(MANAGE) prepare_model
 	@$(MANAGE) migrate --noinput --verbosity 0
-	@# The server's own hook tells the demo key, once it can answer: see config/gunicorn.py.
+	@# The server's own hook prints the demo key once it is ready: see config/gunicorn.py.
 	@DEMO=1 exec $(BIN)/gunicorn -c config/gunicorn.py config.wsgi:application
 
 SANDBOX_PORT ?= 12111
@@ -44,8 +44,8 @@ test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are pas
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-# The tests that ask the test database anything, each worker with a database of its own, gone afterwards. Those that start the
-# product or a browser bring a database along, and run in `make test`.
+# The tests that query the test database, each worker with its own temporary database. Tests that start the product or a
+# browser bring their own database, and run in `make test`.
 test-postgres: .venv/.stamp-dev .venv/.stamp-fast ## run the tests of the API and the pages again, on PostgreSQL
 	@$(MANAGE) prepare_model
 	@url="$${TEST_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/}"; DATABASE_URL="$${url%/}/scratch_$$$$" \
@@ -59,7 +59,7 @@ image-test: .venv/.stamp-dev .venv/.stamp-fast ## build the container image, and
 	@$(MANAGE) prepare_model
 	@IMAGE_TEST=1 $(BIN)/pytest -n 0 -s tests/image $(ARGS)
 
-# What these tests reach without services, browsers and Node; processes that they start are not counted. The floor: `fail_under` in pyproject.toml.
+# What these tests cover without services, browsers and Node; processes that they start are not counted. The floor: `fail_under` in pyproject.toml.
 coverage: .venv/.stamp-dev .venv/.stamp-fast ## measure what the quick tests cover; fails below the floor, if one is set
 	@$(MANAGE) prepare_model
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not services and not browser and not node" --cov --cov-report=term \
@@ -114,7 +114,7 @@ frontend/node_modules/.stamp: frontend/package.json
 	@cd frontend && npm install --silent
 	@touch $@
 
-# The places of texts are kept as file names without lines, and the date of collection is dropped: both would change with
+# Locations of texts are kept as file names without line numbers, and the creation date is dropped: both would change with
 # every edit.
 MAKEMESSAGES := $(MANAGE) makemessages --locale ar --no-obsolete --no-wrap --add-location file --verbosity 0 \
 	--ignore .venv --ignore clients --ignore node_modules --ignore staticfiles --ignore tests --ignore var --ignore vendor
@@ -157,11 +157,11 @@ clean: ## remove the virtual environment, caches and collected files; keeps var/
 .venv/.stamp-dev: requirements-dev.txt .venv/.stamp-runtime
 	@echo "Installing what the tests and linters need"
 	@$(PIP_INSTALL) -r requirements-dev.txt
-	@# The suite starts many processes; where Python may not write bytecode by itself, each would compile it all again.
+	@# The suite starts many processes; where Python may not write bytecode automatically, each would compile everything again.
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@
 
-# Where the processor profits. Everything works without it, only slower: there are platforms without a wheel.
+# Where the processor benefits. Everything works without it, only slower: some platforms have no wheel.
 .venv/.stamp-fast: requirements-fast.txt imaging/core/cpu.py .venv/.stamp-runtime
 	@if $(BIN)/python -c 'import sys; from imaging.core.cpu import int8_profits; sys.exit(not int8_profits())'; then \
 	  echo "Installing OpenVINO, for faster cutouts on this processor"; \

@@ -1,4 +1,4 @@
-"""Where allauth meets this product: whose address a visitor has, and how mail leaves."""
+"""allauth's hooks into this product: the client address, and how mail is sent."""
 
 from typing import Any
 
@@ -23,41 +23,41 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's own behaviour, except where the product says otherwise."""
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Log-in and sign-up count by the same address as anonymous calls of the API."""
+        """Log-in and sign-up are limited by the same address as anonymous API calls."""
         return client_address(request)
 
     def clean_email(self, email: str) -> str:
-        """Called by every form in which an address is given. Raises ValidationError for one that its column cannot hold."""
-        # Some letters become two in lower case, which is how addresses are stored.
+        """Called by every form that takes an e-mail address. Raises ValidationError for one that its column cannot hold."""
+        # Addresses are stored in lower case, where some letters become two.
         MaxLengthValidator(MAX_EMAIL)(max(email, email.lower(), key=len))
         cleaned: str = super().clean_email(email)
         return cleaned
 
     def is_safe_url(self, url: str) -> bool:
-        """Whether visitors may be sent there. What is no address, such as `//[`, is not safe; allauth would crash."""
+        """Whether visitors may be redirected there. A malformed URL, such as `//[`, is not safe; allauth would crash."""
         try:
             return bool(super().is_safe_url(url))
         except ValueError:
             return False
 
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
-        """Whoever signs up goes on in the language of the page."""
+        """A new user keeps the language of the sign-up page."""
         user.language = translation.get_language() or user.language
         saved: User = super().save_user(request, user, form, commit)
         return saved
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Write the mail now, while the request is there for its links; send it after commit."""
+        """Render the mail now, while the request is available for its links; send it after commit."""
         context = {"email": email, "current_site": get_current_site(self.request), **context}
         mails.send(template_prefix, email, context, language=self.language_of(email, context))
 
     def language_of(self, email: str, context: dict[str, Any]) -> str:
-        """The language of a mail's reader; the page's, where the address is nobody's."""
+        """The language of a mail's reader; the page's if the address belongs to no user."""
         user = context.get("user") or User.objects.filter(email=email.lower()).only("language").first()
         return str(user.language) if user else translation.get_language()
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Verify an address, unless it has become somebody else's since the link was mailed."""
+        """Verify an address, unless it has become another user's since the link was mailed."""
         try:
             with transaction.atomic():
                 return bool(super().confirm_email(request, email_address))

@@ -1,4 +1,4 @@
-"""Support's view of accounts and keys. It shows no secret and changes next to nothing: acts are the support desk's."""
+"""Support's view of accounts and keys. It shows no secret and changes almost nothing: actions belong to the support desk."""
 
 from typing import Any
 
@@ -20,24 +20,24 @@ KEY_COLUMNS = [
     "replaces",
 ]  # fmt: skip
 
-# allauth's own admin pages would change addresses behind the back of User, and show what authenticators hold.
+# allauth's own admin pages would change addresses behind User's back, and show the authenticators' data.
 admin.site.unregister([EmailAddress, Authenticator])
-# Its page comes again below, guarded as the others are.
+# Its page is registered again below, guarded like the others.
 admin.site.unregister(Group)
 
 
 class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for mypy only
-    """A list is filtered by what it offers as a filter, and by nothing else.
+    """A list can be filtered only by the filters that it offers.
 
-    Django would take any column of the row from the address: who may see a list of users could read their password hashes,
-    a character at a time, from how many rows begin with it.
+    Django would accept any column of the row in the query string: staff who may see a list of users could read password
+    hashes, one character at a time, from how many rows match a prefix.
     """
 
-    # What links of ours filter by besides, as whole look-ups.
+    # Other filters that our own links use, as whole look-ups.
     linked_lookups: tuple[str, ...] = ()
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Whether the address of a list may say `lookup=value`. Django answers 400 where it may not."""
+        """Whether a list's query string may contain `lookup=value`. If not, Django answers 400."""
         return lookup in self._offered(request)
 
     def _offered(self, request: HttpRequest | None) -> set[str]:
@@ -50,7 +50,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for m
         return offered
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list. A value that no row can have, such as the year 99999, is reported as Django reports other wrong ones."""
+        """The list. An impossible value, such as the year 99999, is reported as Django reports other invalid ones."""
         try:
             return super().changelist_view(request, extra_context)
         except (OverflowError, ValueError):
@@ -60,7 +60,7 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for m
 
 
 class SupportAdmin(GuardedAdmin):
-    """Rows are made and ended by the product alone."""
+    """Only the product itself creates and ends rows."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -70,14 +70,14 @@ class SupportAdmin(GuardedAdmin):
 
 
 class PeopleAdmin(SupportAdmin):
-    """Rows of users, found by what customers tell of themselves."""
+    """Rows of users, searchable by what customers tell support."""
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
-        """Whoever it is: by the beginning of their address, their public id, or a key, of which only the lookup counts."""
+        """Find users by the start of their address, by public id, or by a key, of which only the lookup part counts."""
         if not search_term.strip():
             return queryset, False
         term = find_lookup(search_term) or search_term.strip()
-        # A look-up of its own: an OR over two tables would use no index. Addresses are stored in lower case.
+        # A separate query: an OR over two tables would use no index. Addresses are stored in lower case.
         owners = list(ApiKey.objects.filter(lookup=term).values_list("user_id", flat=True))
         found = Q(email__startswith=term.lower()) | Q(public_id=term) | Q(pk__in=owners)
         return self.of_users(queryset, User.objects.filter(found)), False
@@ -103,7 +103,7 @@ class UserAdmin(PeopleAdmin):
         "email", "public_id", "name", "language", "email_verified_at", "is_active", "date_joined", "last_login",
         "is_staff", "is_superuser", "groups",
     ]  # fmt: skip
-    # What has consequences changes by actions and by the customers themselves.
+    # Fields with consequences change through actions and by the customers themselves.
     readonly_fields = ["email", "public_id", "email_verified_at", "is_active", "date_joined", "last_login"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:

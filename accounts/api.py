@@ -1,4 +1,4 @@
-"""`POST /api/user-token`: what the web app calls the API with."""
+"""`POST /api/user-token`: the token with which the web app calls the API."""
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -52,7 +52,7 @@ class UserTokenView(ApiView):
 
     authentication_classes = [SessionOfOurs]
     permission_classes = [AllowAny]
-    # The check for forgery may look for its token in the body before it reads the header.
+    # The CSRF check may look for its token in the body before it reads the header.
     parser_classes = [FormParser]
 
     @extend_schema(

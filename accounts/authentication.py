@@ -1,4 +1,4 @@
-"""Who is calling: an API key, a user token of the web app, or nobody known."""
+"""Who is calling: an API key, a user token of the web app, or an anonymous caller."""
 
 import hmac
 
@@ -13,12 +13,12 @@ from accounts.models import ApiKey, User
 from lib.ops import access_log
 from lib.web.errors import ApiError
 
-# Compared with when no row is found, so that a known and an unknown lookup cost the same.
+# Compared against when no row is found, so that a known and an unknown lookup take the same time.
 _NOBODY = new_key().digest()
 
 
 def check_verified(user: User) -> None:
-    """Raise the contract's 403 unless the owner's e-mail address is verified."""
+    """Raise the API contract's 403 unless the owner's e-mail address is verified."""
     if user.email_verified_at is None:
         raise ApiError("email_not_verified")
 
@@ -72,19 +72,19 @@ class UserTokenAuthentication(BaseAuthentication):
 
 
 def find_bearer_token(request: HttpRequest) -> str | None:
-    """The token of an Authorization header of the Bearer scheme; other schemes belong to proxies, not to us."""
+    """The token of a Bearer Authorization header; other schemes belong to proxies, not to us."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def check_one_credential(request: HttpRequest) -> None:
-    """Raise the contract's 400 if a key and a user token come together."""
+    """Raise the API contract's 400 if a request has both a key and a user token."""
     if "x-api-key" in request.headers and find_bearer_token(request) is not None:
         raise ApiError("two_credentials")
 
 
 def find_live_key(parsed: KeyText) -> ApiKey | None:
-    """The live key of an active owner, in at most one query; None for any other."""
+    """The live key of an active owner, in at most one query; None otherwise."""
     key = ApiKey.find(parsed.lookup)
     matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
     if key is None or not matches or not key.is_live or not key.user.is_active:

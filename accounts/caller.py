@@ -16,7 +16,7 @@ Channel = Literal["api", "app", "anonymous"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and what the call counts as. `user` is None for an anonymous caller, `key` for everyone but the API's."""
+    """Who calls, and how the call is counted. `user` is None for anonymous callers, `key` for calls without an API key."""
 
     channel: Channel
     address: str
@@ -25,14 +25,14 @@ class Caller:
 
 
 def claimed_channel(request: HttpRequest) -> Channel:
-    """What a request would count as if its credential were good."""
+    """How a request would be counted if its credential were valid."""
     if "x-api-key" in request.headers:
         return "api"
     return "anonymous" if find_bearer_token(request) is None else "app"
 
 
 def get_signed_in(request: HttpRequest) -> User:
-    """The user who makes a request of a page or of the API. Raises ApiError 401 `not_logged_in` if there is none."""
+    """The signed-in user of a page or API request. Raises ApiError 401 `not_logged_in` if there is none."""
     if not isinstance(request.user, User):
         raise ApiError("not_logged_in")
     return request.user

@@ -1,4 +1,4 @@
-"""Work that one of many processes does every so often: a row of the database says when it is due again."""
+"""Periodic work that one of many processes does: a database row says when it is due again."""
 
 from datetime import timedelta
 
@@ -9,10 +9,10 @@ from accounts.models import Chore
 
 
 def take(name: str, every: timedelta) -> bool:
-    """Whether the chore is due, and this process is the one that does it now. It is due again after `every`.
+    """Claim the chore. Returns whether it is due and this process should do it now. It is due again after `every`.
 
-    Of many that ask in the same moment one hears True, since one statement both looks and moves the time on. A process that
-    is killed in the middle leaves the rest of the chore to the next time.
+    If many ask at the same moment only one gets True, since a single statement checks and advances the time. If a process is
+    killed midway, the rest of the chore waits for the next time.
     """
     now = timezone.now()
     if Chore.objects.filter(name=name, due_at__lte=now).update(due_at=now + every):
@@ -26,5 +26,5 @@ def take(name: str, every: timedelta) -> bool:
 
 
 def put_off(name: str, every: timedelta) -> None:
-    """It was done just now, however it came to that."""
+    """Record that the chore has just been done some other way."""
     Chore.objects.update_or_create(name=name, defaults={"due_at": timezone.now() + every})

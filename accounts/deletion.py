@@ -1,4 +1,4 @@
-"""Deleting an account: it stops working at once, and what identifies a person goes; billing's rows stay."""
+"""Deleting an account: it stops working at once, and personal data is removed; billing's rows stay."""
 
 from collections.abc import Callable
 
@@ -21,32 +21,32 @@ _vetoes: list[Veto] = []
 _erasers: list[Eraser] = []
 
 
-# What an account that was deleted is known by. No mail address can have this domain.
+# Marks a deleted account. No mail address can have this domain.
 IS_DELETED = Q(email__startswith="deleted-", email__endswith="@invalid")
 
 
 def register_veto(veto: Veto) -> None:
-    """Let an app object to deletions: it returns the text for the customer, or None if it has nothing against it."""
+    """Let an app object to deletions: it returns the text for the customer, or None if it does not object."""
     _vetoes.append(veto)
 
 
 def register_eraser(eraser: Eraser) -> None:
-    """Let an app take away what it keeps of a customer. Called in the deletion's transaction: long work is for a task."""
+    """Let an app erase what it keeps about a customer. Called in the deletion's transaction: leave long work to a task."""
     _erasers.append(eraser)
 
 
 def find_objection(user: User) -> str | None:
-    """The first reason why the account cannot be deleted now, for the customer to read."""
+    """The first reason why the account cannot be deleted now, as text for the customer."""
     return next((text for veto in _vetoes if (text := veto(user)) is not None), None)
 
 
 @transaction.atomic
 def delete_account(user: User) -> None:
-    """End every key, session and token, and take the person's data away. The row stays, for the ledger to refer to.
+    """End every key, session and token, and erase the personal data. The row stays, because the ledger refers to it.
 
     Raises ApiError 409 `deletion_refused` while an app objects.
     """
-    # What is being made for the account at this moment is there to be erased, or is refused: see accounts.standing.
+    # Anything being created for the account right now is either visible and erased, or refused: see accounts.standing.
     lock_keys(user.pk)
     if objection := find_objection(user):
         raise ApiError("deletion_refused", message=objection)
@@ -73,6 +73,6 @@ def _anonymise(user: User) -> None:
     # Without the old password's hash no session and no user token is valid.
     user.set_unusable_password()
     user.save()
-    # The admin's log keeps what staff did, but not to whom by name.
+    # The admin's log keeps what staff did, but not the person's name.
     content_type = ContentType.objects.get_for_model(User)
     LogEntry.objects.filter(content_type=content_type, object_id=str(user.pk)).update(object_repr=user.email)

@@ -1,7 +1,7 @@
-"""Calls with wrong keys and tokens, by address: past FAILED_CALLS_PER_MINUTE they are refused before the database is asked.
+"""Calls with invalid keys and tokens, by address: past FAILED_CALLS_PER_MINUTE they are refused without a database query.
 
-Keys that worked here a while ago go on working from such an address: a customer's forgotten job, or a neighbour behind the
-same router, must not shut a good key out.
+Keys that worked here recently keep working from such an address: a customer's forgotten job, or a neighbour behind the same
+router, must not lock out a valid key.
 """
 
 import threading
@@ -15,20 +15,20 @@ from lib.web import rate_limits
 from lib.web.client_address import client_address
 from lib.web.errors import ApiError
 
-# Addresses and keys remembered in a process; beyond it, the least recently used are forgotten.
+# Addresses and keys remembered per process; past it, the least recently used are evicted.
 CAPACITY = 10_000
 GOOD_SECONDS = 15 * 60
 
 
 class _Until:
-    """Names, each until a moment of the monotonic clock. Any thread may use it."""
+    """Names, each with an expiry time on the monotonic clock. Thread-safe."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._ends: OrderedDict[str, float] = OrderedDict()
 
     def add(self, name: str, seconds: float) -> None:
-        """Remember the name for so long."""
+        """Remember the name for `seconds`."""
         with self._guard:
             self._ends[name] = time.monotonic() + seconds
             self._ends.move_to_end(name)
@@ -36,7 +36,7 @@ class _Until:
                 self._ends.popitem(last=False)
 
     def seconds_left(self, name: str) -> float:
-        """How long the name is remembered yet; 0 if it is not."""
+        """How long the name will still be remembered; 0 if it is not."""
         return max(0.0, self._ends.get(name, 0.0) - time.monotonic())
 
     def clear(self) -> None:
@@ -50,14 +50,14 @@ _good = _Until()
 
 
 def check(request: HttpRequest, lookup: str = "") -> None:
-    """Raise ApiError 429 `rate_limited` for an address that has failed too often, unless the key worked a while ago."""
+    """Raise ApiError 429 `rate_limited` for an address that has failed too often, unless the key worked recently."""
     left = _refused.seconds_left(client_address(request))
     if left and settings.RATE_LIMIT_ENABLED and not (lookup and _good.seconds_left(lookup)):
         raise ApiError("rate_limited", retry_after=max(1, round(left)))
 
 
 def note_failure(request: HttpRequest) -> None:
-    """Count one wrong key or token. The one that is too many is the last that is answered 401 for a while."""
+    """Count one invalid key or token. The one that exceeds the limit is the last to be answered 401 for a while."""
     address = client_address(request)
     wait = rate_limits.count_widely(f"failed:{address}", settings.FAILED_CALLS_PER_MINUTE)
     if wait:
@@ -65,7 +65,7 @@ def note_failure(request: HttpRequest) -> None:
 
 
 def note_success(lookup: str) -> None:
-    """This key works. Noted at most once a minute or so: the time is not worth a lock on each call."""
+    """Note that this key works, at most about once a minute: more precision is not worth a lock on each call."""
     if _good.seconds_left(lookup) < GOOD_SECONDS - 60:
         _good.add(lookup, GOOD_SECONDS)
 

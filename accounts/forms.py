@@ -1,4 +1,4 @@
-"""What customers fill in on their pages."""
+"""Forms on the customers' pages."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 
-# What the database column holds.
+# The length of the database column.
 LARGEST_CAP = 2_147_483_647
 DAYS = [
     ("", pgettext_lazy("expiry of a key", "Never")),
@@ -34,17 +34,17 @@ GRACE_HOURS = [
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]
-    """allauth's form, which takes as long for a known address as for a new one."""
+    """allauth's form, but taking as long for a known address as for a new one."""
 
     def try_save(self, request: HttpRequest) -> Any:
-        """Hash the password also where no account is made: the time it takes would tell that the address is known."""
+        """Hash the password even if no account is made: the time saved would reveal that the address is known."""
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
         return super().try_save(request)
 
 
 class KeyForm(forms.Form):
-    """What the owner decides about a key."""
+    """The settings of a key that its owner chooses."""
 
     name = forms.CharField(max_length=100, label=_("Name"), help_text=_("Where the key is used, for example “web shop”."))
     monthly_credit_cap = forms.IntegerField(
@@ -57,25 +57,25 @@ class KeyForm(forms.Form):
 
 
 class NewKeyForm(KeyForm):
-    """A key to be made."""
+    """The form for a new key."""
 
     field_order = ["name", "expires_in_days", "monthly_credit_cap"]
     expires_in_days = forms.TypedChoiceField(choices=DAYS, required=False, coerce=int, empty_value=None, label=_("Expires"))
 
     def expires_at(self) -> Any:
-        """The moment at which the key ends; None for one that does not expire."""
+        """When the key expires; None for never."""
         days = self.cleaned_data["expires_in_days"]
         return timezone.now() + timedelta(days=days) if days else None
 
 
 class RotateKeyForm(forms.Form):
-    """How long the old key goes on working."""
+    """How long the old key keeps working."""
 
     hours = forms.TypedChoiceField(choices=GRACE_HOURS, coerce=int, initial="24", label=_("Keep the old key working for"))
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only
-    """What customers may change about themselves at once."""
+    """The profile fields that take effect at once."""
 
     class Meta:
         model = User
@@ -88,7 +88,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for myp
 
 
 class DeleteAccountForm(forms.Form):
-    """Proof that it is the owner who asks: the password, or the address typed out where there is no password."""
+    """Proof that the owner is asking: the password, or the address typed out if there is no password."""
 
     confirmation = forms.CharField(strip=False)
 
@@ -107,7 +107,7 @@ class DeleteAccountForm(forms.Form):
         """Raises ValidationError for anything but the password (or address), and after too many tries."""
         given = str(self.cleaned_data["confirmation"])
         if self.user.has_usable_password():
-            # allauth's own check counts failures, like a log-in.
+            # allauth's own check counts failures, as for a log-in.
             matches = get_adapter().reauthenticate(self.user, given)
         else:
             matches = given.strip().lower() == self.user.email

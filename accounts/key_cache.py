@@ -1,10 +1,10 @@
-"""A short memory of key look-ups, shared by all processes. Used only where there is a Redis.
+"""A short-lived cache of key look-ups, shared by all processes. Used only with Redis.
 
-It holds what a look-up found (numbers, digest, times), never a key's text. A key that changes is dropped, and the drop
-must win against a reader that has read the old row and is about to remember it. So a drop leaves a tombstone behind, and
-readers remember with `add`, which does nothing where something is: until the tombstone lapses the database is asked.
-When Redis cannot be reached everybody asks the database; a drop that is lost then leaves an old entry for LIFETIME.
-Django's cache would not do: it goes on in each process's own memory, where no other process could drop anything.
+It holds what a look-up found (numbers, digest, times), never a key's text. A key that changes is dropped, and the drop must
+win against a reader that has read the old row and is about to cache it. So a drop leaves a tombstone, and readers store with
+`add`, which does not overwrite: until the tombstone expires all look-ups go to the database.
+When Redis is unreachable every process queries the database; a drop lost then leaves a stale entry for LIFETIME.
+Django's cache would not do: it falls back to each process's own memory, where no other process could drop anything.
 """
 
 import json
@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 from lib.ops.redis_client import get_redis, key_name
 
 LIFETIME_SECONDS = 30
-# Longer than a reader can take between reading a row and remembering it.
+# Longer than a reader can take between reading a row and caching it.
 TOMBSTONE_SECONDS = 60
 _TOMBSTONE = "dropped"
 
@@ -29,7 +29,7 @@ Facts = dict[str, Any]
 
 
 def find(lookup: str) -> Facts | None:
-    """What was remembered of a key; None if nothing."""
+    """The cached facts of a key; None if there are none."""
     client = get_redis()
     if client is None:
         return None
@@ -41,7 +41,7 @@ def find(lookup: str) -> Facts | None:
 
 
 def remember(lookup: str, facts: Facts) -> None:
-    """Keep facts (numbers, texts, times in UTC) for LIFETIME_SECONDS, unless the key was dropped a moment ago."""
+    """Cache facts (numbers, texts, times in UTC) for LIFETIME_SECONDS, unless the key was just dropped."""
     client = get_redis()
     if client is None:
         return
@@ -52,13 +52,13 @@ def remember(lookup: str, facts: Facts) -> None:
 
 
 def drop_on_commit(lookups: Sequence[str]) -> None:
-    """Make every process ask the database for these keys as soon as the running transaction is committed."""
+    """Make every process query the database for these keys once the current transaction is committed."""
     if settings.REDIS_URL and lookups:
         transaction.on_commit(partial(_drop, [_name(lookup) for lookup in lookups]))
 
 
 def drop_all_on_commit(keys: QuerySet[Any]) -> None:
-    """The same for all keys of a query, which is made only where something may be remembered."""
+    """The same for all keys of a query, which runs only where a cache may exist."""
     if settings.REDIS_URL:
         drop_on_commit(list(keys.values_list("lookup", flat=True)))
 
@@ -69,7 +69,7 @@ def _drop(names: Sequence[str]) -> None:
         return
     try:
         with client.pipeline(transaction=False) as pipe:
-            # First without the tombstones: a Redis that is full takes nothing new, and still deletes.
+            # Delete first, without the tombstones: a full Redis accepts nothing new, but still deletes.
             pipe.delete(*names)
             for name in names:
                 pipe.set(name, json.dumps(_TOMBSTONE), ex=TOMBSTONE_SECONDS)
@@ -79,7 +79,7 @@ def _drop(names: Sequence[str]) -> None:
 
 
 def _with_times(facts: Facts) -> Facts:
-    """The facts with their times, which JSON knows as text only. A name that ends in `_at` is a time's."""
+    """The facts with times parsed, which JSON holds as text. Names of times end in `_at`."""
     return {
         name: datetime.fromisoformat(value) if name.endswith("_at") and value is not None else value
         for name, value in facts.items()

@@ -27,7 +27,7 @@ from lib.web.errors import ApiError
 
 @method_decorator(never_cache, name="dispatch")
 class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generic for mypy only
-    """A page of the keys section. What the domain refuses is told beside the form."""
+    """A page of the keys section. Errors of the domain are shown next to the form."""
 
     success_url = reverse_lazy("keys")
 
@@ -45,7 +45,7 @@ class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generi
 
     @abstractmethod
     def act(self, form: Form) -> HttpResponse:
-        """Do what the form asks for. Raises ApiError."""
+        """Carry out the form. Raises ApiError."""
 
 
 class KeysView(KeyPage):
@@ -67,7 +67,7 @@ class KeysView(KeyPage):
 
 
 class OneKeyPage(KeyPage):
-    """A page about one key of the customer's own; anybody else's is not found."""
+    """A page about one of the customer's own keys; any other key is not found."""
 
     key: ApiKey
 
@@ -81,7 +81,7 @@ class OneKeyPage(KeyPage):
 
 
 class EditKeyView(OneKeyPage):
-    """Another name or cap."""
+    """Change a key's name or cap."""
 
     template_name = "accounts/key_edit.html"
     form_class = KeyForm
@@ -96,7 +96,7 @@ class EditKeyView(OneKeyPage):
 
 
 class RotateKeyView(OneKeyPage):
-    """A new key in place of an old one."""
+    """Replace a key with a new one."""
 
     template_name = "accounts/key_rotate.html"
     form_class = RotateKeyForm
@@ -107,7 +107,7 @@ class RotateKeyView(OneKeyPage):
 
 
 class RevokeKeyView(OneKeyPage):
-    """The end of a key."""
+    """Revoke a key."""
 
     template_name = "accounts/key_revoke.html"
     form_class = Form
@@ -120,7 +120,7 @@ class RevokeKeyView(OneKeyPage):
 
 
 def keys_of(user: User) -> list[ApiKey]:
-    """The user's keys, newest first, live ones before the others, each with `requests_this_month`."""
+    """The user's keys, live ones first, then newest first, each with `requests_this_month`."""
     month = timezone.now().date().replace(day=1)
     used = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month).values("used")
     keys = ApiKey.objects.filter(user=user).annotate(requests_this_month=Coalesce(Subquery(used), 0))
@@ -128,10 +128,10 @@ def keys_of(user: User) -> list[ApiKey]:
 
 
 def show_once(request: HttpRequest, key: ApiKey, text: KeyText, replaced: ApiKey | None = None) -> HttpResponse:
-    """The one page that shows a key's text.
+    """The only page that shows a key's text.
 
-    It is the answer to the form itself and not redirected to: so the text passes through no session, cookie, cache or
-    address. `no-store` (from never_cache) keeps it out of the browser's history; the page's script makes reloading safe.
+    It answers the form directly instead of redirecting, so the text passes through no session, cookie, cache or URL.
+    `no-store` (from never_cache) keeps it out of the browser's history; the page's script makes reloading safe.
     """
     context = {"key": key, "text": text.text, "replaced": replaced, "endpoint": request.build_absolute_uri("/rmbg")}
     return render(request, "accounts/key_created.html", context)

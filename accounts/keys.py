@@ -27,7 +27,7 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PATTERN = re.compile(
     rf"{PREFIX}([0-9A-Za-z]{{{LOOKUP_LENGTH}}})_[0-9A-Za-z]{{{SECRET_LENGTH}}}([0-9A-Za-z]{{{CHECKSUM_LENGTH}}})"
 )
-# Not followed by what would make it part of an e-mail address.
+# Not followed by characters that would make it part of an e-mail address.
 PUBLIC_PART = re.compile(rf"{PREFIX}([0-9A-Za-z]{{{LOOKUP_LENGTH}}})(?![0-9A-Za-z@.-])")
 KEY_LENGTH = len(PREFIX) + LOOKUP_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 
@@ -55,7 +55,7 @@ def new_key() -> KeyText:
 
 
 def find_key(text: str) -> KeyText | None:
-    """Parse what a caller sent; None for anything that cannot be a key of ours."""
+    """Parse what a caller sent; None for anything that cannot be one of our keys."""
     if len(text) != KEY_LENGTH:
         return None
     match = PATTERN.fullmatch(text)
@@ -65,7 +65,7 @@ def find_key(text: str) -> KeyText | None:
 
 
 def find_lookup(text: str) -> str | None:
-    """The lookup part of a key, whole or shortened, anywhere in a text. Its secret is not needed and not looked at."""
+    """The lookup part of a key, whole or shortened, anywhere in a text. The secret is neither needed nor read."""
     match = PUBLIC_PART.search(text)
     return match[1] if match else None
 

@@ -1,4 +1,4 @@
-"""Mail to customers. Each is written once, as text; its HTML is the same text in a plain frame."""
+"""Mail to customers. Each is written once, as text; its HTML is the same text in a plain layout."""
 
 import re
 from typing import Any
@@ -13,23 +13,23 @@ URL = re.compile(r"https?://\S+")
 
 
 def send(template_prefix: str, to: str, context: dict[str, Any], *, language: str) -> None:
-    """Write a mail in its reader's language, and have it sent once the transaction is committed.
+    """Render a mail in its reader's language, and send it once the transaction is committed.
 
-    Its templates are `<template_prefix>_subject.txt` and `_message.txt`. A mail that cannot be queued is logged; what the
-    customer did stands.
+    Its templates are `<template_prefix>_subject.txt` and `_message.txt`. A mail that cannot be queued is logged; the
+    customer's action still takes effect.
     """
     with translation.override(language):
         mail = {"to": to, **write(template_prefix, context)}
 
     def queue() -> None:
-        # What a mail says is between us and its reader: no copy of it in the worker's log or events.
+        # A mail's content is between us and its reader: no copy in the worker's log or events.
         deliver_mail.apply_async(kwargs=mail, kwargsrepr="{…}")
 
     transaction.on_commit(queue, robust=True)
 
 
 def write(template_prefix: str, context: dict[str, Any]) -> dict[str, str]:
-    """`subject`, `text` and `html` of a mail, in the language that is active."""
+    """`subject`, `text` and `html` of a mail, in the active language."""
     subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
     text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
     html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
@@ -37,6 +37,6 @@ def write(template_prefix: str, context: dict[str, Any]) -> dict[str, str]:
 
 
 def paragraphs(text: str) -> list[dict[str, Any]]:
-    """The text's paragraphs; one that is nothing but a web address becomes a button."""
+    """The text's paragraphs; one that is only a URL becomes a button."""
     blocks = [block.strip() for block in re.split(r"\n\s*\n", text) if block.strip()]
     return [{"text": block, "is_link": URL.fullmatch(block) is not None} for block in blocks]

@@ -1,4 +1,4 @@
-"""Who our customers are, and the keys they call with."""
+"""Customers' accounts and their API keys."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -16,16 +16,16 @@ from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
 from lib.web.errors import ApiError
 
-# Writing the time of last use on every request would make a hot row of every busy key.
+# Writing the time of last use on every request would turn every busy key into a hot row.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 MAX_LIVE_KEYS = 20
-# All that a call needs to know of its key and the key's owner.
+# All that a call needs to know about its key and the key's owner.
 KEY_FACTS = ["id", "user_id", "lookup", "digest", "expires_at", "revoked_at", "last_used_at", "monthly_credit_cap"]
 USER_FACTS = ["id", "public_id", "is_active", "email_verified_at"]
 
 
 def new_public_id() -> str:
-    """`u_` and 16 base-62 characters (95 bits): shown to customers, support and Stripe instead of the row's number."""
+    """`u_` and 16 base-62 characters (95 bits): shown to customers, support and Stripe instead of the row's id."""
     return "u_" + "".join(secrets.choice(ALPHABET) for _ in range(16))
 
 
@@ -36,7 +36,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").lower())
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make an account. Without a password nobody can log in until one is set by reset.
+        """Make an account. Without a password no one can log in until a reset sets one.
 
         Raises IntegrityError if the address is taken.
         """
@@ -46,7 +46,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make an account with every right, its address taken for verified."""
+        """Make an account with all permissions, its address counted as verified."""
         user = self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
         user.verify_email()
         return user
@@ -62,8 +62,8 @@ class Language(models.TextChoices):
 class User(AbstractBaseUser, PermissionsMixin):
     """An account, known by its e-mail address.
 
-    Addresses are stored in lower case. `email_verified_at` is the one record of verification that requests are judged
-    by; None means not verified. allauth's EmailAddress, by which people log in and are sent mail, follows it.
+    Addresses are stored in lower case. `email_verified_at` is the only record of verification that requests are checked
+    against; None means not verified. allauth's EmailAddress, used for log-in and mail, follows it.
     """
 
     public_id = models.CharField(max_length=24, unique=True, default=new_public_id, editable=False)
@@ -82,7 +82,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     objects = UserManager()
 
     class Meta:
-        # Addresses are unique whatever their letter case, because only one letter case is stored.
+        # Addresses are unique regardless of letter case, because only lower case is stored.
         constraints = [models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lowercase")]
 
     def __str__(self) -> str:
@@ -100,7 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     @transaction.atomic
     def verify_email(self) -> None:
         """Record that the address is the user's own, here and for log-in. Verifying twice keeps the first time."""
-        # An address that waits for its own verification must not stay behind as a second primary one.
+        # An address still awaiting verification must not remain as a second primary one.
         EmailAddress.objects.filter(user=self, primary=True).exclude(email=self.email).update(primary=False)
         EmailAddress.objects.update_or_create(user=self, email=self.email, defaults={"verified": True, "primary": True})
         if self.email_verified_at is None:
@@ -117,7 +117,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @transaction.atomic
     def revoke_keys(self) -> int:
-        """End every live key; how many there were."""
+        """Revoke every live key. Returns how many there were."""
         lock_keys(self.pk)
         live = ApiKey.objects.live().filter(user=self)
         key_cache.drop_all_on_commit(live)
@@ -145,11 +145,11 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         monthly_credit_cap: int | None = None,
         replaces: "ApiKey | None" = None,
     ) -> tuple["ApiKey", KeyText]:
-        """Make a key and return it with its text, which exists nowhere else and cannot be had again.
+        """Make a key and return it with its text, which exists nowhere else and cannot be recovered.
 
         Raises ApiError 409 `too_many_keys` when the user has MAX_LIVE_KEYS live ones.
         """
-        # Of two requests that both would count 19, the second waits here and counts 20.
+        # Of two requests that would both count 19, the second waits here and counts 20.
         lock_keys(user.pk)
         if ApiKey.objects.live().filter(user=user).count() >= MAX_LIVE_KEYS:
             raise ApiError("too_many_keys", limit=MAX_LIVE_KEYS)
@@ -199,9 +199,9 @@ class ApiKey(models.Model):
 
     @classmethod
     def find(cls, lookup: str) -> "ApiKey | None":
-        """The key with this lookup part and its owner: as remembered a moment ago, else in one query.
+        """The key with this lookup part and its owner: from the cache, else in one query.
 
-        Of a remembered key only KEY_FACTS and USER_FACTS are there; anything else is fetched when it is asked for.
+        A cached key has only KEY_FACTS and USER_FACTS; anything else is fetched on access.
         """
         facts = key_cache.find(lookup)
         if facts is None:
@@ -212,17 +212,17 @@ class ApiKey(models.Model):
         return key
 
     def remember(self) -> None:
-        """Spare the next calls with this key the query."""
+        """Cache the key, so that the next calls with it need no query."""
         if self.is_remembered:
             return
         facts = {name: getattr(self, name) for name in KEY_FACTS}
         facts |= {f"user.{name}": getattr(self.user, name) for name in USER_FACTS}
-        # What is remembered lapses sooner than a use is due to be recorded again.
+        # A cached entry expires sooner than a use is due to be recorded again.
         key_cache.remember(self.lookup, facts | {"last_used_at": timezone.now()})
 
     @property
     def prefix(self) -> str:
-        """The part that may be shown: enough to tell keys apart, useless to call with."""
+        """The part that may be shown: enough to distinguish keys, useless for calls."""
         return f"{PREFIX}{self.lookup}"
 
     @property
@@ -239,8 +239,8 @@ class ApiKey(models.Model):
 
     @transaction.atomic
     def revoke(self) -> None:
-        """End the key now and for good. Revoking twice keeps the first time."""
-        # What is being made with the key at this moment is made before this returns, or not at all.
+        """End the key at once and for good. Revoking twice keeps the first time."""
+        # Anything being created with the key right now is created before this returns, or not at all.
         lock_keys(self.user_id)
         key_cache.drop_on_commit([self.lookup])
         ApiKey.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
@@ -248,12 +248,12 @@ class ApiKey(models.Model):
 
     @transaction.atomic
     def rotate(self, grace: timedelta) -> tuple["ApiKey", KeyText]:
-        """Make a key that takes this one's place at once; this one works for `grace` more, none ends it now.
+        """Make a key that replaces this one at once; this one keeps working for `grace`, a zero grace ends it now.
 
-        A key that expires is replaced by one that lives as long again. Raises ApiError 409 `key_not_live` for a key that
-        has ended or was rotated before, `too_many_keys` when there is no room for both during the grace time.
+        A key with an expiry is replaced by one with the same lifetime. Raises ApiError 409 `key_not_live` for a key that
+        has ended or was already rotated, `too_many_keys` when there is no room for both during the grace time.
         """
-        # Of two rotations at the same time, the second waits here and finds the key rotated.
+        # Of two concurrent rotations, the second waits here and finds the key rotated.
         lock_keys(self.user_id)
         now = timezone.now()
         live = ApiKey.objects.live().filter(pk=self.pk, replaced_by=None)
@@ -271,7 +271,7 @@ class ApiKey(models.Model):
 
     @transaction.atomic
     def edit(self, *, name: str, monthly_credit_cap: int | None) -> None:
-        """Give the key another name and monthly cap; None is no cap."""
+        """Change the key's name and monthly cap; None is no cap."""
         key_cache.drop_on_commit([self.lookup])
         self.name, self.monthly_credit_cap = name, monthly_credit_cap
         self.save(update_fields=["name", "monthly_credit_cap"])
@@ -281,7 +281,7 @@ class ApiKey(models.Model):
         now = timezone.now()
         due = now - LAST_USED_RESOLUTION
         if self.last_used_at is None or self.last_used_at <= due:
-            # The row decides: many processes may find the time due at once.
+            # The row decides: many processes may find the update due at once.
             old = ApiKey.objects.filter(Q(last_used_at=None) | Q(last_used_at__lte=due), pk=self.pk)
             old.update(last_used_at=now)
 
@@ -289,8 +289,7 @@ class ApiKey(models.Model):
 class ApiKeyMonth(models.Model):
     """Requests of one key in one UTC calendar month: `used` were delivered, `held` are being worked on.
 
-    `month` is the month's first day. The counts exist for the customer's own list and cap; the ledger knows nothing of
-    them.
+    `month` is the month's first day. The counts exist for the customer's own list and cap; the ledger does not use them.
     """
 
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="months")
@@ -316,8 +315,8 @@ class Chore(models.Model):
 
 
 def lock_keys(user_id: int) -> None:
-    """Until the transaction ends, let no one else make or end keys of this user. The user's row is the lock.
+    """Keep others from making or ending keys of this user until the transaction ends. The user's row is the lock.
 
-    (On SQLite it locks nothing and need not: a transaction there has the whole database to itself.)
+    (On SQLite it locks nothing and need not: a transaction there has exclusive use of the whole database.)
     """
     User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)

@@ -1,4 +1,4 @@
-"""How often one visitor may ask for pages: widely, so that only programs ever notice.
+"""How often one visitor may request pages: a generous limit, so that only programs ever reach it.
 
 Calls of the API that carry a key or token count by account, where they are answered: see `billing.credits.customer_view`.
 """
@@ -12,7 +12,7 @@ from lib.web import rate_limits
 from lib.web.client_address import client_address
 from lib.web.errors import ApiError, error_response
 
-# Probes and what counts for itself. Static files have been answered by now.
+# Probes, and addresses with their own limits. Static files have been answered by now.
 _UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/rmbg", "/api/batches", "/api/membership-usage", "/api/stripe/")
 
 
@@ -23,7 +23,7 @@ class PageReadsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Count the request, and hand it on."""
+        """Count the request, and pass it on."""
         if not request.path.startswith(_UNCOUNTED):
             try:
                 wait = rate_limits.count_widely(_subject(request), settings.READS_PER_MINUTE)
@@ -35,7 +35,7 @@ class PageReadsMiddleware:
 
 
 def _subject(request: HttpRequest) -> str:
-    # Without the cookie there is no log-in: the session need not be read.
+    # Without the cookie there is no log-in, so the session need not be read.
     if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
         return f"pages:user:{request.user.pk}"
     return f"pages:address:{client_address(request)}"

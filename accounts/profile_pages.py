@@ -28,7 +28,7 @@ from lib.web.errors import ApiError
 
 @method_decorator(never_cache, name="dispatch")
 class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type: ignore[type-arg]  # generic for mypy only
-    """Name and language, and the ways to everything else."""
+    """Name and language, and links to everything else."""
 
     template_name = "accounts/profile.html"
     form_class = ProfileForm
@@ -49,7 +49,7 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type:
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
 class DeleteAccountView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generic for mypy only
-    """The end of an account."""
+    """Delete an account."""
 
     template_name = "accounts/delete.html"
     form_class = DeleteAccountForm

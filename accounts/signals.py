@@ -1,4 +1,4 @@
-"""What follows from changes that others make: allauth to addresses, anybody to accounts."""
+"""Effects of changes made elsewhere: by allauth to addresses, by any code to accounts."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,12 +14,12 @@ from accounts.models import USER_FACTS, User
 
 @receiver(email_confirmed)
 def record_verification(email_address: EmailAddress, **kwargs: Any) -> None:
-    """The link in a mail was followed: the address is the user's own."""
+    """The link in a mail was followed, so the address belongs to the user."""
     email_address.user.verify_email()
 
 
 @receiver(post_save, sender=User)
 def drop_remembered_keys(instance: User, created: bool, update_fields: Collection[str] | None, **kwargs: Any) -> None:
-    """A user who is deactivated or verified is so on the very next call with any of their keys."""
+    """Deactivating or verifying a user takes effect on the next call with any of their keys."""
     if not created and (update_fields is None or set(update_fields) & set(USER_FACTS)):
         key_cache.drop_all_on_commit(instance.api_keys.live())

@@ -23,7 +23,7 @@ class StaffSite(AdminSite):
         return super().has_permission(request) and not lacks_second_factor(request)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Send visitors to the product's log-in, and staff without a second factor to where they set it up."""
+        """Redirect visitors to the product's log-in, and staff without a second factor to its setup."""
         if super().has_permission(request) and lacks_second_factor(request):
             messages.warning(request, "Staff need two-factor authentication. Set it up to open the admin.")
             return redirect("mfa_activate_totp")

@@ -1,4 +1,4 @@
-"""Work that nobody has to wait for."""
+"""Work that no request has to wait for."""
 
 import logging
 import smtplib
@@ -19,9 +19,9 @@ FIRST_RETRY_SECONDS = 10
 
 @shared_task(bind=True, max_retries=MAX_RETRIES)  # type: ignore[untyped-decorator]
 def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> None:
-    """Hand one mail to the mail server; in a worker, try again later when that fails.
+    """Deliver one mail to the mail server; in a worker, retry later if that fails.
 
-    Without a broker the customer's own request runs this: then a failure is logged, and the customer asks for another mail.
+    Without a broker the customer's own request runs this: then a failure is logged, and the customer requests another mail.
     """
     message = EmailMultiAlternatives(subject, text, to=[to])
     message.attach_alternative(html, "text/html")
@@ -36,12 +36,12 @@ def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> 
         raise self.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**self.request.retries) from error
 
 
-# Rows removed in one statement, so that their locks are short.
+# Rows deleted per statement, to keep locks short.
 PURGE_BATCH = 5_000
 
 
 def clear_sessions() -> int:
-    """Remove sessions that have expired: what `manage.py clearsessions` does. Returns how many."""
+    """Delete expired sessions, as `manage.py clearsessions` does. Returns how many."""
     removed = 0
     expired = Session.objects.filter(expire_date__lt=timezone.now()).order_by("expire_date")
     while count := Session.objects.filter(pk__in=list(expired.values_list("pk", flat=True)[:PURGE_BATCH])).delete()[0]:
@@ -51,7 +51,7 @@ def clear_sessions() -> int:
 
 @shared_task  # type: ignore[untyped-decorator]
 def remove_sessions(user_id: int) -> None:
-    """Delete what the session store still holds of a user. (None of it lets anybody in any more.)"""
+    """Delete a user's remaining sessions from the store. (None of them grants access any more.)"""
     for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator():
         if session.get_decoded().get("_auth_user_id") == str(user_id):
             session.delete()

@@ -1,9 +1,9 @@
-"""Short-lived tokens with which the web app calls the API in the name of a logged-in user.
+"""Short-lived tokens with which the web app calls the API on behalf of a logged-in user.
 
 A token is encrypted, not stored. It carries the user's public id, the session hash that Django derives from the password,
-and the key of the session that it was made for. So it ends with the password and with the session; whether the user is still
-active, and the session still there, is read from the database on every use, in one query. A script that holds the token does
-not learn the session's key, which the browser keeps from scripts.
+and the key of the session that it was made for. So a password change or the session's end invalidates it; one query on every
+use checks that the user is still active and the session still exists. A script that holds the token does not learn the
+session's key, which the browser keeps from scripts.
 """
 
 import base64
@@ -22,12 +22,12 @@ _SALT = "accounts.user_token"
 
 
 def mint(user: User, session_key: str) -> str:
-    """Make a token for `user`, valid for LIFETIME_SECONDS at most, and no longer than the session."""
+    """Make a token for `user`, valid for at most LIFETIME_SECONDS, and no longer than the session."""
     return _box().encrypt(json.dumps([user.public_id, _stamp(user), session_key]).encode()).decode()
 
 
 def find_user(token: str) -> User | None:
-    """The active user a token speaks for; None if it is garbled or expired, or older than a log-out or password change."""
+    """The active user of a token; None if it is garbled or expired, or older than a log-out or password change."""
     try:
         public_id, stamp, session_key = json.loads(_box().decrypt(token.encode(), ttl=LIFETIME_SECONDS))
     except (InvalidToken, ValueError, TypeError):

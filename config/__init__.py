@@ -1,4 +1,4 @@
-"""The roof: settings, URLs, and what starts the processes.
+"""The project's top level: settings, URLs, and the entry points of the processes.
 
 Celery's application is loaded with Django, so that every task belongs to it.
 """

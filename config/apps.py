@@ -12,6 +12,6 @@ class ConfigConfig(AppConfig):
         from lib.web import rate_limits
 
         metrics.register("parts", health.read_metrics)
-        # The last to stop: it leaves the places of the last requests.
+        # The last to stop: it frees the places of the last requests.
         lifecycle.register("places", rate_limits.keeper)
         lifecycle.register("tracing", tracing)

@@ -1,4 +1,4 @@
-"""Combinations of settings that each parse well but do not work together, found at start-up."""
+"""System checks for settings that are each valid but do not work together."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -13,7 +13,7 @@ from lib.ops import tracing
 
 @register(Tags.security, deploy=True)
 def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """`manage.py check --deploy`: what a laptop may do and a production deployment may not."""
+    """`manage.py check --deploy`: settings that are fine on a laptop but not in production."""
     if not settings.PRODUCTION:
         return [Warning("PRODUCTION is not set: this is a laptop's configuration.", id="config.W001")]
     found: list[CheckMessage] = []
@@ -31,17 +31,17 @@ def check_production(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[C
     return found
 
 
-# Characters of a secret that is worth the name: 192 bits as base64.
+# Minimum characters of a secret: 192 bits as base64.
 MIN_SECRET = 32
-# Networks whose hosts are this machine, or a cloud's metadata service.
+# Networks of this machine itself, or of a cloud's metadata service.
 _OURSELVES = [ip_network(text) for text in ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "169.254.0.0/16", "fe80::/10")]
-# Wider than any network of one operator's: 10.0.0.0/8 is the widest private one, fc00::/7 that of IPv6.
+# Wider than any network of a single operator: 10.0.0.0/8 is the widest private one, fc00::/7 that of IPv6.
 _WIDEST = {4: 8, 6: 7}
 
 
 @register(Tags.security, deploy=True)
 def check_exposure(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """`manage.py check --deploy`: settings that open a production deployment to more than its operator thinks."""
+    """`manage.py check --deploy`: settings that expose a production deployment more than its operator may expect."""
     if not settings.PRODUCTION:
         return []
     return [
@@ -70,7 +70,7 @@ def _open_hosts() -> list[CheckMessage]:
 
 
 def _is_suffix(host: str) -> bool:
-    """Whether it stands for all hosts under a top-level domain, or for all there are."""
+    """Whether it matches all hosts under a top-level domain, or all hosts."""
     return (host.startswith(".") and "." not in host.strip(".")) or host in ("", "*")
 
 
@@ -138,7 +138,7 @@ def _proxies() -> list[CheckMessage]:
 
 @register()
 def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Several web processes need a shared place for limits."""
+    """Several web processes need a shared store for limits."""
     if settings.WEB_PROCESSES > 1 and not settings.REDIS_URL:
         return [
             Error(
@@ -151,7 +151,7 @@ def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> lis
 
 @register()
 def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Money comes in only if its news does, too."""
+    """Payments are credited only if Stripe's webhook events arrive, too."""
     if bool(settings.STRIPE_SECRET_KEY) != bool(settings.STRIPE_WEBHOOK_SECRET):
         message = "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET, or neither: paying without webhooks credits nobody."
         return [Error(message, id="config.E005")]
@@ -162,7 +162,7 @@ def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
 
 @register()
 def check_outbound(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Customers reach what we reach."""
+    """Customers can reach whatever we can reach."""
     if settings.PRODUCTION and settings.OUTBOUND_ALLOWED_NETWORKS:
         allowed = ", ".join(str(network) for network in settings.OUTBOUND_ALLOWED_NETWORKS)
         message = f"OUTBOUND_ALLOWED_NETWORKS lets every customer make this server connect to {allowed}."
@@ -172,7 +172,7 @@ def check_outbound(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
 
 @register()
 def check_tracing(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Traces need packages that the rest does not."""
+    """Tracing needs optional packages."""
     if not tracing.is_on() or tracing.is_installed():
         return []
     message = "OTEL_EXPORTER_OTLP_ENDPOINT needs OpenTelemetry: pip install -r requirements-otel.txt"
@@ -181,14 +181,14 @@ def check_tracing(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
 
 @register()
 def check_model(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """All models but u2net need packages that u2net does not."""
+    """All models except u2net need extra packages."""
     problem = missing_rembg(settings.IMAGING_MODEL)
     return [Error(f"IMAGING_MODEL={problem}.", id="config.E008")] if problem else []
 
 
 @register()
 def check_executor(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Pictures reach workers through the broker and Redis."""
+    """Images reach workers through the broker and Redis."""
     if settings.IMAGING_EXECUTOR != "celery":
         return []
     missing = [name for name in ("CELERY_BROKER_URL", "REDIS_URL") if not getattr(settings, name)]

@@ -1,4 +1,4 @@
-"""gunicorn's configuration: threads in few processes, since the work is in native code that lets go of the GIL."""
+"""gunicorn's configuration: threads in few processes, since the work is in native code that releases the GIL."""
 
 import os
 import threading
@@ -14,35 +14,35 @@ bind = settings.WEB_BIND
 workers = settings.WEB_PROCESSES
 threads = settings.WEB_THREADS
 worker_class = "config.web_worker.WebWorker"
-# A picture may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
+# An image may wait for its turn and then take a while; only a worker that is truly stuck is restarted.
 timeout = 180
 graceful_timeout = 150
-# Nobody asked for a control socket in the home folder.
+# No control socket in the home folder.
 control_socket_disable = True
 # Requests are logged by lib.ops.access_log, in the product's own format.
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
 
-# The figures of `/metrics` are kept apart from those of another server that shares the folder.
+# Keeps the metrics separate from those of another server that shares the folder.
 metrics_folder = settings.VAR_DIR / "metrics" / str(os.getpid())
 if workers > 1:
     metrics_files.share(metrics_folder)
 
 
 def on_starting(server: Any) -> None:
-    """No figure of an earlier server is counted on."""
+    """Start without the metrics of an earlier server."""
     if workers > 1:
         metrics_files.clear(metrics_folder)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """However a worker ended, it holds no place any more."""
+    """Clear the live gauges of a worker, however it ended."""
     metrics_files.forget_worker(worker.pid)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start the worker's threads after the fork, which none survives, onnxruntime's neither. Meanwhile /healthz answers."""
+    """Start the worker's threads after the fork: none survive it, not even onnxruntime's. Meanwhile /healthz answers."""
     from imaging.core.memory import bound_heaps
     from lib.ops import lifecycle
     from lib.ops.database import bound_statements
@@ -54,7 +54,7 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """A worker that stops ends the batches' pictures that it has in hand, and writes what it still has to write."""
+    """Before a worker stops, finish the batch items it is processing, and write what is pending."""
     from lib.ops import lifecycle
 
     lifecycle.stop_all()

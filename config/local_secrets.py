@@ -1,4 +1,4 @@
-"""Secrets for a laptop: made once, kept under `var/`, never committed. Production names its own."""
+"""Secrets for a laptop: made once, kept under `var/`, never committed. Production sets its own."""
 
 import os
 import secrets
@@ -8,8 +8,8 @@ from pathlib import Path
 def local_secret(folder: Path, name: str) -> str:
     """Return the secret kept in `folder/name`, making it on first use.
 
-    The file is published by a hard link, so that of several processes starting at once one wins and the others
-    read the winner's whole secret, never a half-written one.
+    The file is published by a hard link: if several processes start at once, one wins and the others read its whole
+    secret, never a half-written one.
     """
     path = folder / name
     try:

@@ -22,14 +22,14 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 # --- What kind of deployment this is --------------------------------------------------------------
 
-# PRODUCTION=1 takes away every convenience of a laptop: generated secrets, loopback hosts, plain HTTP.
+# PRODUCTION=1 disables every convenience for laptops: generated secrets, loopback hosts, plain HTTP.
 PRODUCTION = env.bool("PRODUCTION", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 
 
 def secret(name: str) -> str:
-    """A secret from the environment; on a laptop one that is made on first use and kept under var/."""
+    """A secret from the environment; on a laptop, one made on first use and kept under var/."""
     value = env.str(name, default="")
     if not value and PRODUCTION:
         raise ImproperlyConfigured(f"{name} must be set when PRODUCTION=1")
@@ -37,7 +37,7 @@ def secret(name: str) -> str:
 
 
 def at_least(name: str, *, default: int, minimum: int) -> int:
-    """A whole number from the environment, refused at start-up when it is below `minimum`."""
+    """A whole number from the environment, rejected at start-up if it is below `minimum`."""
     value: int = env.int(name, default=default)
     if value < minimum:
         raise ImproperlyConfigured(f"{name} must be at least {minimum}, got {value}")
@@ -45,7 +45,7 @@ def at_least(name: str, *, default: int, minimum: int) -> int:
 
 
 def networks(name: str, *, default: list[str] | None = None) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Comma-separated networks from the environment, such as `10.1.0.0/16`; an address alone is a network of one."""
+    """Comma-separated networks from the environment, such as `10.1.0.0/16`; a single address is a network of one."""
     try:
         return [ipaddress.ip_network(network.strip()) for network in env.list(name, default=default or [])]
     except ValueError as error:
@@ -53,7 +53,7 @@ def networks(name: str, *, default: list[str] | None = None) -> list[ipaddress.I
 
 
 def one_of(name: str, *choices: str) -> str:
-    """One of `choices` from the environment, the first by default; anything else is refused at start-up."""
+    """One of `choices` from the environment, the first by default; anything else is rejected at start-up."""
     value: str = env.str(name, default=choices[0])
     if value not in choices:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, got {value!r}")
@@ -68,10 +68,10 @@ API_KEY_PEPPER = secret("API_KEY_PEPPER")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# Where customers reach this deployment, for what is written outside of a request; empty: addresses there are paths alone.
+# This deployment's public URL, for links written outside a request; if empty, those links are paths only.
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 
-# Make a demo account and print its key once the server is ready: what `make run` does.
+# Make a demo account and print its key once the server is ready, as `make run` does.
 DEMO = env.bool("DEMO", default=False)
 
 # --- Applications ---------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ MIDDLEWARE = [
 ]
 
 CSRF_FAILURE_VIEW = "lib.web.errors.csrf_failure"
-# Pages take no files. What does has its own reader: see imaging.removal.upload.
+# Pages accept no files. Endpoints that do have their own parser: see imaging.removal.upload.
 FILE_UPLOAD_HANDLERS = ["lib.web.no_files.RefuseFiles"]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -146,33 +146,33 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, so that two transactions that
-    # both read and then write queue up behind the busy timeout instead of failing with "database is locked".
+    # WAL lets readers continue while one writes; IMMEDIATE takes the write lock at BEGIN, so two transactions that
+    # both read and then write queue behind the busy timeout instead of failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # A connection is kept by its thread: opening one costs more than a request's queries.
+    # Each thread keeps its connection: opening one costs more than a request's queries.
     DATABASES["default"]["CONN_MAX_AGE"] = 60
-# Connections of one process, which all of its threads share. What follows for PostgreSQL: docs/capacity.md.
+# Connections per process, shared by all of its threads. The sum for PostgreSQL: docs/capacity.md.
 DATABASE_POOL_SIZE = at_least("DATABASE_POOL_SIZE", default=10, minimum=2)
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["OPTIONS"] = postgres_options(DATABASE_POOL_SIZE) | DATABASES["default"].get("OPTIONS", {})
-    # The pool keeps them, and no thread does.
+    # The pool keeps connections; threads do not.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
-# Two deployments on one database of Redis need names of their own: REDIS_PREFIX=foo makes foo:… of every key but the
+# Two deployments on one Redis database need distinct key names: REDIS_PREFIX=foo turns every key into foo:…, except the
 # documented copies of usage.
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="")
 if not re.fullmatch(r"[A-Za-z0-9_.-]*", REDIS_PREFIX):
     raise ImproperlyConfigured("REDIS_PREFIX may hold letters, digits, '_', '.' and '-'")
 CACHES = {"default": cache_options(REDIS_URL, REDIS_PREFIX)}
 
-# Pictures that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
+# Images that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
 S3_BUCKET = env.str("S3_BUCKET", default="")
 PICTURE_STORAGE = (
     {
@@ -208,11 +208,11 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "account_login"
-# How many reverse proxies of ours stand in front. Only that many entries of X-Forwarded-For, counted from the right,
-# are believed; 0 means the peer's own address is the caller's.
+# How many of our own reverse proxies are in front. Only that many entries of X-Forwarded-For, counted from the right,
+# are trusted; 0 means that the peer's address is the caller's.
 TRUSTED_PROXY_COUNT = at_least("TRUSTED_PROXY_COUNT", default=0, minimum=0)
 
-# Sign-up, log-in, verification and recovery are allauth's; every limit that it has stays on.
+# Sign-up, log-in, verification and recovery are allauth's; all of its limits stay on.
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -220,19 +220,19 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_PREVENT_ENUMERATION = True
-# An account has one address; a new one takes its place once it is verified.
+# An account has one address; a new one replaces it once verified.
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-# Only in the browser that signed up: a mail read elsewhere verifies the address and logs nobody in.
+# Only in the browser that signed up: a link opened elsewhere verifies the address but logs no one in.
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Background removal"
-# Accept the code before and after the current one: phones' clocks differ by that much.
+# Accept the codes before and after the current one: phones' clocks differ by that much.
 MFA_TOTP_TOLERANCE = 1
-# Staff without an authenticator are sent to set one up before the admin opens.
+# Staff without an authenticator must set one up before they can open the admin.
 STAFF_REQUIRE_MFA = env.bool("STAFF_REQUIRE_MFA", default=PRODUCTION)
 
 # --- Limits ---------------------------------------------------------------------------------------
@@ -241,9 +241,9 @@ RATE_LIMIT_ENABLED = env.bool("RATE_LIMIT_ENABLED", default=True)
 ANONYMOUS_IMAGES_PER_DAY = at_least("ANONYMOUS_IMAGES_PER_DAY", default=5, minimum=0)
 ANONYMOUS_REQUESTS_PER_MINUTE = at_least("ANONYMOUS_REQUESTS_PER_MINUTE", default=20, minimum=1)
 ANONYMOUS_CONCURRENT_REQUESTS = at_least("ANONYMOUS_CONCURRENT_REQUESTS", default=2, minimum=1)
-# Pages and reads of the API, by user, account or address; a plan allows ten reads for each request if that is more.
+# Pages and API reads, by user, account or address; a plan allows ten reads for each request if that is more.
 READS_PER_MINUTE = at_least("READS_PER_MINUTE", default=600, minimum=60)
-# Calls with wrong keys or tokens that an address may make before it is refused unread.
+# Calls with invalid keys or tokens that an address may make before its credentials are refused unchecked.
 FAILED_CALLS_PER_MINUTE = at_least("FAILED_CALLS_PER_MINUTE", default=60, minimum=1)
 
 # --- Web server -----------------------------------------------------------------------------------
@@ -252,26 +252,26 @@ WEB_BIND = env.str("WEB_BIND", default=f"127.0.0.1:{env.int('PORT', default=8000
 WEB_PROCESSES = at_least("WEB_PROCESSES", default=1, minimum=1)
 WEB_THREADS = at_least("WEB_THREADS", default=48, minimum=2)
 # How long an idle connection is kept. Some clients (the official one for Node) do not exit while theirs is open; behind a
-# load balancer it has to be longer than the balancer's own, so that it is the balancer that closes.
+# load balancer it must exceed the balancer's own timeout, so that the balancer closes first.
 WEB_KEEPALIVE_SECONDS = at_least("WEB_KEEPALIVE_SECONDS", default=5, minimum=1)
-# Seconds for a request's headers; and those after which a body, or an answer's reader, that has moved fewer bytes a second
-# is given up. What of a refused body still comes is thrown away for so long, since many clients only look then.
+# Seconds for a request's headers; and the window after which a body, or a response's reader, that moved fewer bytes a second
+# is dropped. The rest of a refused body is discarded for this long, since many clients read the response only after sending.
 WEB_HEADER_SECONDS = at_least("WEB_HEADER_SECONDS", default=15, minimum=1)
 WEB_STALL_SECONDS = at_least("WEB_STALL_SECONDS", default=30, minimum=1)
 WEB_BYTES_PER_SECOND = at_least("WEB_BYTES_PER_SECOND", default=1000, minimum=1)
 WEB_DRAIN_SECONDS = at_least("WEB_DRAIN_SECONDS", default=5, minimum=1)
-# Connections of a process, and of one address (behind TRUSTED_PROXY_COUNT proxies: its requests). The slowest make room.
+# Connections per process, and per address (behind TRUSTED_PROXY_COUNT proxies: its requests). The slowest make room.
 WEB_CONNECTIONS = at_least("WEB_CONNECTIONS", default=1000, minimum=16)
 WEB_CONNECTIONS_PER_ADDRESS = at_least("WEB_CONNECTIONS_PER_ADDRESS", default=100, minimum=8)
-# Bytes on a process's disk: of uploads that arrive or are worked on, and of results that have not been read yet. One account
-# has at most three eighths of the first, which must be a batch of 2 GB, and a quarter of the second.
+# Bytes on disk per process: uploads being received or processed, and results not yet read. One account gets at most three
+# eighths of the first, which must fit a batch of 2 GB, and a quarter of the second.
 WEB_BODY_BYTES = at_least("WEB_BODY_BYTES", default=6 * 1024**3, minimum=512 * 1024**2)
 WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=3 * 1024**3, minimum=64 * 1024**2)
 
 # --- Imaging --------------------------------------------------------------------------------------
 
 IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
-# Redraw the edges of a small matte at the picture's own resolution.
+# Redraw the edges of a small matte at the image's full resolution.
 IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 # u2net only. auto: INT8 where the processor has instructions for it, through OpenVINO if that is installed; else fp32.
@@ -279,55 +279,55 @@ IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
 IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
 if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
     raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
-# cuda: an NVIDIA GPU, with requirements-gpu.txt; so many pictures at most go through the network together.
+# cuda: an NVIDIA GPU, with requirements-gpu.txt; at most this many images go through the network together.
 IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
 IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
 if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
     raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves u2net in fp32 with onnxruntime, and nothing else")
-# Pictures worked on at once, and threads each inference may use.
+# Images processed at once, and threads per inference.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)
-# Requests that may wait for a slot, and for how long, before they are told to come back later.
+# Requests that may wait for a slot, and for how long, before they are asked to retry later.
 IMAGING_QUEUE_SIZE = at_least("IMAGING_QUEUE_SIZE", default=32, minimum=0)
 IMAGING_QUEUE_SECONDS = at_least("IMAGING_QUEUE_SECONDS", default=120, minimum=1)
-# Megapixels worked on at once over all slots: what bounds the memory. A picture above it runs alone.
+# Megapixels processed at once over all slots, which bounds the memory. An image above it runs alone.
 IMAGING_MEGAPIXELS = at_least("IMAGING_MEGAPIXELS", default=150, minimum=1)
 
-# Seconds that one image may be worked on, wherever that is. What takes longer is ended, refused and not charged.
+# Seconds that processing one image may take, wherever it runs. Past that it is aborted, refused and not charged.
 IMAGING_SECONDS = at_least("IMAGING_SECONDS", default=60, minimum=1)
 
-# local: pictures are cut out in the web process. celery: on workers of the queue `inference`.
+# local: images are processed in the web process. celery: on workers of the queue `inference`.
 IMAGING_EXECUTOR = one_of("IMAGING_EXECUTOR", "local", "celery")
-# Where the pictures' bytes lie on the way to a worker and back: in Redis, or where those of batches are.
+# Where image bytes are kept on the way to a worker and back: in Redis, or where those of batches are.
 IMAGING_HANDOVER = one_of("IMAGING_HANDOVER", "redis", "storage")
 
 # --- Requests to servers that customers name -------------------------------------------------------
 
-# Whether /rmbg fetches a picture by `image_url`; how long that may take, from where, and how many at once in a process.
+# Whether /rmbg fetches an image by `image_url`; how long that may take, from where, and how many at once per process.
 IMAGE_URL_ENABLED = env.bool("IMAGE_URL_ENABLED", default=True)
 IMAGE_URL_SECONDS = at_least("IMAGE_URL_SECONDS", default=15, minimum=1)
 IMAGE_URL_PORTS = env.list("IMAGE_URL_PORTS", cast=int, default=[80, 443])
 IMAGE_URL_DOWNLOADS = at_least("IMAGE_URL_DOWNLOADS", default=16, minimum=1)
-# Callbacks of batches: seconds for one try, and ports that they may name.
+# Callbacks of batches: seconds per attempt, and allowed ports.
 CALLBACK_SECONDS = at_least("CALLBACK_SECONDS", default=15, minimum=1)
 CALLBACK_PORTS = env.list("CALLBACK_PORTS", cast=int, default=[80, 443])
-# Networks that customers may make us connect to although they are not public.
+# Non-public networks that customers may make us connect to.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
 # --- Batches ---------------------------------------------------------------------------------------
 
-# Unfinished batches that an account may have; batches that it may make in any 24 hours, whatever becomes of them; hours
-# after which a batch's pictures are erased.
+# Unfinished batches that an account may have; batches that it may create in any 24 hours, whatever their outcome; hours
+# after which a batch's images are erased.
 BATCHES_AT_ONCE = at_least("BATCHES_AT_ONCE", default=10, minimum=1)
 BATCHES_PER_DAY = at_least("BATCHES_PER_DAY", default=200, minimum=1)
 BATCH_HOURS = at_least("BATCH_HOURS", default=24, minimum=1)
 
 # --- Request records -----------------------------------------------------------------------------
 
-# Days for which each call of /rmbg is remembered, for the customer's dashboard and the status page.
+# Days for which each call of /rmbg is kept, for the customer's dashboard and the status page.
 REQUEST_LOG_DAYS = at_least("REQUEST_LOG_DAYS", default=90, minimum=1)
 
-# Days after which an account goes whose address was never verified and that was never used.
+# Days after which an unused account with an unverified address is deleted.
 UNVERIFIED_ACCOUNT_DAYS = at_least("UNVERIFIED_ACCOUNT_DAYS", default=30, minimum=1)
 
 # --- The API --------------------------------------------------------------------------------------
@@ -368,7 +368,7 @@ SPECTACULAR_SETTINGS = {
 # Browsers on any origin may call the API with a key; cookies are never accepted across origins.
 CORS_URLS_REGEX = r"^/(rmbg|api/)"
 CORS_ALLOW_ALL_ORIGINS = True
-# The second line: what upload widgets and tracing send unless they are switched off.
+# The second line: headers that upload widgets and tracing send by default.
 CORS_ALLOW_HEADERS = [
     "accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id",
     "baggage", "cache-control", "traceparent", "tracestate", "x-requested-with",
@@ -402,11 +402,11 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-# Off production the files are served where they lie, so that a fresh clone runs without collecting them.
+# Outside production the files are served in place, so that a fresh clone runs without collecting them.
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
 
-# Who runs this deployment, as /privacy and /terms tell. While it is unset these pages say so.
+# The operator named on /privacy and /terms. While it is unset those pages say so.
 OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
 OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
 OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
@@ -418,7 +418,7 @@ SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
-# What holds for every other host of the domain, too, or cannot be taken back for months, is the domain owner's to switch on.
+# Options that affect every other host of the domain, or cannot be undone for months, are for the domain owner to enable.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -435,16 +435,16 @@ EMAIL_TIMEOUT = at_least("EMAIL_TIMEOUT", default=10, minimum=1)
 
 # --- Payment ---------------------------------------------------------------------------------------
 
-# Without the two secrets payment is switched off, and the pages say so.
+# Without the two secrets payment is disabled, and the pages say so.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
-# Where Stripe's API is; empty for Stripe's own. Another one is for tests and the sandbox.
+# The URL of Stripe's API; empty for Stripe's own. Others are for tests and the sandbox.
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 
 # --- What a page may load -------------------------------------------------------------------------
 
-# No script but our own files; pictures also from memory, where the browser makes them. A form may end at Stripe, which is
-# where Checkout and the portal redirect to; a browser checks that too.
+# Only our own files as scripts; images also from memory, where the browser makes them. A form may end at Stripe, because
+# Checkout and the portal redirect there and browsers check redirects too.
 _STRIPE_PAGES = ["https://checkout.stripe.com", "https://billing.stripe.com"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -464,19 +464,19 @@ CONTENT_SECURITY_POLICY = {
 
 # --- Tasks ----------------------------------------------------------------------------------------
 
-# Without a broker a task runs where it is asked for, in the web process.
+# Without a broker a task runs in the web process that calls it.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 # Two deployments on one broker need queues of their own: CELERY_QUEUE=foo makes foo, foo-inference and foo-batch.
 _QUEUE = env.str("CELERY_QUEUE", default="")
 QUEUES = {"default": _QUEUE or "celery"} | {role: f"{_QUEUE}-{role}" if _QUEUE else role for role in ("inference", "batch")}
 CELERY_TASK_DEFAULT_QUEUE = QUEUES["default"]
 CELERY_TASK_ROUTES = {
-    # Not written to the broker's disk: whoever waits for the picture publishes again what was lost.
+    # Not written to the broker's disk: the process that waits for the image publishes a lost job again.
     "imaging.tasks.cut_out": {"queue": QUEUES["inference"], "delivery_mode": "transient"},
     "imaging.tasks.work_on_batch_item": {"queue": QUEUES["batch"]},
 }
-# An image's own deadline is asked between the steps of the work. These limits are for a step that does not end: the soft one
-# raises in the task, the hard one ends its process (pool `prefork`). A batch item's image may be downloaded first, and its
+# An image's own deadline is checked between the steps of the work. These limits are for a step that never ends: the soft one
+# raises in the task, the hard one kills its process (pool `prefork`). A batch item's image may be downloaded first, and its
 # worker loads the model with the first one.
 _BEFORE_WORK = {"imaging.tasks.cut_out": 5, "imaging.tasks.work_on_batch_item": IMAGE_URL_SECONDS + 120}
 CELERY_TASK_ANNOTATIONS = {
@@ -490,7 +490,7 @@ CELERY_BEAT_SCHEDULE = {
     "callbacks": {
         "task": "imaging.callbacks.tasks.sweep_callbacks",
         "schedule": 10.0,
-        # Workers that come back after an hour need one sweep, not all of those that they missed.
+        # Workers that return after an hour need one sweep, not all of those that they missed.
         "options": {"expires": 10.0},
     },
     "sweep-handover": {"task": "imaging.tasks.sweep_handover", "schedule": 3600.0},
@@ -499,26 +499,26 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A worker never gives a broker up. Tries are at most 30 s apart.
+# A worker never gives up on the broker. Attempts are at most 30 s apart.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-# Seconds. RabbitMQ and worker notice within twice as long that a connection is dead which nobody has closed.
+# Heartbeat, in seconds. RabbitMQ and worker detect a dead connection that was never closed within twice as long.
 CELERY_BROKER_HEARTBEAT = 20
-# A worker takes no more tasks than it has processes: what waits in it, no other can take.
+# A worker prefetches no more tasks than it has processes: no other worker can take a task that waits in it.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# Seconds that a worker's process has for its start. Loading the model is part of it.
+# Seconds that a worker's process may take to start, including loading the model.
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
-# When the broker is lost a task goes on: its answer takes another way, and the second delivery finds it answered.
+# A task continues when the broker is lost: its result takes another route, and the redelivery finds it answered.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-# After a loss of the broker Celery would raise the number of tasks taken from 1 again, step by step. With the pool `threads`
-# on RabbitMQ that got stuck, until the broker ended the connection a minute later.
+# After losing the broker Celery would raise the prefetch count from 1 again, step by step. With the pool `threads` on
+# RabbitMQ that got stuck, until the broker closed the connection a minute later.
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
-# A broker that is away must not keep a customer waiting.
+# An unreachable broker must not keep a customer waiting.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Metrics --------------------------------------------------------------------------------------
 
-# Who may read /metrics: bearers of the token, and peers in these networks as long as no proxy stands between.
+# Who may read /metrics: bearers of the token, and peers in these networks that connect without a proxy.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 METRICS_NETWORKS = networks("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 
@@ -526,7 +526,7 @@ METRICS_NETWORKS = networks("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128
 
 # Where traces are sent (OTLP over HTTP); needs requirements-otel.txt. OpenTelemetry reads its other variables itself.
 OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
-# Peers whose `traceparent` is believed.
+# Peers whose `traceparent` is trusted.
 TRACE_NETWORKS = networks("TRACE_NETWORKS")
 OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="rembg")
 if OTEL_EXPORTER_OTLP_ENDPOINT:
@@ -549,22 +549,22 @@ LOGGING = {
             "format": "%(levelname)s %(name)s %(message)s %(request_id)s",
             "rename_fields": {"levelname": "level", "name": "logger"},
             "timestamp": "time",
-            # Django attaches the request, whose text is its whole address: a careless caller's key may stand there.
+            # Django attaches the request, whose text is its full URL: it may contain a careless caller's key.
             # Celery attaches a task's arguments as `data`: the text of a mail, with the link in it, is one.
             "reserved_attrs": [*RESERVED_ATTRS, "request", "data"],
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # Our own access log says the same with more; Django's would write the query string, where a careless
-    # caller's key might stand.
+    # Our own access log says the same and more; Django's would write the query string, which may contain a careless
+    # caller's key.
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["no_traceback"]},
         "django.server": {"level": "WARNING"},
         # It warns whenever a request waits for a thread.
         "waitress": {"level": "ERROR"},
         "lib.ops.database": {"filters": ["sparse"]},
-        # Each connection that it makes, lends or takes back is information for its own developers.
+        # Logging every connection that it opens, lends or takes back helps only its own developers.
         "psycopg.pool": {"level": "WARNING", "filters": ["sparse"]},
     },
 }

@@ -9,14 +9,14 @@ from waitress import wasyncore
 
 
 class WebWorker(Worker):  # type: ignore[misc]  # untyped
-    """Serves until it is told to stop, then answers what it has.
+    """Serves until it is asked to stop, then answers the requests it has.
 
-    At SIGTERM it shuts the door at once: a caller that comes now is refused, so that a proxy tries the next server.
+    On SIGTERM it stops listening at once: new callers are refused, so that a proxy tries the next server.
     """
 
     def run(self) -> None:
         """The main thread's loop."""
-        # Needs Django, which is there once the application has been loaded.
+        # Needs Django, which is ready only once the application has been loaded.
         from lib.web.server.server import Server
 
         sockets = [getattr(listener, "sock", listener) for listener in self.sockets]
@@ -37,7 +37,7 @@ class WebWorker(Worker):  # type: ignore[misc]  # untyped
 
 
 class _Alarm(wasyncore.file_dispatcher):  # type: ignore[misc]  # untyped
-    """Wakes the loop up when a signal has come: Python writes a byte for each."""
+    """Wakes the loop when a signal arrives: Python writes a byte for each."""
 
     def __init__(self, fd: int, map: dict[int, Any]) -> None:
         super().__init__(fd, map)
@@ -52,4 +52,4 @@ class _Alarm(wasyncore.file_dispatcher):  # type: ignore[misc]  # untyped
             return
 
     def handle_close(self) -> None:
-        """It stays."""
+        """Stay open."""

@@ -1,6 +1,6 @@
-"""Hand-written statements, for the few places where composing one by the ORM takes longer than the database takes to run it.
+"""Hand-written statements, for the few places where the ORM takes longer to compose one than the database to run it.
 
-They stand beside the models that they belong to and are the same on PostgreSQL and SQLite.
+They are kept next to their models and are the same on PostgreSQL and SQLite.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""Draws the pictures that stand for the product elsewhere: favicon.ico, apple-touch-icon.png and social.jpg.
+"""Draws the images that represent the product elsewhere: favicon.ico, apple-touch-icon.png and social.jpg.
 
-Usage: .venv/bin/python scripts/brand_pictures.py CUTOUT, a transparent PNG that `/rmbg` made of imaging's sample picture.
+Usage: .venv/bin/python scripts/brand_pictures.py CUTOUT, a transparent PNG that `/rmbg` made of imaging's sample image.
 The results are committed; run it again only when the brand changes. Needs Chromium.
 """
 
@@ -48,12 +48,12 @@ SOCIAL_PAGE = """
 
 
 def data_url(path: Path, media_type: str) -> str:
-    """A file as an address."""
+    """A file as a data URL."""
     return f"data:{media_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def draw(page: Page, html: str, size: tuple[int, int], *, transparent: bool = False) -> Image.Image:
-    """A page's look as a picture of `size`."""
+    """A screenshot of the HTML as an image of `size`."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.set_content(html)
     return Image.open(io.BytesIO(page.screenshot(omit_background=transparent)))

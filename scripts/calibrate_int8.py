@@ -30,12 +30,12 @@ from imaging.core.weights.int8_gate import agreement
 from imaging.core.weights.quantisation import Quantiser, quantise, quantised_nodes
 from imaging.core.weights.recipe import Floats, Recipe, recipe_path, write_recipe
 
-# The first convolution reads the picture, which has negative values, the last seven make one channel each: little work.
+# The first convolution reads the image, which has negative values; the last seven make one channel each: little work.
 FLOAT_NODES = frozenset({"Conv_0", "Conv_945", "Conv_946", "Conv_966", "Conv_986", "Conv_1006", "Conv_1026", "Conv_1047"})
-# Below it the model itself sees no clear subject, and stretching magnifies every rounding.
+# Below it the model itself sees no clear subject, and stretching magnifies every rounding error.
 TRUSTED_PEAK = 0.8
 SAMPLES_PER_TENSOR = 6000
-# A mean needs fewer pictures than a range.
+# A mean needs fewer images than a range.
 CORRECT_EVERY = 4
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def pictures(folder: Path, every: int = 1) -> Iterator[Floats]:
-    """The model's inputs, (1, 3, 320, 320), for one in `every` of the pictures in `folder`, in the order of their names."""
+    """The model's inputs, (1, 3, 320, 320), for one in `every` of the images in `folder`, in the order of their names."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     for path in paths[::every]:
         with Image.open(path) as image:
@@ -63,7 +63,7 @@ def pictures(folder: Path, every: int = 1) -> Iterator[Floats]:
 
 
 def find_ranges(source: Path, folder: Path) -> dict[str, float]:
-    """By tensor, the upper end of the range that costs the least squared error."""
+    """By tensor, the upper end of the range with the least squared error."""
     model = with_fixed_shapes(onnx.load(source))
     tensors = sorted({node.input[0] for node in model.graph.node if node.op_type == "Conv" and node.name not in FLOAT_NODES})
     random = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def find_ranges(source: Path, folder: Path) -> dict[str, float]:
 
 
 def best_range(samples: Floats, peak: float) -> float:
-    """The end, of 35 between 15 % and all of `peak`, that costs the least squared error of rounding and clipping."""
+    """The end, of 35 between 15 % and all of `peak`, with the least squared error of rounding and clipping."""
 
     def cost(end: float) -> float:
         step = end / 255
@@ -88,7 +88,7 @@ def best_range(samples: Floats, peak: float) -> float:
 
 
 def find_corrections(source: Path, folder: Path, recipe: Recipe) -> dict[str, Floats]:
-    """By node, what rounding takes from each channel's mean over all pictures, given the input of the fp32 model."""
+    """By node, what rounding takes from each channel's mean over all images, given the input of the fp32 model."""
     model = with_fixed_shapes(onnx.load(source))
     graph = model.graph
     quantiser, means = Quantiser(graph, recipe), {}
@@ -107,7 +107,7 @@ def find_corrections(source: Path, folder: Path, recipe: Recipe) -> dict[str, Fl
 
 
 def outputs_for(model: onnx.ModelProto, tensors: list[str], folder: Path, every: int = 1) -> Iterator[dict[str, Floats]]:
-    """The values of `tensors` inside `model` for each picture."""
+    """The values of `tensors` inside `model` for each image."""
     taps = [name for name in tensors if name not in {output.name for output in model.graph.output}]
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in taps)
     options = ort.SessionOptions()
@@ -121,7 +121,7 @@ def outputs_for(model: onnx.ModelProto, tensors: list[str], folder: Path, every:
 
 
 def measure(source: Path, recipe: Recipe, folder: Path) -> dict[str, float]:
-    """How near the scheme, fallback included, comes to fp32 on pictures that it has never seen."""
+    """How close the scheme, fallback included, gets to fp32 on images that it has never seen."""
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         quantise(source, Path(file.name), recipe)
         exact, fast = (ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in (source, file.name))

@@ -1,4 +1,4 @@
-"""Exits 0 when the web process of this container is ready for callers: what the image's HEALTHCHECK runs."""
+"""Exits 0 when this container's web process is ready for callers. The image's HEALTHCHECK runs it."""
 
 import http.client
 import os
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 4
 
 
 def main() -> int:
-    """Ask `/readyz` over loopback, by the first name that the deployment answers to."""
+    """Request `/readyz` over loopback, with the deployment's first allowed host."""
     port = int(os.environ.get("WEB_BIND", ":8000").rpartition(":")[2])
     host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)

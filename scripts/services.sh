@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Has PostgreSQL, Redis and RabbitMQ answer on this machine, for the tests. Starts only what does not answer yet, and
-# says a line about each. On Debian as root it also installs what is missing. Fails if one could not be had.
+# Makes PostgreSQL, Redis and RabbitMQ available on this machine, for the tests. Starts only those that do not answer yet, and
+# prints a line about each. On Debian as root it also installs what is missing. Fails if one is not available.
 # shellcheck disable=SC2329  # functions are called by names put together from the service's
 set -euo pipefail
 
@@ -21,7 +21,7 @@ pg_host=$(host_of "$database_url") pg_port=$(port_of "$database_url" 5432)
 redis_host=$(host_of "$redis_url") redis_port=$(port_of "$redis_url" 6379)
 amqp_host=$(host_of "$broker_url") amqp_port=$(port_of "$broker_url" 5672)
 
-# --- Does it answer? A real answer in its own protocol: an open port may be anybody's. -----------
+# --- Does it answer? A real reply in its own protocol: an open port may be any program's. ---------
 
 # first_byte HOST PORT GREETING: the first byte of the reply, as two hexadecimal digits.
 first_byte() {
@@ -63,7 +63,7 @@ wait_for() {
 
 loopback() { [[ $1 =~ ^(127\.|localhost$) ]]; }
 
-# Debian keeps servers in sbin, which is not on everybody's PATH.
+# Debian keeps servers in sbin, which is not on every user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 installed=" "
@@ -74,7 +74,7 @@ apt() {
     -o DPkg::Lock::Timeout=120 -o Acquire::Retries=2 -o Acquire::http::Timeout=30 "$@" </dev/null
 }
 
-# install_missing: every package at once, if this is Debian and we may. What is still missing then is told by name later.
+# install_missing: all packages at once, if this is Debian and we may. Anything still missing is reported by name later.
 install_missing() {
   local packages=()
   needs_package postgres "$pg_host" pg_ctlcluster && packages+=(postgresql)
@@ -82,7 +82,7 @@ install_missing() {
   needs_package rabbitmq "$amqp_host" rabbitmq-server && packages+=(rabbitmq-server)
   if ((${#packages[@]} == 0)) || ! is_root || ! have apt-get; then return; fi
   say Installing "${packages[*]}"
-  apt update >/dev/null || true # stale lists may still do
+  apt update >/dev/null || true # stale lists may still work
   apt install --no-install-recommends "${packages[@]}" >/dev/null || true
   installed=" ${packages[*]} "
 }
@@ -90,7 +90,7 @@ install_missing() {
 # needs_package SERVICE HOST PROGRAM
 needs_package() { ! "$1_answers" && loopback "$2" && ! have "$3"; }
 
-# --- Starting: each prints why it could not ------------------------------------------------------
+# --- Starting: each prints why it failed ---------------------------------------------------------
 
 start_postgres() {
   local version cluster status
@@ -101,7 +101,7 @@ start_postgres() {
     cluster=tests$pg_port
     pg_createcluster "$version" "$cluster" --port "$pg_port" || return 1
   fi
-  # Whoever started a server decides who may log in there.
+  # The user who started a server decides who may log in there.
   if [[ $status == online* ]] && ! was_installed postgresql; then
     echo "it runs but refuses the login: set TEST_DATABASE_URL to a user who may create databases"
     return 1

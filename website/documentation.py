@@ -1,4 +1,4 @@
-"""`/docs`: the documentation. Each page is a template; its title and sections are named here, for the menus."""
+"""`/docs`: the documentation. Each page is a template; its title and sections are listed here, for the menus."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `slug` is its address under /docs, empty for the first; `sections` are anchors with their titles."""
+    """One page. `slug` is its path under /docs, empty for the first; `sections` are anchors with their titles."""
 
     slug: str
     title: Text
@@ -30,12 +30,12 @@ class Page:
 
     @property
     def template(self) -> str:
-        """The template that it is written in."""
+        """The page's template."""
         return f"docs/{self.slug or 'quick-start'}.html"
 
     @property
     def url(self) -> str:
-        """Its address on this deployment."""
+        """Its URL on this deployment."""
         return reverse("docs-page", args=[self.slug]) if self.slug else reverse("docs")
 
 
@@ -186,7 +186,7 @@ def _frame(request: HttpRequest, page: Page) -> dict[str, Any]:
 
 
 def _facts(page: Page) -> dict[str, Any]:
-    """What a page tells that the code or the database knows better than a text."""
+    """Values on a page that come from the code or the database instead of its text."""
     if page.slug == "errors":
         return {
             "rmbg_errors": error_guide.rmbg_errors(),
@@ -219,5 +219,5 @@ def _live_prefixes(request: HttpRequest) -> list[str]:
 
 
 def base_url(request: HttpRequest) -> str:
-    """Scheme and host that the reader sees this deployment under, without a slash at the end."""
+    """Scheme and host under which the reader sees this deployment, without a trailing slash."""
     return request.build_absolute_uri("/").rstrip("/")

@@ -1,4 +1,4 @@
-"""Every error of the API and what a caller does about it."""
+"""Every error of the API and what a caller can do about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from lib.web.errors import ApiError, from_status
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table of errors. `anchor` is empty for a code that has its anchor further up already."""
+    """One row of an error table. `anchor` is empty for a code whose anchor is already further up."""
 
     status: int
     code: str
@@ -24,13 +24,13 @@ class Row:
 
 
 def rmbg_errors() -> list[Row]:
-    """Every error that `/rmbg` can answer."""
+    """Every error that `/rmbg` can return."""
     listed = (error for _, examples in imaging_schema.ERRORS.values() for error in examples)
     return _rows([*listed, from_status(404)])
 
 
 def batch_errors() -> list[Row]:
-    """The errors of `/api/batches`, and of its pictures, that `/rmbg` does not have."""
+    """The errors of `/api/batches` and its items that `/rmbg` does not have."""
     rmbg = rmbg_errors()
     texts, anchors = {row.text for row in rmbg}, {row.anchor for row in rmbg}
     rows = _rows(error for error in [*batch_schema.ERRORS, *batch_schema.OF_AN_ITEM] if error.message not in texts)

@@ -1,4 +1,4 @@
-"""The front page and the editor. What happens to the pictures on them is JavaScript's and `/rmbg`'s."""
+"""The front page and the editor. JavaScript and `/rmbg` process the images on them."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -14,7 +14,7 @@ from billing.models import Plan
 
 
 def modules(*names: str) -> list[str]:
-    """What a page's modules import: named to the browser at once, so that it need not find one after the other."""
+    """What a page's modules import: listed for the browser up front, so that it need not discover them one by one."""
     return [f"imaging/{name}.js" for name in names]
 
 
@@ -39,7 +39,7 @@ FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What this is, with a live demo. For everybody."""
+    """The public front page, with a live demo."""
     context = {
         "modules": HOME_MODULES,
         "plans": Plan.objects.all(),
@@ -53,6 +53,6 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def editor(request: HttpRequest) -> HttpResponse:
-    """The editor of many pictures, for customers."""
+    """The multi-image editor, for customers."""
     context = {"modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(get_signed_in(request))}
     return render(request, "imaging/editor.html", context)

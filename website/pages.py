@@ -1,4 +1,4 @@
-"""Pages beside the product: who runs it and what it keeps, and what search engines ask for."""
+"""Pages around the product: who runs it, what data it keeps, and files for search engines."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ from billing.credits.idempotency import LIFETIME as IDEMPOTENCY_LIFETIME
 from billing.tasks import ANONYMOUS_DAYS
 from website.documentation import PAGES
 
-# What search engines may list, by URL name, besides the documentation.
+# Pages that search engines may list, by URL name, in addition to the documentation.
 PUBLIC = ("home", "pricing", "api-docs", "status", "privacy", "terms", "cookies")
-# Pages of one customer, and those that only make sense on the way somewhere.
+# Pages of a single customer, and those that only make sense as a step of some flow.
 PRIVATE = ("/accounts/", "/admin/", "/billing", "/dashboard", "/editor", "/language", "/profile")
 
 
@@ -40,7 +40,7 @@ cookies = legal("legal/cookies.html", _("Cookies"))
 
 
 def _facts() -> dict[str, object]:
-    """What the legal pages say of the deployment, from where it is decided."""
+    """What the legal pages say about the deployment, taken from its settings and code."""
     return {
         "operator": {
             "name": settings.OPERATOR_NAME,
@@ -65,14 +65,14 @@ def _facts() -> dict[str, object]:
 
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """`/robots.txt`: everything public may be listed."""
+    """`/robots.txt`: everything public may be indexed."""
     rules = "".join(f"Disallow: {path}\n" for path in PRIVATE)
     place = request.build_absolute_uri(reverse("sitemap"))
     return HttpResponse(f"User-agent: *\n{rules}\nSitemap: {place}\n", content_type="text/plain; charset=utf-8")
 
 
 class PublicPages(Sitemap):  # type: ignore[type-arg]  # generic for mypy only
-    """The public pages. A page has one address for all its languages, so there are no alternates to name."""
+    """The public pages. A page has one URL for all its languages, so there are no alternates to list."""
 
     def items(self) -> list[str]:
         """Their paths."""
@@ -90,5 +90,5 @@ def sitemap(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def favicon(request: HttpRequest) -> HttpResponse:
-    """`/favicon.ico`, which browsers and mail programs ask for without reading a page."""
+    """`/favicon.ico`, which browsers and mail programs request without reading a page."""
     return HttpResponseRedirect(static("favicon.ico"))

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the interactive reference on it: Swagger UI, its files served by us."""
+"""The OpenAPI document, and its interactive reference: Swagger UI, served from our own files."""
 
 from django.views.generic import TemplateView
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer

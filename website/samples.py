@@ -1,4 +1,4 @@
-"""The code samples of the documentation: one file per task and language, coloured here, the same text for all readers."""
+"""The documentation's code samples: one file per task and language, highlighted here, the same text for all readers."""
 
 import html
 import re
@@ -13,11 +13,11 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-# In place of the reader's key. The key itself never comes here: the browser fills it in.
+# Placeholder for the reader's key. The key itself never gets here: the browser fills it in.
 KEY = "YOUR_API_KEY"
-# In the files, in place of this deployment's address and of its host.
+# Placeholders in the files for this deployment's URL and its host.
 BASE_URL, HOST = "https://api.example.com", "api.example.com"
-# White space, punctuation, names: they have no colour, and most spans of a sample would be theirs.
+# White space, punctuation, names: they are not coloured, and would make up most spans of a sample.
 PLAIN = re.compile(r'<span class="(?:w|p|n|nx|nn|o|err|nd)">([^<]*)</span>')
 FOLDER = Path(settings.BASE_DIR) / "templates/docs/samples"
 # Language, its name on the tab, Pygments' name of it.
@@ -41,7 +41,7 @@ class Sample:
 
 
 def samples(task: str, base_url: str) -> list[Sample]:
-    """A task in every language that there is a file for. Raises FileNotFoundError for a task without any."""
+    """A task in every language that has a file. Raises FileNotFoundError for a task without any."""
     found = [
         Sample(language, gettext(label), coloured(placed(_text(task, language), base_url), lexer))
         for language, label, lexer in LANGUAGES
@@ -53,13 +53,13 @@ def samples(task: str, base_url: str) -> list[Sample]:
 
 
 def placed(code: str, base_url: str) -> str:
-    """Code with this deployment's address in it."""
+    """Code with this deployment's URL filled in."""
     return code.replace(BASE_URL, base_url).replace(HOST, base_url.partition("://")[2])
 
 
 @lru_cache(maxsize=512)  # a deployment may answer under several names
 def coloured(code: str, lexer: str) -> SafeString:
-    """Code as HTML, its words in spans by kind; a place for the key is marked for the browser to find."""
+    """Code as HTML, tokens in spans by kind; the key's placeholder is marked for the browser to find."""
     marked = highlight(code, get_lexer_by_name(lexer), HtmlFormatter(nowrap=True)).rstrip("\n")
     marked = PLAIN.sub(r"\1", marked)
     # Pygments escapes what it writes.

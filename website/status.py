@@ -1,7 +1,7 @@
-"""`/status` and `/status.json`: how the service does, for anybody. No figure of a customer's is in it.
+"""`/status` and `/status.json`: the state of the service, for anyone. They contain no customer's figures.
 
-What the database has to be asked for is kept by each process for CACHE_SECONDS, so that no number of visitors can load it,
-also while the shared cache is away.
+Each process caches the results of its database queries for CACHE_SECONDS, so that no number of visitors can overload the
+database, even while the shared cache is unreachable.
 """
 
 import math
@@ -27,12 +27,12 @@ from imaging.executor import runtime
 from lib.ops import health, readiness
 
 CACHE_SECONDS = 30
-# The newest calls that the figures are drawn from. More would make them no better and the query slower. Where many of them
-# were refused, as many served ones are looked at besides: no flood of bad calls hides how the service does.
+# The figures use this many of the newest calls. More would make them no better and the query slower. If many of them were
+# refused, as many served ones are read in addition: a flood of bad calls must not hide how the service does.
 SAMPLE = 2_000
-# Of the last hour's calls that were not the caller's own fault: below this share of successes the service is degraded.
+# Below this share of successes, among the last hour's calls without errors of the caller, the service is degraded.
 HEALTHY_SUCCESS = 0.98
-# A failure or two among few calls is no trend.
+# A failure or two among few calls is not a trend.
 MIN_FAILURES = 3
 
 Health = Literal["works", "degraded", "down"]
@@ -40,9 +40,9 @@ Health = Literal["works", "degraded", "down"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a stretch of time looked like. Times are milliseconds, None without a picture; `success` is a share of 1.
+    """Statistics of one period. Times are milliseconds, None without an image; `success` is between 0 and 1.
 
-    `calls` is how many were looked at, at most SAMPLE of them served. Refusals for what the caller sent count neither way.
+    `calls` is how many were read, at most SAMPLE of them served. Refusals for what the caller sent count neither way.
     """
 
     calls: int = 0
@@ -55,7 +55,7 @@ class Figures:
 
     @property
     def success(self) -> float | None:
-        """Pictures delivered of those that should have been; None without any."""
+        """The share of images delivered among those that should have been; None without any."""
         owed = self.delivered + self.failed
         return self.delivered / owed if owed else None
 
@@ -66,7 +66,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """The figures of three stretches that end now. `today` is the UTC day."""
+    """The figures of three periods that end now. `today` is the UTC day."""
 
     last_hour: Figures
     today: Figures
@@ -75,13 +75,13 @@ class Periods:
 
 NOTHING = Periods(Figures(), Figures(), Figures())
 _measuring = threading.Lock()
-# When they are due again, by the monotonic clock, and the figures.
+# When the next refresh is due, by the monotonic clock, and the figures.
 _kept: list[tuple[float, Periods]] = [(0.0, NOTHING)]
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the page tells. The queue is that of the process that answers."""
+    """What the page shows. The queue is that of the process that answers."""
 
     health: Health
     parts: dict[str, bool]
@@ -99,7 +99,7 @@ Row = tuple[datetime, int, int, int]
 
 
 def percentile(ascending: Sequence[int], share: float) -> int | None:
-    """The smallest value that at least `share` of all do not exceed (nearest rank); None of nothing."""
+    """The smallest value that at least `share` of all do not exceed (nearest rank); None for an empty sequence."""
     return ascending[max(0, math.ceil(share * len(ascending)) - 1)] if ascending else None
 
 
@@ -124,7 +124,7 @@ def read() -> Status:
 
 
 def _parts() -> dict[str, bool]:
-    """As visitors know them. A model that no picture can be sent to is away."""
+    """The parts as visitors know them. A model that no image can be sent to counts as down."""
     parts = health.parts() | readiness.states(shared=True) | health.cache_part()
     parts["model"] = parts["model"] and parts.pop("broker", True)
     return parts
@@ -132,9 +132,10 @@ def _parts() -> dict[str, bool]:
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """The page. It is 200 also while the service is down: it is the page that is asked for.
+    """The page. It is 200 even while the service is down: the requested page itself works.
 
-    Its frame holds the visitor's form token, so only their own browser may keep it; a customer's names them and is not kept.
+    Its frame holds the visitor's form token, so only their own browser may cache it; a customer's shows who they are and is
+    not cached.
     """
     response = render(request, "imaging/status.html", _context(read()))
     if not request.user.is_authenticated:
@@ -180,7 +181,7 @@ def _health(parts: dict[str, bool], recent: Figures, *, is_full: bool) -> Health
 
 
 def _figures() -> Periods:
-    """At most CACHE_SECONDS old. One visitor asks for them; who comes meanwhile waits for nothing and sees the last ones."""
+    """At most CACHE_SECONDS old. One visitor's request refreshes them; others see the last ones without waiting."""
     due, found = _kept[0]
     if time.monotonic() >= due and _measuring.acquire(blocking=False):
         try:
@@ -192,7 +193,7 @@ def _figures() -> Periods:
 
 
 def forget_figures() -> None:
-    """Ask the database again next time."""
+    """Query the database again next time."""
     _kept[0] = (0.0, NOTHING)
 
 

@@ -1,4 +1,4 @@
-"""One structured log line per request. Never the query string or a header: a careless caller's key may stand there."""
+"""One structured log line per request. Never the query string or a header: a careless caller may have put a key there."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ def note(request: HttpRequest, **facts: Any) -> None:
 
 
 class AccessLogMiddleware:
-    """Writes method, path, status and duration, with whatever the views noted; counts the same for `/metrics`."""
+    """Log method, path, status and duration with any facts the views noted, and count the same for `/metrics`."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -43,12 +43,12 @@ class AccessLogMiddleware:
 
 
 def note_refused(method: str, path: str, status: int, code: str) -> None:
-    """Write the line of a request that the server answered itself, before it was one that the application could see."""
+    """Log a request that the server answered itself, before the application saw it."""
     logger.info("request", extra={"method": method, "path": path, "status": status, "error_code": code, "duration_ms": 0})
 
 
 def _public_path(request: HttpRequest) -> str:
-    """The path, without the secret of a link that we mailed: whoever reads the log could follow it."""
+    """The path, without the secret of a link that we mailed: anyone who reads the log could follow it."""
     match = request.resolver_match
     secret = match.kwargs.get("key") if match else None
     return request.path.replace(secret, "…") if secret else request.path

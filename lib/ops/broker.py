@@ -1,4 +1,4 @@
-"""The broker of background tasks, asked quickly: does it answer, and how much waits there?"""
+"""Quick checks of the background tasks' broker: does it answer, and how many tasks wait there?"""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from django.conf import settings
 from kombu.exceptions import ChannelError, OperationalError
 
 TIMEOUT_SECONDS = 1.0
-# A probe comes every few seconds from several places; each question opens a connection.
+# Several places probe every few seconds, and each check opens a connection.
 KEPT_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
@@ -31,19 +31,19 @@ def answers() -> bool:
 
 
 def forget() -> None:
-    """Ask anew next time."""
+    """Ask again next time."""
     _kept[0] = (0.0, False)
 
 
 @cache
 def errors() -> tuple[type[Exception], ...]:
-    """What a broker that is away makes publishing raise."""
+    """The exceptions that publishing raises while the broker is unreachable."""
     connection = current_app.connection_for_write()
     return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
 
 
 def find_waiting_tasks() -> dict[str, int]:
-    """Tasks that no worker has taken yet, for each of QUEUES; nothing without a broker, or while it is away."""
+    """Tasks that no worker has taken yet, for each of QUEUES; empty without a broker or while it is unreachable."""
     return _ask(_count) or {} if settings.CELERY_BROKER_URL else {}
 
 
@@ -53,9 +53,9 @@ def _count(connection: Any) -> dict[str, int]:
 
 def _length(connection: Any, name: str) -> int:
     try:
-        # A queue that is not there closes the channel.
+        # A missing queue closes the channel.
         return int(connection.channel().queue_declare(queue=name, passive=True).message_count)
-    except ChannelError:  # nobody has made it yet
+    except ChannelError:  # not declared yet
         return 0
 
 

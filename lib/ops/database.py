@@ -1,7 +1,7 @@
-"""The database's connections: few, shared by all threads, let go before anything slow. Which errors mean that it is away.
+"""Database connections: few, shared by all threads, released before slow work. Also which errors mean an outage.
 
 With PostgreSQL each process has a pool of DATABASE_POOL_SIZE connections. A request that gets none within POOL_SECONDS is
-answered 503, as it is when the server does not answer: see `lib.web.errors`. With SQLite each thread has its own connection.
+answered 503, as when the server does not respond: see `lib.web.errors`. With SQLite each thread has its own connection.
 """
 
 import logging
@@ -19,20 +19,20 @@ from psycopg_pool import ConnectionPool
 
 logger = logging.getLogger(__name__)
 
-# Seconds that a thread waits for one of its process's connections. /readyz takes as long to notice an outage.
+# Seconds that a thread waits for a connection from the pool. /readyz takes as long to notice an outage.
 POOL_SECONDS = 2.0
-# Seconds for a new connection, and for the sign of life of one that comes out of the pool.
+# Seconds to open a connection, and to check that a pooled one is alive.
 CONNECT_SECONDS, CHECK_SECONDS = 2, 1.0
-# After this many idle seconds a pool closes one connection: others may need it where the server has few.
+# A pool closes one connection after this many idle seconds: others may need it where the server has few.
 IDLE_SECONDS = 5.0
-# How often an attempt to connect is repeated. The pool's own default doubles the pause up to minutes.
+# Seconds between attempts to connect. The pool's own default doubles the pause up to minutes.
 RECONNECT_SECONDS = 0.5
-# Seconds for a statement in a web process, in which a healthy server answers anything that a page or a call asks for.
+# Seconds for a statement in a web process: a healthy server answers any query of a page or a call within it.
 STATEMENT_SECONDS = 30.0
-# An outage is logged this often; each request that it costs is in the access log.
+# An outage is logged this often; each failed request is in the access log.
 LOG_SECONDS = 10.0
 
-# What SQLite says when it is locked, or its disk is full or gone. Its other errors of this class are ours.
+# SQLite's messages when it is locked, or its disk is full or gone. Its other errors of this class are our bugs.
 _SQLITE_OUTAGES = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
@@ -44,12 +44,12 @@ _statement_seconds: float | None = None
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):
-    """A connection that gives up on a server which does not answer. libpq has no such limit: it would wait for ever."""
+    """A connection that gives up on a server that does not answer. libpq has no such limit: it would wait forever."""
 
     _limit: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's, with a limit for all statements. Raises OperationalError past it; the connection is closed then."""
+        """As psycopg's, with a limit for all statements. Past it, closes the connection and raises OperationalError."""
         limit = timeout or self._limit or _statement_seconds
         try:
             return super().wait(gen, interval, limit)
@@ -79,7 +79,7 @@ def postgres_options(pool_size: int) -> dict[str, Any]:
     """Django's OPTIONS for PostgreSQL with a pool of at most `pool_size` connections a process."""
     return {
         "connect_timeout": CONNECT_SECONDS,
-        # A peer that is gone without a word is noticed within some 20 seconds.
+        # Detects a peer that vanished silently within about 20 seconds.
         "keepalives_idle": 10, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 20_000,
         "pool": {
             "connection_class": BoundedConnection, "min_size": 0, "max_size": pool_size, "timeout": POOL_SECONDS,
@@ -95,10 +95,10 @@ def bound_statements() -> None:
 
 
 def give_back() -> None:
-    """Let go of this thread's connection, so that others have it while this one does something slow.
+    """Return this thread's connection to the pool, so that others can use it during slow work.
 
-    The next query takes another. Inside a transaction, and with SQLite, nothing happens. A thread in which no request ends
-    calls this whenever it has done something: it also drops a connection that broke.
+    The next query takes another. Does nothing inside a transaction or with SQLite. A thread that serves no requests
+    calls this after each piece of work: it also drops a broken connection.
     """
     for one in connections.all(initialized_only=True):
         if one.in_atomic_block or one.connection is None:
@@ -110,7 +110,7 @@ def give_back() -> None:
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether the database is away, full, overloaded, or had to break off: the same request may do later."""
+    """Whether the database is unreachable, full, overloaded, or aborted the work: the same request may succeed later."""
     if isinstance(error, InterfaceError):
         return True
     cause = error.__cause__ if error is not None else None
@@ -126,13 +126,13 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether a value cannot be stored: too long, too large, or no text. It came from outside, and no check found it."""
+    """Whether a value cannot be stored: too long, too large, or not text. It came from outside and passed every check."""
     is_half = isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed"
     return is_half or isinstance(error, DataError | OverflowError)
 
 
 class Sparse(logging.Filter):
-    """Lets each text of a log pass once in LOG_SECONDS: an outage would repeat it with every try."""
+    """Pass each log message once per LOG_SECONDS: an outage would repeat it at every attempt."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Sparse(logging.Filter):
 
 
 class NoTraceback(logging.Filter):
-    """Takes the traceback off an error that says no more than that the database is away."""
+    """Drop the traceback of an error that says only that the database is unreachable."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and is_outage(record.exc_info[1]):
@@ -163,7 +163,7 @@ def note_outage(error: BaseException) -> None:
 
 
 def _forget_pools() -> None:
-    """A forked child has the parent's pool without its threads, and must neither use nor end the parent's connections."""
+    """A forked child has the parent's pool without its threads, and must neither use nor close the parent's connections."""
     from django.db.backends.postgresql.base import DatabaseWrapper
 
     pools: dict[str, ConnectionPool[Any]] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # untyped

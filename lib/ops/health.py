@@ -24,10 +24,10 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 once every registered part is ready and the database answers, else 503 with what is missing.
 
-    A database that does not answer is noticed within three seconds: see `lib.ops.database`.
+    A database that does not answer is detected within three seconds: see `lib.ops.database`.
 
-    Cache and broker are told too. While pictures come without them they make nothing unready: all web processes share them,
-    and taking every one out of service would turn a small loss into a large one.
+    Cache and broker are reported too. While images can be served without them they do not make a process unready: all web
+    processes share them, and taking every one out of service would turn a small loss into a large one.
     """
     found = parts()
     ready = all(found.values())
@@ -36,7 +36,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def parts() -> dict[str, bool]:
-    """What a process cannot do without, and whether each is ready. Pictures go to workers through broker and cache."""
+    """What a process cannot do without, and whether each is ready. Images go to workers through broker and cache."""
     return {"database": _database_answers()} | readiness.states() | (_between() if _has_workers() else {})
 
 
@@ -54,7 +54,7 @@ def _between() -> dict[str, bool]:
 
 
 def cache_part() -> dict[str, bool]:
-    """The shared cache, where there is one. Without it limits and counters are a process's own, and pictures still come."""
+    """The shared cache, if configured. Without it each process has its own limits and counters; images are still served."""
     client = get_redis()
     if client is None:
         return {}
@@ -65,7 +65,7 @@ def cache_part() -> dict[str, bool]:
 
 
 def read_metrics() -> Iterator[Metric]:
-    """For `/metrics`: each part, and how many tasks wait for a worker."""
+    """For `/metrics`: the state of each part, and how many tasks wait for a worker."""
     family = GaugeMetricFamily("rembg_part_up", "Whether this part answers or is ready.", labels=["part"])
     for name, is_up in (parts() | helpers()).items():
         family.add_metric([name], is_up)

@@ -1,4 +1,4 @@
-"""What runs in a process next to its requests: the base of all background threads, and their common start and end.
+"""Background threads next to a process's requests: their base class, and how they start and stop together.
 
 An app registers its parts in `ready()`. A web process starts all of them after the fork, and stops them in reverse order.
 """
@@ -27,17 +27,17 @@ class Part(Protocol):
 
 
 class BackgroundThread:
-    """A daemon thread that does rounds of work, `pause` apart, until it is stopped.
+    """A daemon thread that works in rounds, `pause` apart, until it is stopped.
 
     A subclass gives the pause and the round. Its constructor, if it has one, ends with `super().__init__()`.
     """
 
     name: str
-    # Logged when a round fails for another reason than an outage of the database.
+    # Logged when a round fails for a reason other than a database outage.
     failure: str
-    # How long `stop` waits for the work in hand.
+    # How long `stop` waits for work in progress.
     stop_seconds: float = 10.0
-    # Whether one more round follows when it is stopped.
+    # Whether to run one more round when stopped.
     has_last_round = False
 
     def __init__(self) -> None:
@@ -45,9 +45,9 @@ class BackgroundThread:
         _all.add(self)
 
     def reset(self) -> None:
-        """Start empty and without a thread. Called in a forked child, too, which has the object but not the thread.
+        """Start empty and without a thread. Also called in a forked child, which has the object but not the thread.
 
-        A subclass extends it by what the parent process goes on working at.
+        A subclass also drops the work that the parent process continues.
         """
         self._starting = threading.Lock()
         self._stopping = threading.Event()
@@ -67,7 +67,7 @@ class BackgroundThread:
         return [(self.name, self.run)]
 
     def start(self) -> None:
-        """Work from now on. Starting twice is once, and starting a stopped one does nothing."""
+        """Start working. Idempotent; starting a stopped one does nothing."""
         with self._starting:
             if self._threads or self._stopping.is_set():
                 return
@@ -76,7 +76,7 @@ class BackgroundThread:
                 thread.start()
 
     def stop(self) -> None:
-        """Begin no more rounds, and wait up to `stop_seconds` for what is in hand."""
+        """Begin no more rounds, and wait up to `stop_seconds` for work in progress."""
         self._stopping.set()
         self._news.set()
         deadline = time.monotonic() + self.stop_seconds
@@ -97,13 +97,13 @@ class BackgroundThread:
             self.run_once()
 
     def sleep(self, seconds: float | None) -> None:
-        """Wait for `wake` or `stop`, up to so many seconds."""
+        """Wait for `wake` or `stop`, at most `seconds`."""
         self._news.wait(seconds)
         if not self._stopping.is_set():
             self._news.clear()
 
     def run_once(self) -> bool:
-        """One round now, in the caller's thread. Returns whether the next may follow at once. A failure is logged."""
+        """Run one round in the caller's thread. Returns whether the next may follow at once. A failure is logged."""
         return bool(self.attempt(self.round, self.failure))
 
     def attempt(self, work: Callable[[], T], failure: str) -> T | None:
@@ -117,7 +117,7 @@ class BackgroundThread:
                 logging.getLogger(type(self).__module__).error(failure, exc_info=error)
             return None
         finally:
-            # No request begins or ends here, which is when Django looks after its connections.
+            # Django maintains its connections when a request begins or ends, which never happens here.
             database.give_back()
 
 
@@ -126,18 +126,18 @@ _all: WeakSet[BackgroundThread] = WeakSet()
 
 
 def register(name: str, part: Part) -> None:
-    """Have the web processes start and stop this part: after those that are registered already, and before them."""
+    """Have web processes start this part after those already registered, and stop it before them."""
     _parts[name] = part
 
 
 def start_all() -> None:
-    """Start what is registered, in this order. After the fork, which no thread survives."""
+    """Start all registered parts in order. Call it after the fork: threads do not survive one."""
     for part in _parts.values():
         part.start()
 
 
 def stop_all() -> None:
-    """Stop what is registered, the last one first. One that fails keeps none of the others from stopping."""
+    """Stop all registered parts, last one first. One that fails does not keep the others from stopping."""
     for name, part in reversed(_parts.items()):
         try:
             part.stop()
@@ -146,7 +146,7 @@ def stop_all() -> None:
 
 
 def wake(name: str) -> None:
-    """Wake a registered thread, if there is one of this name: for those that must not import it."""
+    """Wake the registered thread of this name, if any: for callers that must not import it."""
     part = _parts.get(name)
     if isinstance(part, BackgroundThread):
         part.wake()

@@ -1,8 +1,8 @@
-"""Figures for Prometheus: what all parts of the product count into, and the text that `/metrics` answers with.
+"""Prometheus metrics: what all parts of the product count into, and the text of `/metrics`.
 
-With one web process the figures live in memory. With several, prometheus_client keeps them in files that all of them map
-(see `lib.ops.metrics_files`), and whichever process is asked adds them up. What can be read when asked, as open holds in the
-database, comes from collectors that the apps register, so that config need not know them.
+With one web process the metrics live in memory. With several, prometheus_client keeps them in files that all of them map
+(see `lib.ops.metrics_files`), and the process that is scraped adds them up. Values that can be read on demand, such as open
+holds in the database, come from collectors that the apps register, so that config need not know them.
 """
 
 import os
@@ -15,7 +15,7 @@ from prometheus_client.core import Metric
 
 from lib.ops.metrics_files import FOLDER_VARIABLE
 
-# Seconds. A small picture takes half a second, the largest half a minute, and the queue ends after two.
+# Seconds. A small image takes half a second, the largest half a minute, and the queue gives up after two minutes.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 PROBES = {"healthz", "readyz", "metrics"}
 
@@ -34,7 +34,7 @@ REQUEST_SECONDS = Histogram(
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What is read at the moment it is asked for."""
+    """A collector of values that are read on each scrape."""
 
     read: Callable[[], Iterable[Metric]]
 
@@ -46,12 +46,12 @@ _readings: dict[str, _Reading] = {}
 
 
 def register(name: str, read: Callable[[], Iterable[Metric]]) -> None:
-    """Have `/metrics` also tell what `read` yields. It runs on every scrape: keep it quick, and let it not raise."""
+    """Add what `read` yields to `/metrics`. It runs on every scrape: it must be quick and must not raise."""
     _readings[name] = _Reading(read)
 
 
 def exposition() -> bytes:
-    """All figures of all web processes of this deployment, in Prometheus's text format."""
+    """All metrics of all web processes of this deployment, in Prometheus's text format."""
     told = CollectorRegistry()
     if FOLDER_VARIABLE in os.environ:
         multiprocess.MultiProcessCollector(told)  # type: ignore[no-untyped-call]
@@ -70,7 +70,7 @@ def count_request(request: HttpRequest, *, status: int, code: str, seconds: floa
 
 
 def _endpoint(request: HttpRequest) -> str:
-    """A name out of a small set: every new one costs memory here and at Prometheus, for ever."""
+    """A name out of a small set: every new label costs memory here and at Prometheus forever."""
     if request.resolver_match is None:
         return "other"  # static files, and addresses that do not exist
     route = request.resolver_match.route

@@ -1,20 +1,20 @@
-"""Where several web processes keep their figures together. prometheus_client is told before it is imported."""
+"""Where several web processes share their metrics. prometheus_client must know the folder before it is imported."""
 
 import os
 import shutil
 from pathlib import Path
 
-# prometheus_client looks at it once, when it is imported.
+# prometheus_client reads it once, at import.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def share(folder: Path) -> None:
-    """Keep the figures of this process and its children in `folder`. To be called before any of them counts."""
+    """Keep the metrics of this process and its children in `folder`. Call it before any of them counts."""
     os.environ[FOLDER_VARIABLE] = str(folder)
 
 
 def clear(folder: Path) -> None:
-    """Begin with an empty `folder`, named for the server's process, and remove those of servers that run no more."""
+    """Start with an empty `folder`, named for the server's process, and remove those of servers that no longer run."""
     siblings = folder.parent.glob("*")
     for left in [folder, *(sibling for sibling in siblings if not _is_running(sibling.name))]:
         shutil.rmtree(left, ignore_errors=True)
@@ -22,7 +22,7 @@ def clear(folder: Path) -> None:
 
 
 def forget_worker(pid: int) -> None:
-    """A web process has ended: what it counted stays, what it was doing does not."""
+    """A web process has ended: keep its counters, drop its live gauges."""
     if FOLDER_VARIABLE in os.environ:
         from prometheus_client import multiprocess
 

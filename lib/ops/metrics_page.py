@@ -1,4 +1,4 @@
-"""`/metrics`: the figures of this deployment, for its operators alone."""
+"""`/metrics`: the metrics of this deployment, for its operators only."""
 
 import ipaddress
 import secrets
@@ -11,14 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from lib.ops import metrics
 
-# A proxy that hands a request on says so: then the peer is the proxy, and who asks is unknown.
+# Headers of a proxy: if one is present the peer is the proxy, and the caller is unknown.
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
 @require_safe
 @never_cache
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """All figures as Prometheus reads them. To everybody else this address does not exist: Http404."""
+    """All metrics as Prometheus reads them. Raises Http404 for everyone else, as if the address did not exist."""
     if not (_has_token(request) or _is_near(request)):
         raise Http404
     return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
@@ -32,7 +32,7 @@ def _has_token(request: HttpRequest) -> bool:
 
 
 def _is_near(request: HttpRequest) -> bool:
-    """Whether the peer itself, not somebody behind it, is in METRICS_NETWORKS."""
+    """Whether the peer itself, not a client behind it, is in METRICS_NETWORKS."""
     if any(header in request.META for header in FORWARDED):
         return False
     try:

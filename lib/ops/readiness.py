@@ -16,11 +16,11 @@ _parts: dict[str, _Part] = {}
 def register(name: str, is_ready: Callable[[], bool], *, is_shared: Callable[[], bool] = lambda: False) -> None:
     """Make `/readyz` wait for `is_ready`, a quick check without side effects.
 
-    While `is_shared` the part is told and not waited for: it is none of this process's own.
+    While `is_shared` the part is reported but not waited for: it does not belong to this process alone.
     """
     _parts[name] = _Part(is_ready, is_shared)
 
 
 def states(*, shared: bool = False) -> dict[str, bool]:
-    """Each registered part of this process, or each that it shares with others, and whether it is ready."""
+    """Each registered part of this process (or, if `shared`, each it shares with others), and whether it is ready."""
     return {name: part.is_ready() for name, part in _parts.items() if part.is_shared() == shared}

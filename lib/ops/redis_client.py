@@ -1,4 +1,4 @@
-"""The one connection pool to Redis, the names of keys, and a fuse that keeps an outage from slowing every request down."""
+"""The one connection pool to Redis, key names, and a fuse that keeps an outage from slowing down every request."""
 
 import time
 from functools import cache
@@ -10,17 +10,17 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-# Long enough for a busy machine, short enough that nobody notices an outage.
+# Long enough for a busy machine, short enough that callers do not notice an outage.
 TIMEOUT_SECONDS = 0.5
-# After a failure Redis is left alone for this long: of a thousand requests a few wait for a timeout, not all.
+# After a failure Redis is left alone for this long: out of a thousand requests a few wait for a timeout, not all.
 PAUSE_SECONDS = 2.0
-# Values that a cache keeps in a process's memory, each of some hundred bytes; beyond it, the least recently used go.
+# Values that a cache keeps in a process's memory, some hundred bytes each; past it, the least recently used are evicted.
 # Django's own default of 300 would let a caller with many addresses push out the counts of the others.
 MEMORY_ENTRIES = 20_000
 
 
 class _Fuse(AbstractConnection):
-    """A connection that, once Redis was found unreachable, fails at once for a while instead of trying again."""
+    """A connection that fails at once for a while after Redis was unreachable, instead of trying again."""
 
     def connect(self) -> None:
         """Connect, or raise redis.ConnectionError at once during the pause."""
@@ -37,7 +37,7 @@ class _Fuse(AbstractConnection):
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read an answer. One that does not come in time starts the pause for all connections."""
+        """Read a reply. A timeout starts the pause for all connections."""
         try:
             return super().read_response(*args, **options)  # type: ignore[no-untyped-call]
         except redis.TimeoutError:
@@ -66,7 +66,7 @@ def _blow_fuse() -> None:
 
 
 def key_name(name: str) -> str:
-    """The key in Redis for `name`: behind REDIS_PREFIX, so that two deployments on one database do not mix.
+    """The Redis key for `name`: prefixed with REDIS_PREFIX, so that two deployments can share one database.
 
     The documented copies of usage are the exception: see `billing.credits.after_post`.
     """
@@ -74,7 +74,7 @@ def key_name(name: str) -> str:
 
 
 def pool_options(url: str) -> dict[str, Any]:
-    """What every pool of connections to Redis is made with: the fuse, short timeouts, no second try."""
+    """Options of every Redis connection pool: the fuse, short timeouts, no retry."""
     return {
         "connection_class": FusedTlsConnection if url.startswith("rediss:") else FusedConnection,
         "socket_timeout": TIMEOUT_SECONDS,
@@ -93,7 +93,7 @@ def cache_options(url: str, prefix: str) -> dict[str, Any]:
         "KEY_PREFIX": f"{prefix}:cache" if prefix else "cache",
         "OPTIONS": {
             "CONNECTION_POOL_KWARGS": pool_options(url),
-            # A pickle would run whatever program somebody puts into Redis.
+            # A pickle would run any code that someone puts into Redis.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
     }

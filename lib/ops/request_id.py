@@ -1,4 +1,4 @@
-"""One id per request: in the answer, in every log line, kept when the caller sends a valid one."""
+"""One id per request: in the response and every log line; the caller's own if it sends a valid one."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ current: ContextVar[str] = ContextVar("request_id", default="-")
 
 
 class RequestIdMiddleware:
-    """Names the request before anything else sees it, and the answer after everything else has."""
+    """Sets the id of the request before anything else sees it, and of the response after everything else has."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,8 +1,8 @@
-"""Django's cache in Redis, which goes on in this process's memory while Redis is away or full.
+"""Django's cache in Redis, with this process's memory as a fallback while Redis is unreachable or full.
 
-allauth counts log-ins, sign-ups and mails in the cache, and refuses everybody while it cannot count. So what Redis does not
-take is kept in memory, and read from there first, until Redis takes a newer value. Limits then hold for each process, and
-what was counted in memory is carried back.
+allauth counts log-ins, sign-ups and mails in the cache, and refuses everyone while it cannot count. So values that Redis
+rejects are kept in memory, and read from there first, until Redis accepts a newer value. Limits then hold per process, and
+counts in memory are carried back.
 """
 
 import logging
@@ -19,9 +19,9 @@ from lib.ops.redis_client import MEMORY_ENTRIES
 
 logger = logging.getLogger(__name__)
 
-# An outage is logged once in so long, not once a request.
+# Seconds between log lines about an outage: not one per request.
 LOG_SECONDS = 60.0
-# A value that Redis did not remove counts as removed for so long: longer than allauth's locks last.
+# Seconds for which a value that Redis did not remove counts as removed: longer than allauth's locks last.
 GONE_SECONDS = 60.0
 _GONE = "\x00removed"
 _MISSING = object()
@@ -31,7 +31,7 @@ _logged_at = [-LOG_SECONDS]
 class SharedCache(BaseCache):
     """Redis with a fallback. It takes the options of `django_redis.cache.RedisCache`; IGNORE_EXCEPTIONS has no effect.
 
-    Values must be JSON. A stored value that is not is taken for missing: it is another program's.
+    Values must be JSON. A stored value that is not JSON counts as missing: it belongs to another program.
     """
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class SharedCache(BaseCache):
         self._memory = LocMemCache(f"fallback of {server} {self.key_prefix}", memory)
 
     def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """Set the value and return True, unless there is one."""
+        """Set the value and return True; False if there is one already."""
         name = self._name(key, version)
         found = self._memory.get(name, _MISSING)
         if found is _MISSING:
@@ -82,14 +82,14 @@ class SharedCache(BaseCache):
         found = self._memory.get(name, _MISSING)
         deleted = self._try(lambda: self._redis.delete(name))
         if deleted is _MISSING:
-            # A command that Redis did not answer in time may still be carried out, and leave a lock behind.
+            # Redis may still run a command that it did not answer in time, and leave a lock behind.
             self._memory.set(name, _GONE, GONE_SECONDS)
         else:
             self._memory.delete(name)
         return deleted is True or found not in (_MISSING, _GONE)
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        """Add to a number and return the sum. Raises ValueError where there is none."""
+        """Add to a number and return the sum. Raises ValueError if there is none."""
         name = self._name(key, version)
         found = self._memory.get(name, _MISSING)
         if found not in (_MISSING, _GONE):
@@ -100,7 +100,7 @@ class SharedCache(BaseCache):
         return int(total)
 
     def clear(self) -> None:
-        """Remove every value of this cache. What else lies in Redis stays."""
+        """Remove every value of this cache. Anything else in Redis stays."""
         self._memory.clear()
         self._try(lambda: self._redis.delete_pattern(self._name("*", None), itersize=1000))
 
@@ -117,7 +117,7 @@ class SharedCache(BaseCache):
         return self.make_and_validate_key(key, version=version)
 
     def _try(self, command: Callable[[], Any]) -> Any:
-        """What Redis answers; _MISSING where it does not, or holds what is not ours."""
+        """The reply of Redis; _MISSING if it does not answer, or holds a value that is not ours."""
         try:
             return command()
         except (redis.RedisError, OSError) as error:

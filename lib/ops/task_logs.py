@@ -1,4 +1,4 @@
-"""A task's log lines carry the id of the request that asked for it, as the request's own do."""
+"""Puts the id of the request that queued a task on the task's log lines."""
 
 from contextvars import Token
 from threading import get_ident
@@ -16,13 +16,13 @@ _tokens: dict[tuple[str, int], Token[str]] = {}
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]
 def send_along(headers: dict[str, Any], **kwargs: Any) -> None:
-    """Put the id beside the task's arguments."""
+    """Send the id in the task's headers."""
     headers[HEADER] = current.get()
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
 def take_up(task_id: str, task: Task, **kwargs: Any) -> None:
-    """In the worker. A task that runs within the request has the id already."""
+    """Take up the id in the worker. A task that runs within the request has it already."""
     sent = getattr(task.request, HEADER, None)
     if sent and not task.request.is_eager:
         _tokens[task_id, get_ident()] = current.set(sent)
@@ -30,7 +30,7 @@ def take_up(task_id: str, task: Task, **kwargs: Any) -> None:
 
 @task_postrun.connect  # type: ignore[untyped-decorator]
 def put_down(task_id: str, **kwargs: Any) -> None:
-    """The next task of this worker may be nobody's."""
+    """Drop the id: the worker's next task may belong to no request."""
     token = _tokens.pop((task_id, get_ident()), None)
     if token is not None:
         current.reset(token)

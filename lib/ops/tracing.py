@@ -1,8 +1,8 @@
-"""Traces for OpenTelemetry: a request with its steps, its queries, and the tasks that it asked for. Off by default.
+"""OpenTelemetry traces: a request with its steps, its queries, and the tasks that it queued. Off by default.
 
 The packages are those of requirements-otel.txt, imported only where OTEL_EXPORTER_OTLP_ENDPOINT is set. The exporter and the
 SDK read the rest of OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, …) themselves.
-No attribute holds a key, a query string, an address of a caller or a name of a file.
+No attribute holds a key, a query string, a caller's address or a file name.
 """
 
 import ipaddress
@@ -25,17 +25,17 @@ NANOSECONDS = 1_000_000_000
 
 
 def is_on() -> bool:
-    """Whether traces are asked for."""
+    """Whether tracing is enabled."""
     return bool(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
 
 
 def is_installed() -> bool:
-    """Whether the packages are there."""
+    """Whether the packages are installed."""
     return all(find_spec(name) for name in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter"))
 
 
 def start() -> None:
-    """Begin to trace in this process: after the fork, which the exporter's thread does not survive. Twice is once.
+    """Start tracing in this process. Call it after the fork, which the exporter's thread does not survive. Idempotent.
 
     Raises ImproperlyConfigured without the packages.
     """
@@ -44,7 +44,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Send what has gathered."""
+    """Send the buffered spans."""
     if is_on():
         _start().shutdown()
 
@@ -68,7 +68,7 @@ def _start() -> Any:
     endpoint = f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces"
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
-    # Statements come without their values.
+    # Statements are recorded without their values.
     PsycopgInstrumentor().instrument()
     RedisInstrumentor().instrument()
     CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
@@ -80,10 +80,10 @@ def _start() -> Any:
 class TracingMiddleware:
     """A span for each request, within the trace that a peer in TRACE_NETWORKS names (`traceparent`).
 
-    Any other caller could have all requests sampled, and join foreign traces. A proxy is no such peer unless it makes the
-    header itself: most hand on what their clients send.
+    Any other caller could have all requests sampled, and join foreign traces. A proxy is not such a peer unless it sets the
+    header itself: most forward what their clients send.
 
-    OpenTelemetry's own middleware would tell the whole address, with a careless caller's key in its query string, and the
+    OpenTelemetry's own middleware would record the full URL, with a careless caller's key in its query string, and the
     caller's address.
     """
 
@@ -123,7 +123,7 @@ def _is_trusted(peer: str) -> bool:
 
 
 def note_steps(steps: Mapping[str, float], **attributes: str) -> None:
-    """Spans of steps that have just ended, one after another, told by their seconds. Costs nothing while traces are off."""
+    """Record spans of consecutive steps that have just ended, given their seconds. Costs nothing while tracing is off."""
     if not is_on():
         return
     from opentelemetry import trace
@@ -156,7 +156,7 @@ def _stop_worker(**kwargs: Any) -> None:
 
 
 def _name_request(**kwargs: Any) -> None:
-    """A task's span carries the id of the request that asked for it."""
+    """Put the id of the request that queued a task on the task's span."""
     from opentelemetry import trace
 
     trace.get_current_span().set_attribute(REQUEST_ID, request_id.current.get())

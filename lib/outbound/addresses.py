@@ -9,18 +9,18 @@ from lib.outbound.lookups import OURS, Asker
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# IANA's special-purpose registry, written out: what Python's `is_global` says differs between its releases.
+# IANA's special-purpose registry, written out: Python's `is_global` differs between releases.
 REFUSED_V4 = [
     ipaddress.IPv4Network(network)
     for network in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/4", "240.0.0.0/4",
-        # The host of a virtual machine in Azure hands out credentials here, under a public address.
+        # Azure hands out credentials to virtual machines here, at a public address.
         "168.63.129.16/32",
     )
 ]  # fmt: skip
-# The only space that is assigned. Loopback, link-local, unique local, mapped IPv4 and NAT64 lie outside of it.
+# The only assigned global unicast space. Loopback, link-local, unique local, mapped IPv4 and NAT64 lie outside it.
 ASSIGNED_V6 = ipaddress.IPv6Network("2000::/3")
 # Protocol assignments with Teredo among them, documentation twice, and 6to4.
 REFUSED_V6 = [ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
@@ -42,11 +42,11 @@ def look_up(host: str, port: int) -> list[str]:
 
 
 def find_addresses(host: str, port: int, seconds: float, asker: Asker = OURS) -> list[str]:
-    """The addresses of a name or of a literal address; empty if there is none, or if any of them may not be used.
+    """The addresses of a name or of a literal address; empty if there is none, or if any of them is not allowed.
 
-    A name that mixes public and private addresses is a trap, so that one bad address spoils all. A name that is unknown
-    and a name of the private network give the same answer: callers must not learn which names exist there.
-    Raises TimeoutError when the resolver takes longer than `seconds`, and NoPlace, which is one, when it was not asked.
+    A name that mixes public and private addresses is a trap, so one bad address rejects all. An unknown name and a name
+    in the private network give the same answer: callers must not learn which names exist there.
+    Raises TimeoutError when the resolver takes longer than `seconds`, and its subclass NoPlace when it was not asked.
     """
     if _is_literal(host):
         found = [host]

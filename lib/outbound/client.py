@@ -1,9 +1,9 @@
 """Requests to servers that a customer named: only to public addresses, within a time, with the same checks at each redirect.
 
-A name is resolved once for each connection, all of its addresses are checked, and libcurl receives those very addresses
-with the request. It looks no name up, so that a name which answers differently the second time gains nothing, and a socket
-to any other address is refused when it is opened. The name stays what TLS verifies. docs/adr/0008-outbound-http.md says
-why libcurl.
+A name is resolved once per connection, all of its addresses are checked, and libcurl receives exactly those addresses with
+the request. libcurl itself resolves nothing, so a name that resolves differently the second time gains nothing (DNS
+rebinding), and a socket to any other address is refused when it is opened. TLS still verifies the name.
+docs/adr/0008-outbound-http.md says why libcurl.
 """
 
 import http.client
@@ -31,7 +31,7 @@ from lib.outbound.lookups import OURS, Asker, NoPlace
 from lib.outbound.urls import ForbiddenTarget, InvalidUrl, OutboundError, Target, parse
 
 REDIRECTS = (301, 302, 303, 307, 308)
-# Of a name's addresses, how many are tried before it counts as unreachable.
+# How many of a name's addresses are tried before it counts as unreachable.
 MAX_ADDRESSES = 4
 USER_AGENT = "rembg-platform"
 # The largest piece of a body. libcurl's own 16 kB would call Python sixteen times as often.
@@ -39,15 +39,15 @@ PIECE_BYTES = 256 * 1024
 
 
 class Unreachable(OutboundError):
-    """No connection, no TLS, no HTTP, or an answer that broke off. Only the log says which of them."""
+    """No connection, no TLS, no HTTP, or a truncated response. Only the log says which."""
 
 
 class TooSlow(OutboundError):
-    """The time was over before the answer was complete."""
+    """The time limit passed before the response was complete."""
 
 
 class Crowded(OutboundError):
-    """Nothing was asked: all look-ups of names were taken. `own_fault`: the asker's own were too slow."""
+    """No request was made: all places for name look-ups were taken. `own_fault`: by the owner's own slow look-ups."""
 
     def __init__(self, own_fault: bool) -> None:
         super().__init__("no place for another look-up")
@@ -60,15 +60,15 @@ class TooManyRedirects(OutboundError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The head of what the server sent. `length` is the size of the body in bytes; None where the server does not say."""
+    """The head of the response. `length` is the size of the body in bytes; None if the server does not say."""
 
     status: int
     headers: http.client.HTTPMessage
     length: int | None
 
 
-# Reads the head and returns what takes the body piece by piece, as it was sent: nothing is decompressed. None means that
-# the body is not wanted. Whatever either raises ends the request and is raised by `send`.
+# Reads the head and returns the function that takes the body piece by piece, as sent: nothing is decompressed. None means
+# that the body is not wanted. An exception from either ends the request and is raised by `send`.
 Receiver = Callable[[Answer], Callable[[bytes], object] | None]
 
 
@@ -84,11 +84,11 @@ def send(
     asker: Asker = OURS,
     receive: Receiver = lambda answer: None,
 ) -> Answer:
-    """Send a request and return the head of the answer, once `receive` has had the body. By default no body is read.
+    """Send a request and return the head of the response once `receive` has had the body. By default no body is read.
 
-    `seconds` is the time for everything: names, connections, redirects and the body of the answer. Up to `redirects` are
-    followed, each checked like the first address; with 0 a redirect is an answer like any other. `asker` is on whose behalf
-    names are looked up.
+    `seconds` covers everything: names, connections, redirects and the response body. Up to `redirects` are followed, each
+    checked like the first address; with 0 a redirect is a response like any other. `asker` is on whose behalf names are
+    looked up.
     Raises InvalidUrl, ForbiddenTarget, TooManyRedirects, Unreachable, TooSlow or Crowded.
     """
     deadline = time.monotonic() + seconds
@@ -123,7 +123,7 @@ def _follow(target: Target, location: str, ports: Collection[int]) -> Target:
 
 
 def _remaining(deadline: float) -> float:
-    """Seconds until the deadline. Raises TooSlow when there are none."""
+    """Seconds until the deadline. Raises TooSlow once it has passed."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TooSlow
@@ -146,13 +146,13 @@ def _resolve(target: Target, deadline: float, asker: Asker) -> list[str]:
 def _options(
     target: Target, addresses: list[str], method: str, headers: Mapping[str, str], body: bytes | None
 ) -> dict[int, Any]:
-    """What libcurl does, and with what. Cookies, HSTS and Alt-Svc are off until they are asked for."""
+    """The options of libcurl. It leaves cookies, HSTS and Alt-Svc off by default."""
     # Without a value, libcurl leaves out a header that it would add.
     lines = [f"{name}:" for name in ("Accept", "Content-Type", "Expect") if name not in headers]
     sent = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, "Connection": "close", **headers}
     resolved = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
     options = {
-        # libcurl never sees the path, which it would read in its own way.
+        # libcurl never parses the path, which it would read in its own way.
         pycurl.URL: target.origin,
         pycurl.REQUEST_TARGET: target.path,
         pycurl.CUSTOMREQUEST: method,
@@ -162,9 +162,9 @@ def _options(
         pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
         pycurl.FOLLOWLOCATION: 0,
         pycurl.NETRC: pycurl.NETRC_IGNORED,
-        # An empty one overrules those of the environment: behind a proxy, it would be the proxy that resolves.
+        # An empty value overrides the environment's proxy: a proxy would resolve the name itself.
         pycurl.PROXY: "",
-        # No signals: they belong to the process, and this is one of its threads.
+        # No signals: they belong to the process, and this is only one of its threads.
         pycurl.NOSIGNAL: 1,
         pycurl.BUFFERSIZE: PIECE_BYTES,
         **(_trust() if target.scheme == "https" else {}),
@@ -179,18 +179,18 @@ def _trust() -> dict[int, Any]:
         pycurl.SSL_VERIFYHOST: 2,
         pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
         pycurl.CAINFO_BLOB: trusted_certificates(),
-        # OpenSSL looks into folders only for the certificate that it needs.
+        # OpenSSL searches folders only for the certificate that it needs.
         pycurl.CAPATH: os.environ.get(paths.openssl_capath_env, paths.openssl_capath),
-        # The system's own store, where there is one that is no file: Windows and macOS.
+        # The system's own store, where it is not a file: Windows and macOS.
         pycurl.SSL_OPTIONS: pycurl.SSLOPT_NATIVE_CA,
     }
 
 
 @cache
 def trusted_certificates() -> bytes:
-    """PEM of what the system's file or `SSL_CERT_FILE` trusts, and of the public authorities for a machine that has none.
+    """PEM of the system's file or `SSL_CERT_FILE`, plus the public authorities for a machine that has none.
 
-    Each is there once: OpenSSL reads all of them for each connection, 5 ms for the 140 public ones.
+    Without duplicates: OpenSSL reads all of them for each connection, 5 ms for the 140 public ones.
     """
     files = [file for file in (ssl.get_default_verify_paths().cafile, certifi.where()) if file]
     texts = b"\n".join(Path(file).read_bytes() for file in files)
@@ -201,9 +201,9 @@ def trusted_certificates() -> bytes:
 
 
 class _Transfer:
-    """One request and its answer. libcurl does the work, without the GIL, and calls the methods here in the same thread.
+    """One request and its response. libcurl does the work, without the GIL, and calls the methods here in the same thread.
 
-    What they raise must not reach pycurl, which would print it.
+    Their exceptions must not reach pycurl, which would print them.
     """
 
     def __init__(self, addresses: list[str], receive: Receiver) -> None:
@@ -216,7 +216,7 @@ class _Transfer:
         self._failure: BaseException | None = None
 
     def run(self, options: dict[int, Any], deadline: float) -> Answer:
-        """Do it. Raises Unreachable, TooSlow, ForbiddenTarget, or what the receiver raised."""
+        """Run the transfer. Raises Unreachable, TooSlow, ForbiddenTarget, or what the receiver raised."""
         failed = None
         with ExitStack() as self._open, closing(pycurl.Curl()) as curl:
             for option, value in options.items():
@@ -224,7 +224,7 @@ class _Transfer:
             curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
             curl.setopt(pycurl.HEADERFUNCTION, self._read_line)
             curl.setopt(pycurl.WRITEFUNCTION, self._write)
-            # libcurl would take 0 for no limit.
+            # libcurl takes 0 as no limit.
             curl.setopt(pycurl.TIMEOUT_MS, max(1, round(_remaining(deadline) * 1000)))
             try:
                 curl.perform()
@@ -232,7 +232,7 @@ class _Transfer:
                 failed = error
         if self._failure:
             raise self._failure
-        # Ended by us when the head was there, it has failed, too.
+        # A transfer that we ended after the head counts as failed, too.
         if self._answer and (not failed or not self._take):
             return self._answer
         timed_out = failed and failed.args[0] == pycurl.E_OPERATION_TIMEDOUT
@@ -262,12 +262,12 @@ class _Transfer:
         (start, *lines), self._lines = self._lines, []
         status = int(start.split(maxsplit=2)[1])
         if status < 200:
-            # Only says that the answer is coming.
+            # A 1xx only announces the response.
             return
         try:
             headers = http.client.parse_headers(io.BytesIO(b"".join(lines)))
         except http.client.HTTPException as error:
-            # A line or a number of lines above its limits.
+            # A line too long, or too many lines, for http.client.
             raise Unreachable from error
         self._answer = Answer(status, headers, _length_of(headers))
         self._take = self._receive(self._answer)

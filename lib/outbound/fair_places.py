@@ -1,17 +1,17 @@
-"""A bounded number of places of one process, shared so that no owner can take all of them."""
+"""A bounded number of places in one process, shared so that no owner can take all of them."""
 
 import threading
 import time
 from collections import Counter
 
-# How owners without an account are called, see rate_limits.anonymous_policy: anyone can have many addresses.
+# Prefix of owners without an account, see rate_limits.anonymous_policy: anyone can have many addresses.
 ANONYMOUS = "address:"
 
 
 class FairPlaces:
-    """`total` places. An owner has at most `per_owner` of them, and all anonymous owners together at most half.
+    """`total` places. An owner gets at most `per_owner` of them, and all anonymous owners together at most half.
 
-    A quarter is kept for owners who have none, so that a newcomer finds a place although a few others have many.
+    A quarter is reserved for owners who have none, so that a newcomer finds a place even if a few others have many.
     """
 
     def __init__(self, total: int, per_owner: int) -> None:
@@ -40,7 +40,7 @@ class FairPlaces:
             self._changed.notify_all()
 
     def is_full_of(self, owner: str) -> bool:
-        """Whether the owner has all the places that one may have."""
+        """Whether the owner has as many places as one may have."""
         with self._changed:
             return self._held[owner] >= self.per_owner
 

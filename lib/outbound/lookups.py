@@ -1,9 +1,9 @@
-"""Look-ups of host names that customers gave, with the system's own resolver and a bound on what a slow one can hold up.
+"""Look-ups of customers' host names with the system's own resolver, and a bound on what a slow one can hold up.
 
-A look-up cannot be interrupted, only left behind: it ends with the system's own timeouts (resolv.conf, `options timeout`).
-So each runs in a thread that nothing waits for at the end of the process, and owners share the threads fairly. A library
-that speaks DNS could be interrupted, but knows nothing of /etc/hosts, nsswitch.conf, search domains and local caches, by
-which operators decide what a name means.
+A look-up cannot be interrupted, only abandoned: it ends with the system's own timeouts (resolv.conf, `options timeout`).
+So each runs in a daemon thread, which process exit does not wait for, and owners share the threads fairly. A DNS library
+could be interrupted, but ignores /etc/hosts, nsswitch.conf, search domains and local caches, by which operators decide what
+a name means.
 """
 
 import threading
@@ -18,15 +18,15 @@ from lib.outbound.fair_places import FairPlaces
 # At once in one process and pool.
 PLACES = 32
 PER_OWNER = 2
-# A look-up that was left behind counts against its owner for this long: longer than the default of resolv.conf with two
-# name servers, 5 s x 2 x 2. After that its place is free, and only its thread is left.
+# An abandoned look-up counts against its owner for this long: longer than the default of resolv.conf with two name
+# servers, 5 s x 2 x 2. After that its place is free, and only its thread remains.
 FORGIVEN_SECONDS = 30.0
-# Threads of a pool, with those that hang for good.
+# Threads of a pool, including those that hang for good.
 MAX_THREADS = 160
 
 
 class NoPlace(TimeoutError):
-    """No look-up could be begun in time. `own_fault`: the owner's earlier ones are what is slow."""
+    """No look-up could start in time. `own_fault`: because the owner's earlier ones are slow."""
 
     def __init__(self, own_fault: bool) -> None:
         super().__init__("no place for another look-up")
@@ -50,9 +50,9 @@ class Lookups:
         self._guard = threading.Lock()
 
     def run(self, look_up: Callable[[], list[str]], owner: str, *, wait: float, seconds: float) -> list[str]:
-        """What `look_up` returns or raises, within `seconds`, of which up to `wait` for a place.
+        """Return or raise what `look_up` does, within `seconds`, of which up to `wait` for a place.
 
-        Raises NoPlace without one, TimeoutError when the look-up takes longer.
+        Raises NoPlace if none is free, TimeoutError if the look-up takes longer.
         """
         deadline = time.monotonic() + seconds
         lookup = self._begin(owner, min(wait, seconds))
@@ -61,7 +61,7 @@ class Lookups:
             work = partial(self._work, lookup, look_up, outcome)
             threading.Thread(target=work, name=f"lookup-{self.name}", daemon=True).start()
         except RuntimeError as error:
-            # No thread to be had.
+            # No thread could be started.
             self._end(lookup)
             raise NoPlace(own_fault=False) from error
         try:
@@ -101,7 +101,7 @@ class Lookups:
             self._places.leave(lookup.owner)
 
     def _forgive(self) -> None:
-        """Free the places of look-ups that were left behind long ago: what hangs for good must not count for ever."""
+        """Free the places of look-ups that were abandoned long ago: one that hangs for good must not count forever."""
         limit = time.monotonic() - FORGIVEN_SECONDS
         with self._guard:
             overdue = [one for one in self._running if one.left_behind_at is not None and one.left_behind_at <= limit]
@@ -124,5 +124,5 @@ class Asker:
 
 IMAGES = Lookups("images")
 CALLBACKS = Lookups("callbacks")
-# Whatever is asked on no customer's behalf.
+# For look-ups that are not on a customer's behalf.
 OURS = Asker(Lookups("ours"))

@@ -1,4 +1,4 @@
-"""Reads an address that a customer gave us, as strictly as something has to be read that we shall connect to."""
+"""Parses a customer's URL, as strictly as something that we will connect to must be parsed."""
 
 import ipaddress
 import re
@@ -12,17 +12,17 @@ import idna
 MAX_URL = 4096
 MAX_HOST = 253
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Parsers disagree about these, and what they disagree about is where the host begins. Half a surrogate pair is no text.
+# Parsers disagree about these, and so about where the host begins. Half a surrogate pair is not text.
 CONFUSING = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 # Underscores are not allowed in host names, but there are some.
 NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-# What the system's resolver would take for the end of an IPv4 address: 2130706433, 0x7f.1, 127.1.
+# What the system's resolver takes for the end of an IPv4 address: 2130706433, 0x7f.1, 127.1.
 NUMERIC_END = re.compile(r"([0-9]+|0[xX][0-9a-fA-F]*)")
 
 
 class OutboundError(Exception):
-    """A request to another server did not come about. `reason` is a clause in English that may be shown to customers."""
+    """A request to another server failed. `reason` is a clause in English that may be shown to customers."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -30,11 +30,11 @@ class OutboundError(Exception):
 
 
 class InvalidUrl(OutboundError):
-    """The address is not one that could be fetched, wherever it leads."""
+    """The address could not be fetched wherever it led."""
 
 
 class ForbiddenTarget(OutboundError):
-    """The address leads to where no request of a customer may go."""
+    """The address leads to a target that is off limits for customers' requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,6 @@ def _read_host(host: str) -> str:
 
 
 def _read_path(path: str, query: str) -> str:
-    # What is ASCII stays as it is, be it encoded or not: servers compare signatures of the very text.
+    # ASCII stays unchanged, encoded or not: servers compare signatures of the exact text.
     path = quote(path or "/", safe=string.punctuation)
     return f"{path}?{quote(query, safe=string.punctuation)}" if query else path

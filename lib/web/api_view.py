@@ -13,7 +13,7 @@ from lib.ops import request_id
 
 
 class FixedNegotiation(BaseContentNegotiation):
-    """Answers what the endpoint answers, whatever Accept says: a client that wants `image/*` still gets JSON errors."""
+    """Ignores the Accept header: a client that wants `image/*` still gets JSON errors."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         return next(iter(parsers), None)

@@ -11,18 +11,18 @@ from lib.web.errors import ApiError, from_status
 
 logger = logging.getLogger(__name__)
 
-# A household or a server gets a whole /64 of IPv6, so a limit on one address of it would be none.
+# A household or a server gets a whole IPv6 /64, so a limit on a single address would limit nothing.
 IPV6_PREFIX = 64
-# Some proxies write the caller's port, too: 9.9.9.9:1234, [2001:db8::1]:443. The port says nothing about who calls.
+# Some proxies add the caller's port: 9.9.9.9:1234, [2001:db8::1]:443. The port says nothing about the caller.
 _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+):[0-9]*|\[(?P<v6>[^\]]+)\](:[0-9]*)?")
 
 
 def client_address(request: HttpRequest) -> str:
-    """The caller's address, as it counts for limits: an IPv4 address, or the /64 network of an IPv6 one.
+    """The caller's address for limits: an IPv4 address, or the /64 network of an IPv6 one.
 
-    Of X-Forwarded-For only the entry that the outermost of our own TRUSTED_PROXY_COUNT proxies wrote is believed;
-    whatever stands to its left came from the caller. Raises ApiError 400 `bad_request` for an entry that is no address: to
-    count it would give all callers of such a proxy one allowance between them.
+    In X-Forwarded-For only the entry written by the outermost of our own TRUSTED_PROXY_COUNT proxies is trusted; anything
+    to its left came from the caller. Raises ApiError 400 `bad_request` for an entry that is not an address: counting it
+    would give all callers of such a proxy one shared allowance.
     """
     hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
     if settings.TRUSTED_PROXY_COUNT and hops:
@@ -31,7 +31,7 @@ def client_address(request: HttpRequest) -> str:
         if address is None:
             raise _unreadable(entry)
         return address
-    # The peer of a connection by a Unix socket has no address.
+    # The peer on a Unix socket has no address.
     return _normalised(request.META.get("REMOTE_ADDR", "")) or "unknown"
 
 

@@ -1,7 +1,7 @@
 """The one error class of the product, and the one place that renders errors.
 
-Domain code raises `ApiError`. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON that
-the API promises; anywhere else it becomes a page.
+Domain code raises `ApiError`. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the
+API's contract; anywhere else it becomes a page.
 """
 
 import errno
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An error that the caller is told about: a row of the catalogue.
+    """An error that is shown to the caller: a row of the catalogue.
 
-    `code` is the row's, `parameters` fill the holes of its message. `message` replaces it where a raise site can say more,
-    or where the row has none. `details` lists field problems as `{"field": …, "message": …}`; `headers` are added to the
-    row's, and `retry_after` is the header of that name, in seconds. Raises KeyError for a code without a row.
+    `code` is the row's, `parameters` fill the placeholders of its message. `message` replaces it where the raise site can
+    say more, or where the row has none. `details` lists field problems as `{"field": …, "message": …}`; `headers` are added
+    to the row's, and `retry_after` is the header of that name, in seconds. Raises KeyError for a code without a row.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Problem(Protocol):
 
 
 class FieldProblem(NamedTuple):
-    """One fault of one field, in the words of the catalogue."""
+    """One problem of one field, worded by the catalogue."""
 
     field: str
     code: str
@@ -84,24 +84,24 @@ class FieldProblem(NamedTuple):
 
 
 def field_problem(field: str, code: str, **parameters: object) -> FieldProblem:
-    """The fault `code` of `field`. Its message has `parameters` in its holes, and may name the field."""
+    """The problem `code` of `field`. `parameters` fill the placeholders of its message, which may name the field."""
     return FieldProblem(field, code, catalogue.message(code, field=field, **parameters))
 
 
 def validation_error(problems: Sequence[Problem]) -> ApiError:
-    """One 400 for all problems of a request: a single one speaks for itself."""
+    """One 400 for all problems of a request; a single problem supplies the message itself."""
     if len(problems) == 1:
         return ApiError(problems[0].code, message=problems[0].message)
     details = [{"field": problem.field, "message": problem.message} for problem in problems]
     return ApiError("validation_error", details=details)
 
 
-# A full disk, or a full quota of it.
+# A full disk, or an exhausted quota.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
-    """The error for a bare HTTP status, also for one without a row: `http_418`."""
+    """The error for a bare HTTP status, even one without a row: `http_418`."""
     code = catalogue.DEFAULTS.get(status)
     if code is not None:
         return ApiError(code, headers=headers)
@@ -111,7 +111,7 @@ def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiErr
 
 
 def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: our errors as they are, the framework's translated, anything else left to fail as a 500."""
+    """DRF's exception handler: our errors unchanged, the framework's translated, anything else left to fail as a 500."""
     error = _translate(exception)
     if error is None:
         return None
@@ -143,7 +143,7 @@ def _translate(exception: Exception) -> ApiError | None:
 
 
 def is_full_disk(exception: BaseException) -> bool:
-    """Whether there was no room on the disk."""
+    """Whether the disk was full."""
     return isinstance(exception, OSError) and exception.errno in _NO_ROOM
 
 
@@ -164,12 +164,12 @@ def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 
 def json_response(error: ApiError) -> JsonResponse:
-    """The API's answer, for an address that only scripts ask for."""
+    """The API's response, for an address that only scripts request."""
     return JsonResponse(error.body(), status=error.status, headers=error.headers)
 
 
 def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
-    """In the reader's language. The frame of the page may show the customer, so no cache keeps it."""
+    """The page, in the reader's language. Its frame may show the customer, so no cache may keep it."""
     row = catalogue.ROWS.get(error.code)
     page = row.page if row else None
     context = {
@@ -187,7 +187,7 @@ def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 
 class ApiErrorMiddleware:
-    """Renders an `ApiError` that a page raises. (DRF has rendered those of the API by then.)"""
+    """Renders an `ApiError` raised by a page. (DRF has already rendered those of the API.)"""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -196,7 +196,7 @@ class ApiErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Called by Django for whatever a view raises."""
+        """Called by Django for any exception of a view."""
         if database.is_outage(exception):
             return _without_database(request, exception)
         if is_full_disk(exception):
@@ -224,14 +224,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_many_attempts(request: HttpRequest) -> HttpResponse:
-    """The page for someone who logs in, signs up or asks for mails too often."""
+    """The page for visitors who log in, sign up or request mails too often."""
     return error_response(request, ApiError("too_many_attempts"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500, called while it handles the exception; of a middleware's, too.
+    """Django's handler500, called while the exception is handled; also for a middleware's.
 
-    It asks nothing of the database, which may be what is missing: the page is that of a visitor whom nobody knows.
+    It makes no query, since the database may be what failed: the page is that of an anonymous visitor.
     """
     exception = sys.exception()
     if exception is not None and database.is_outage(exception):

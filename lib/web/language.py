@@ -1,6 +1,6 @@
-"""Which language a page is in: the customer's own, else the one chosen in this browser, else what the browser asks for.
+"""Which language a page is in: the customer's own, else the one chosen in this browser, else what the browser requests.
 
-Django does most of it. Ours is what it does not know: the profile, and the API, which is in English.
+Django does most of it. This module adds the profile, and the API, which is in English.
 """
 
 import json
@@ -19,12 +19,12 @@ from lib.web import catalogue
 from lib.web.errors import is_api
 
 ENGLISH = "en"
-# Seconds. A new release's texts are seen after this long at the latest.
+# Seconds. Browsers show a new release's texts after this long at the latest.
 TEXTS_MAX_AGE = 600
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """Activates the language of the request. Under the API's addresses, but for the page about it, that is English.
+    """Activates the language of the request: English under the API's addresses, except for the page about it.
 
     It comes after authentication, because a signed-in customer's profile decides.
     """
@@ -32,25 +32,25 @@ class LanguageMiddleware(LocaleMiddleware):
     async_capable = False
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # Django leaves a request's language active in its thread, where mails and logs of others would be in it.
+        # Django leaves a request's language active in its thread, where it would affect others' mails and logs.
         with translation.override(translation.get_language()):
             return cast(HttpResponseBase, super().__call__(request))
 
     def process_request(self, request: HttpRequest) -> None:
-        """Django asks the cookie and the browser; a signed-in customer's profile comes before them."""
+        """Django checks the cookie and the browser; a signed-in customer's profile takes precedence."""
         if _is_english(request):
             translation.activate(ENGLISH)
             return
         super().process_request(request)
         user = getattr(request, "user", None)
-        # The session has no user yet where an error comes early; looking for one must not make another.
+        # After an early error the session has no user yet; looking for one must not raise another.
         if user is not None and user.is_authenticated and user.language in dict(settings.LANGUAGES):
             translation.activate(user.language)
-            # The page for a failure reads it when nothing else may be asked any more.
+            # The failure page reads it when nothing may be queried any more.
             request.LANGUAGE_CODE = user.language
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Django names the language in the headers. An answer of the API is the same in every language."""
+        """Django names the language in the headers. The API's responses are the same in every language."""
         return response if _is_english(request) else super().process_response(request, response)
 
 
@@ -60,11 +60,11 @@ def _is_english(request: HttpRequest) -> bool:
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponseBase:
-    """Django's view: set the cookie and go back to the page. By POST alone; a customer's profile keeps the choice, too."""
+    """Django's view: set the cookie and return to the page. POST only; a customer's profile keeps the choice, too."""
     response = i18n.set_language(request)
     language = request.POST.get("language")
     if language not in dict(settings.LANGUAGES):
-        # Django takes any language that it has texts for itself, such as "de", and other spellings of ours, such as "EN".
+        # Django accepts any language that it has its own texts for, such as "de", and other spellings of ours, such as "EN".
         response.cookies.pop(settings.LANGUAGE_COOKIE_NAME, None)
     elif request.user.is_authenticated:
         request.user.language = language

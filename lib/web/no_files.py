@@ -1,7 +1,7 @@
-"""No page takes files: a form that holds one is refused at its first byte.
+"""No page accepts files: a form with one is refused at the file's first byte.
 
-`/rmbg` and `/api/batches` have a reader of their own and never come here. For all others Django would write every file to
-the disk, however large, before it looks at the form's token: anybody could fill the disk.
+`/rmbg` and `/api/batches` have their own parser and never come here. For all others Django would write every file to the
+disk, however large, before it checks the form's token: anyone could fill the disk.
 """
 
 from typing import Any, NoReturn
@@ -11,11 +11,11 @@ from django.http.multipartparser import MultiPartParserError
 
 
 class FilesRefused(MultiPartParserError):
-    """The form holds a file. Django answers 400 as for any form that it cannot read, and reads no further."""
+    """The form contains a file. Django answers 400 as for any form that it cannot parse, and reads no further."""
 
 
 class RefuseFiles(FileUploadHandler):
-    """The one upload handler there is."""
+    """The only upload handler."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Called with a file's head, before its content. Raises FilesRefused."""

@@ -1,7 +1,7 @@
 """Requests per minute and requests at once, per account or address: counted atomically, in Redis or in memory.
 
-These limits protect the service, not money. While Redis is away or full each process counts for itself, and says so in the
-log; credits and allowances are counted in the database.
+These limits protect the service, not money: credits and allowances are counted in the database. While Redis is unreachable
+or full each process counts for itself, and logs that.
 """
 
 import logging
@@ -27,18 +27,18 @@ from lib.web.errors import ApiError
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60
-# A place taken by a process that was killed is free again after this long. Longer than a request waits and works.
+# The place of a killed process is free again after this long: longer than a request waits and works.
 LEASE_SECONDS = 240
 FAILURE_SECONDS = 600
-# Of an address: as many as it gets images a day by default.
+# For an address: its default number of images a day.
 ANONYMOUS_FAILURES = 5
-# Of an account, for each request a minute of its plan: 60 for 20 a minute. A shop notices nothing until three in ten of all
-# images that its plan lets through in ten minutes are broken in a way that only decoding shows.
+# For an account, per request a minute of its plan: 60 for 20 a minute. A shop notices nothing until three in ten of all
+# images that its plan allows in ten minutes are broken in a way that only decoding shows.
 FAILURES_PER_REQUEST = 3
-# Of an account's batches, in place of that: a batch may be a whole folder of broken files.
+# For an account's batches, in place of that: a batch may be a whole folder of broken files.
 BATCH_FAILURES_FACTOR = 10
 RENEW_SECONDS = 60
-# A place becomes free whenever a request ends, so a second is a fair time to come back.
+# A place is freed whenever a request ends, so a second is a fair time to retry.
 CONCURRENCY_RETRY_SECONDS = 1
 
 
@@ -46,7 +46,7 @@ CONCURRENCY_RETRY_SECONDS = 1
 class Policy:
     """The limits of one subject: `per_minute` requests in any 60 seconds, `at_once` at the same time.
 
-    `failures` images in any FAILURE_SECONDS may fail in the work on them, which costs us as much as a delivered one.
+    `failures` images in any FAILURE_SECONDS may fail during processing, which costs us as much as a delivered one.
     """
 
     subject: str
@@ -57,7 +57,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One limit as it stands: `remaining` of `limit` per `window` seconds, replenished in `reset` seconds."""
+    """The current state of a limit: `remaining` of `limit` per `window` seconds, replenished in `reset` seconds."""
 
     name: str
     limit: int
@@ -67,7 +67,7 @@ class State:
 
 
 def anonymous_policy(address: str) -> Policy:
-    """The limits of a caller known by its address alone."""
+    """The limits of a caller known only by its address."""
     per_minute, at_once = settings.ANONYMOUS_REQUESTS_PER_MINUTE, settings.ANONYMOUS_CONCURRENT_REQUESTS
     return Policy(f"address:{address}", per_minute, at_once)
 
@@ -82,17 +82,17 @@ def count_request(policy: Policy) -> None:
 
 
 def count_widely(subject: str, per_minute: int) -> int:
-    """Count one of what is cheap, such as a read. 0 within the limit, else the seconds after which the next may come."""
+    """Count one cheap request, such as a read. Returns 0 within the limit, else the seconds until the next is allowed."""
     if not settings.RATE_LIMIT_ENABLED or _hit(RateLimitItemPerMinute(per_minute), subject):
         return 0
     return max((state.reset for state in states(Policy(subject, per_minute, 1))), default=0) or CONCURRENCY_RETRY_SECONDS
 
 
 def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
-    """Raise ApiError 429 `rate_limited`, with Retry-After, for a subject too many of whose images have failed lately.
+    """Raise ApiError 429 `rate_limited`, with Retry-After, if too many of the subject's images have failed lately.
 
-    `of_batch` for those of batches, which are counted apart: a folder of broken files sent as a batch stops no request, and
-    an image of a batch is never refused for it, only the next batch.
+    `of_batch` for images of batches, which are counted separately: a folder of broken files sent as a batch blocks no other
+    request, and only the next batch is refused, never a batch item.
     """
     if not settings.RATE_LIMIT_ENABLED:
         return
@@ -102,7 +102,7 @@ def check_failures(policy: Policy, *, of_batch: bool = False) -> None:
 
 
 def count_failure(policy: Policy, *, of_batch: bool = False) -> None:
-    """Count an image that failed in the work on it. Those in work at the same time may go past the limit."""
+    """Count an image that failed during processing. Images processed concurrently may exceed the limit."""
     if settings.RATE_LIMIT_ENABLED:
         _hit(*_failures(policy, of_batch=of_batch))
 
@@ -113,14 +113,14 @@ def _failures(policy: Policy, *, of_batch: bool) -> tuple[RateLimitItem, str, st
 
 
 def check(policy: Policy) -> None:
-    """Raise ApiError 429 `rate_limited` if the next request would be refused as one too many in a minute. Counts nothing."""
+    """Raise ApiError 429 `rate_limited` if the next request would exceed the limit per minute. Counts nothing."""
     current = states(policy)
     if current and not current[0].remaining:
         raise ApiError("rate_limited", retry_after=max(1, current[0].reset))
 
 
 class Place:
-    """One of a subject's concurrent places. It is left at the end of its block, or later by the answer that keeps it."""
+    """One of a subject's concurrent places. It is freed at the end of its block, or later by the response that keeps it."""
 
     def __init__(self, subject: str) -> None:
         self.subject, self.lease = subject, str(uuid.uuid4())
@@ -128,7 +128,7 @@ class Place:
         self._counted_in: _MemoryPlaces | _RedisPlaces | None = None
 
     def take(self, limit: int) -> bool:
-        """Count it, in this process while Redis is away. False if `limit` are taken."""
+        """Count it, in this process while Redis is unreachable. False if `limit` are taken."""
         try:
             self._counted_in = _places()
             taken = self._counted_in.take(self.subject, self.lease, limit)
@@ -142,7 +142,7 @@ class Place:
 
     @property
     def is_leased(self) -> bool:
-        """Whether it lapses in Redis unless it is renewed."""
+        """Whether it expires in Redis unless it is renewed."""
         return isinstance(self._counted_in, _RedisPlaces)
 
     def keep(self) -> None:
@@ -150,7 +150,7 @@ class Place:
         self.is_kept = True
 
     def leave(self) -> None:
-        """Make it free. Twice is once."""
+        """Free it. Idempotent."""
         keeper.forget(self)
         if self._counted_in is None:
             return
@@ -160,7 +160,7 @@ class Place:
             logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": self.subject})
 
     def leave_soon(self) -> None:
-        """Make it free without waiting for Redis: for the thread that serves all connections."""
+        """Free it without waiting for Redis: for the thread that serves all connections."""
         if self.is_leased:
             keeper.leave(self)
         else:
@@ -168,19 +168,19 @@ class Place:
 
 
 class _Keeper(BackgroundThread):
-    """Renews the leases of this process's places in Redis, and leaves those that have been given up.
+    """Renews the leases of this process's places in Redis, and frees those that have been given up.
 
-    A request may wait for its turn, work and be read for longer than a lease.
+    A request may wait, run and have its response read for longer than a lease.
     """
 
     name = "places"
     failure = "places of concurrent requests were not renewed"
-    # What has been given up is left before the process ends.
+    # Frees the places that were given up before the process ends.
     has_last_round = True
 
     def reset(self) -> None:
         super().reset()
-        # A place may be left by the collector, in a thread that has the lock.
+        # The garbage collector may free a place in a thread that already holds the lock.
         self.lock = threading.RLock()
         self.held: set[Place] = set()
         self.given_up: list[Place] = []
@@ -193,12 +193,12 @@ class _Keeper(BackgroundThread):
         self.start()
 
     def forget(self, place: Place) -> None:
-        """It has been left."""
+        """Stop renewing the lease of a freed place."""
         with self.lock:
             self.held.discard(place)
 
     def leave(self, place: Place) -> None:
-        """Leave it at the next opportunity."""
+        """Free it at the next opportunity."""
         with self.lock:
             self.given_up.append(place)
         self.wake()
@@ -229,9 +229,9 @@ keeper = _Keeper()
 
 @contextmanager
 def concurrent_place(policy: Policy) -> Iterator[Place]:
-    """Take one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken.
+    """Hold one of the subject's concurrent places for the block. Raises ApiError 429 `rate_limited` when all are taken.
 
-    An answer that takes long to be read keeps the place (`Place.keep`) and leaves it when it has been sent.
+    A response that takes long to be read keeps the place (`Place.keep`) and frees it once it has been sent.
     """
     place = Place(policy.subject)
     if settings.RATE_LIMIT_ENABLED and not place.take(policy.at_once):
@@ -247,7 +247,7 @@ def concurrent_place(policy: Policy) -> Iterator[Place]:
 
 
 def states(policy: Policy) -> list[State]:
-    """The request limit of a subject as it stands; empty when limits are off or cannot be read."""
+    """The current request limit of a subject; empty when limits are off or cannot be read."""
     if not settings.RATE_LIMIT_ENABLED:
         return []
     stats = _stats(RateLimitItemPerMinute(policy.per_minute), policy.subject)
@@ -266,14 +266,14 @@ def headers(limits: Sequence[State]) -> dict[str, str]:
 
 
 def reset() -> None:
-    """Forget every connection and every count kept in memory."""
+    """Drop every connection and every count kept in memory."""
     redis_client.reset()
     for made in (_limiter, _own_limiter, _places, _own_places):
         made.cache_clear()
 
 
 def _hit(item: RateLimitItem, *subject: str) -> bool:
-    """Count one hit; False if the item's window is full already."""
+    """Count one hit; False if the item's window is already full."""
     try:
         return _limiter().hit(item, *subject)
     except redis.RedisError:
@@ -282,7 +282,7 @@ def _hit(item: RateLimitItem, *subject: str) -> bool:
 
 
 def _stats(item: RateLimitItem, *subject: str) -> WindowStats:
-    """What is left of the item's window, and when it is whole again."""
+    """What remains of the item's window, and when it resets."""
     try:
         return _limiter().get_window_stats(item, *subject)
     except redis.RedisError:
@@ -326,11 +326,11 @@ class _MemoryPlaces:
                 self.leases.pop(subject, None)
 
     def renew(self, leases: Sequence[tuple[str, str]]) -> None:
-        """They do not lapse."""
+        """Nothing to do: places in memory do not expire."""
 
 
 class _RedisPlaces:
-    """Concurrent places shared by all processes: a sorted set of leases per subject, scored by when they lapse."""
+    """Concurrent places shared by all processes: a sorted set of leases per subject, scored by expiry time."""
 
     # One script, so that no two processes can see the same free place.
     TAKE = """
@@ -341,7 +341,7 @@ class _RedisPlaces:
     redis.call('EXPIRE', KEYS[1], ARGV[3])
     return 1
     """
-    # Also for one that has lapsed or was lost with Redis: its request still runs.
+    # Also for one that has expired or was lost with Redis: its request still runs.
     RENEW = """
     redis.call('ZADD', KEYS[1], tonumber(redis.call('TIME')[1]) + tonumber(ARGV[2]), ARGV[1])
     redis.call('EXPIRE', KEYS[1], ARGV[2])

@@ -1,4 +1,4 @@
-"""What the application is wrapped in, whichever server runs it."""
+"""The wrapper of the WSGI application, whichever server runs it."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,15 +7,15 @@ from lib.ops.database import give_back
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# What is read of a form that is too large, to find out how large its image is.
+# How much of a form that is too large is read, to find out how large its image is.
 DRAIN_BYTES = 256 * 1024**2
 
 
 def served(application: Application) -> Application:
-    """Wrap a WSGI application: no answer to HEAD has a body, and no answer that is being sent keeps a database connection.
+    """Wrap a WSGI application: responses to HEAD have no body, and no response keeps a database connection while being sent.
 
-    A file is closed by the server's own thread once it has been sent, so that Django's `request_finished`, which gives
-    connections back, comes late and in a thread that has none.
+    The server's own thread closes a file once it has been sent, so Django's `request_finished`, which returns connections
+    to the pool, fires late and in a thread that has none.
     """
 
     def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

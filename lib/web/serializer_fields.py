@@ -1,4 +1,4 @@
-"""Fields of answers that serializers of more than one app use."""
+"""Response fields that serializers of more than one app use."""
 
 from typing import Any
 

@@ -1,9 +1,9 @@
-"""Static files in production: compressed, and named after their contents, so that browsers may keep them for ever."""
+"""Static files in production: compressed, and named after their contents, so that browsers may cache them forever."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
-    """WhiteNoise's, which also rewrites what our JavaScript modules import from one another."""
+    """WhiteNoise's storage, which also rewrites the imports between our JavaScript modules."""
 
     support_js_module_import_aggregation = True

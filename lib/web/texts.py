@@ -1,4 +1,4 @@
-"""What no text from outside may hold. PostgreSQL stores no NUL, and half of a surrogate pair is no text in UTF-8."""
+"""Characters that no text from outside may contain: PostgreSQL stores no NUL, and UTF-8 has no half of a surrogate pair."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,19 +12,19 @@ UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def storable(text: str, length: int) -> str:
-    """A text that is only shown again, as its column holds it: without what cannot be stored, cut to `length` characters."""
+    """A text that is only for display, made to fit its column: without unstorable characters, cut to `length` characters."""
     return UNSTORABLE.sub("", text)[:length]
 
 
 def is_storable(text: str, length: int) -> bool:
-    """Whether a text fits into a column of `length` characters as it is."""
+    """Whether a text fits unchanged into a column of `length` characters."""
     return len(text) <= length and UNSTORABLE.search(text) is None
 
 
 class UnstorableTextMiddleware:
-    """Refuses such a character in an address or its query with a 400, before anything is looked up with it.
+    """Refuses such a character in a path or query string with a 400, before anything is looked up with it.
 
-    A cookie that holds one is dropped: it is none of ours.
+    A cookie that contains one is dropped: it is not ours.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,9 +39,9 @@ class UnstorableTextMiddleware:
 
 
 class UnstorableFormMiddleware:
-    """Refuses such a character in the form of a page with a 400. It comes after the check for forgery, which reads the form.
+    """Refuses such a character in the form of a page with a 400. It comes after the CSRF check, which reads the form.
 
-    The forms of `/rmbg`, of batches and of webhooks are judged by those who read them.
+    The code that parses the forms of `/rmbg`, batches and webhooks checks them itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

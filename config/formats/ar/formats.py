@@ -1,4 +1,4 @@
-"""Arabic: the digits, separators and 24 hours of the API and of invoices, with the names of the months in Arabic."""
+"""Arabic: digits, separators and 24-hour times as in the API and on invoices, with month names in Arabic."""
 
 DATE_FORMAT = "j F Y"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""English: 22 Nov 2026, 18:50. Times are in UTC, so that "p.m." would mislead."""
+"""English: 22 Nov 2026, 18:50. Times are in UTC, so "p.m." would mislead."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""Every error of the product, by its code. A new error is one row here, raised as `ApiError(code, …)`, and its translations.
+"""Every error of the product, by code. A new error is one row here, raised as `ApiError(code, …)`, and its translations.
 
 The error guide, the dashboard, the OpenAPI document, error pages and our scripts read these rows.
 """
@@ -14,7 +14,7 @@ from lib.web.catalogue.row import Row, Text
 ROWS: Mapping[str, Row] = MappingProxyType({**requests.ROWS, **callers.ROWS, **images.ROWS, **batches.ROWS, **pages.ROWS})
 # The code of the error for a bare HTTP status.
 DEFAULTS: Mapping[int, str] = MappingProxyType({row.status: code for code, row in ROWS.items() if row.is_default})
-# Labels of the links that hints end with. Where they lead is in the page's `data-` attributes.
+# Labels of the links that hints end with. Their targets are in the page's `data-` attributes.
 LINKS: Mapping[str, Text] = MappingProxyType(
     {
         "signup": _("Sign up for free"),
@@ -32,7 +32,7 @@ def message(code: str, **parameters: object) -> str:
 
 
 def hints() -> dict[str, dict[str, str]]:
-    """What our scripts show for an error, by code, in the active language: `text`, and `link` and `label` of a way on."""
+    """What our scripts show for an error, by code, in the active language: `text`, and a link's `link` and `label`."""
     return {code: _hint(row) for code, row in ROWS.items() if row.hint}
 
 

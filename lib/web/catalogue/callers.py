@@ -1,4 +1,4 @@
-"""Errors of the caller: who it is, what it may, and what its credits, limits and retries allow."""
+"""Errors of the caller: its identity and permissions, and what its credits, limits and retries allow."""
 
 from django.utils.translation import gettext_lazy as _
 

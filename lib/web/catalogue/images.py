@@ -1,4 +1,4 @@
-"""Errors of an image and its options. The image core runs without this catalogue and words what it finds."""
+"""Errors of an image and its options. The image core runs without this catalogue and words its own messages."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -113,7 +113,7 @@ _OF_AN_ADDRESS = {
         advice=_("Send the address where the redirects end."),
         label=_("The picture's address redirects too often"),
     ),
-    # Which server, and why, is not told: it would map somebody's network.
+    # Does not say which server or why: that would let callers map a network.
     "image_url_unreachable": Row(
         status=400,
         message="The server of 'image_url' could not be reached, or its answer broke off.",

@@ -137,7 +137,7 @@ ROWS = {
         label=_("A fault on our side"),
         page=_OUR_FAULT,
         hint=_BUSY,
-        # A database that was restarted is back by then.
+        # A restarted database is back by then.
         headers={"Retry-After": "5"},
     ),
     "insufficient_storage": Row(

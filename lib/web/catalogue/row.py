@@ -1,4 +1,4 @@
-"""What is written down about one error."""
+"""The fields of one error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page of the error shows in place of its message: a headline, and a way on."""
+    """What the error's page shows in place of its message: a headline, and a link to continue."""
 
     title: Text
     help: Text
@@ -29,10 +29,10 @@ class Row:
     """One error.
 
     `status` is its HTTP status. `message` is the API's text, a template for `str.format`; it is empty where the code that
-    finds the error words it, as the image core does. `advice` says what a developer does about it (the error guide), `label`
-    in a few words what came of a call (dashboard), `page` what a page of it shows, `hint` what the editor shows. Without one
-    of these the message is shown, or nothing. `headers` are those that every answer with the error has.
-    `is_default`: the error for a bare `status`, as the framework and the server raise one.
+    raises the error words it, as the image core does. `advice` tells a developer what to do (error guide), `label` gives the
+    outcome of a call in a few words (dashboard), `page` is what its page shows, `hint` what the editor shows. Without one of
+    these the message is shown, or nothing. `headers` are on every response with the error. `is_default`: the error for a
+    bare `status`, as raised by the framework and the server.
     """
 
     status: int

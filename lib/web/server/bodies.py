@@ -8,18 +8,18 @@ from typing import BinaryIO, cast
 from lib.web.server.budgets import Budget
 from lib.web.server.refusals import Refused
 
-# Up to here a body stays in memory; beyond it goes to a nameless file, which is gone even if we are killed.
+# Up to here a body stays in memory; a larger one goes to a nameless file, which disappears even if we are killed.
 MEMORY_BYTES = 64 * 1024
 TOO_MANY_UPLOADS = "Too many uploads are on their way. Please try again in a few seconds."
-# So much of each body is not counted. A full budget must keep out neither small requests nor customers, who are known only
-# after the first megabyte.
+# This much of each body is not counted. A full budget must not block small requests, nor customers, who are identified
+# only after the first megabyte.
 FREE_BYTES = 1536 * 1024
-# What holds a chunk's size, its extensions included; and all trailers together.
+# The line with a chunk's size, including extensions; and all trailers together.
 MAX_CHUNK_LINE = 256
 MAX_TRAILERS = 8 * 1024
-# Chunks of a few bytes cost more time than they carry: past this many, the average must be at least so long.
+# Tiny chunks cost more time than they are worth: past this many, the average must be at least this long.
 FREE_CHUNKS, MEAN_CHUNK_BYTES = 4096, 128
-# Of a part in base64 so much more is kept: 78 bytes of it are 57 of the image. Its head has to say so, near its beginning.
+# This much more is kept of a base64 part: 78 bytes of it are 57 of the image. Its head must declare it, near its start.
 ENCODED_SHARE = 1.4
 MAX_PART_HEAD = 2048
 ENCODED = re.compile(rb"\ncontent-transfer-encoding:[ \t]*(?:base64|quoted-printable)", re.IGNORECASE)
@@ -28,10 +28,10 @@ TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
 
 class Store:
-    """Keeps a body's bytes, and counts them against a budget.
+    """Stores a body's bytes, and counts them against a budget.
 
-    Of a part of a form that is longer than `kept_of_part` the rest is not kept: a hole of the file stands for it, so that
-    the part's size can be known and none of it lies on the disk. More than `max_kept` bytes in all are refused.
+    The rest of a form part longer than `kept_of_part` is not stored: a hole in the file stands for it, so that the part's
+    size is known but takes no disk space. More than `max_kept` bytes in total are refused.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Store:
         self._kept_of_part = kept_of_part if delimiter else None
         self._part_bytes = 0
         self._is_skipping = False
-        # The end of what came last, since a delimiter may lie across two pieces; and how much of it the file has.
+        # The end of the last piece, since a delimiter may span two pieces; and how much of it is in the file.
         self._tail = b""
         self._tail_written = 0
 
     def append(self, data: bytes) -> None:
-        """Keep the next bytes, or count them.
+        """Store the next bytes, or only count them.
 
-        Raises Refused 503 when the budget is used up, 413 past `max_kept`, OSError for a full disk.
+        Raises Refused 503 when the budget is exhausted, 413 past `max_kept`, OSError for a full disk.
         """
         if self._kept_of_part is None:
             self._keep(data)
@@ -82,14 +82,14 @@ class Store:
         self._is_skipping = self._part_bytes >= self._kept_of_part and self._part_bytes >= self._limit_of_part()
 
     def _limit_of_part(self) -> float:
-        """How much is kept of a part that is longer than most may be."""
+        """How much is kept of a part that is longer than the usual limit."""
         self._file.seek(self.size - self._part_bytes)
         head = self._file.read(MAX_PART_HEAD).partition(b"\r\n\r\n")[0]
         self._file.seek(self.size)
         return (self._kept_of_part or 0) * (ENCODED_SHARE if ENCODED.search(head) else 1)
 
     def _remember_tail(self, seen: bytes, written: int) -> int:
-        """Remember the end of `seen`, of which the file has the first `written` bytes. Returns where that end begins."""
+        """Remember the end of `seen`, whose first `written` bytes are in the file. Returns where that end begins."""
         begin = max(0, len(seen) - len(self._delimiter) + 1)
         self._tail, self._tail_written = seen[begin:], max(0, written - begin)
         return begin
@@ -116,7 +116,7 @@ class Store:
         self.size += size
 
     def hand_to(self, budget: Budget, holder: str) -> None:
-        """Count what is kept for another holder. Raises Refused 503 when that one has no room."""
+        """Count the stored bytes for another holder. Raises Refused 503 if that holder has no room."""
         if not budget.take(holder, self._counted):
             raise Refused(503, TOO_MANY_UPLOADS)
         self._budget.give_back(self._holder, self._counted)
@@ -130,14 +130,14 @@ class Store:
         return self._file
 
     def close(self) -> None:
-        """Let go of everything. Twice is once."""
+        """Release everything. Idempotent."""
         self._file.close()
         self._budget.give_back(self._holder, self._counted)
         self._counted = 0
 
 
 class FixedFraming:
-    """A body of a known length. `take` returns the part of `data` that belongs to it, and how much was used up."""
+    """A body of known length. `take` returns the part of `data` that belongs to it, and how much was consumed."""
 
     def __init__(self, length: int) -> None:
         self.left = length
@@ -153,7 +153,7 @@ class FixedFraming:
 
 
 class ChunkedFraming:
-    """A body in chunks. `take` returns what the chunks in `data` carry, and how much was used up. Raises Refused 400."""
+    """A chunked body. `take` returns the content of the chunks in `data`, and how much was consumed. Raises Refused 400."""
 
     def __init__(self) -> None:
         self.is_complete = False

@@ -1,4 +1,4 @@
-"""Bytes that clients may occupy in this process: in all, and of one holder."""
+"""Bytes that clients may occupy in this process: in total, and per holder."""
 
 import threading
 from functools import cache
@@ -13,18 +13,18 @@ VISITOR_BYTES = 128 * MEBIBYTE
 class Budget:
     """Counts bytes per holder; safe from any thread.
 
-    A holder has at most `share` of `total` bytes, so that one cannot keep all others out.
+    A holder gets at most `share` of `total` bytes, so that one cannot crowd out all others.
     """
 
     def __init__(self, total: int, share: int) -> None:
         self.total, self.share = total, min(share, total)
         self.used = 0
         self._held: dict[str, int] = {}
-        # Giving back may come from the collector, in a thread that is just taking.
+        # The garbage collector may call give_back in a thread that is just inside take.
         self._lock = threading.RLock()
 
     def take(self, holder: str, size: int) -> bool:
-        """Take `size` bytes for a holder; False, and nothing is taken, when that is too much."""
+        """Take `size` bytes for a holder. If that is too much, returns False and takes nothing."""
         with self._lock:
             held = self._held.get(holder, 0)
             if self.used + size > self.total or held + size > self.share:
@@ -39,7 +39,7 @@ class Budget:
             return self.used < self.total and self._held.get(holder, 0) < self.share
 
     def give_back(self, holder: str, size: int) -> None:
-        """The bytes are free again."""
+        """Free the bytes."""
         with self._lock:
             self.used -= size
             left = self._held.get(holder, 0) - size
@@ -51,13 +51,13 @@ class Budget:
 
 @cache
 def visitor_bodies() -> Budget:
-    """Request bodies of callers that have not been identified, by address."""
+    """Request bodies of unidentified callers, by address."""
     return Budget(settings.WEB_BODY_BYTES // 4, VISITOR_BYTES)
 
 
 @cache
 def customer_bodies() -> Budget:
-    """Request bodies of callers whose credential is good, by account."""
+    """Request bodies of callers with a valid credential, by account."""
     total = settings.WEB_BODY_BYTES - settings.WEB_BODY_BYTES // 4
     return Budget(total, total // 2)
 
@@ -69,6 +69,6 @@ def results() -> Budget:
 
 
 def reset() -> None:
-    """Start again with the settings as they are: for tests."""
+    """Start again with the current settings: for tests."""
     for budget in (visitor_bodies, customer_bodies, results):
         budget.cache_clear()

@@ -1,4 +1,4 @@
-"""One connection: what it is doing, how quickly, and how it ends."""
+"""One connection: its phase, its speed, and how it ends."""
 
 import socket
 import struct
@@ -20,16 +20,16 @@ from lib.web.server.parser import RequestParser
 from lib.web.server.refusals import Refused, render, server_error
 from lib.web.server.uploads import Verdict
 
-# Bytes sent in one turn, so that one quick reader of a large answer does not keep all other connections waiting.
+# Bytes sent per turn, so that one fast reader of a large response does not keep all other connections waiting.
 TURN_BYTES = 1024**2
 SEND_BYTES = 256 * 1024
-# Linux: what the kernel holds of an answer that its reader does not take (socket.TCP_NOTSENT_LOWAT has no name before 3.12).
+# Linux: what the kernel buffers of a response that no one reads (socket.TCP_NOTSENT_LOWAT has no name before 3.12).
 TCP_NOTSENT_LOWAT, NOTSENT_BYTES = 25, 128 * 1024
-# After the last answer, what the client still sends is read for so long: a reset would take the answer away from it.
+# After the last response, what the client still sends is read for this long: a reset would destroy the response.
 LINGER_SECONDS = 2.0
-# An answer that a thread waits with, such as a zip that is made while it is sent, must be read at least so quickly.
+# A response that occupies a thread, such as a zip made while it is sent, must be read at least this fast.
 STREAM_BYTES_PER_SECOND = 32 * 1024
-# Any answer is read within so many windows: a large one holds its place and its bytes on the disk until then.
+# Any response must be read within this many windows: a large one holds its place and its bytes on disk until then.
 ANSWER_WINDOWS = 40
 
 
@@ -46,7 +46,7 @@ class Phase(Enum):
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
-    """A connection. All of it runs in the I/O loop's thread, but `service` and what that calls."""
+    """A connection. Everything runs in the I/O loop's thread, except `service` and what it calls."""
 
     parser_class = RequestParser
     is_lingering = False
@@ -59,14 +59,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:
         self.peer = client.peer_address(addr)
-        # What counts as the caller's address; behind proxies it is known once a request's headers are.
+        # The caller's address; behind proxies it is known only once a request's headers are.
         self.address = "" if settings.TRUSTED_PROXY_COUNT else self.peer
         self.phase, self.since, self.phase_bytes = Phase.IDLE, time.monotonic(), 0
         self.window_since, self.window_bytes, self.answer_bytes = self.since, 0, 0
         super().__init__(server, sock, addr, adj, map=map)
         self.sendbuf_len = SEND_BYTES
         if sock.family != socket.AF_UNIX:
-            # With another kernel its own buffers are the bound.
+            # On other kernels, their own buffers are the bound.
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
 
@@ -87,11 +87,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         return Phase.JUDGING if self.request.is_waiting else Phase.BODY
 
     def moved_bytes(self) -> int:
-        """Bytes that have come in, or gone out."""
+        """Bytes received, or sent."""
         return self.read_bytes + self.sent_bytes
 
     def watch(self, now: float) -> None:
-        """Note what the connection is doing, once a second and whenever a place is needed."""
+        """Record the connection's phase and progress, once a second and whenever a place is needed."""
         phase = self.find_phase()
         if phase is Phase.IDLE and settings.TRUSTED_PROXY_COUNT:
             self.server.connections.move(self, "")
@@ -106,7 +106,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
 
     @property
     def is_busy(self) -> bool:
-        """Whether another thread is at work on it, or was, so that what it waits for may change without an event."""
+        """Whether another thread works or worked on it, so that what it waits for may change without an event."""
         request = self.request
         return bool(self.requests or self.total_outbufs_len or self.will_close or self.close_when_flushed) or (
             request is not None and request.is_waiting
@@ -114,21 +114,21 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has been served and waits for its next request."""
+        """Whether it has been served and is waiting for its next request."""
         return self.phase is Phase.IDLE and self.has_served
 
     @property
     def may_be_cut(self) -> bool:
-        """Whether it may go to make room. One that is being worked on may not."""
+        """Whether it may be closed to make room: not while its request is being processed."""
         return self.phase not in (Phase.WORKING, Phase.JUDGING)
 
     def end_if_idle(self) -> None:
-        """End it unless a request has begun."""
+        """Close it unless a request has begun."""
         if self.find_phase() is Phase.IDLE:
             self.handle_close()
 
     def tick(self, now: float) -> None:
-        """End a connection that has had its time."""
+        """Close a connection whose time is up."""
         self.watch(now)
         if self.request is not None and self.request.is_discarding:
             self._tick_discarding(now)
@@ -158,7 +158,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.handle_close()
 
     def _tick_window(self, now: float) -> None:
-        """A client that moves next to nothing for a whole window is too slow."""
+        """Close a client that moves next to nothing for a whole window."""
         seconds = now - self.window_since
         if seconds < settings.WEB_STALL_SECONDS:
             return
@@ -184,7 +184,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         self._enqueue()
 
     def refuse_at_once(self) -> None:
-        """There is no room for one more connection."""
+        """Refuse the connection: there is no room for another."""
         status, headers, body = render(server_error(503), "/", {})
         fields = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields), "", ""]
@@ -204,7 +204,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         return bool(super().readable())
 
     def handle_read(self) -> None:
-        """Take what has come."""
+        """Read what has arrived."""
         try:
             data = self.socket.recv(self.adj.recv_bytes)
         except BlockingIOError:
@@ -220,7 +220,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.received(data)
 
     def _handle_end(self) -> None:
-        """The client sends nothing more. It may still read: an answer that is due is given."""
+        """The client sends nothing more. It may still read, so a pending response is sent."""
         self.has_ended = True
         if self.request is not None and self.request.headers_finished:
             self.request.refuse(server_error(400, "The body ended before it was complete."))
@@ -229,11 +229,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.handle_close()
 
     def check_client_disconnected(self) -> bool:
-        """`waitress.client_disconnected`: it sends nothing more, which is all that can be seen."""
+        """`waitress.client_disconnected`: it sends nothing more, which is all that can be detected."""
         return self.has_ended or not self.connected
 
     def received(self, data: bytes) -> bool:
-        """Divide what has come among requests, and queue those that are complete."""
+        """Split what has arrived into requests, and queue those that are complete."""
         with self.requests_lock:
             while data and not (self.will_close or self.close_when_flushed):
                 data = data[self._take(data) :]
@@ -257,7 +257,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         return used
 
     def get_request(self) -> RequestParser:
-        """The request that is being received. Only for phases that have one."""
+        """The request being received. Only for phases that have one."""
         if self.request is None:
             raise RuntimeError("no request is being received")
         return self.request
@@ -275,7 +275,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.send_continue()
 
     def send_continue(self) -> None:
-        """Ask for the body; not before it is known to be wanted."""
+        """Ask for the body, once it is known to be wanted."""
         request = self.get_request()
         if not (request.completed or request.needs_verdict):
             super().send_continue()
@@ -293,7 +293,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
                 self._append_request(self.request)
 
     def judged(self, request: RequestParser, verdict: Verdict) -> None:
-        """The sender of a large body has been looked at."""
+        """Apply the verdict on the sender of a large body."""
         if request is not self.request:
             return
         request.judged(verdict)
@@ -304,7 +304,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
     # --- Sending ----------------------------------------------------------------------------------
 
     def handle_write(self) -> None:
-        """Send what is there; then end the connection, if it was to end."""
+        """Send what is ready; then close the connection if it is due to close."""
         if not self.requests:
             flush = self._flush_some
         elif self.total_outbufs_len >= self.adj.send_bytes:
@@ -329,7 +329,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.will_close = True
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        """Send up to TURN_BYTES. As waitress does it, but for that bound and the count."""
+        """Send up to TURN_BYTES. As in waitress, except for that bound and the count."""
         before = self.sent_bytes
         while self.sent_bytes - before < TURN_BYTES:
             buffer = self.outbufs[0]
@@ -345,7 +345,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.sent_bytes += sent
             self.total_outbufs_len -= sent
         if not self.total_outbufs_len:
-            # Not with the next answer: a file is let go of, and its caller's place is free, as soon as it has been sent.
+            # Not with the next response: a file is released, and its caller's place freed, as soon as it has been sent.
             while len(self.outbufs) > 1:
                 self._close_buffer(self.outbufs.pop(0))
             self.has_served = True
@@ -361,11 +361,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self.logger.exception("an answer's file could not be closed")
 
     def handle_close(self) -> None:
-        """The connection is over, on either side's account."""
+        """The connection is closed, by either side."""
         if self.request is not None:
             self.request.close()
         if self.total_outbufs_len and self.socket is not None:
-            # The kernel would keep what it has of the answer for minutes, for a reader that does not read.
+            # The kernel would keep the rest of the response for minutes, for a client that does not read it.
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         super().handle_close()
@@ -376,7 +376,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
 
 
 class ErrorAnswer(ErrorTask):  # type: ignore[misc]  # untyped
-    """What the server answers without the application."""
+    """A response that the server gives without the application."""
 
     def execute(self) -> None:
         error = self.request.error
@@ -393,7 +393,7 @@ class ErrorAnswer(ErrorTask):  # type: ignore[misc]  # untyped
 
 
 class Answer(WSGITask):  # type: ignore[misc]  # untyped
-    """What the application answers."""
+    """A response of the application."""
 
     def execute(self) -> None:
         if self.channel.server.connections.is_stopping or not self.request.is_framed:
@@ -406,14 +406,14 @@ class Answer(WSGITask):  # type: ignore[misc]  # untyped
             self._answer_instead(error)
 
     def _answer_instead(self, error: Exception) -> None:
-        """There was no room for what the application was to work with."""
+        """Answer with an error: there was no room for what the application needed."""
         self.request.error = error.error if isinstance(error, Refused) else server_error(507)
         self.complete = True
         self.response_headers: list[tuple[str, str]] = []
         ErrorAnswer.execute(self)
 
     def get_environment(self) -> dict[str, Any]:
-        """As waitress makes it, but with the path as it was sent: two slashes are not one."""
+        """As waitress makes it, but with the path as sent: two slashes are not collapsed."""
         known = self.environ is not None
         environ: dict[str, Any] = super().get_environment()
         if not known:
@@ -433,7 +433,7 @@ class Answer(WSGITask):  # type: ignore[misc]  # untyped
 
 
 class _WithoutBody:
-    """A request of which the headers alone are looked at."""
+    """A request of which only the headers are examined."""
 
     def __init__(self, request: RequestParser) -> None:
         self._request = request
@@ -447,7 +447,7 @@ class _WithoutBody:
 
 
 def environment_of(channel: Channel, request: RequestParser) -> dict[str, Any]:
-    """The WSGI environment of a request whose body has not arrived yet; there it is empty."""
+    """The WSGI environment of a request whose body has not arrived yet; the body is empty."""
     return Answer(channel, _WithoutBody(request)).get_environment()
 
 

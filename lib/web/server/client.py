@@ -1,4 +1,4 @@
-"""The address that a connection, or a request on one, counts for."""
+"""The address that a connection, or a request on it, counts against."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from lib.web.errors import ApiError
 
 
 def peer_address(addr: Any) -> str:
-    """The peer's address as limits count it; empty for one that has none, on a Unix socket."""
+    """The peer's address as limits count it; empty on a Unix socket, which has none."""
     return forwarded_address({}, str(addr[0]) if addr else "")
 
 
 def forwarded_address(headers: Mapping[str, str], peer: str) -> str:
-    """The caller's address as limits count it, by the headers of its request; empty where it is unknown."""
+    """The caller's address as limits count it, from the request's headers; empty if unknown."""
     # accounts decides that, and is there once Django is.
     from lib.web.client_address import client_address
 

@@ -1,4 +1,4 @@
-"""All connections of this process. There is room for so many, and for so many of one address."""
+"""All connections of this process: bounded in total and per address."""
 
 import logging
 import time
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 
 class Connections:
-    """Keeps connections within their bounds.
+    """Keeps the number of connections within bounds.
 
-    A newcomer is let in, and the slowest connection goes: an idle one before others. One whose request is being worked on
-    stays. So callers of an address that slow clients fill are served all the same.
+    A newcomer is let in, and the slowest connection is closed, idle ones first. One whose request is being processed stays.
+    So callers from an address that slow clients fill are still served.
     """
 
     def __init__(self, limit: int, per_address: int) -> None:
@@ -26,7 +26,7 @@ class Connections:
         self._by_address: dict[str, set[Channel]] = {}
 
     def enter(self, channel: "Channel") -> None:
-        """Take a new connection; refuse it where no other can go."""
+        """Accept a new connection; refuse it if no other can be closed."""
         self.channels.add(channel)
         self._by_address.setdefault(channel.address, set()).add(channel)
         if not self.make_room_for(channel):
@@ -34,12 +34,12 @@ class Connections:
             channel.refuse_at_once()
 
     def leave(self, channel: "Channel") -> None:
-        """The connection is over."""
+        """The connection has closed."""
         self.channels.discard(channel)
         self._forget_address(channel)
 
     def move(self, channel: "Channel", address: str) -> None:
-        """The connection counts for `address` from now on."""
+        """Count the connection against `address` from now on."""
         if address != channel.address and channel in self.channels:
             self._forget_address(channel)
             self._by_address.setdefault(address, set()).add(channel)
@@ -52,7 +52,7 @@ class Connections:
             self._by_address.pop(channel.address, None)
 
     def make_room_for(self, channel: "Channel") -> bool:
-        """Whether the bounds hold with this connection, once the slowest other ones have gone."""
+        """Close the slowest other connections. Returns whether the bounds hold with this one."""
         if channel.address:
             same = self._by_address.get(channel.address, set())
             if len(same) > self.per_address and not self._cut_slowest(same, channel):
@@ -60,13 +60,13 @@ class Connections:
         return len(self.channels) <= self.limit or self.cut_one(channel)
 
     def cut_one(self, spared: "Channel | None" = None) -> bool:
-        """End the slowest connection of the address that has most. False where all are being worked on."""
+        """Close the slowest connection of the address that has most. False if all of them are busy."""
         crowds = sorted(self._by_address.values(), key=len, reverse=True)
         return any(self._cut_slowest(crowd, spared) for crowd in crowds)
 
     def _cut_slowest(self, candidates: "set[Channel]", spared: "Channel | None") -> bool:
         now = time.monotonic()
-        # What one is watched for may move it to another address.
+        # Watching a connection may move it to another address.
         for one in list(candidates):
             one.watch(now)
         idle = [one for one in candidates if one.is_idle and one is not spared]
@@ -78,7 +78,7 @@ class Connections:
         return True
 
     def tick(self, now: float) -> None:
-        """End what has had its time. Called about once a second."""
+        """Close connections whose time is up. Called about once a second."""
         for channel in list(self.channels):
             try:
                 channel.tick(now)

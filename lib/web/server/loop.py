@@ -1,6 +1,6 @@
-"""The I/O loop of one process: waits for all of its sockets, and asks only those that may have changed their mind.
+"""The I/O loop of one process: waits for all of its sockets, and asks only those whose interest may have changed.
 
-waitress's own loop asks every connection in every turn what it waits for. With 450 slow connections that took half a core.
+waitress's own loop asks every connection on every turn what it waits for. With 450 slow connections that took half a core.
 """
 
 import select
@@ -13,8 +13,8 @@ from waitress import wasyncore
 class Loop(dict[int, Any]):
     """waitress's map of open sockets by file number, and the loop over them. All of it belongs to one thread.
 
-    A socket is asked for its interest when it is new, after each of its events, in every turn while it `is_busy` (other
-    threads are at work on it), and when `ask_all` was called.
+    A socket is asked for its interest when it is new, after each of its events, on every turn while it `is_busy` (other
+    threads work on it), and after `ask_all`.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Loop(dict[int, Any]):
         self._to_ask.add(number)
 
     def __delitem__(self, number: int) -> None:
-        # Before the socket is closed, since its number may be the next one's.
+        # Before the socket is closed, since the next one may get its number.
         self._set_interest(number, 0)
         super().__delitem__(number)
 
@@ -37,26 +37,26 @@ class Loop(dict[int, Any]):
         self._to_ask.update(self)
 
     def turn(self, seconds: float) -> None:
-        """Wait for events, `seconds` at most, and have them handled."""
+        """Wait for events, at most `seconds`, and handle them."""
         asked, self._to_ask = self._to_ask, set()
         for number in asked:
             self._ask(number)
         for key, events in self._selector.select(seconds):
             one = self.get(key.fd)
-            # An earlier event of this turn may have closed it, and opened another one under its number.
+            # An earlier event of this turn may have closed it, and opened another with the same number.
             if one is key.data:
                 self._to_ask.add(key.fd)
                 wasyncore.readwrite(one, _poll_flags(events))
 
     def close(self) -> None:
-        """Give the selector's own file back."""
+        """Close the selector's own file descriptor."""
         self._selector.close()
 
     def _ask(self, number: int) -> None:
         one = self.get(number)
         if one is None:
             return
-        # A listening socket is not to be asked whether it can be written to.
+        # A listening socket must not be asked whether it is writable.
         interest = selectors.EVENT_READ if one.readable() else 0
         if not one.accepting and one.writable():
             interest |= selectors.EVENT_WRITE
@@ -80,6 +80,6 @@ class Loop(dict[int, Any]):
 
 
 def _poll_flags(events: int) -> int:
-    """The flags of poll() for `events`, which hold errors and hang-ups too: reading or writing meets those."""
+    """The flags of poll() for `events`, which include errors and hang-ups: a read or write runs into those."""
     reading = select.POLLIN if events & selectors.EVENT_READ else 0
     return reading | (select.POLLOUT if events & selectors.EVENT_WRITE else 0)

@@ -1,5 +1,5 @@
-"""One request as it arrives. Stricter than waitress's own parser, which it replaces: what two servers could read in two ways
-is refused, every length is bounded, and no expression takes longer than its input is long."""
+"""One request as it arrives. Stricter than waitress's own parser, which it replaces: input that two servers could read
+differently is refused, every length is bounded, and every regular expression runs in linear time."""
 
 import io
 import re
@@ -16,7 +16,7 @@ from lib.web.server.bodies import ChunkedFraming, FixedFraming, Store
 from lib.web.server.refusals import Refused, server_error
 from lib.web.server.uploads import JUDGED_BYTES, SMALL_BODY_BYTES, Verdict
 
-# Bytes. The request line and a field are bounded as they were with gunicorn.
+# Bytes. The request line and a field have the same bounds as with gunicorn.
 MAX_REQUEST_LINE = 4094
 MAX_FIELD = 8190
 MAX_FIELDS = 100
@@ -27,18 +27,18 @@ FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 LENGTH = re.compile(r"[0-9]{1,18}")
 # RFC 2046, 5.1.1.
 MAX_BOUNDARY = 70
-# A second one would leave open which of the two counts.
+# A second one would make it ambiguous which of the two counts.
 SINGLE_FIELDS = {"HOST", "CONTENT_TYPE", "CONTENT_LENGTH", "TRANSFER_ENCODING"}
 PATH_GUESS = re.compile(rb"\s*\S+ (?:https?://[^/\s]*)?(/[^?#\s]*)")
-# Two images of the largest size, and what stands around them.
+# Two images of the largest size, and the form around them.
 KEPT_PARTS = 2
 
 
 class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
     """A request, from its first byte until it has been answered.
 
-    `error` is what the server answers instead of the application. `verdict` is what `judge` found out about the sender of a
-    large body, and `is_waiting` whether the body has to wait for that. While `is_discarding`, what arrives is thrown away.
+    `error` is what the server answers instead of the application. `verdict` is what `judge` learned about the sender of a
+    large body, and `is_waiting` whether the body must wait for it. While `is_discarding`, incoming bytes are dropped.
     """
 
     error: ApiError | None
@@ -62,7 +62,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         self._may_be_preceded_by_a_blank_line = True
 
     def received(self, data: bytes) -> int:
-        """Take the next bytes of the connection; returns how many of them belong to this request."""
+        """Take the next bytes of the connection. Returns how many of them belong to this request."""
         if self.completed:
             return 0
         try:
@@ -71,11 +71,11 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
             self.refuse(refused.error)
         return len(data)
 
-    # --- What became of it ------------------------------------------------------------------------
+    # --- State ------------------------------------------------------------------------------------
 
     @property
     def is_framed(self) -> bool:
-        """Whether the request has been received to its end, so that another one may follow on the connection."""
+        """Whether the whole request has been received, so that another may follow on the connection."""
         return self.headers_finished and (self._framing is None or self._framing.is_complete)
 
     @property
@@ -84,30 +84,30 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
 
     @property
     def has_begun(self) -> bool:
-        """Whether more than a blank line has come."""
+        """Whether more than a blank line has arrived."""
         return self.headers_finished or bool(self.header_plus.strip())
 
     @property
     def needs_verdict(self) -> bool:
-        """Whether the sender should be looked at before more of the body is taken."""
+        """Whether the sender should be checked before more of the body is taken."""
         if self.upload is None or self.verdict is not None or self.completed or self.is_discarding:
             return False
         return self.content_length > JUDGED_BYTES or self.received_bytes > JUDGED_BYTES
 
     @property
     def is_waiting(self) -> bool:
-        """Whether nothing more may be taken until the sender has been looked at."""
+        """Whether nothing more may be taken until the sender has been checked."""
         return self.needs_verdict and self.received_bytes >= JUDGED_BYTES
 
     @property
     def refusal(self) -> ApiError | None:
-        """What the application answers in any case."""
+        """The error that the application would give in any case."""
         return self.verdict.refusal if self.verdict else None
 
     def refuse(self, error: ApiError) -> None:
-        """Answer with an error. The rest of a body is thrown away first: many clients only look once they have sent it."""
+        """Answer with an error. The rest of a body is dropped first: many clients read only after sending all of it."""
         if self.upload is not None and error.status == 400:
-            # As the application says it of a body that is not what it should be.
+            # As the application words it for a malformed body.
             error = ApiError("malformed_form", reason=error.message)
         self.error = error
         self._drop()
@@ -117,7 +117,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
             self.completed = True
 
     def judged(self, verdict: Verdict) -> None:
-        """The sender has been looked at."""
+        """Apply the verdict on the sender."""
         self.verdict, self.is_judging = verdict, False
         if self.completed or self.is_discarding:
             return
@@ -131,7 +131,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
                 self.refuse(refused.error)
 
     def tick(self, now: float) -> None:
-        """Throw away no longer than that."""
+        """Stop discarding after WEB_DRAIN_SECONDS."""
         if self.discarding_since is not None and now - self.discarding_since > settings.WEB_DRAIN_SECONDS:
             self.completed = True
 
@@ -148,7 +148,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         return stream
 
     def close(self) -> None:
-        """Let go of the body."""
+        """Release the body."""
         self._drop()
 
     def _drop(self) -> None:
@@ -158,7 +158,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
 
     def _discard(self) -> None:
         self.discarding_since = time.monotonic()
-        # Who still waits for "100 Continue" sends nothing of which there could be a rest.
+        # A client that still waits for "100 Continue" has sent no body, so there is nothing to drain.
         self.completed = self.is_framed or self.expect_continue
 
     # --- Header -----------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         before = len(self.header_plus)
         head = self.header_plus + data
         if self._may_be_preceded_by_a_blank_line and len(head) >= 2:
-            # Some clients end a form with a line break that is not counted (RFC 9112, 2.2).
+            # Some clients end a form with a line break outside its Content-Length (RFC 9112, 2.2).
             self._may_be_preceded_by_a_blank_line = False
             if head.startswith(b"\r\n"):
                 head, before = head[2:], before - 2
@@ -192,7 +192,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         return end + 4 - before
 
     def parse_header(self, block: bytes) -> None:
-        """Read request line and fields. Raises Refused."""
+        """Parse the request line and fields. Raises Refused."""
         line, *fields = block.split(b"\r\n")
         found = REQUEST_LINE.fullmatch(line)
         if found is None:
@@ -225,7 +225,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         found = FIELD.fullmatch(field)
         if found is None:
             raise Refused(400, "A header is malformed.")
-        # `X_Forwarded_For` would be the same variable as `X-Forwarded-For`, and proxies let it through.
+        # `X_Forwarded_For` would become the same variable as `X-Forwarded-For`, and proxies let it through.
         if b"_" in found[1]:
             return
         name, value = found[1].upper().replace(b"-", b"_").decode(), found[2].strip(b" \t").decode("latin-1")
@@ -240,7 +240,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         tokens = {token.strip().lower() for token in self.headers.get("CONNECTION", "").split(",")}
         stays = "close" not in tokens and (self.version == "1.1" or "keep-alive" in tokens)
         self.connection_close = not stays
-        # waitress looks for exactly these.
+        # waitress looks for exactly these values.
         self.headers["CONNECTION"] = "keep-alive" if stays else "close"
 
     def _parse_framing(self) -> None:
@@ -279,7 +279,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
     def _new_store(self) -> Store:
         kept = self.upload.kept_of_part if self.upload else None
         boundary = header_parameters.parse(self.headers.get("CONTENT_TYPE", ""))[1].get("boundary", "")
-        # Packed bytes have no boundaries, and none of them may be missing.
+        # A compressed body has no visible boundaries, and must be kept whole.
         has_parts = 0 < len(boundary) <= MAX_BOUNDARY and "CONTENT_ENCODING" not in self.headers
         delimiter = b"\r\n--" + boundary.encode("latin-1") if kept and has_parts else b""
         most = kept * KEPT_PARTS + SMALL_BODY_BYTES if kept else None
@@ -314,7 +314,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
             self._discard()
 
     def caller_address(self) -> str:
-        """The address that the request counts for, once its headers are there."""
+        """The address that the request counts against, once its headers are known."""
         return client.forwarded_address(self.headers, self.peer) if settings.TRUSTED_PROXY_COUNT else self.peer
 
     def guess_path(self) -> str:

@@ -10,7 +10,7 @@ from lib.web.errors import ApiError, from_status, is_api_path
 
 
 class Refused(Exception):
-    """The request cannot be served. `status` is the answer's."""
+    """The request cannot be served. `status` is the response's."""
 
     def __init__(self, status: int, reason: str = "") -> None:
         super().__init__(reason or str(status))
@@ -18,14 +18,14 @@ class Refused(Exception):
 
 
 def server_error(status: int, reason: str = "") -> ApiError:
-    """The API's error for a status, with `reason` as its message where there is one to give."""
+    """The API's error for a status, with `reason`, if any, as its message."""
     error = from_status(status)
     error.message = reason or error.message
     return error
 
 
 def render(error: ApiError, path: str, headers: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
-    """Status line, headers and body of an answer. `headers` are the request's as far as they are known, as in WSGI."""
+    """Status line, headers and body of a response. `headers` are the request's as far as known, named as in WSGI."""
     offered = str(headers.get("X_REQUEST_ID", ""))
     answer = dict(error.headers) | {
         "X-Request-Id": offered if request_id.VALID.fullmatch(offered) else str(uuid.uuid4()),

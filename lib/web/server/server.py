@@ -1,4 +1,4 @@
-"""The server of one process: waitress on the sockets that gunicorn has opened, and a pool of threads for the application."""
+"""The server of one process: waitress on the sockets that gunicorn opened, and a pool of threads for the application."""
 
 import errno
 import logging
@@ -24,21 +24,21 @@ from lib.web.server.uploads import Verdict
 logger = logging.getLogger(__name__)
 
 RECEIVE_BYTES = 256 * 1024
-# An answer beyond the first goes to a nameless file; a thread that makes one while it is sent waits at the second.
+# A response past the first goes to a nameless file; a thread that produces one while it is sent waits at the second.
 OVERFLOW_BYTES, WATERMARK_BYTES = 1024**2, 4 * 1024**2
-# Threads that look at the senders of large uploads. They are not the application's: those may all be busy.
+# Threads that check the senders of large uploads. They are not the application's: those may all be busy.
 DOORKEEPERS = 2
-# Files that are not connections, and files for a connection: its socket, its request's body, its answer.
+# Files not used by connections, and files per connection: its socket, its request's body, its response.
 SPARE_FILES, FILES_EACH = 256, 3
 TICK_SECONDS = 1.0
 ACCEPTED_AT_ONCE = 16
-# How long a server that stops leaves idle connections open, for a request that is on its way.
+# How long a stopping server leaves idle connections open, for a request that is on its way.
 STOP_LINGER_SECONDS = 2.0
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
-    """One socket that connections come in by."""
+    """One listening socket."""
 
     channel_class = Channel
 
@@ -73,7 +73,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
         return bool(self.accepting)
 
     def handle_accept(self) -> None:
-        """Take some connections that the kernel has accepted."""
+        """Accept some of the connections that the kernel has queued."""
         self._accept(ACCEPTED_AT_ONCE)
 
     def _accept(self, count: int) -> None:
@@ -82,7 +82,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
                 break
 
     def accept_one(self) -> bool:
-        """Take a connection; False where there is none."""
+        """Accept a connection; False if there is none."""
         try:
             taken = self.accept()
             if taken is None:
@@ -98,7 +98,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
         return True
 
     def stop(self) -> None:
-        """Shut the door, after those that the kernel has let in already: they cannot be refused any more."""
+        """Close the socket after accepting what the kernel has queued: those connections can no longer be refused."""
         self._accept(self.adj.backlog)
         self.accepting = False
         self.del_channel()
@@ -106,7 +106,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
 
 
 class Server:
-    """Runs an application on sockets. `poll` and everything else here belongs to one thread, but for `judge`'s work."""
+    """Runs an application on sockets. `poll` and everything else here belongs to one thread, except `judge`'s work."""
 
     def __init__(self, application: Callable[..., Any], sockets: Sequence[socket.socket], *, threads: int) -> None:
         self.application = application
@@ -119,10 +119,10 @@ class Server:
             recv_bytes=RECEIVE_BYTES,
             outbuf_overflow=OVERFLOW_BYTES,
             outbuf_high_watermark=WATERMARK_BYTES,
-            # So that the application can ask whether its client is still there: `waitress.client_disconnected`.
+            # Lets the application ask whether its client is still connected: `waitress.client_disconnected`.
             channel_request_lookahead=1,
             log_socket_errors=False,
-            # What proxies say is judged by `lib.web.client_address` and by Django, as TRUSTED_PROXY_COUNT has it.
+            # `lib.web.client_address` and Django judge the headers of proxies, according to TRUSTED_PROXY_COUNT.
             clear_untrusted_proxy_headers=False,
             ident="",
         )
@@ -131,7 +131,7 @@ class Server:
         self._stopped_at = 0.0
 
     def poll(self) -> None:
-        """Serve for a second at most."""
+        """Serve for at most a second."""
         self.map.turn(TICK_SECONDS)
         now = time.monotonic()
         if now - self._ticked >= TICK_SECONDS:
@@ -140,25 +140,25 @@ class Server:
             self.map.ask_all()
 
     def judge(self, channel: Channel, request: RequestParser) -> None:
-        """Look at the sender of a large upload, in another thread."""
+        """Check the sender of a large upload in another thread."""
         self.doorkeepers.add_task(_Judging(channel, request))
 
     def stop(self) -> None:
-        """Take no more connections, and end each that there is with its next answer."""
+        """Accept no more connections, and close each open one with its next response."""
         self.connections.is_stopping = True
         self._stopped_at = time.monotonic()
         for listener in self.listeners:
             listener.stop()
 
     def is_done(self) -> bool:
-        """After `stop`: whether every request has been answered. Idle connections go after a while."""
+        """After `stop`: whether every request has been answered. Idle connections are closed after a while."""
         if time.monotonic() - self._stopped_at > STOP_LINGER_SECONDS:
             for channel in list(self.connections.channels):
                 channel.end_if_idle()
         return not self.connections.channels
 
     def close(self) -> None:
-        """End what is left."""
+        """Close all remaining connections."""
         for channel in list(self.connections.channels):
             channel.handle_close()
         for dispatcher in (self.pool, self.doorkeepers):
@@ -166,7 +166,7 @@ class Server:
 
 
 class _Judging:
-    """A task of a doorkeeper."""
+    """A task of a doorkeeper thread."""
 
     def __init__(self, channel: Channel, request: RequestParser) -> None:
         self.channel, self.request = channel, request
@@ -177,7 +177,7 @@ class _Judging:
             if self.request.upload is not None:
                 verdict = self.request.upload.judge(channels.environment_of(self.channel, self.request))
         except Exception:
-            # The application will look for itself.
+            # The application will check the sender itself.
             logger.exception("the sender of an upload could not be looked at")
         finally:
             give_back()
@@ -188,7 +188,7 @@ class _Judging:
 
 
 def _connection_limit() -> int:
-    """Connections that there are files for, WEB_CONNECTIONS at most."""
+    """How many connections the file limit allows, at most WEB_CONNECTIONS."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.WEB_CONNECTIONS * FILES_EACH + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -6,18 +6,18 @@ from typing import Any
 
 from lib.web.errors import ApiError
 
-# Every other body: forms of pages, Stripe's events (the webhook has its own, lower limit), JSON.
+# All other bodies: forms of pages, Stripe's events (the webhook has its own, lower limit), JSON.
 SMALL_BODY_BYTES = 2 * 1024**2
-# An upload of up to this size is taken before its sender's credential is looked at.
+# An upload of up to this size is taken before its sender's credential is checked.
 JUDGED_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of an upload's sender before the upload has arrived.
+    """What is known about an upload's sender before the upload has arrived.
 
-    `refusal` is the answer that the request would get in any case. `holder` is the account that the body's bytes are counted
-    for, None for a caller without a credential.
+    `refusal` is the error that the request would get in any case. `holder` is the account that the body's bytes count
+    against, None for a caller without a credential.
     """
 
     refusal: ApiError | None = None
@@ -26,11 +26,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The limits of one address that takes uploads.
+    """The limits of one path that accepts uploads.
 
-    `max_bytes` of a body are read; what comes after is thrown away, and the application refuses the request. `kept_of_part`
-    is how much of one part of a form is kept; after that its bytes are only counted. `refuses_by_length` says that the
-    application refuses a body by its Content-Length alone, so that none of it need be kept.
+    `max_bytes` of a body are read; the rest is dropped, and the application refuses the request. `kept_of_part` is how much
+    of one part of a form is kept; after that its bytes are only counted. `refuses_by_length`: the application refuses a body
+    by its Content-Length alone, so none of it need be kept.
     """
 
     max_bytes: int
