@@ -20,9 +20,10 @@ class ImagingConfig(AppConfig):
         from imaging.callbacks import runner as callbacks
         from imaging.callbacks.erasure import erase_callbacks
         from imaging.executor import runtime
-        from imaging.removal import doorkeeper
+        from imaging.removal import doorkeeper, errors
         from lib.ops import lifecycle, metrics, readiness
 
+        errors.register()
         doorkeeper.register()
         batch_upload.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)

@@ -20,7 +20,7 @@ from imaging.batches import openapi as schema
 from imaging.batches.describe import describe, summarise
 from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
 from imaging.batches.upload import read_batch
-from imaging.executor.gate import server_busy
+from imaging.executor.gate import Busy
 from imaging.models import Batch
 from imaging.removal import doorkeeper
 from lib.web import rate_limits
@@ -138,13 +138,13 @@ def item_response(batch: Batch, index: int) -> FileResponse:
 
 
 def zip_response(batch: Batch) -> StreamingHttpResponse:
-    """All results as one zip. Raises ApiError 404 or 410, or 503 while too many zips are being sent.
+    """All results as one zip. Raises ApiError 404 or 410, or Busy while too many zips are being sent.
 
     A zip is built while it is sent, by a thread that waits for the client; other requests need threads too.
     """
     archive = results.zip_of(batch)
     if not _zips.acquire(blocking=False):
-        raise server_busy()
+        raise Busy
     headers = {
         "Content-Type": "application/zip",
         "Content-Length": str(len(archive)),

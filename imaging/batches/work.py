@@ -13,15 +13,16 @@ from django.db import DatabaseError, connections
 from billing.credits.admission import account_policy, subject_of
 from imaging import metrics
 from imaging.batches import ends, files, leases
-from imaging.core.problems import CallerGone, Problem, too_slow
+from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
 from imaging.executor.fair_queue import Rank, Requester
+from imaging.executor.gate import Busy
 from imaging.executor.orders import Delivery
 from imaging.models import BatchItem
 from imaging.removal import cutouts, image_url
 from imaging.removal.upload import Form, Picture
 from lib.ops.database import give_back
 from lib.web import rate_limits
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,14 @@ def work(item: BatchItem) -> Verdict:
         except CallerGone:
             # It was cancelled, or another worker has taken it: there is nothing to end here.
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
+        except Busy:
+            # This is no one's fault, and not counted as an attempt.
+            ends.put_back(item, RETRY_SECONDS, counted=False)
+            return Verdict.AGAIN
+        except ImageRefused as refused:
+            _refuse(item, validation_error(refused.problems))
         except ApiError as error:
-            if isinstance(error, cutouts.ImageFailed):
-                rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
-            return _refuse(item, error)
+            _refuse(item, error)
         except SoftTimeLimitExceeded:
             _fail_slow(item)
         except Exception as error:
@@ -89,8 +94,12 @@ def _cut_out(item: BatchItem) -> Delivery:
     with _form(item) as form:
         subject = subject_of(item.batch.account_id)
         image_url.fetch_picture(form, subject, of_batch=True)
-        requester = Requester(subject, Rank.BATCH)
-        return cutouts.run(cutouts.check_form(form), requester, still_wanted=partial(_is_wanted, item))
+        job = cutouts.check_form(form)
+        try:
+            return cutouts.run(job, Requester(subject, Rank.BATCH), still_wanted=partial(_is_wanted, item))
+        except ImageRefused:
+            rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
+            raise
 
 
 def _is_wanted(item: BatchItem) -> bool:
@@ -126,14 +135,9 @@ def _deliver(item: BatchItem, delivery: Delivery) -> None:
     _erase_input(item)
 
 
-def _refuse(item: BatchItem, error: ApiError) -> Verdict:
-    if error.status >= 500:
-        # No slot was free: this is not the image's fault, and does not count as an attempt.
-        ends.put_back(item, RETRY_SECONDS, counted=False)
-        return Verdict.AGAIN
+def _refuse(item: BatchItem, error: ApiError) -> None:
     ends.fail(item, error.code, ends.refusal_of(error))
     _erase_input(item)
-    return Verdict.ENDED
 
 
 def _try_again(item: BatchItem, error: Exception) -> Verdict:

@@ -13,7 +13,6 @@ from prometheus_client import Gauge
 from imaging.core.problems import CallerGone
 from imaging.executor.fair_queue import SOMEONE, FairQueue, Requester, State, Ticket
 from lib.ops import metrics
-from lib.web.errors import ApiError
 
 # Half the work of a full queue is done after about this long; a retry any sooner would find it full again.
 # How often a waiting request checks whether its caller is still there.
@@ -29,6 +28,10 @@ SLOTS = _gauge("rembg_slots", "Pictures that may be worked on at once.")
 BUSY = _gauge("rembg_slots_busy", "Pictures worked on now.")
 QUEUE_SIZE = _gauge("rembg_queue_size", "Requests that may wait for a slot.")
 WAITING = _gauge("rembg_queue_waiting", "Requests that wait for a slot now.")
+
+
+class Busy(Exception):
+    """Every place is taken, here or by the workers. The caller may try again in a few seconds."""
 
 
 class LeftQueue(CallerGone):
@@ -90,7 +93,7 @@ class Gate:
     ) -> Iterator[float]:
         """Wait for a place and keep it for the block. Yields the seconds waited.
 
-        Raises ApiError 503 `server_busy`, with Retry-After, when the queue has no place for this caller or the deadline has
+        Raises Busy when the queue has no place for this caller or the deadline has
         passed; LeftQueue within about a second after `still_wanted` has become false.
         """
         started = time.monotonic()
@@ -128,7 +131,7 @@ class Gate:
                 if found is State.WAITING:
                     self._give_up(ticket)
         if found is not State.ADMITTED:
-            raise server_busy()
+            raise Busy
         return ticket
 
     def _wait(self, event: threading.Event, deadline: float, still_wanted: Callable[[], bool] | None) -> None:
@@ -159,9 +162,3 @@ class Gate:
         if waiting != self._waiting_shown:
             WAITING.inc(waiting - self._waiting_shown)
             self._waiting_shown = waiting
-
-
-def server_busy() -> ApiError:
-    """The error when every place is taken."""
-    text = "All processing slots and queue places are taken. Please try again in a few seconds."
-    return ApiError("server_busy", message=text)

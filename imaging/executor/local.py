@@ -17,7 +17,7 @@ from imaging.executor.orders import Delivery, Order
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Cut out the image in `file` when `order.requester`'s turn comes.
 
-    Raises ApiError 503 without a place; ImageRefused for an image that does not decode, or takes longer than
+    Raises Busy without a place; ImageRefused for an image that does not decode, or takes longer than
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
     megapixels = peak_megapixels(order.header, order.options)

@@ -11,7 +11,7 @@ from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import ImageRefused, Problem
 from imaging.executor.fair_queue import SOMEONE, Rank, Requester
-from imaging.executor.gate import server_busy
+from imaging.executor.gate import Busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
 
 
 def failure_from(facts: dict[str, Any]) -> Exception:
-    """The exception for an outcome that is not `delivered`: ImageRefused, ApiError 503, or WorkFailed."""
+    """The exception for an outcome that is not `delivered`: ImageRefused, Busy, or WorkFailed."""
     if facts["outcome"] == "refused":
         return ImageRefused(*(Problem(**problem) for problem in facts["problems"]))
-    return server_busy() if facts["outcome"] == "busy" else WorkFailed("a worker crashed over this picture")
+    return Busy() if facts["outcome"] == "busy" else WorkFailed("a worker crashed over this picture")

@@ -15,7 +15,7 @@ from django.conf import settings
 from imaging.core.geometry import peak_megapixels
 from imaging.core.problems import CallerGone
 from imaging.executor import orders, payloads, runtime, store, tasks
-from imaging.executor.gate import server_busy
+from imaging.executor.gate import Busy
 from imaging.executor.orders import Delivery, Order
 from lib.ops import broker
 
@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.2
 def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Have a worker cut out the image in `file` when `order.requester`'s turn comes.
 
-    Raises ApiError 503 when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
+    Raises Busy when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
     ImageRefused for an image that does not decode or takes too long; WorkFailed if the worker crashed on it; LeftQueue or
     CallerGone once `still_wanted` is False: the worker then stops too.
     """
@@ -68,7 +68,7 @@ class _Job:
             self._forget(result)
 
     def _facts(self) -> dict[str, Any]:
-        """Wait for an answer until the deadline, through outages. Raises ApiError 503, or CallerGone."""
+        """Wait for an answer until the deadline, through outages. Raises Busy, or CallerGone."""
         while (remaining := self.deadline - time.monotonic()) > 0:
             if self.still_wanted is not None and not self.still_wanted():
                 raise CallerGone
@@ -83,7 +83,7 @@ class _Job:
                 logger.warning("Redis or the storage is away, trying again", extra={"job": self.id, "error": str(error)})
                 time.sleep(min(PAUSE_SECONDS, remaining))
         logger.warning("no worker has answered in time", extra={"job": self.id})
-        raise server_busy()
+        raise Busy
 
     def _look_after(self, view: store.View) -> None:
         if not (view.exists and payloads.renew_picture(self.id)):
@@ -119,12 +119,12 @@ class _Job:
                 data = payloads.find_result(self.id, name)
             except payloads.AWAY:
                 if time.monotonic() >= self.deadline:
-                    raise server_busy() from None
+                    raise Busy from None
                 time.sleep(PAUSE_SECONDS)
                 continue
             if data is None:
                 # Lost between the answer and now. The caller tries again; nothing was charged.
-                raise server_busy()
+                raise Busy
             return data
 
     def _delivery(self, facts: dict[str, Any], data: bytes) -> Delivery:

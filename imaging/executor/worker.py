@@ -12,8 +12,8 @@ from django.conf import settings
 
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 from imaging.executor import local, orders, payloads, store
+from imaging.executor.gate import Busy
 from imaging.executor.orders import Order, Outcome
-from lib.web.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _outcome(order: bytes, picture: bytes, still_wanted: Callable[[], bool]) -> 
         raise
     except SoftTimeLimitExceeded:
         return orders.refused(_too_slow())
-    except ApiError:  # every place of this process is taken
+    except Busy:
         return orders.BUSY
     except Exception:
         logger.exception("a picture could not be worked on")

@@ -17,7 +17,7 @@ from billing.credits.admission import Customer
 from billing.credits.customer_view import CustomerView
 from billing.credits.idempotency import Retry, find_retry_key
 from imaging.core.pipeline import Cutout
-from imaging.core.problems import CallerGone
+from imaging.core.problems import CallerGone, ImageRefused
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import LeftQueue
 from imaging.executor.orders import Delivery
@@ -76,7 +76,7 @@ class RemoveBackgroundView(CustomerView):
         requester = Requester(customer.policy.subject, rank)
         try:
             return cutouts.run(job, requester, still_wanted=_find_still_wanted(request))
-        except cutouts.ImageFailed:
+        except ImageRefused:
             rate_limits.count_failure(customer.policy)
             raise
         except CallerGone as gone:

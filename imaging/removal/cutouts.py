@@ -18,7 +18,6 @@ from imaging.executor.orders import Delivery, Order
 from imaging.problems import make_problem
 from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
 from lib.ops.database import give_back
-from lib.web.errors import ApiError, validation_error
 
 NO_PICTURE = make_problem(FIELD, "missing_image")
 NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
@@ -35,14 +34,14 @@ class Job:
 
 
 def check_form(form: Form) -> Job:
-    """Find all problems of a form in one pass. Raises ApiError 400."""
+    """Find all problems of a form in one pass. Raises ImageRefused."""
     header, problems = _check_picture(form.picture)
     options, option_problems = parse_options(form.fields)
     problems += option_problems
     if header and not problems:
         problems += check_delivered_size(header.upright_size, options)
     if problems or header is None or form.picture is None:
-        raise validation_error(problems)
+        raise ImageRefused(*problems)
     return Job(form.picture.file, form.picture.name, header, options)
 
 
@@ -56,26 +55,18 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-class ImageFailed(ApiError):
-    """The work on an image started and failed, and the image was at fault. See `rate_limits.count_failure`."""
-
-
 def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
     """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR.
 
     `still_wanted`: whether the caller still waits for the answer; called about once a second, and between the steps. Raises
-    ApiError 503 without a place or an answer in time; ImageFailed 400 for an image that does not decode, or takes longer
-    than IMAGING_SECONDS; for a caller who has gone, LeftQueue before the work began, or CallerGone later.
+    Busy without a place or an answer in time; ImageRefused for an image that does not decode, or takes longer than
+    IMAGING_SECONDS; for a caller who has gone, LeftQueue before the work began, or CallerGone later.
     """
     # An image waits and is processed for seconds without the database: return its connection.
     give_back()
     order = Order(job.header, job.options, settings.IMAGING_REFINE, requester)
     execute = remote.execute if runtime.is_remote() else local.execute
-    try:
-        return execute(job.file, order, still_wanted=still_wanted)
-    except ImageRefused as refused:
-        error = validation_error(refused.problems)
-        raise ImageFailed(error.code, message=error.message, details=error.details) from refused
+    return execute(job.file, order, still_wanted=still_wanted)
 
 
 def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:

@@ -11,7 +11,7 @@ from django.conf import settings
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
 from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
-from imaging.executor.gate import server_busy
+from imaging.executor.gate import Busy
 from imaging.problems import make_problem
 from imaging.removal.upload import Form, Picture, new_file
 from lib.outbound import client as outbound
@@ -48,7 +48,7 @@ def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
 
     Nothing is fetched for a form with any other problem. The form closes the image's file. `owner` is the subject of the
     caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for. Raises
-    ApiError 400 for an image that cannot be fetched, 503 `server_busy` when too many are being fetched, or, if `of_batch`,
+    ApiError 400 for an image that cannot be fetched, Busy when too many are being fetched, or, if `of_batch`,
     when the owner's own names are slow to resolve.
     """
     url = form.fields.get(FIELD, "").strip()
@@ -148,7 +148,7 @@ def _places() -> FairPlaces:
 def _place(owner: str = "") -> Iterator[None]:
     """Hold one of the process's download slots. Raises ApiError 503 when none becomes free in time."""
     if not _places().take(owner, PLACE_SECONDS):
-        raise server_busy()
+        raise Busy
     try:
         yield
     finally:
@@ -162,7 +162,7 @@ def _explained(url: str, of_batch: bool) -> Iterator[None]:
         yield
     except outbound.Crowded as error:
         if of_batch or not error.own_fault:
-            raise server_busy() from error
+            raise Busy from error
         raise _logged(url, timed_out(), error) from error
     except outbound.OutboundError as error:
         raise _logged(url, _problem(error), error.__cause__ or error) from error

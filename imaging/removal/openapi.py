@@ -15,9 +15,9 @@ from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
-from imaging.executor.gate import server_busy
 from imaging.removal import codings, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
+from imaging.removal.errors import busy_error
 from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
@@ -183,7 +183,7 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     503: (
         "Every processing slot and queue place is taken, the database is away, or the request took longer than its credit "
         "could be held.",
-        [server_busy(), ApiError("service_unavailable"), ApiError("hold_expired")],
+        [busy_error(), ApiError("service_unavailable"), ApiError("hold_expired")],
     ),
 }
 

@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -119,9 +119,25 @@ def render_exception(exception: Exception, context: dict[str, Any]) -> Response 
     return Response(error.body(), status=error.status, headers=error.headers, content_type="application/json")
 
 
-def _translate(exception: Exception) -> ApiError | None:
+Raised = TypeVar("Raised", bound=Exception)
+_translations: dict[type[Exception], Callable[[Any], ApiError]] = {}
+
+
+def register_translation(kind: type[Raised], translate: Callable[[Raised], ApiError]) -> None:
+    """The error that a view answers when the domain raises an exception of `kind`."""
+    _translations[kind] = translate
+
+
+def find_translation(exception: Exception) -> ApiError | None:
+    """`exception` itself if it is an ApiError, or what its kind is registered for."""
     if isinstance(exception, ApiError):
         return exception
+    return next((translate(exception) for kind, translate in _translations.items() if isinstance(exception, kind)), None)
+
+
+def _translate(exception: Exception) -> ApiError | None:
+    if (error := find_translation(exception)) is not None:
+        return error
     if isinstance(exception, Http404):
         return from_status(404)
     if isinstance(exception, PermissionDenied):
@@ -204,7 +220,8 @@ class ApiErrorMiddleware:
         if database.is_refusal(exception):
             logger.error("the database refused a value", exc_info=exception)
             return _to_a_stranger(request, from_status(400))
-        return error_response(request, exception) if isinstance(exception, ApiError) else None
+        error = find_translation(exception)
+        return None if error is None else error_response(request, error)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -18,7 +18,7 @@ from billing.models import Hold, UsageWindow
 from imaging.batches import dispatch, leases, runner, work
 from imaging.batches.tasks import work_on_batch_item
 from imaging.executor import runtime
-from imaging.executor.gate import Gate, server_busy
+from imaging.executor.gate import Busy, Gate
 from imaging.models import BatchItem
 from imaging.removal import cutouts
 from tests.hosts import answer, networks
@@ -216,7 +216,7 @@ def test_no_place_is_no_try(key, small_png, monkeypatch):
     (item,) = make(key, small_png)
 
     def busy(*arguments, **options):
-        raise server_busy()
+        raise Busy
 
     with monkeypatch.context() as full:
         full.setattr(cutouts, "run", busy)
