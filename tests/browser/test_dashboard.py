@@ -17,7 +17,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Hold, RequestRecord
 user = User.objects.get(email="{EMAIL}")
 account = ledger.get_account(user)

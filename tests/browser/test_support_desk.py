@@ -17,7 +17,7 @@ CUSTOMER = "desk-customer@example.com"
 MAKE = """
 from django.contrib.auth.models import Group
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import RequestRecord, StripeCustomer, StripeEvent
 for email, group in (("desk-support@example.com", "Support"), ("desk-reader@example.com", "Readers"), ("{customer}", None)):
     user = User.objects.create_user(email, "{password}", is_staff=group is not None)

@@ -11,7 +11,8 @@ from tests.services.deployment import Deployment
 SECRET = "whsec_test"
 
 CHECKOUT = """
-from billing import ledger, stripe_client, stripe_customers
+from billing.credits import ledger
+from billing.payments import client as stripe_client, customers as stripe_customers
 from billing.management.commands.issue_key import get_or_create_user
 from billing.models import StripePrice
 account = ledger.get_account(get_or_create_user("{email}"))
