@@ -70,7 +70,7 @@ class SupportAdmin(GuardedAdmin):
 
 
 class PeopleAdmin(SupportAdmin):
-    """Rows of users, searchable by what customers tell support."""
+    """Rows of users, searchable by what customers quote to support."""
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         """Find users by the start of their address, by public id, or by a key, of which only the lookup part counts."""

@@ -45,7 +45,7 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     width = NumberOrNull(source="item.width", help_text="Of the result, in pixels.")
     height = NumberOrNull(source="item.height", help_text="Of the result, in pixels.")
     bytes = NumberOrNull(source="item.result_size", help_text="Of the result.")
-    model = TextOrNull(source="item.model", help_text="What made the matte, as `X-Model` tells it.")
+    model = TextOrNull(source="item.model", help_text="The model that made the matte, as in `X-Model`.")
     result_url = serializers.CharField(allow_null=True, help_text="Where the result is, while it is there.")
 
 

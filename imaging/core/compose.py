@@ -19,7 +19,7 @@ from imaging.core.strips import CACHED_PIXELS, strips
 WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
 _FORMATS_WITHOUT_PROFILE = ("bmp",)
-# WebP's encoder gives transparent pixels colours of its own choice (see imaging.core.codecs.webp_writer).
+# WebP's encoder chooses the colours of transparent pixels (see imaging.core.codecs.webp_writer).
 _FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
 _OPAQUE = 255
 

@@ -65,7 +65,7 @@ class ApiError(Exception):
 
 
 class Problem(Protocol):
-    """What is wrong with one field. The image core has a class of its own for it."""
+    """What is wrong with one field. The image core has a separate class for it."""
 
     @property
     def field(self) -> str: ...
