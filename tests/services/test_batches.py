@@ -44,45 +44,45 @@ class Customer:
 
     def wait_for(self, url: str, happened) -> dict[str, Any]:
         deadline = time.monotonic() + SECONDS
-        while not happened(told := self.get(f"{url}?items=0").json()):
-            assert time.monotonic() < deadline, (told["counts"], self.deployment.log.read_text()[-3000:])
+        while not happened(batch := self.get(f"{url}?items=0").json()):
+            assert time.monotonic() < deadline, (batch["counts"], self.deployment.log.read_text()[-3000:])
             time.sleep(0.05)
-        return told
+        return batch
 
 
 def test_killed_in_the_middle_it_goes_on_and_charges_each_result_once(deployment, small_png):
     customer = Customer(deployment)
     url = customer.send(pictures(small_png))["url"]
     for kill in range(1, KILLS + 1):
-        customer.wait_for(url, lambda told, kill=kill: told["counts"]["done"] >= kill * PICTURES / (KILLS + 2))
+        customer.wait_for(url, lambda batch, kill=kill: batch["counts"]["done"] >= kill * PICTURES / (KILLS + 2))
         os.kill(random.choice(deployment.workers()), signal.SIGKILL)  # noqa: S311 - no secret
         deployment.wait_until_ready()
-    customer.wait_for(url, lambda told: told["status"] == "finished")
+    customer.wait_for(url, lambda batch: batch["status"] == "finished")
 
-    told = customer.get(url).json()
-    assert Counter(item["status"] for item in told["items"]) == {"done": PICTURES - BAD, "failed": BAD}
-    failed = [item for item in told["items"] if item["status"] == "failed"]
+    batch = customer.get(url).json()
+    assert Counter(item["status"] for item in batch["items"]) == {"done": PICTURES - BAD, "failed": BAD}
+    failed = [item for item in batch["items"] if item["status"] == "failed"]
     assert [item["index"] for item in failed] == list(range(0, PICTURES, 25))
     assert {item["code"] for item in failed} == {"empty_file", "invalid_image"}
     assert all(item["error"] for item in failed)
-    assert told["credits"] == {"held": 0, "charged": PICTURES - BAD}
+    assert batch["credits"] == {"held": 0, "charged": PICTURES - BAD}
 
-    books = deployment.ask("read", email=customer.account["email"])
-    assert books["states"]["posted"] == PICTURES - BAD
-    assert "held" not in books["states"]
-    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - (PICTURES - BAD)
-    assert books["differences"] == books["reconciled"] == []
-    assert len(customer.get(told["items"][1]["result_url"]).content) == told["items"][1]["bytes"]
+    figures = deployment.ask("read", email=customer.account["email"])
+    assert figures["states"]["posted"] == PICTURES - BAD
+    assert "held" not in figures["states"]
+    assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - (PICTURES - BAD)
+    assert figures["differences"] == figures["reconciled"] == []
+    assert len(customer.get(batch["items"][1]["result_url"]).content) == batch["items"][1]["bytes"]
 
 
 def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):
     customer = Customer(deployment)
     customer.headers["Idempotency-Key"] = "order-1"
-    told = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
-    assert len({one["id"] for one in told}) == 1
-    customer.wait_for(told[0]["url"], lambda told: told["status"] == "finished")
-    books = deployment.ask("read", email=customer.account["email"])
-    assert (books["states"], books["differences"]) == ({"posted": 2}, [])
+    made = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
+    assert len({one["id"] for one in made}) == 1
+    customer.wait_for(made[0]["url"], lambda batch: batch["status"] == "finished")
+    figures = deployment.ask("read", email=customer.account["email"])
+    assert (figures["states"], figures["differences"]) == ({"posted": 2}, [])
 
 
 def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deployment, small_png):
@@ -99,8 +99,8 @@ def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deploymen
     batches = customer.get(f"{deployment.url}/api/batches").json()["batches"]
     for batch in batches:
         requests.post(f"{batch['url']}/cancel", headers=customer.headers, timeout=60)
-    books = deployment.ask("read", email=customer.account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"].get("held", 0) == 0
-    assert sum(books["states"].values()) == INCLUDED + PREPAID
-    assert books["included"] + books["prepaid"] == books["states"].get("voided", 0)
+    figures = deployment.ask("read", email=customer.account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
+    assert sum(figures["states"].values()) == INCLUDED + PREPAID
+    assert figures["included"] + figures["prepaid"] == figures["states"].get("voided", 0)

@@ -46,15 +46,15 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
         delivered = sum(stream.result() for stream in streams)
 
     swept = deployment.ask("sweep")
-    books = deployment.ask("read", email=account["email"])
-    posted, voided = books["states"].get("posted", 0), books["states"].get("voided", 0)
+    figures = deployment.ask("read", email=account["email"])
+    posted, voided = figures["states"].get("posted", 0), figures["states"].get("voided", 0)
     made = len(deployment.events("-")) - seen
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"].get("held", 0) == 0
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
     assert voided == swept >= 1, "the kills hit no request: they prove nothing"
     # A response may be lost on the wire after its credit was posted; an image that was never made is never posted.
     assert delivered <= posted <= made
     assert posted - delivered <= ROUNDS * SENDERS
-    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - posted
-    assert books["kinds"]["hold"] == posted + voided
-    assert deployment.usage(account["key"])["api_usage"] == INCLUDED - books["included"]
+    assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - posted
+    assert figures["kinds"]["hold"] == posted + voided
+    assert deployment.usage(account["key"])["api_usage"] == INCLUDED - figures["included"]

@@ -91,7 +91,7 @@ def backends(url: str) -> int:
     """The product's connections to the database at this address."""
     with psycopg.connect(DATABASE_URL, autocommit=True) as server:
         name = urlsplit(url).path.lstrip("/")
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'accountant'"
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'ledger-audit'"
         row = server.execute(asked, [name]).fetchone()
     assert row is not None
     return row[0]

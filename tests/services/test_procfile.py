@@ -63,10 +63,10 @@ class Formation:
 
     def is_ready(self) -> bool:
         try:
-            told = requests.get(f"{self.url}/readyz", timeout=5).json()
+            reported = requests.get(f"{self.url}/readyz", timeout=5).json()
         except requests.RequestException:
             return False
-        return told["status"] == "ready" and all(told["parts"].values())
+        return reported["status"] == "ready" and all(reported["parts"].values())
 
     def wait_for(self, happened, seconds: float) -> None:
         """Wait until it did; every process must live meanwhile."""
@@ -208,15 +208,15 @@ def test_a_batch_goes_through_the_workers_and_its_callback_is_sent(formation, re
     headers = {"x-api-key": key, "Content-Type": body["content_type"]}
     made = requests.post(f"{formation.url}/api/batches", body["data"], headers=headers, timeout=60)
     assert made.status_code == 202
-    told: dict = {}
+    reported: dict = {}
 
-    def is_told() -> bool:
-        told.update(requests.get(made.headers["Location"], headers={"x-api-key": key}, timeout=10).json())
-        return told["status"] == "finished" and told["callback"]["state"] == "delivered"
+    def has_reported() -> bool:
+        reported.update(requests.get(made.headers["Location"], headers={"x-api-key": key}, timeout=10).json())
+        return reported["status"] == "finished" and reported["callback"]["state"] == "delivered"
 
-    formation.wait_for(is_told, BATCH_SECONDS)
-    assert (told["counts"]["done"], told["counts"]["failed"], told["credits"]["charged"]) == (1, 1, 1)
-    assert [json.loads(each)["data"]["id"] for each in receiver.bodies] == [told["id"]]
+    formation.wait_for(has_reported, BATCH_SECONDS)
+    assert (reported["counts"]["done"], reported["counts"]["failed"], reported["credits"]["charged"]) == (1, 1, 1)
+    assert [json.loads(each)["data"]["id"] for each in receiver.bodies] == [reported["id"]]
 
 
 def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(formation, collector, photo):
@@ -242,9 +242,9 @@ def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(forma
     assert {span.attributes["rembg.request_id"] for span in (request, task)} == {"request-of-the-trace"}
     assert {by_name[name].parent for name in steps} == {request.id}
     assert all(request.start <= by_name[name].start <= by_name[name].end <= request.end for name in steps)
-    told = json.dumps([[span.name, span.attributes] for span in collector.spans])
+    reported = json.dumps([[span.name, span.attributes] for span in collector.spans])
     for secret in (key, "careless", "photo.", "traced@example.com"):
-        assert secret not in told, secret
+        assert secret not in reported, secret
 
 
 def test_all_processes_end_cleanly_on_a_signal_and_have_logged_only_json(formation):

@@ -26,10 +26,10 @@ def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_cre
     assert (usage["app_usage"], usage["api_usage"], usage["prepaidCredits"]) == (0, INCLUDED, 0)
     assert (cycle["apiUsage"], cycle["usedIncludedCredits"], cycle["remainingIncludedCredits"]) == (INCLUDED, INCLUDED, 0)
 
-    books = deployment.ask("read", email=account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"] == {"posted": CREDITS}
-    assert (books["included"], books["prepaid"], books["key_used"]) == (0, 0, CREDITS)
+    figures = deployment.ask("read", email=account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"] == {"posted": CREDITS}
+    assert (figures["included"], figures["prepaid"], figures["key_used"]) == (0, 0, CREDITS)
     if "REDIS_URL" in deployment.environment:
         assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": str(INCLUDED)}
 
@@ -39,22 +39,22 @@ def test_a_race_with_a_refusal_of_the_picture_gives_every_credit_back(deployment
     broken = small_png[:45]
     answers = at_once(CREDITS, lambda: deployment.cut_out(account["key"], broken))
     assert {answer.status_code for answer in answers} == {400}
-    books = deployment.ask("read", email=account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert set(books["states"]) <= {"voided"}
-    assert (books["included"], books["prepaid"], books["key_used"]) == (INCLUDED, PREPAID, 0)
+    figures = deployment.ask("read", email=account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert set(figures["states"]) <= {"voided"}
+    assert (figures["included"], figures["prepaid"], figures["key_used"]) == (INCLUDED, PREPAID, 0)
 
 
 def test_one_idempotency_key_sent_many_times_at_once_is_charged_once(deployment, small_png):
     account = deployment.ask("open_account", included=20)
     answers = at_once(8, lambda: deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"}))
-    told = Counter(answer.headers["X-Credits-Charged"] if answer.ok else code_of(answer) for answer in answers)
-    assert told.pop("1") == 1
-    assert set(told) <= {"0", "idempotency_in_progress"}
+    reported = Counter(answer.headers["X-Credits-Charged"] if answer.ok else code_of(answer) for answer in answers)
+    assert reported.pop("1") == 1
+    assert set(reported) <= {"0", "idempotency_in_progress"}
     retry = deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"})
     assert (retry.status_code, retry.headers["X-Credits-Charged"]) == (200, "0")
-    books = deployment.ask("read", email=account["email"])
-    assert (books["differences"], books["states"], books["included"]) == ([], {"posted": 1}, 19)
+    figures = deployment.ask("read", email=account["email"])
+    assert (figures["differences"], figures["states"], figures["included"]) == ([], {"posted": 1}, 19)
 
 
 @contextmanager
@@ -83,11 +83,11 @@ def test_no_image_is_free_however_often_its_hold_is_voided(deployment, small_png
         with swept_all_the_time(deployment) as voided:
             answers = at_once(2 * CREDITS, lambda key=account["key"]: deployment.cut_out(key, small_png))
         codes = Counter(map(code_of, answers))
-        books = deployment.ask("read", email=account["email"])
-        assert books["differences"] == books["reconciled"] == []
-        assert books["states"].get("posted", 0) == codes["ok"] <= credits
+        figures = deployment.ask("read", email=account["email"])
+        assert figures["differences"] == figures["reconciled"] == []
+        assert figures["states"].get("posted", 0) == codes["ok"] <= credits
         assert set(codes) <= ({"ok"} if credits == 100 else {"ok", "monthly_limit_reached", "hold_expired"})
-        assert books["included"] + books["prepaid"] == credits - codes["ok"]
+        assert figures["included"] + figures["prepaid"] == credits - codes["ok"]
         if sum(voided):
             return
     pytest.fail("no hold was voided under a request's hands: this proves nothing")

@@ -51,11 +51,11 @@ def assert_served_quickly(answers: list[tuple[int, float]]) -> None:
     assert max(seconds for _, seconds in answers) < NOTICEABLE_SECONDS
 
 
-def assert_books_agree(deployment: Deployment, account: dict[str, str], posted: int) -> None:
+def assert_figures_agree(deployment: Deployment, account: dict[str, str], posted: int) -> None:
     usage = deployment.usage(account["key"])
     assert (usage["api_usage"], usage["billingCycle"]["apiUsage"]) == (posted, posted)
-    books = deployment.ask("read", email=account["email"])
-    assert (books["differences"], books["states"]) == ([], {"posted": posted})
+    figures = deployment.ask("read", email=account["email"])
+    assert (figures["differences"], figures["states"]) == ([], {"posted": posted})
 
 
 def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, small_png):
@@ -70,7 +70,7 @@ def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, 
         answers = [answer for stream in streams for answer in stream.result()]
         assert_served_quickly(answers)
         client.flushdb()
-    assert_books_agree(on_postgres, account, 20)
+    assert_figures_agree(on_postgres, account, 20)
     assert on_postgres.documented_usage(uid) == {"app": None, "api": None}
 
     assert_served_quickly(timed(on_postgres, key, small_png, 1))
@@ -104,7 +104,7 @@ def test_requests_go_on_while_redis_is_down_and_the_keys_come_back_with_it(deplo
     time.sleep(PAUSE_SECONDS + 0.2)
     assert_served_quickly(timed(deployment, key, small_png, 1))
     assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": "12"}
-    assert_books_agree(deployment, account, 12)
+    assert_figures_agree(deployment, account, 12)
 
 
 def test_a_redis_that_hangs_holds_up_no_request_noticeably(deployment, own_redis, small_png):
@@ -116,4 +116,4 @@ def test_a_redis_that_hangs_holds_up_no_request_noticeably(deployment, own_redis
     finally:
         own_redis.send(signal.SIGCONT)
     assert_served_quickly(answers)
-    assert_books_agree(deployment, account, 10)
+    assert_figures_agree(deployment, account, 10)

@@ -105,6 +105,6 @@ def test_a_stopping_server_answers_what_it_has_accepted(deployment, small_png):
 
 
 def assert_charged_for_what_was_delivered(deployment: Deployment, stream: Stream) -> None:
-    books = deployment.ask("read", email=stream.account["email"])
-    assert books["states"] == {"posted": stream.outcomes["delivered"]}
-    assert books["differences"] == books["reconciled"] == []
+    figures = deployment.ask("read", email=stream.account["email"])
+    assert figures["states"] == {"posted": stream.outcomes["delivered"]}
+    assert figures["differences"] == figures["reconciled"] == []
