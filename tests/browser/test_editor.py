@@ -184,7 +184,7 @@ def test_a_stale_token_is_renewed_and_a_wish_to_wait_is_followed(editor: Page, l
 
     editor.route("**/rmbg", answer)
     add(editor, file("photo.jpg", little))
-    expect(editor.locator("#notice")).to_have_text("The server asks for patience: going on in 2 seconds.")
+    expect(editor.locator("#notice")).to_have_text("The server is busy: continuing in 2 seconds.")
     expect(row(editor, "photo.jpg")).to_contain_text("Done")
     expect(editor.locator("#notice")).to_be_hidden()
     assert not answers
