@@ -127,7 +127,7 @@ class TestPredictions:
     @needs_weights
     @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
     def test_near_fp32_and_marked(self, fast, exact, name):
-        image = Image.open(int8_gate.PICTURES / f"{name}.jpg").convert("RGB")
+        image = Image.open(int8_gate.PHOTOGRAPHS / f"{name}.jpg").convert("RGB")
         model = CautiousU2Net(
             fast, lambda: pytest.fail("needs no fp32"), name="u2net-int8", exact_name="u2net", trusted_peak=0.9
         )
