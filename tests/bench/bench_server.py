@@ -67,8 +67,8 @@ class Ours:
     def send(self, picture: bytes, format: str = "webp") -> int:
         answer = self.server.rmbg(self.key, files={"image": ("a.jpg", picture)}, data={"format": format})
         answer.raise_for_status()
-        told = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
-        self.timings.append({step: float(duration) for step, duration in told})
+        steps = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
+        self.timings.append({step: float(duration) for step, duration in steps})
         return len(answer.content)
 
 
@@ -162,7 +162,7 @@ def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Roun
 
 def print_steps(ours: Ours) -> None:
     """Where the time goes, against the bare call of the model."""
-    medians = {step: statistics.median(told.get(step, 0.0) for told in ours.timings) for step in STEPS}
+    medians = {step: statistics.median(steps.get(step, 0.0) for steps in ours.timings) for step in STEPS}
     rest = medians["total"] - medians["inference"]
     steps = ", ".join(f"{step} {duration:.0f}" for step, duration in medians.items())
     print(f"{'':>21}ms: {steps}; total without the model {rest:.0f}", flush=True)

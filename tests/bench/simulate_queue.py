@@ -130,8 +130,8 @@ def main() -> None:
         print(f"| {rate:,g} | {slots:,} | {_cells(shared)} | {machines:,} | {_cells(apart)} |", flush=True)
 
 
-def _cells(told: Outcome) -> str:
-    return f"{told.busy:.0%} | {told.wait_p50:.2f}, {told.wait_p95:.2f}, {told.wait_p99:.2f}"
+def _cells(outcome: Outcome) -> str:
+    return f"{outcome.busy:.0%} | {outcome.wait_p50:.2f}, {outcome.wait_p95:.2f}, {outcome.wait_p99:.2f}"
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ def read(*pictures: tuple[str, bytes], **parts) -> list[tuple[str, str | None]]:
     """Names of a form's entries, each with the code of its problem."""
     body = batch_form(*pictures, **parts)["data"]
     with read_batch(batch_request(body)) as form:
-        return told(form)
+        return items_of(form)
 
 
-def told(form: BatchForm) -> list[tuple[str, str | None]]:
+def items_of(form: BatchForm) -> list[tuple[str, str | None]]:
     return [(entry.name, entry.problem.code if entry.problem else None) for entry in form.entries]
 
 
@@ -216,7 +216,7 @@ def test_an_entry_that_unpacks_to_more_than_a_picture_may_have_is_not_unpacked(s
     tracemalloc.start()
     with read_batch(batch_request(batch_form(zips=(bomb,))["data"])) as form:
         peak = tracemalloc.get_traced_memory()[1]
-        assert told(form) == [("bomb.png", "file_too_large"), ("a.png", None)]
+        assert items_of(form) == [("bomb.png", "file_too_large"), ("a.png", None)]
         assert form.entries[0].problem is not None
         assert "(60.0 MB)" in form.entries[0].problem.message
         assert form.spool.end < 2 * MEGABYTE
@@ -345,8 +345,8 @@ def test_nothing_but_refusals_comes_out_of_damaged_zips(small_png):
 def test_an_entry_that_claims_more_than_a_column_holds(key, small_png, pictures):
     content = bytearray(zipped(("big.png", PNG), ("a.png", small_png), method=zipfile.ZIP_STORED))
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, 2**32 - 2)
-    told = post(key, zips=(bytes(content),)).json()
-    assert [item["code"] for item in told["items"]] == ["file_too_large", None]
+    data = post(key, zips=(bytes(content),)).json()
+    assert [item["code"] for item in data["items"]] == ["file_too_large", None]
     assert BatchItem.objects.get(position=0).size == 2**31 - 1
 
 
@@ -372,14 +372,14 @@ def test_a_list_of_entries_that_is_too_long_is_not_read_into_memory(monkeypatch)
 @pytest.mark.usefixtures("quick_model")
 def test_names_are_labels_and_never_paths(key, small_png, pictures):
     names = ["../../../evil.png", "/etc/evil.png", "a\x00b\n.png", "long" * 100 + ".png"]
-    told = post(key, zips=(zipped(*((name, small_png) for name in names)),)).json()
-    assert [item["name"] for item in told["items"]] == [
+    data = post(key, zips=(zipped(*((name, small_png) for name in names)),)).json()
+    assert [item["name"] for item in data["items"]] == [
         "../../../evil.png", "/etc/evil.png", "a", ("long" * 100 + ".png")[-255:],
     ]  # fmt: skip
     work_through()
-    content_of(caller(key).get(f"{told['url']}/zip"))
+    content_of(caller(key).get(f"{data['url']}/zip"))
     kept = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*") if path.is_file())
-    assert kept == [f"batches/{told['id']}/out/{n}-1" for n in range(4)]
+    assert kept == [f"batches/{data['id']}/out/{n}-1" for n in range(4)]
     assert not list(pictures.parent.glob("**/evil*"))
 
 

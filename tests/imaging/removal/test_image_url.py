@@ -183,7 +183,7 @@ def test_an_operator_may_switch_it_off(settings, web):
     ("url", "code", "message"),
     [
         ("file:///etc/passwd", "invalid", "is not an address that can be fetched: it must begin with http:// or https://."),
-        ("http://a@b.test/", "invalid", "is not an address that can be fetched: it may not hold a user name or password."),
+        ("http://a@b.test/", "invalid", "is not an address that can be fetched: it may not have a user name or password."),
         ("http://example.com:22/", "forbidden", "may not be fetched: port 22 is not allowed."),
     ],
 )  # fmt: skip

@@ -200,8 +200,8 @@ def test_a_path_is_sent_as_it_was_read(web, path):
 
 def test_a_redirect_is_an_answer_where_none_is_followed(web):
     host = web(lambda path: [redirect("/elsewhere")])
-    told = outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"")
-    assert told.status == 302
+    response = outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"")
+    assert response.status == 302
     assert len(host.requests) == 1
 
 
