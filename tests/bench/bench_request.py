@@ -34,9 +34,9 @@ STEPS = ("decode", "inference", "compose", "encode")
 
 
 def main() -> None:
-    picture = Image.fromarray(data.astronaut()).resize((1000, 1000), Image.Resampling.LANCZOS)
+    image = Image.fromarray(data.astronaut()).resize((1000, 1000), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     photo = buffer.getvalue()
     session = rembg.new_session("u2net")
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ from tests.bench.load import run_round
 from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 from tests.services.inference import WorkerDeployment
 
-PICTURES = 30
+IMAGES = 30
 # Roughly what a small image takes on one core.
 MODEL_SECONDS = 0.5
 # Both deployments accept the same keys.
@@ -32,7 +32,7 @@ GOAL_OVERHEAD_MS, GOAL_SHARE = 25, 0.9
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--images", type=int, default=IMAGES)
     parser.add_argument("--broker", default=BROKER_URL)
     options = parser.parse_args()
     with (
@@ -41,7 +41,7 @@ def main() -> None:
         scratch_redis(REDIS_BENCH_DATABASE) as redis,
     ):
         settings = {"DATABASE_URL": database, "REDIS_URL": redis, "LOG_LEVEL": "WARNING", "API_KEY_PEPPER": PEPPER}
-        overhead(Path(folder) / "overhead", options.broker, settings, options.pictures)
+        overhead(Path(folder) / "overhead", options.broker, settings, options.images)
         throughput(Path(folder) / "throughput", options.broker, settings)
 
 

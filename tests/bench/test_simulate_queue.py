@@ -20,7 +20,7 @@ def mean_wait(slots: int, rate: float, seconds: float) -> float:
 def test_one_slot_waits_as_pollaczek_and_khinchine_say():
     """M/G/1: the mean wait is load * service * (1 + spread squared) / (2 (1 - load)); the median is below it."""
     rate, seconds, spread = 0.6, 1.0, 0.5
-    outcome = simulate(Load(rate, seconds, spread), 1, pictures=200_000, **ENDLESS)
+    outcome = simulate(Load(rate, seconds, spread), 1, images=200_000, **ENDLESS)
     mean = rate * seconds * seconds * (1 + spread**2) / (2 * (1 - rate * seconds))
     assert outcome.busy == pytest.approx(0.6, rel=0.02)
     # Waits of M/G/1 decay about exponentially past their mean.

@@ -42,7 +42,7 @@ class Deployment(ProductServer):
             time.sleep(0.05)
         super().wait_until_ready()
 
-    def ask(self, name: str, **arguments: object) -> Any:
+    def call(self, name: str, **arguments: object) -> Any:
         """Call a function of `tests.services.ledger_audit` in a second process of the deployment, which waits for more."""
         if self.audit_process is None:
             command = [sys.executable, "-m", "tests.services.ledger_audit"]
@@ -66,9 +66,9 @@ class Deployment(ProductServer):
             self.audit_process.communicate(timeout=STOP_SECONDS)
         super().stop()
 
-    def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:
+    def cut_out(self, key: str, image: bytes, **headers: str) -> requests.Response:
         """POST one image."""
-        body = form(picture)
+        body = form(image)
         headers = {"x-api-key": key, "Content-Type": body["content_type"], **headers}
         return requests.post(f"{self.url}/rmbg", body["data"], headers=headers, timeout=60)
 

@@ -140,7 +140,7 @@ class Load:
     seconds: list[float] = field(default_factory=list)
 
     def __enter__(self) -> "Load":
-        self.account = self.deployment.ask("open_account", included=100_000)
+        self.account = self.deployment.call("open_account", included=100_000)
         self.ended = threading.Event()
         self.pool = ThreadPoolExecutor(self.senders)
         self.streams = [self.pool.submit(self._send) for _ in range(self.senders)]
@@ -174,7 +174,7 @@ class Load:
 
     def figures(self) -> dict[str, Any]:
         """The account's figures."""
-        return self.deployment.ask("read", email=self.account["email"])
+        return self.deployment.call("read", email=self.account["email"])
 
 
 class FaultInjector:
@@ -210,7 +210,7 @@ FAULTS = ("kill_child", "kill_worker", "cut_broker")
 def inject_faults_under_load(
     deployment: WorkerDeployment, image: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
 ) -> Load:
-    """Inject `times` of each of HARMS, in random order at random moments, while customers send; then all recover."""
+    """Inject `times` of each of FAULTS, in random order at random moments, while customers send; then all recover."""
     injector = FaultInjector(deployment, seed)
     faults = [*FAULTS] * times
     injector.random.shuffle(faults)

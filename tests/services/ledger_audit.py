@@ -1,4 +1,4 @@
-"""Runs inside a deployment (`Deployment.ask`): creates accounts, and compares every figure with the ledger.
+"""Runs inside a deployment (`Deployment.call`): creates accounts, and compares every figure with the ledger.
 
 It counts independently, row by row, and shares nothing with the product's bookkeeping.
 """

@@ -18,19 +18,19 @@ ROUNDS, SENDERS, SEED = 3, 6, 20
 INCLUDED, PREPAID = 60, 1_000
 
 
-def stream(deployment: Deployment, key: str, picture: bytes, ended: threading.Event) -> int:
+def stream(deployment: Deployment, key: str, image: bytes, ended: threading.Event) -> int:
     """Send one request after another until signalled to stop; return how many images came back whole."""
     delivered = 0
     while not ended.is_set():
         try:
-            delivered += deployment.cut_out(key, picture).ok
+            delivered += deployment.cut_out(key, image).ok
         except requests.RequestException:
             time.sleep(0.02)  # killed mid-request, or not back yet
     return delivered
 
 
 def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deployment, small_png):
-    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     moments, ended = random.Random(SEED), threading.Event()  # noqa: S311 - no secret
     seen = len(deployment.events("-"))
     with ThreadPoolExecutor(SENDERS) as senders:
@@ -45,8 +45,8 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
             ended.set()
         delivered = sum(stream.result() for stream in streams)
 
-    swept = deployment.ask("sweep")
-    figures = deployment.ask("read", email=account["email"])
+    swept = deployment.call("sweep")
+    figures = deployment.call("read", email=account["email"])
     posted, voided = figures["states"].get("posted", 0), figures["states"].get("voided", 0)
     made = len(deployment.events("-")) - seen
     assert figures["differences"] == figures["reconciled"] == []

@@ -65,7 +65,7 @@ def send_anonymously(deployment: Deployment, image: bytes) -> requests.Response:
 
 def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_png):
     """One is running, the other does not fit next to it: there is a slot for a small one."""
-    key = two_slots.ask("open_account", included=100)["key"]
+    key = two_slots.call("open_account", included=100)["key"]
     seen = len(two_slots.events("+-"))
     large = large_png()
     with ThreadPoolExecutor(2) as pool:
@@ -83,7 +83,7 @@ def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_pn
 
 
 def test_a_key_with_sixteen_at_once_keeps_another_key_waiting_for_about_one_image(two_slots, small_png):
-    heavy, light = (two_slots.ask("open_account", included=100)["key"] for _ in range(2))
+    heavy, light = (two_slots.call("open_account", included=100)["key"] for _ in range(2))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         many = [pool.submit(two_slots.cut_out, heavy, small_png) for _ in range(AT_ONCE)]
         wait_until(lambda: waiting(two_slots) >= AT_ONCE / 2)
@@ -110,7 +110,7 @@ def test_the_same_with_workers(tmp_path, redis_broker, postgres_url, redis_url, 
     try:
         deployment.start()
         deployment.start_worker("one")
-        heavy, light = (deployment.ask("open_account", included=100)["key"] for _ in range(2))
+        heavy, light = (deployment.call("open_account", included=100)["key"] for _ in range(2))
         assert code_of(deployment.cut_out(light, small_png)) == "ok"
         time.sleep(2)  # the web process counts the workers every two seconds
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -24,7 +24,7 @@ def test_a_process_that_hangs_is_ended_and_the_image_refused(tmp_path, rabbitmq,
     try:
         deployment.start()
         worker = deployment.start_worker("one")
-        account = deployment.ask("open_account", included=10)
+        account = deployment.call("open_account", included=10)
         before = worker.children()
         started = time.monotonic()
         answer = deployment.cut_out(account["key"], encoded(Image.new("RGB", (STUCK_WIDTH, 5))))
@@ -34,7 +34,7 @@ def test_a_process_that_hangs_is_ended_and_the_image_refused(tmp_path, rabbitmq,
         # Another process has replaced it.
         assert deployment.cut_out(account["key"], small_png).ok, deployment.logs()
         assert worker.children() != before
-        states = deployment.ask("read", email=account["email"])["states"]
+        states = deployment.call("read", email=account["email"])["states"]
         assert (states.get("posted"), states.get("voided"), states.get("held", 0)) == (1, 1, 0)
     finally:
         deployment.stop()

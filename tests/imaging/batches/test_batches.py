@@ -106,7 +106,7 @@ def test_a_batch_of_nothing_good_is_finished_at_once_and_free(key):
     assert not Hold.objects.exists()
 
 
-def test_options_count_for_every_picture_and_bad_ones_for_the_whole(key, small_png, pictures):
+def test_options_count_for_every_image_and_bad_ones_for_the_whole(key, small_png, pictures):
     answer = post(key, ("a.png", small_png), w="abc", angle="500")
     assert answer.status_code == 400
     assert answer.json()["details"] == [
@@ -117,7 +117,7 @@ def test_options_count_for_every_picture_and_bad_ones_for_the_whole(key, small_p
     assert not list(pictures.rglob("*"))
 
 
-def test_a_size_that_does_not_suit_one_picture_fails_that_picture(key, small_png):
+def test_a_size_that_does_not_suit_one_image_fails_that_image(key, small_png):
     data = post(key, ("a.png", small_png), ("tall.png", encoded(Image.new("RGB", (1, 8)))), w="1500").json()
     work_through()
     assert [item["code"] for item in caller(key).get(data["url"]).json()["items"]] == [None, "out_of_range"]
@@ -312,7 +312,7 @@ def test_all_results_as_one_zip(key, small_png):
         assert archive.read("a.png") == content_of(caller(key).get(f"{url}/items/0"))
 
 
-def test_polling_without_the_pictures(key, small_png):
+def test_polling_without_the_images(key, small_png):
     url = post(key, ("a.png", small_png)).json()["url"]
     data = caller(key).get(f"{url}?items=0").json()
     assert "items" not in data

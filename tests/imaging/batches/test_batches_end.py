@@ -138,7 +138,7 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
     assert reconcile(ledger.get_account(user)) == []
 
 
-def test_addresses_are_forgotten_with_the_pictures(key):
+def test_addresses_are_forgotten_with_the_images(key):
     data = post(key, urls=("https://example.com/a.png?token=secret",)).json()
     its_time_is_over(data)
     upkeep.tend()
@@ -201,7 +201,7 @@ def test_a_result_that_came_after_everything_was_erased_does_not_stay(half_done,
     assert files_left(kept) == []
 
 
-def test_who_leaves_leaves_no_picture_and_no_name(key, user, half_done, kept, django_capture_on_commit_callbacks):
+def test_who_leaves_leaves_no_image_and_no_name(key, user, half_done, kept, django_capture_on_commit_callbacks):
     post(key, urls=("https://example.com/secret.png?token=1",), callback_url="https://example.com/hook")
     with django_capture_on_commit_callbacks(execute=True):
         delete_account(user)

@@ -94,7 +94,7 @@ def test_240_mb_are_read_in_little_memory_and_into_one_nameless_file():
     assert form.spool._file.closed
 
 
-def test_a_picture_over_the_limit_is_counted_and_not_kept():
+def test_an_image_over_the_limit_is_counted_and_not_kept():
     stream, length = big_body(2, 60)
     with read_batch(request(stream, length)) as form:
         assert [entry.problem.message for entry in form.entries if entry.problem] == [
@@ -108,16 +108,16 @@ def test_more_bytes_than_a_batch_may_have(monkeypatch, known):
     monkeypatch.setattr(upload, "MAX_TOTAL", 3 * MEGABYTE)
     monkeypatch.setattr(upload, "FRAMING_BYTES", MEGABYTE)
     stream, length = big_body(5, 1)
-    asked = request(stream, length if known else 2**62)
+    sent = request(stream, length if known else 2**62)
     if not known:
-        asked.META["HTTP_TRANSFER_ENCODING"] = "chunked"
-    with pytest.raises(ApiError) as refused, read_batch(asked):
+        sent.META["HTTP_TRANSFER_ENCODING"] = "chunked"
+    with pytest.raises(ApiError) as refused, read_batch(sent):
         pass
     assert (refused.value.status, refused.value.code) == (413, "batch_too_large")
     assert stream.served <= (0 if known else 4.5 * MEGABYTE)
 
 
-def test_pictures_and_zips_and_addresses_in_the_order_that_they_come_in(small_png):
+def test_images_and_zips_and_addresses_in_the_order_that_they_come_in(small_png):
     body = b"".join(
         [
             part('name="image"; filename="first.png"', small_png),
@@ -134,7 +134,7 @@ def test_pictures_and_zips_and_addresses_in_the_order_that_they_come_in(small_pn
         assert form.content(form.entries[2]).read() == small_png
 
 
-def test_at_most_500_pictures_however_they_come(small_png):
+def test_at_most_500_images_however_they_come(small_png):
     few = tuple((f"{n}.png", small_png) for n in range(250))
     assert len(read(*few, zips=(zipped(*few),))) == 500
     assert refusal(*few, ("one-more.png", small_png), zips=(zipped(*few),)) == (400, "too_many_images")
@@ -210,7 +210,7 @@ def test_methods_with_unbounded_memory_are_refused(small_png, method):
     assert read(zips=(zipped(("a.png", small_png), method=method),)) == [("a.png", "zip_entry_unreadable")]
 
 
-def test_an_entry_that_unpacks_to_more_than_a_picture_may_have_is_not_unpacked(small_png):
+def test_an_entry_that_unpacks_to_more_than_an_image_may_have_is_not_unpacked(small_png):
     bomb = zipped(("bomb.png", PNG + bytes(60 * MEGABYTE - len(PNG))), ("a.png", small_png))
     assert len(bomb) < MEGABYTE
     tracemalloc.start()

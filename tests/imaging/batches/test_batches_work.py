@@ -54,7 +54,7 @@ def read_item(key: str, item: BatchItem) -> dict:
     return caller(key).get(f"/api/batches/{item.batch_id}").json()["items"][item.position]
 
 
-def test_a_picture_is_taken_once(key, small_png):
+def test_an_image_is_taken_once(key, small_png):
     (item,) = make(key, small_png)
     taken = leases.take(item.pk)
     assert taken is not None
@@ -100,7 +100,7 @@ def test_batches_take_turns(key, small_png):
     assert str(waiting[1].batch_id) == single
 
 
-def test_two_who_work_on_the_same_picture_deliver_it_once(key, small_png, kept, user):
+def test_two_who_work_on_the_same_image_deliver_it_once(key, small_png, kept, user):
     """The first was only slow: its lease ran out, another took over and finished, and then the first finishes too."""
     make(key, small_png)
     slow = leases.take_next()
@@ -202,7 +202,7 @@ def test_three_crashes_are_enough(key, small_png, monkeypatch, quick_model, kept
     assert files_left(kept) == []
 
 
-def test_a_picture_that_kills_its_worker_each_time_is_given_up(key, small_png):
+def test_an_image_that_kills_its_worker_each_time_is_given_up(key, small_png):
     (item,) = make(key, small_png)
     for _ in range(3):
         assert leases.take_next() is not None
@@ -300,18 +300,18 @@ def test_what_was_sent_is_erased_once_its_work_has_ended(key, small_png, kept):
     assert files_left(kept) == ["out/0-1"]
 
 
-def test_the_queries_of_one_picture(key, small_png):
+def test_the_queries_of_one_image(key, small_png):
     """A lease, a lookup, and one transaction for result, credit and batch."""
     make(key, small_png, 3)
     item = leases.take_next()
     assert item is not None
     with CaptureQueriesContext(connection) as queries:
         work.work(item)
-    asked = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert len(asked) <= 13, asked
+    statements = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert len(statements) <= 13, statements
 
 
-def test_with_a_broker_each_picture_is_sent_after_the_commit(
+def test_with_a_broker_each_image_is_sent_after_the_commit(
     key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks
 ):
     settings.CELERY_BROKER_URL = "amqp://broker"

@@ -201,7 +201,7 @@ def test_a_name_that_moves_between_two_tries_is_checked_again(user, receiver, se
     try_now()
     try_now()
     assert attempts() == [(1, 500, ""), (2, None, delivery.NOT_PUBLIC)]
-    assert names.asked == ["rebinding.test"] * 2
+    assert names.looked_up == ["rebinding.test"] * 2
     assert host.connections == 1
 
 

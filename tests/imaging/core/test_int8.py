@@ -139,7 +139,7 @@ class TestPredictions:
         assert error <= 0.006
         assert overlap >= 0.97
 
-    def test_a_picture_without_a_subject_is_run_in_fp32(self, fast, exact):
+    def test_an_image_without_a_subject_is_run_in_fp32(self, fast, exact):
         noise = Image.effect_noise((320, 320), 60).convert("RGB")
         model = CautiousU2Net(
             fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=load_recipe("u2net").trusted_peak

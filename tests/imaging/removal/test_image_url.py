@@ -120,7 +120,7 @@ def test_three_redirects_are_followed(quick_model, web, names, small_png):
     host = web(reply)
     names.answers = {"pictures.test": [["127.0.0.1"]]}
     assert ask(f"http://pictures.test:{host.port}/0").status_code == 200
-    assert names.asked == ["pictures.test"] * 4
+    assert names.looked_up == ["pictures.test"] * 4
 
 
 def test_a_retry_is_known_by_the_bytes(quick_model, web, key, small_png, photo):
@@ -249,7 +249,7 @@ def test_a_name_that_answers_differently_the_second_time(quick_model, two_sides,
     public, private = two_sides
     names.answers = {"rebind.test": [["127.0.0.2"], ["127.0.0.1"]]}
     assert ask(f"http://rebind.test:{public.port}/a").status_code == 200
-    assert names.asked == ["rebind.test"]
+    assert names.looked_up == ["rebind.test"]
     assert ask(f"http://rebind.test:{public.port}/a").json()["code"] == "image_url_forbidden"
     assert private.connections == 0
 

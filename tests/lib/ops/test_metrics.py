@@ -41,8 +41,8 @@ class Change:
         return self.after.get(sample, 0) - self.before.get(sample, 0)
 
 
-def cut_out(key: str, picture: bytes) -> int:
-    return Client().post("/rmbg", headers={"x-api-key": key}, **form(picture)).status_code
+def cut_out(key: str, image: bytes) -> int:
+    return Client().post("/rmbg", headers={"x-api-key": key}, **form(image)).status_code
 
 
 @pytest.mark.parametrize(
