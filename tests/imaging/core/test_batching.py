@@ -14,7 +14,7 @@ from imaging.core.matting.engines import BatchSession, Floats, OnnxRuntimeEngine
 from imaging.core.weights import serving
 from imaging.core.weights.files import serving_path
 from imaging.core.weights.serving import CannotServe
-from tests.imaging.core.model_inputs import photo
+from tests.imaging.core.pictures import photo
 
 SIZE, PATIENCE = 4, 10
 

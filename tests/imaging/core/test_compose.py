@@ -6,7 +6,7 @@ from imaging.core import compose, strips
 from imaging.core.compose import apply_matte, fill_background, resize, rotate
 from imaging.core.matting.matte import Prediction
 from imaging.core.options import CutoutOptions
-from tests.imaging.core.resized import EllipseModel, UniformModel, cutout_of, file_bytes, opened, photo
+from tests.imaging.core.pictures import EllipseModel, UniformModel, cutout_of, file_bytes, opened, photo
 
 
 def array(image):
