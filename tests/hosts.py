@@ -56,7 +56,7 @@ class Host:
         self._threads[0].start()
 
     def drip(self, *pieces: bytes) -> Iterator[bytes]:
-        """The pieces, and then a byte at intervals, for ever."""
+        """The pieces, then one byte at intervals, forever."""
         yield from pieces
         while not self.stopping.wait(0.05):
             yield b"0"

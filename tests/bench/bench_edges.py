@@ -160,12 +160,12 @@ def gradient_error(alpha: Image.Image, truth: Image.Image, band: np.ndarray) -> 
 
 def gradient(alpha: Image.Image) -> np.ndarray:
     offsets = np.arange(-4, 5)
-    bell = np.exp(-(offsets**2) / (2 * GRADIENT_SIGMA**2))
-    bell /= bell.sum()
-    slope = -offsets / GRADIENT_SIGMA**2 * bell
+    gaussian = np.exp(-(offsets**2) / (2 * GRADIENT_SIGMA**2))
+    gaussian /= gaussian.sum()
+    slope = -offsets / GRADIENT_SIGMA**2 * gaussian
     plane = np.asarray(alpha, np.float32) / 255
-    across = convolved(convolved(plane, slope, 1), bell, 0)
-    return np.hypot(across, convolved(convolved(plane, slope, 0), bell, 1))
+    across = convolved(convolved(plane, slope, 1), gaussian, 0)
+    return np.hypot(across, convolved(convolved(plane, slope, 0), gaussian, 1))
 
 
 def convolved(plane: np.ndarray, kernel: np.ndarray, axis: int) -> np.ndarray:

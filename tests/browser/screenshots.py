@@ -1,6 +1,6 @@
 """Photographs every page: `make screenshots` writes them to screenshots/.
 
-Starts the product with its own seeded database, and takes the tour of the browser tests at two sizes, in two languages,
+Starts the product with its own seeded database, and visits the pages of the browser tests at two sizes, in two languages,
 light and dark.
 """
 

@@ -86,7 +86,7 @@ def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):
 
 
 def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deployment, small_png):
-    """Credits are posted or held: whatever happens meanwhile, none becomes free for a sixth batch."""
+    """Credits are posted or held: at no time does one become free for a sixth batch."""
     customer = Customer(deployment)
     fifth = [(f"{n}.png", small_png) for n in range((INCLUDED + PREPAID) // 5)]
 

@@ -102,7 +102,7 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
     assert deployment.cut_out(account["key"], small_png).ok
     logged = deployment.log.stat().st_size
     with outage(proxy):
-        # Whatever happens at first, by the time of the report nothing waits for ever.
+        # Once the outage is reported, nothing waits forever.
         started = time.monotonic()
         ready = get(deployment, "/readyz")
         seconds = time.monotonic() - started

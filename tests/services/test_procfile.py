@@ -69,7 +69,7 @@ class Formation:
         return reported["status"] == "ready" and all(reported["parts"].values())
 
     def wait_for(self, happened, seconds: float) -> None:
-        """Wait until it did; every process must live meanwhile."""
+        """Wait until it is true; every process must stay alive."""
         deadline = time.monotonic() + seconds
         while not happened():
             ended = [name for name, process in self.running.items() if process.poll() is not None]

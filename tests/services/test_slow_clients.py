@@ -129,7 +129,7 @@ def disk_of(deployment: Deployment) -> int:
 
 
 def send_until_refused(deployment: Deployment, lines: list[str], megabytes: int, path: str = "/rmbg") -> tuple[int, int]:
-    """Megabytes that could be sent, and the most that was on disk meanwhile."""
+    """Megabytes that could be sent, and the most that was on disk while they were."""
     sent = most = 0
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
         connection.sendall(head("POST", path, *lines, FORM, f"Content-Length: {megabytes * MEGABYTE}") + PART)

@@ -75,7 +75,7 @@ class Credits(RuleBasedStateMachine):
         self.references: set[str] = set()
         self.holds: list[Open] = []
         self.settled: list[Hold] = []
-        # Voided by the sweep while their requests go on.
+        # Voided by the sweep while their requests still run.
         self.lost: list[Hold] = []
         self.due: list[Due] = []
         self.moves = 0

@@ -1,4 +1,4 @@
-"""Work on batch images: which worker does it, exactly once, whatever happens meanwhile."""
+"""Work on batch images: which worker does it, and that it happens exactly once."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Images of many threads in one run: each gets its own result or error, and none waits for ever."""
+"""Images of many threads in one run: each gets its own result or error, and none waits forever."""
 
 import threading
 from collections.abc import Iterator
