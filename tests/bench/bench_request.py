@@ -62,8 +62,8 @@ def run(server: ProductServer, key: str, photo: bytes, session: object) -> None:
         answer.read()
         ours.append(time.perf_counter() - started)
         assert answer.status == 200
-        steps = dict(re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"]))
-        work = sum(float(steps[step]) for step in STEPS)
+        durations = dict(re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"]))
+        work = sum(float(durations[step]) for step in STEPS)
         overheads.append(ours[-1] * 1000 - work)
         steps.append(work)
         time.sleep(SETTLE_SECONDS)
