@@ -13,5 +13,5 @@ class ConfigConfig(AppConfig):
 
         metrics.register("parts", health.read_metrics)
         # The last to stop: it frees the places of the last requests.
-        lifecycle.register("places", rate_limits.keeper)
+        lifecycle.register("places", rate_limits.renewer)
         lifecycle.register("tracing", tracing)

@@ -61,10 +61,10 @@ def _open_hosts() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if wide or not settings.ALLOWED_HOSTS:
         shown = ", ".join(wide) or "empty"
-        message = f"ALLOWED_HOSTS is {shown}: links in mails lead where a caller's Host header says. Name the hosts."
+        message = f"ALLOWED_HOSTS is {shown}: a caller's Host header decides where links in mails lead. Name the hosts."
         found.append(Error(message, id="config.E010"))
     if origins:
-        message = f"CSRF_TRUSTED_ORIGINS has {', '.join(origins)}: pages of strangers may send our forms. Name the origins."
+        message = f"CSRF_TRUSTED_ORIGINS has {', '.join(origins)}: other sites can send our forms. Name the origins."
         found.append(Error(message, id="config.E018"))
     return found
 
@@ -86,7 +86,7 @@ def _weak_secrets() -> list[CheckMessage]:
         )
         found.append(Error(message, id="config.E011"))
     if len(set(secrets.values())) < len(secrets):
-        message = f"{', '.join(secrets)} must differ: who learns one would have the others."
+        message = f"{', '.join(secrets)} must differ: one that leaks would reveal the others."
         found.append(Error(message, id="config.E019"))
     return found
 
@@ -95,7 +95,7 @@ def _open_networks() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     wide = [str(network) for network in settings.METRICS_NETWORKS if network.prefixlen < _WIDEST[network.version]]
     if wide:
-        found.append(Error(f"METRICS_NETWORKS has {', '.join(wide)}: everybody may read /metrics.", id="config.E012"))
+        found.append(Error(f"METRICS_NETWORKS has {', '.join(wide)}: anyone can read /metrics.", id="config.E012"))
     ours = [
         str(network)
         for network in settings.OUTBOUND_ALLOWED_NETWORKS
@@ -113,11 +113,11 @@ def _open_networks() -> list[CheckMessage]:
 def _switches() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if not settings.RATE_LIMIT_ENABLED:
-        found.append(Error("RATE_LIMIT_ENABLED=0 is for load tests: one caller may take every place.", id="config.E013"))
+        found.append(Error("RATE_LIMIT_ENABLED=0 is for load tests: one caller can take every slot.", id="config.E013"))
     if settings.DEMO:
-        found.append(Error("DEMO=1 makes an account whose key is printed into the log.", id="config.E014"))
+        found.append(Error("DEMO=1 creates an account whose key is printed to the log.", id="config.E014"))
     if settings.DEBUG:
-        found.append(Error("DEBUG=1 shows settings and source code to everybody.", id="config.E015"))
+        found.append(Error("DEBUG=1 shows settings and source code to anyone.", id="config.E015"))
     return found
 
 
@@ -131,7 +131,7 @@ def _proxies() -> list[CheckMessage]:
         )
         found.append(Error(message, id="config.E017"))
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None):
-        message = "TRUST_X_FORWARDED_PROTO=1 with TRUSTED_PROXY_COUNT=0: any caller may say that plain HTTP was HTTPS."
+        message = "TRUST_X_FORWARDED_PROTO=1 with TRUSTED_PROXY_COUNT=0: any caller can claim that plain HTTP was HTTPS."
         found.append(Warning(message, id="config.W011"))
     return found
 
@@ -153,10 +153,12 @@ def check_web_processes(app_configs: Sequence[Any] | None, **kwargs: Any) -> lis
 def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
     """Payments are credited only if Stripe's webhook events arrive, too."""
     if bool(settings.STRIPE_SECRET_KEY) != bool(settings.STRIPE_WEBHOOK_SECRET):
-        message = "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET, or neither: paying without webhooks credits nobody."
+        message = (
+            "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET, or neither: without webhooks, payments add no credits."
+        )
         return [Error(message, id="config.E005")]
     if settings.PRODUCTION and "_test_" in settings.STRIPE_SECRET_KEY:
-        return [Warning("STRIPE_SECRET_KEY is a test key: nobody pays with real money.", id="config.W002")]
+        return [Warning("STRIPE_SECRET_KEY is a test key: payments use no real money.", id="config.W002")]
     return []
 
 
@@ -192,7 +194,7 @@ def check_executor(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
     if settings.IMAGING_EXECUTOR != "celery":
         return []
     missing = [name for name in ("CELERY_BROKER_URL", "REDIS_URL") if not getattr(settings, name)]
-    message = f"IMAGING_EXECUTOR=celery needs {' and '.join(missing)}: pictures reach the workers through both."
+    message = f"IMAGING_EXECUTOR=celery needs {' and '.join(missing)}: images reach the workers through both."
     if missing:
         return [Error(message, id="config.E006")]
     if settings.IMAGING_HANDOVER == "storage" and settings.PRODUCTION and not settings.S3_BUCKET:

@@ -169,7 +169,7 @@ REDIS_URL = env.str("REDIS_URL", default="")
 # documented copies of usage.
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="")
 if not re.fullmatch(r"[A-Za-z0-9_.-]*", REDIS_PREFIX):
-    raise ImproperlyConfigured("REDIS_PREFIX may hold letters, digits, '_', '.' and '-'")
+    raise ImproperlyConfigured("REDIS_PREFIX may only contain letters, digits, '_', '.' and '-'")
 CACHES = {"default": cache_options(REDIS_URL, REDIS_PREFIX)}
 
 # Images that outlive a request: those of batches. Files under VAR_DIR, or an S3-compatible store that all machines share.
@@ -283,7 +283,7 @@ if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME 
 IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
 IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
 if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
-    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves u2net in fp32 with onnxruntime, and nothing else")
+    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves only u2net, in fp32, with onnxruntime")
 # Images processed at once, and threads per inference.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)
@@ -344,7 +344,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Background removal API",
     "VERSION": __version__,
-    "DESCRIPTION": "A picture in, a cutout out. Every error is JSON of one shape and is never charged.",
+    "DESCRIPTION": "Send a picture, get a cutout. Every error is JSON of one shape and is never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
         {"name": "Batches", "description": "Many pictures at once."},

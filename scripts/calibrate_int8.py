@@ -3,13 +3,13 @@ Not needed to serve.
 
     PYTHONPATH=. python scripts/calibrate_int8.py --calibrate FOLDER --hold-back FOLDER [--output FILE]
 
-Both folders hold photographs; no picture, nor a crop of it, may be in both. Ours came from scikit-image, scikit-learn and
+Both folders hold photographs; no image, nor a crop of one, may be in both. Ours came from scikit-image, scikit-learn and
 the Debian packages gcompris-qt-data, opencv-doc, tuxpaint-data, tuxpaint-stamps-default (cut-outs, pasted on photographs),
 gnome-backgrounds, mate-backgrounds, ukui-wallpapers, lomiri-wallpapers and plasma-workspace-wallpapers, all of them free.
 
 1. Of every activation that feeds a convolution, the range is the one with the least squared error of rounding to 8 bits.
-2. Every quantised convolution is run beside its original on the original's input; the mean difference of a channel over all
-   pictures corrects that channel's bias.
+2. Every quantised convolution is run next to its original on the original's input; the mean difference of a channel over all
+   images corrects that channel's bias.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
     write_recipe(arguments.output, recipe, measure(source, recipe, arguments.hold_back))
 
 
-def pictures(folder: Path, every: int = 1) -> Iterator[Floats]:
+def images(folder: Path, every: int = 1) -> Iterator[Floats]:
     """The model's inputs, (1, 3, 320, 320), for one in `every` of the images in `folder`, in the order of their names."""
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     for path in paths[::every]:
@@ -116,8 +116,8 @@ def outputs_for(model: onnx.ModelProto, tensors: list[str], folder: Path, every:
         onnx.save(model, file.name)
         session = ort.InferenceSession(file.name, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    for picture in pictures(folder, every):
-        yield dict(zip(tensors, session.run(tensors, {name: picture}), strict=True))
+    for image in images(folder, every):
+        yield dict(zip(tensors, session.run(tensors, {name: image}), strict=True))
 
 
 def measure(source: Path, recipe: Recipe, folder: Path) -> dict[str, float]:
@@ -127,8 +127,8 @@ def measure(source: Path, recipe: Recipe, folder: Path) -> dict[str, float]:
         exact, fast = (ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in (source, file.name))
     name = exact.get_inputs()[0].name
     figures, fallbacks = [], 0
-    for picture in pictures(folder):
-        truth, response = (session.run(None, {name: picture})[0][0, 0] for session in (exact, fast))
+    for image in images(folder):
+        truth, response = (session.run(None, {name: image})[0][0, 0] for session in (exact, fast))
         if response.max() < recipe.trusted_peak:
             fallbacks += 1
             response = truth

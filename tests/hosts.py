@@ -56,7 +56,7 @@ class Host:
         self._threads[0].start()
 
     def drip(self, *pieces: bytes) -> Iterator[bytes]:
-        """The pieces, and then a byte at intervals, for ever."""
+        """The pieces, then one byte at intervals, forever."""
         yield from pieces
         while not self.stopping.wait(0.05):
             yield b"0"
@@ -113,11 +113,11 @@ class Names:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[list[str]]] = {}
-        self.asked: list[str] = []
+        self.looked_up: list[str] = []
 
     def look_up(self, host: str, port: int) -> list[str]:
         """Replaces `lib.outbound.addresses.look_up`."""
-        self.asked.append(host)
+        self.looked_up.append(host)
         if host not in self.answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         answers = self.answers[host]

@@ -33,7 +33,7 @@ class ProductServer:
     application: str = "config.wsgi:application"
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
-    clerk: subprocess.Popen[str] | None = None
+    manage_process: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -64,9 +64,9 @@ class ProductServer:
 
     def stop(self) -> None:
         """Stop it as a supervisor would."""
-        if self.clerk is not None:
-            self.clerk.communicate(timeout=STOP_SECONDS)
-            self.clerk = None
+        if self.manage_process is not None:
+            self.manage_process.communicate(timeout=STOP_SECONDS)
+            self.manage_process = None
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(STOP_SECONDS)
@@ -82,16 +82,16 @@ class ProductServer:
         if self.process is None or self.process.poll() is not None:
             return run_command(arguments, self._env())
         # A process with Django loaded runs along with the server: loading it is most of a command's time.
-        if self.clerk is None:
-            self.clerk = subprocess.Popen(
+        if self.manage_process is None:
+            self.manage_process = subprocess.Popen(
                 [sys.executable, "-m", "tests.manage_process"],
                 cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
-        assert self.clerk.stdin is not None
-        assert self.clerk.stdout is not None
-        self.clerk.stdin.write(json.dumps(arguments) + "\n")
-        self.clerk.stdin.flush()
-        answer: dict[str, str] = json.loads(self.clerk.stdout.readline())
+        assert self.manage_process.stdin is not None
+        assert self.manage_process.stdout is not None
+        self.manage_process.stdin.write(json.dumps(arguments) + "\n")
+        self.manage_process.stdin.flush()
+        answer: dict[str, str] = json.loads(self.manage_process.stdout.readline())
         assert not answer["error"], answer["error"]
         return answer["printed"]
 

@@ -76,7 +76,7 @@ class Periods:
 NOTHING = Periods(Figures(), Figures(), Figures())
 _measuring = threading.Lock()
 # When the next refresh is due, by the monotonic clock, and the figures.
-_kept: list[tuple[float, Periods]] = [(0.0, NOTHING)]
+_cached: list[tuple[float, Periods]] = [(0.0, NOTHING)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _context(status: Status) -> dict[str, Any]:
-    told, day = status.periods, status.periods.last_24_hours
-    rows = [(_("Last hour"), told.last_hour), (_("Today (UTC)"), told.today), (_("Last 24 hours"), day)]
+    periods, day = status.periods, status.periods.last_24_hours
+    rows = [(_("Last hour"), periods.last_hour), (_("Today (UTC)"), periods.today), (_("Last 24 hours"), day)]
     success = None if day.success is None else day.success * 100
     return {"status": status, "sample": SAMPLE, "periods": rows, "day": day, "success": success}
 
@@ -182,19 +182,19 @@ def _health(parts: dict[str, bool], recent: Figures, *, is_full: bool) -> Health
 
 def _figures() -> Periods:
     """At most CACHE_SECONDS old. One visitor's request refreshes them; others see the last ones without waiting."""
-    due, found = _kept[0]
+    due, found = _cached[0]
     if time.monotonic() >= due and _measuring.acquire(blocking=False):
         try:
             found = _measure()
-            _kept[0] = (time.monotonic() + CACHE_SECONDS, found)
+            _cached[0] = (time.monotonic() + CACHE_SECONDS, found)
         finally:
             _measuring.release()
     return found
 
 
-def forget_figures() -> None:
+def clear_cache() -> None:
     """Query the database again next time."""
-    _kept[0] = (0.0, NOTHING)
+    _cached[0] = (0.0, NOTHING)
 
 
 def _measure() -> Periods:
@@ -217,11 +217,11 @@ def _measure() -> Periods:
 
 
 def _summarise(rows: Sequence[Row]) -> Figures:
-    pictures = [row for row in rows if row[1] == 200]
-    durations, inferences = sorted(row[2] for row in pictures), sorted(row[3] for row in pictures)
+    delivered = [row for row in rows if row[1] == 200]
+    durations, inferences = sorted(row[2] for row in delivered), sorted(row[3] for row in delivered)
     return Figures(
         calls=len(rows),
-        delivered=len(pictures),
+        delivered=len(delivered),
         failed=sum(row[1] >= 500 for row in rows),
         duration_p50=percentile(durations, 0.5),
         duration_p95=percentile(durations, 0.95),

@@ -11,7 +11,7 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = process.argv[2] ?? join(here, "dist");
 const cjs = join(dist, "cjs");
-// What the public declarations of the entry points refer to.
+// The types that the entry points' public declarations refer to.
 const SHARED_TYPES = ["types.d.ts", "error.d.ts"];
 
 const common = { bundle: true, absWorkingDir: here, legalComments: "none" };

@@ -72,17 +72,17 @@ def cut_out(
     with _timed(timings, "compose"):
         matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
         if options.mask:
-            picture = compose_mask(decoded.pixels, matte, options)
+            composed = compose_mask(decoded.pixels, matte, options)
         else:
-            picture = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
-        if is_large(picture.size):
+            composed = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
+        if is_large(composed.size):
             # Encoding is the memory peak: free what composing left behind first.
             trim()
     watch.check()
     with _timed(timings, "encode"):
         # A matte has no colours for a profile to describe.
-        content = encode(picture, options.format, None if options.mask else decoded.icc_profile)
-    width, height = picture.size
+        content = encode(composed, options.format, None if options.mask else decoded.icc_profile)
+    width, height = composed.size
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
     return Cutout(content, size, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)

@@ -1,4 +1,4 @@
-"""Limits the time spent on an image and detects a caller who has gone; checked between the steps of the work."""
+"""Limits the time spent on an image and detects a caller who has disconnected; checked between the steps of the work."""
 
 import time
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 
 # A check may cost a round trip to Redis or to the database.
-ASK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 
 
 class Watch:
     """Starts with the work. Steps in C are not interrupted: long ones run in a child process (`codecs.apart`)."""
 
     def __init__(self, seconds: float | None = None, still_wanted: Callable[[], bool] | None = None) -> None:
-        """Allow at most `seconds` of work, unlimited by default; `still_wanted` returns False once the caller has gone."""
+        """Allow at most `seconds` of work, no limit by default; `still_wanted` returns False once the caller disconnects."""
         self.seconds = seconds
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._still_wanted = still_wanted
-        self._ask_at = 0.0
+        self._next_check = 0.0
 
     @property
     def remaining(self) -> float | None:
@@ -25,14 +25,14 @@ class Watch:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def check(self) -> None:
-        """Raise ImageRefused `image_too_slow` after the deadline, CallerGone once the caller has gone.
+        """Raise ImageRefused `image_too_slow` after the deadline, CallerGone once the caller has disconnected.
 
-        Cheap enough to be called for every block that is read: `still_wanted` is called at most every ASK_SECONDS.
+        Cheap enough to be called for every block that is read: `still_wanted` is called at most every CHECK_SECONDS.
         """
         now = time.monotonic()
         if self._deadline is not None and self.seconds is not None and now >= self._deadline:
             raise ImageRefused(too_slow(self.seconds))
-        if self._still_wanted is not None and now >= self._ask_at:
-            self._ask_at = now + ASK_SECONDS
+        if self._still_wanted is not None and now >= self._next_check:
+            self._next_check = now + CHECK_SECONDS
             if not self._still_wanted():
                 raise CallerGone

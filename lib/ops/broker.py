@@ -12,27 +12,27 @@ from kombu.exceptions import ChannelError, OperationalError
 
 TIMEOUT_SECONDS = 1.0
 # Several places probe every few seconds, and each check opens a connection.
-KEPT_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
 
-_asking = threading.Lock()
-_kept: list[tuple[float, bool]] = [(0.0, False)]
+_lock = threading.Lock()
+_cached: list[tuple[float, bool]] = [(0.0, False)]
 
 
 def answers() -> bool:
-    """Whether the broker answered, at most KEPT_SECONDS ago."""
-    with _asking:
-        until, found = _kept[0]
+    """Whether the broker answered, at most CACHE_SECONDS ago."""
+    with _lock:
+        until, found = _cached[0]
         if time.monotonic() >= until:
             found = _ask(lambda connection: True) is not None
-            _kept[0] = (time.monotonic() + KEPT_SECONDS, found)
+            _cached[0] = (time.monotonic() + CACHE_SECONDS, found)
         return found
 
 
 def forget() -> None:
     """Ask again next time."""
-    _kept[0] = (0.0, False)
+    _cached[0] = (0.0, False)
 
 
 @cache

@@ -31,8 +31,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """
     found = parts()
     ready = all(found.values())
-    told = {"status": "ready" if ready else "not ready", "parts": found | helpers()}
-    return JsonResponse(told, status=200 if ready else 503)
+    report = {"status": "ready" if ready else "not ready", "parts": found | helpers()}
+    return JsonResponse(report, status=200 if ready else 503)
 
 
 def parts() -> dict[str, bool]:

@@ -23,7 +23,7 @@ registry = CollectorRegistry()
 
 REQUESTS = Counter(
     "rembg_requests_total",
-    "Answered requests. `code` is the error's, as the API tells it.",
+    "Answered requests. `code` is the error's, as the API reports it.",
     ["endpoint", "status", "code"],
     registry=registry,
 )
@@ -52,14 +52,14 @@ def register(name: str, read: Callable[[], Iterable[Metric]]) -> None:
 
 def exposition() -> bytes:
     """All metrics of all web processes of this deployment, in Prometheus's text format."""
-    told = CollectorRegistry()
+    merged = CollectorRegistry()
     if FOLDER_VARIABLE in os.environ:
-        multiprocess.MultiProcessCollector(told)  # type: ignore[no-untyped-call]
+        multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
     else:
-        told.register(registry)
+        merged.register(registry)
     for reading in _readings.values():
-        told.register(reading)
-    return generate_latest(told)
+        merged.register(reading)
+    return generate_latest(merged)
 
 
 def count_request(request: HttpRequest, *, status: int, code: str, seconds: float) -> None:

@@ -131,7 +131,7 @@ def _note(error: Exception) -> None:
     now = time.monotonic()
     if now >= _logged_at[0] + LOG_SECONDS:
         _logged_at[0] = now
-        logger.warning("the cache goes on in this process's memory", extra={"reason": str(error)})
+        logger.warning("the cache continues in this process's memory", extra={"reason": str(error)})
 
 
 def _as_it_is(key: str, prefix: str, version: int) -> str:

@@ -21,15 +21,15 @@ def send_along(headers: dict[str, Any], **kwargs: Any) -> None:
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
-def take_up(task_id: str, task: Task, **kwargs: Any) -> None:
-    """Take up the id in the worker. A task that runs within the request has it already."""
+def set_request_id(task_id: str, task: Task, **kwargs: Any) -> None:
+    """Set the id in the worker. A task that runs within the request has it already."""
     sent = getattr(task.request, HEADER, None)
     if sent and not task.request.is_eager:
         _tokens[task_id, get_ident()] = current.set(sent)
 
 
 @task_postrun.connect  # type: ignore[untyped-decorator]
-def put_down(task_id: str, **kwargs: Any) -> None:
+def reset_request_id(task_id: str, **kwargs: Any) -> None:
     """Drop the id: the worker's next task may belong to no request."""
     token = _tokens.pop((task_id, get_ident()), None)
     if token is not None:

@@ -63,7 +63,7 @@ def parse(url: str, ports: Collection[int]) -> Target:
     if len(url) > MAX_URL:
         raise InvalidUrl(f"it is longer than {MAX_URL} characters")
     if CONFUSING.search(url):
-        raise InvalidUrl("it holds a space, a backslash or a character that cannot be sent")
+        raise InvalidUrl("it contains a space, a backslash or a character that cannot be sent")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -72,7 +72,7 @@ def parse(url: str, ports: Collection[int]) -> Target:
     if parts.scheme not in DEFAULT_PORTS:
         raise InvalidUrl("it must begin with http:// or https://")
     if "@" in parts.netloc:
-        raise InvalidUrl("it may not hold a user name or password")
+        raise InvalidUrl("it may not have a user name or password")
     if "[" in parts.netloc and not BRACKETED.fullmatch(parts.netloc):
         raise InvalidUrl("its host or port cannot be read")
     port = DEFAULT_PORTS[parts.scheme] if port is None else port

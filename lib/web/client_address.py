@@ -52,5 +52,5 @@ def _normalised(text: str) -> str | None:
 
 def _unreadable(entry: str) -> ApiError:
     facts = {"entry": entry[:60], "trusted_proxy_count": settings.TRUSTED_PROXY_COUNT}
-    logger.error("X-Forwarded-For holds no address where TRUSTED_PROXY_COUNT looks for one", extra=facts)
+    logger.error("X-Forwarded-For has no address at the position given by TRUSTED_PROXY_COUNT", extra=facts)
     return from_status(400)

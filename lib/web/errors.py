@@ -97,7 +97,7 @@ def validation_error(problems: Sequence[Problem]) -> ApiError:
 
 
 # A full disk, or an exhausted quota.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiError:
@@ -160,7 +160,7 @@ def _translate(exception: Exception) -> ApiError | None:
 
 def is_full_disk(exception: BaseException) -> bool:
     """Whether the disk was full."""
-    return isinstance(exception, OSError) and exception.errno in _NO_ROOM
+    return isinstance(exception, OSError) and exception.errno in _DISK_FULL
 
 
 def is_api(request: HttpRequest) -> bool:
@@ -219,7 +219,7 @@ class ApiErrorMiddleware:
             exception = from_status(507)
         if database.is_refusal(exception):
             logger.error("the database refused a value", exc_info=exception)
-            return _to_a_stranger(request, from_status(400))
+            return _anonymous_error_response(request, from_status(400))
         error = find_translation(exception)
         return None if error is None else error_response(request, error)
 
@@ -254,16 +254,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if exception is not None and database.is_outage(exception):
         return _without_database(request, exception)
     if exception is not None and database.is_refusal(exception):
-        return _to_a_stranger(request, from_status(400))
-    return _to_a_stranger(request, from_status(500))
+        return _anonymous_error_response(request, from_status(400))
+    return _anonymous_error_response(request, from_status(500))
 
 
 def _without_database(request: HttpRequest, exception: BaseException) -> HttpResponse:
     database.note_outage(exception)
-    return _to_a_stranger(request, ApiError("service_unavailable"))
+    return _anonymous_error_response(request, ApiError("service_unavailable"))
 
 
-def _to_a_stranger(request: HttpRequest, error: ApiError) -> HttpResponse:
+def _anonymous_error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     """An error whose page needs neither session nor user."""
     request.user = AnonymousUser()
     with translation.override(_reader_language(request)):

@@ -18,7 +18,7 @@ class ErrorSerializer(serializers.Serializer[object]):
 
     error = serializers.CharField(help_text="What is wrong, for people.")
     code = serializers.CharField(help_text="What is wrong, for machines. Stable.")
-    details = FieldProblemSerializer(many=True, required=False, help_text="All field problems, where there are several.")
+    details = FieldProblemSerializer(many=True, required=False, help_text="All field problems, if there are several.")
     status = serializers.IntegerField(help_text="The HTTP status.")
 
 

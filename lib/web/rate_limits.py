@@ -137,7 +137,7 @@ class Place:
             self._counted_in = _own_places()
             taken = self._counted_in.take(self.subject, self.lease, limit)
         if taken and self.is_leased:
-            keeper.hold(self)
+            renewer.hold(self)
         return taken
 
     @property
@@ -151,23 +151,23 @@ class Place:
 
     def leave(self) -> None:
         """Free it. Idempotent."""
-        keeper.forget(self)
+        renewer.forget(self)
         if self._counted_in is None:
             return
         try:
             self._counted_in.leave(self.subject, self.lease)
         except redis.RedisError:
-            logger.warning("concurrency limiter unreachable, its lease will lapse", extra={"subject": self.subject})
+            logger.warning("concurrency limiter unreachable, its lease will expire", extra={"subject": self.subject})
 
     def leave_soon(self) -> None:
         """Free it without waiting for Redis: for the thread that serves all connections."""
         if self.is_leased:
-            keeper.leave(self)
+            renewer.leave(self)
         else:
             self.leave()
 
 
-class _Keeper(BackgroundThread):
+class _LeaseRenewer(BackgroundThread):
     """Renews the leases of this process's places in Redis, and frees those that have been given up.
 
     A request may wait, run and have its response read for longer than a lease.
@@ -224,7 +224,7 @@ class _Keeper(BackgroundThread):
             logger.warning("concurrency limiter unreachable, leases were not renewed")
 
 
-keeper = _Keeper()
+renewer = _LeaseRenewer()
 
 
 @contextmanager

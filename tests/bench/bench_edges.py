@@ -24,7 +24,7 @@ from imaging.core.matting.matte import U2Net
 from imaging.core.matting.refine import enlarge
 from imaging.core.weights.files import serving_path
 
-PICTURES = 16
+IMAGES = 16
 GRADIENT_SIGMA = 1.4
 BAND_MATTE_PIXELS = 4
 CAMERA_NOISE = 3
@@ -39,19 +39,19 @@ def main() -> None:
     arguments = parser.parse_args()
     model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     side = round((arguments.megapixels * 1e6) ** 0.5)
-    ratios = [compare(model, index, side) for index in range(PICTURES) if arguments.all or index % 2]
+    ratios = [compare(model, index, side) for index in range(IMAGES) if arguments.all or index % 2]
     sad, gradient, seconds = np.exp(np.mean(np.log(ratios), axis=0))
     print(f"{arguments.megapixels:g} MP, ours / rembg: SAD {sad:.2f}, gradient {gradient:.2f}; processor time {seconds:.2f}")
 
 
 def compare(model: U2Net, index: int, side: int) -> tuple[float, float, float]:
-    name, picture, truth = scene(index, side)
-    matte = model.predict(picture).matte
+    name, image, truth = scene(index, side)
+    matte = model.predict(image).matte
     band = unknown_band(truth)
     errors, times = [], []
     for refine in (False, True):
         started = time.process_time()
-        alpha = enlarge(matte.copy(), picture, refine=refine)
+        alpha = enlarge(matte.copy(), image, refine=refine)
         times.append(time.process_time() - started)
         errors.append((sad(alpha, truth, band), gradient_error(alpha, truth, band)))
     (plain_sad, plain_gradient), (our_sad, our_gradient) = errors
@@ -160,12 +160,12 @@ def gradient_error(alpha: Image.Image, truth: Image.Image, band: np.ndarray) -> 
 
 def gradient(alpha: Image.Image) -> np.ndarray:
     offsets = np.arange(-4, 5)
-    bell = np.exp(-(offsets**2) / (2 * GRADIENT_SIGMA**2))
-    bell /= bell.sum()
-    slope = -offsets / GRADIENT_SIGMA**2 * bell
+    gaussian = np.exp(-(offsets**2) / (2 * GRADIENT_SIGMA**2))
+    gaussian /= gaussian.sum()
+    slope = -offsets / GRADIENT_SIGMA**2 * gaussian
     plane = np.asarray(alpha, np.float32) / 255
-    across = convolved(convolved(plane, slope, 1), bell, 0)
-    return np.hypot(across, convolved(convolved(plane, slope, 0), bell, 1))
+    across = convolved(convolved(plane, slope, 1), gaussian, 0)
+    return np.hypot(across, convolved(convolved(plane, slope, 0), gaussian, 1))
 
 
 def convolved(plane: np.ndarray, kernel: np.ndarray, axis: int) -> np.ndarray:

@@ -40,18 +40,18 @@ def main() -> None:
     arguments = parser.parse_args()
     model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     for megapixels in arguments.megapixels:
-        picture = photograph(round((megapixels * 1e6) ** 0.5))
-        matte = enlarge(model.predict(picture).matte, picture, refine=True)
+        image = photograph(round((megapixels * 1e6) ** 0.5))
+        matte = enlarge(model.predict(image).matte, image, refine=True)
         print(f"\n{megapixels:g} MP")
         for format in ("webp", "png", "jpeg", "bmp"):
-            cutout = compose_cutout(picture.copy(), matte.copy(), CutoutOptions(format=format))
+            cutout = compose_cutout(image.copy(), matte.copy(), CutoutOptions(format=format))
             compare(cutout, settings(format), arguments.rounds)
 
 
 def photograph(side: int) -> Image.Image:
-    picture = Image.fromarray(data.astronaut()).resize((side, side), Image.Resampling.BICUBIC)
+    image = Image.fromarray(data.astronaut()).resize((side, side), Image.Resampling.BICUBIC)
     noise = Image.effect_noise((side, side), NOISE_SIGMA)
-    return ImageChops.add(picture, Image.merge("RGB", (noise, noise, noise)), 1, -128)
+    return ImageChops.add(image, Image.merge("RGB", (noise, noise, noise)), 1, -128)
 
 
 def settings(format: OutputFormat) -> dict[str, Encoder]:

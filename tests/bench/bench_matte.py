@@ -26,7 +26,7 @@ from imaging.core.weights.recipe import load_recipe
 
 ROUNDS = 7
 STREAMS = 2
-STREAM_PICTURES = 8
+STREAM_IMAGES = 8
 PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "gravel", "rocket")
 ENGINES: dict[str, tuple[Callable[..., Engine], Callable[[str], Path]]] = {
     "onnxruntime fp32": (OnnxRuntimeEngine, serving_path),
@@ -84,10 +84,10 @@ def latencies(names: list[str], threads: int) -> dict[str, float]:
 
 def streams(name: str) -> tuple[float, float]:
     """Images per second of `STREAMS` processes at once, and the peak megabytes of the largest."""
-    command = [sys.executable, str(Path(__file__)), str(STREAM_PICTURES), name]
+    command = [sys.executable, str(Path(__file__)), str(STREAM_IMAGES), name]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(STREAMS)]
     answers = [[float(number) for number in process.communicate()[0].split()] for process in processes]
-    return sum(STREAM_PICTURES / seconds for seconds, _ in answers), max(megabytes for _, megabytes in answers)
+    return sum(STREAM_IMAGES / seconds for seconds, _ in answers), max(megabytes for _, megabytes in answers)
 
 
 def one_stream(name: str, count: int) -> None:

@@ -66,7 +66,7 @@ def measure(name: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"input.{format.lower()}"
         # Also in a separate process: a fork inherits its parent's peak.
-        subprocess.run([sys.executable, "-c", _MAKE_PICTURE, str(side), format, str(path)], check=True)
+        subprocess.run([sys.executable, "-c", _MAKE_IMAGE, str(side), format, str(path)], check=True)
         command = [sys.executable, "-m", "tests.bench.bench_memory", "--inside", name, str(path)]
         facts = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     steps = "  ".join(f"{step} {seconds:.2f}" for step, seconds in facts["timings"].items())
@@ -74,7 +74,7 @@ def measure(name: str) -> float:
     return float(facts["peak_gb"])
 
 
-_MAKE_PICTURE = f"""
+_MAKE_IMAGE = f"""
 import sys
 from PIL import Image, ImageChops
 from skimage import data
@@ -82,12 +82,12 @@ side = int(sys.argv[1])
 tile = Image.fromarray(data.astronaut()).resize((1000, 1000))
 noise = Image.effect_noise((1000, 1000), {NOISE_SIGMA})
 tile = ImageChops.add(tile, Image.merge("RGB", (noise, noise, noise)), 1, -128)
-picture = Image.new("RGB", (side, side))
+image = Image.new("RGB", (side, side))
 for left in range(0, side, 1000):
     for top in range(0, side, 1000):
-        picture.paste(tile, (left, top))
+        image.paste(tile, (left, top))
 settings = {{"PNG": {{"compress_level": 1}}, "WEBP": {{"method": 2, "quality": 85}}, "JPEG": {{"quality": 85}}}}
-picture.save(sys.argv[3], sys.argv[2], **settings[sys.argv[2]])
+image.save(sys.argv[3], sys.argv[2], **settings[sys.argv[2]])
 """
 
 

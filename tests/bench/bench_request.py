@@ -34,9 +34,9 @@ STEPS = ("decode", "inference", "compose", "encode")
 
 
 def main() -> None:
-    picture = Image.fromarray(data.astronaut()).resize((1000, 1000), Image.Resampling.LANCZOS)
+    image = Image.fromarray(data.astronaut()).resize((1000, 1000), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90)
     photo = buffer.getvalue()
     session = rembg.new_session("u2net")
     with tempfile.TemporaryDirectory() as folder:
@@ -62,8 +62,8 @@ def run(server: ProductServer, key: str, photo: bytes, session: object) -> None:
         answer.read()
         ours.append(time.perf_counter() - started)
         assert answer.status == 200
-        told = dict(re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"]))
-        work = sum(float(told[step]) for step in STEPS)
+        durations = dict(re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"]))
+        work = sum(float(durations[step]) for step in STEPS)
         overheads.append(ours[-1] * 1000 - work)
         steps.append(work)
         time.sleep(SETTLE_SECONDS)

@@ -1,6 +1,6 @@
 """The product against `rembg s`: the same photographs, the same weights, the same machine, in turn (A B A B).
 
-    python tests/bench/bench_server.py [--quick] [--soak PICTURES]
+    python tests/bench/bench_server.py [--quick] [--soak IMAGES]
 
 Prints images per second, latencies, memory, bytes and the medians of ratios; then where a request's time goes, and the
 memory of both after a long run of mixed images. Takes half an hour; `--quick` measures only what has a goal.
@@ -31,7 +31,7 @@ ROUNDS = 3
 SIZES = {0.25: 4, 1: 4, 4: 2, 12: 1}
 # Size, clients, format: images a second >= 5; p50 <= 0.3; p50 <= 0.5 and bytes <= 1.15; all but the model <= 120 ms.
 GOALS = [(1, 8, "webp"), (12, 1, "webp"), (12, 1, "png"), (1, 1, "webp")]
-SOAK_PICTURES = 500
+SOAK_IMAGES = 500
 SOAK_MEGAPIXELS = (0.25, 1, 1, 1, 4)
 STEPS = ("queue", "decode", "inference", "compose", "encode", "total")
 
@@ -40,14 +40,14 @@ STEPS = ("queue", "decode", "inference", "compose", "encode", "total")
 def photographs(megapixels: float) -> list[bytes]:
     """JPEG files of photographs at that size, with the grain that enlarging removed from them."""
     chosen = (data.astronaut(), data.chelsea(), data.coffee(), data.rocket())
-    return [_jpeg(picture, megapixels, seed) for seed, picture in enumerate(chosen)]
+    return [_jpeg(image, megapixels, seed) for seed, image in enumerate(chosen)]
 
 
 def _jpeg(pixels: np.ndarray, megapixels: float, seed: int) -> bytes:
-    picture = Image.fromarray(pixels)
-    scale = (megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
-    size = (round(picture.width * scale), round(picture.height * scale))
-    large = np.asarray(picture.resize(size, Image.Resampling.LANCZOS), np.float32)
+    image = Image.fromarray(pixels)
+    scale = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+    size = (round(image.width * scale), round(image.height * scale))
+    large = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32)
     grain = np.random.default_rng(seed).normal(0, 3, large.shape)
     buffer = io.BytesIO()
     Image.fromarray((large + grain).clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
@@ -64,11 +64,11 @@ class Ours:
         self.memory = Memory(self.server.process.pid)
         self.timings: list[dict[str, float]] = []
 
-    def send(self, picture: bytes, format: str = "webp") -> int:
-        answer = self.server.rmbg(self.key, files={"image": ("a.jpg", picture)}, data={"format": format})
+    def send(self, image: bytes, format: str = "webp") -> int:
+        answer = self.server.rmbg(self.key, files={"image": ("a.jpg", image)}, data={"format": format})
         answer.raise_for_status()
-        told = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
-        self.timings.append({step: float(duration) for step, duration in told})
+        steps = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
+        self.timings.append({step: float(duration) for step, duration in steps})
         return len(answer.content)
 
 
@@ -80,8 +80,8 @@ class Theirs:
         assert self.server.process is not None
         self.memory = Memory(self.server.process.pid)
 
-    def send(self, picture: bytes) -> int:
-        files = {"file": ("a.jpg", picture)}
+    def send(self, image: bytes) -> int:
+        files = {"file": ("a.jpg", image)}
         answer = requests.post(self.server.url, files=files, data={"model": "u2net"}, timeout=600)
         answer.raise_for_status()
         return len(answer.content)
@@ -90,7 +90,7 @@ class Theirs:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--soak", type=int, default=SOAK_PICTURES)
+    parser.add_argument("--soak", type=int, default=SOAK_IMAGES)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -135,13 +135,13 @@ def compare(ours: Ours, theirs: Theirs, *, quick: bool) -> None:
 def take_turns(ours: Ours, theirs: Theirs, megapixels: float, clients: int, format: str) -> list[tuple[Round, Round]]:
     """Send the same images to one and then to the other, ROUNDS times."""
     files = photographs(megapixels)
-    pictures = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
+    images = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
     rounds = []
     for _ in range(ROUNDS):
         with ours.memory.watched():
-            mine = run_round(functools.partial(ours.send, format=format), pictures, clients)
+            mine = run_round(functools.partial(ours.send, format=format), images, clients)
         with theirs.memory.watched():
-            rounds.append((mine, run_round(theirs.send, pictures, clients)))
+            rounds.append((mine, run_round(theirs.send, images, clients)))
     return rounds
 
 
@@ -162,7 +162,7 @@ def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Roun
 
 def print_steps(ours: Ours) -> None:
     """Where the time goes, against the bare call of the model."""
-    medians = {step: statistics.median(told.get(step, 0.0) for told in ours.timings) for step in STEPS}
+    medians = {step: statistics.median(steps.get(step, 0.0) for steps in ours.timings) for step in STEPS}
     rest = medians["total"] - medians["inference"]
     steps = ", ".join(f"{step} {duration:.0f}" for step, duration in medians.items())
     print(f"{'':>21}ms: {steps}; total without the model {rest:.0f}", flush=True)
@@ -171,14 +171,14 @@ def print_steps(ours: Ours) -> None:
 def soak(ours: Ours, theirs: Theirs, count: int) -> None:
     """Memory of both after `count` mixed images from 8 clients, and how it grew over the second half."""
     sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
-    pictures = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
+    images = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
     after = {}
     for name, side in (("ours", ours), ("rembg", theirs)):
-        run_round(side.send, pictures[: count // 2], 8)
+        run_round(side.send, images[: count // 2], 8)
         half = side.memory.now()
-        run_round(side.send, pictures[count // 2 :], 8)
+        run_round(side.send, images[count // 2 :], 8)
         after[name] = side.memory.now()
-        print(f"{name} after {count} mixed pictures: {after[name]:.0f} MB, {after[name] / half - 1:+.1%} in the second half")
+        print(f"{name} after {count} mixed images: {after[name]:.0f} MB, {after[name] / half - 1:+.1%} in the second half")
     print(f"ratio {after['ours'] / after['rembg']:.2f} (goal <= 0.2)")
 
 

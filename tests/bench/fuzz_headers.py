@@ -227,8 +227,8 @@ def main() -> None:
             path = arguments.keep / f"finding-{arguments.seed}-{number}"
             path.write_bytes(data)
             print(f"{path}: {fault}", flush=True)
-    told = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
-    print(f"{number:,} files, {walked / 1e6:,.0f} MB in {arguments.seconds:.0f} s: {told}")
+    summary = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
+    print(f"{number:,} files, {walked / 1e6:,.0f} MB in {arguments.seconds:.0f} s: {summary}")
     print(f"worst walk {worst * 1000:.1f} ms per MB (limit {SECONDS_PER_MEGABYTE * 1000:.0f}); findings: {found}")
     sys.exit(1 if found else 0)
 

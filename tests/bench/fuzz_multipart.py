@@ -64,7 +64,7 @@ DISPOSITIONS = [
     b"form-data; name=\"%s\"; filename*0*=utf-8''a%%C3; filename*1*=%%A9; filename*2=.png",
     b"form-data; name=\"%s\"; filename*=no-such'x", b'form-data; name="%s"; filename="a"b"; c.png"',
 ]  # fmt: skip
-SOUND_DISPOSITIONS = [*DISPOSITIONS[:6], *DISPOSITIONS[17:24]]
+VALID_DISPOSITIONS = [*DISPOSITIONS[:6], *DISPOSITIONS[17:24]]
 HEADERS = [
     b"Content-Type: image/png", b"Content-Type: application/octet-stream", b"Content-Type: text/plain; charset=utf-16",
     b"Content-Type: multipart/mixed; boundary=inner", b"Content-Transfer-Encoding: base64",
@@ -143,12 +143,12 @@ class Maker:
         """Form `number`."""
         rng = random.Random(f"{self.seed}/{number}")  # noqa: S311 - it has to be repeatable
         # Most forms are valid before one thing is broken: a form broken in many places is refused at the first of them.
-        sound = rng.random() < 0.6
-        boundary = rng.choice(BOUNDARIES[:5] if sound else BOUNDARIES)
-        content_type = TYPES[0] if sound or rng.random() < 0.5 else rng.choice(TYPES)
+        valid = rng.random() < 0.6
+        boundary = rng.choice(BOUNDARIES[:5] if valid else BOUNDARIES)
+        content_type = TYPES[0] if valid or rng.random() < 0.5 else rng.choice(TYPES)
         if b"%s" in content_type:
             content_type %= boundary
-        body = self._body(rng, boundary, sound)
+        body = self._body(rng, boundary, valid)
         for _ in range(rng.choice([0, 1, 1, 1, 1, 1, 2, 5])):
             body = self._mutated(rng, body)
         body = body[: 3 * MEGABYTE]
@@ -161,7 +161,7 @@ class Maker:
         small = len(body) <= 5000
         piece = rng.choice([2**30, 2**30, 1000, 7, 1] if small else [2**30, 2**30, 65536, 1000, 500])
         lengths = [len(body), len(body), None]
-        if not sound:
+        if not valid:
             lengths += [len(body) + 10, max(0, len(body) - 10), 0]
         breaks, batch = rng.random() < 0.05, rng.random() < 0.5
         return Form(content_type, body, rng.choice(lengths), piece, breaks, batch, coding, unpacked)
@@ -180,11 +180,11 @@ class Maker:
             packed = self._mutated(rng, packed)
         return packed, len(body) * min(count, 2)
 
-    def _body(self, rng: random.Random, boundary: bytes, sound: bool) -> bytes:
+    def _body(self, rng: random.Random, boundary: bytes, valid: bool) -> bytes:
         if rng.random() < 0.05:
             return rng.choice([b"w=1&image_url=x&", b"a=%ff&", b"&", b"=", b"a", b"%"]) * rng.choice([1, 10, 2000, 100_000])
         count = rng.choice([0, 1, 2, 3, 5, 20, 190, 210, 990, 1010])
-        parts = [self._part(rng, boundary, sound) for _ in range(min(count, 8))]
+        parts = [self._part(rng, boundary, valid) for _ in range(min(count, 8))]
         parts = [*parts, *(rng.choice(parts) for _ in range(count - len(parts)))]
         return (
             rng.choice([b"", b"", b"", b"\r\n", b"preamble\r\n"])
@@ -194,14 +194,14 @@ class Maker:
             + rng.choice([b"--\r\n", b"--", b"", b"\r\n"])
         )
 
-    def _part(self, rng: random.Random, boundary: bytes, sound: bool) -> bytes:
+    def _part(self, rng: random.Random, boundary: bytes, valid: bool) -> bytes:
         disposition, name = rng.choice(DISPOSITIONS), rng.choice(NAMES)
-        if sound or rng.random() < 0.3:
-            disposition, name = rng.choice(SOUND_DISPOSITIONS), rng.choice(NAMES[:6])
+        if valid or rng.random() < 0.3:
+            disposition, name = rng.choice(VALID_DISPOSITIONS), rng.choice(NAMES[:6])
         if b"%s" in disposition:
             disposition %= name
         lines = [b"Content-Disposition: " + disposition]
-        lines += rng.choices(HEADERS[:6] if sound else HEADERS, k=rng.choice([0, 0, 1, 2, 7] if sound else [0, 1, 7, 9]))
+        lines += rng.choices(HEADERS[:6] if valid else HEADERS, k=rng.choice([0, 0, 1, 2, 7] if valid else [0, 1, 7, 9]))
         rng.shuffle(lines) if rng.random() < 0.2 else None
         end = rng.choice([b"\r\n"] * 9 + [b" \t\r\n"])
         return b"--" + boundary + end + b"\r\n".join(lines) + b"\r\n\r\n" + rng.choice(CONTENTS) + b"\r\n"

@@ -34,17 +34,17 @@ class Round:
         return sorted(self.latencies)[max(0, round(0.95 * len(self.latencies)) - 1)]
 
 
-def run_round(send: Send, pictures: Sequence[bytes], clients: int) -> Round:
-    """Send `pictures` with `clients` at a time; `send` returns the length of the response and raises on any error."""
+def run_round(send: Send, images: Sequence[bytes], clients: int) -> Round:
+    """Send `images` with `clients` at a time; `send` returns the length of the response and raises on any error."""
 
-    def timed(picture: bytes) -> tuple[float, int]:
+    def timed(image: bytes) -> tuple[float, int]:
         started = time.perf_counter()
-        size = send(picture)
+        size = send(image)
         return time.perf_counter() - started, size
 
     started = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        done = list(pool.map(timed, pictures))
+        done = list(pool.map(timed, images))
     return Round([seconds for seconds, _ in done], time.perf_counter() - started, done[-1][1])
 
 

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 SEED = 20
-PICTURES = 40_000
+IMAGES = 40_000
 # The system starts empty: the first images see less of a queue than later ones.
 WARM_UP = 0.1
 RATES = (0.5, 1, 10, 100, 1_000)
@@ -45,19 +45,19 @@ class Outcome:
     refused: float
 
 
-def simulate(load: Load, slots: int, *, queue: int, deadline: float, pictures: int = PICTURES, seed: int = SEED) -> Outcome:
-    """Run `pictures` arrivals through `slots` and a first-come-first-served queue of `queue` places."""
+def simulate(load: Load, slots: int, *, queue: int, deadline: float, images: int = IMAGES, seed: int = SEED) -> Outcome:
+    """Run `images` arrivals through `slots` and a first-come-first-served queue of `queue` places."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     mu, sigma = _log_normal(load)
     free = [0.0] * slots  # when each slot is free again
     starts: deque[float] = deque()  # of those who were admitted and may still wait
     waits, refused, worked, now, began = [], 0, 0.0, 0.0, 0.0
-    for number in range(pictures):
+    for number in range(images):
         now += chance.expovariate(load.rate)
         service = chance.lognormvariate(mu, sigma)
         while starts and starts[0] <= now:
             starts.popleft()
-        counts = number >= WARM_UP * pictures
+        counts = number >= WARM_UP * images
         began = began if counts else now
         start = max(now, free[0])
         if (start > now and len(starts) >= queue) or start - now > deadline:
@@ -114,14 +114,14 @@ def _quantile(ascending: list[float], share: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.05, help="of one slot for one picture, mean")
+    parser.add_argument("--seconds", type=float, default=1.05, help="of one slot for one image, mean")
     parser.add_argument("--spread", type=float, default=0.6, help="standard deviation as a share of the mean")
     parser.add_argument("--queue", type=int, default=32, help="places for those who wait")
-    parser.add_argument("--deadline", type=float, default=120, help="seconds that a picture may wait")
+    parser.add_argument("--deadline", type=float, default=120, help="seconds that an image may wait")
     parser.add_argument("--size", type=int, default=8, help="slots of a machine")
     options = parser.parse_args()
     limits = {"queue": options.queue, "deadline": options.deadline}
-    print("| pictures/s | slots, one queue | busy | wait p50, p95, p99 s | machines | busy | wait p50, p95, p99 s |")
+    print("| images/s | slots, one queue | busy | wait p50, p95, p99 s | machines | busy | wait p50, p95, p99 s |")
     print("|---|---|---|---|---|---|---|")
     for rate in RATES:
         load = Load(rate, options.seconds, options.spread)
@@ -130,8 +130,8 @@ def main() -> None:
         print(f"| {rate:,g} | {slots:,} | {_cells(shared)} | {machines:,} | {_cells(apart)} |", flush=True)
 
 
-def _cells(told: Outcome) -> str:
-    return f"{told.busy:.0%} | {told.wait_p50:.2f}, {told.wait_p95:.2f}, {told.wait_p99:.2f}"
+def _cells(outcome: Outcome) -> str:
+    return f"{outcome.busy:.0%} | {outcome.wait_p50:.2f}, {outcome.wait_p95:.2f}, {outcome.wait_p99:.2f}"
 
 
 if __name__ == "__main__":

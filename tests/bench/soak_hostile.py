@@ -214,8 +214,8 @@ def _attack(name: str, image: bytes, server: ProductServer, url: str, images: Pa
         customer.call_until(time.monotonic() + seconds, server.url)
     outcomes = json.loads(attackers.communicate(timeout=60)[0])
     left = _settle(disk, before)
-    held, books = _books(server)
-    return _report(name, customer, memory, disk, left, held, books, outcomes)
+    held, figures = _audit(server)
+    return _report(name, customer, memory, disk, left, held, figures, outcomes)
 
 
 def _settle(disk: Disk, before: int) -> int:
@@ -229,7 +229,7 @@ def _settle(disk: Disk, before: int) -> int:
 _HELD = "from billing.models import Hold; print(Hold.objects.filter(state=Hold.State.HELD).count())"
 
 
-def _books(server: ProductServer) -> tuple[int, str]:
+def _audit(server: ProductServer) -> tuple[int, str]:
     """Credits still on hold, and what `reconcile` reports for all accounts."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while (held := int(server.manage("shell", "--verbosity", "0", "--command", _HELD))) and time.monotonic() < deadline:
@@ -241,7 +241,7 @@ def _books(server: ProductServer) -> tuple[int, str]:
 
 
 def _report(
-    name: str, customer: Customer, memory: Memory, disk: Disk, left: int, held: int, books: str, outcomes: dict[str, int]
+    name: str, customer: Customer, memory: Memory, disk: Disk, left: int, held: int, figures: str, outcomes: dict[str, int]
 ) -> bool:
     images, probes = Round(customer.images or [999.0], 1, 0), Round(customer.probes or [999.0], 1, 0)
     checks = {
@@ -249,14 +249,14 @@ def _report(
         "p95": max(images.p95, probes.p95) < P95_SECONDS,
         "memory": memory.peak < MEMORY_MB * int(name[0]),
         "disk": left <= 0,
-        "books": held == 0 and "DIFFER" not in books,
+        "credits": held == 0 and "DIFFER" not in figures,
     }
     broken = [check for check, holds in checks.items() if not holds]
     print(
         f"{name:22} {customer.calls} calls, {customer.failures.total()} failed; "
         f"image p50 {images.p50:.2f} p95 {images.p95:.2f} max {max(images.latencies):.2f} s; "
         f"readyz p50 {probes.p50:.2f} p95 {probes.p95:.2f} max {max(probes.latencies):.2f} s; "
-        f"memory {memory.peak:.0f} MB; disk peak {disk.peak / 1e6:.0f}, left {left / 1e6:.1f} MB; held {held}; {books}; "
+        f"memory {memory.peak:.0f} MB; disk peak {disk.peak / 1e6:.0f}, left {left / 1e6:.1f} MB; held {held}; {figures}; "
         f"{'FAILED: ' + ', '.join(broken) if broken else 'held'}",
         flush=True,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
-from tests.services.inference import HARMS, Load, Workshop, assert_answered_and_charged, harm_under_load
+from tests.services.inference import FAULTS, Load, WorkerDeployment, assert_answered_and_charged, inject_faults_under_load
 
 DEADLINE = 30
 REDIS_BROKER_DATABASE = 12
@@ -41,47 +41,47 @@ def soak(name: str, broker: str, times: int, seed: int) -> None:
     """One broker, two workers, `times` of each fault."""
     temporary, cache = tempfile.TemporaryDirectory(), scratch_redis(REDIS_BENCH_DATABASE)
     with temporary as folder, scratch_postgres() as database, cache as redis:
-        shop = Workshop(
+        deployment = WorkerDeployment(
             Path(folder), broker=broker, DATABASE_URL=database, REDIS_URL=redis, IMAGING_QUEUE_SECONDS=str(DEADLINE)
         )
         try:
-            shop.start()
-            shop.hire("one")
-            shop.hire("two")
-            load = harm_under_load(shop, picture(), times=times, seed=seed, pauses=PAUSES)
+            deployment.start()
+            deployment.start_worker("one")
+            deployment.start_worker("two")
+            load = inject_faults_under_load(deployment, image(), times=times, seed=seed, pauses=PAUSES)
             assert_answered_and_charged(load, DEADLINE + 2)
-            print(f"{name}: {times} x {', '.join(HARMS)}: {told(load)}", flush=True)
+            print(f"{name}: {times} x {', '.join(FAULTS)}: {summary_of(load)}", flush=True)
             for seconds in OUTAGES:
-                outage(name, shop, seconds)
+                outage(name, deployment, seconds)
         finally:
-            shop.stop()
+            deployment.stop()
 
 
-def outage(name: str, shop: Workshop, seconds: float) -> None:
+def outage(name: str, deployment: WorkerDeployment, seconds: float) -> None:
     """Cut the broker off for a while; print how long until images are served again."""
-    with Load(shop, picture()) as load:
+    with Load(deployment, image()) as load:
         load.wait_for(2)
-        shop.wire.go_down()
+        deployment.proxy.go_down()
         time.sleep(seconds)
-        shop.wire.come_back()
+        deployment.proxy.come_back()
         back = time.monotonic()
         load.wait_for(11)
         recovered = time.monotonic() - back
     assert_answered_and_charged(load, DEADLINE + 2)
-    print(f"{name}: away for {seconds} s: 11 pictures {recovered:.1f} s after it was back; books agree", flush=True)
+    print(f"{name}: away for {seconds} s: 11 images {recovered:.1f} s after it was back; ledger agrees", flush=True)
 
 
-def told(load: Load) -> str:
+def summary_of(load: Load) -> str:
     """The outcomes of the requests."""
     ordered = sorted(load.seconds)
     slow = ordered[max(0, round(0.99 * len(ordered)) - 1)]
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in load.outcomes.items())
     return (
-        f"{outcomes}; seconds p50 {statistics.median(ordered):.2f}, p99 {slow:.2f}, longest {ordered[-1]:.2f}; books agree"
+        f"{outcomes}; seconds p50 {statistics.median(ordered):.2f}, p99 {slow:.2f}, longest {ordered[-1]:.2f}; ledger agrees"
     )
 
 
-def picture() -> bytes:
+def image() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "orange").save(buffer, "PNG")
     return buffer.getvalue()

@@ -20,12 +20,12 @@ def mean_wait(slots: int, rate: float, seconds: float) -> float:
 def test_one_slot_waits_as_pollaczek_and_khinchine_say():
     """M/G/1: the mean wait is load * service * (1 + spread squared) / (2 (1 - load)); the median is below it."""
     rate, seconds, spread = 0.6, 1.0, 0.5
-    told = simulate(Load(rate, seconds, spread), 1, pictures=200_000, **ENDLESS)
+    outcome = simulate(Load(rate, seconds, spread), 1, images=200_000, **ENDLESS)
     mean = rate * seconds * seconds * (1 + spread**2) / (2 * (1 - rate * seconds))
-    assert told.busy == pytest.approx(0.6, rel=0.02)
+    assert outcome.busy == pytest.approx(0.6, rel=0.02)
     # Waits of M/G/1 decay about exponentially past their mean.
-    assert mean * 2 < told.wait_p95 < mean * 5
-    assert told.wait_p50 < mean
+    assert mean * 2 < outcome.wait_p95 < mean * 5
+    assert outcome.wait_p50 < mean
 
 
 def test_more_slots_share_their_waits():
@@ -36,16 +36,16 @@ def test_more_slots_share_their_waits():
 
 
 def test_a_queue_with_an_end_turns_the_rest_away():
-    told = simulate(Load(3, 1, 0.5), 2, queue=4, deadline=1e9)
-    assert told.busy > 0.98
-    assert told.refused == pytest.approx(1 / 3, abs=0.03)
-    assert told.wait_p99 < 5
+    outcome = simulate(Load(3, 1, 0.5), 2, queue=4, deadline=1e9)
+    assert outcome.busy > 0.98
+    assert outcome.refused == pytest.approx(1 / 3, abs=0.03)
+    assert outcome.wait_p99 < 5
 
 
 def test_no_image_waits_longer_than_the_deadline():
-    told = simulate(Load(3, 1, 0.5), 2, queue=10**9, deadline=2)
-    assert 1.5 < told.wait_p99 <= 2
-    assert told.refused > 0.2
+    outcome = simulate(Load(3, 1, 0.5), 2, queue=10**9, deadline=2)
+    assert 1.5 < outcome.wait_p99 <= 2
+    assert outcome.refused > 0.2
 
 
 def test_the_same_seed_tells_the_same():
@@ -54,15 +54,15 @@ def test_the_same_seed_tells_the_same():
 
 
 def test_the_slots_that_are_called_enough_meet_the_goals():
-    slots, told = slots_needed(Load(5, 1, 0.6), queue=32, deadline=120)
+    slots, outcome = slots_needed(Load(5, 1, 0.6), queue=32, deadline=120)
     assert 7 <= slots <= 8
-    assert told.wait_p95 <= 1
-    assert told.refused <= 0.001
-    assert told.busy <= 0.82
+    assert outcome.wait_p95 <= 1
+    assert outcome.refused <= 0.001
+    assert outcome.busy <= 0.82
 
 
 def test_queues_apart_need_at_least_as_many_slots_as_one_for_all():
     load = Load(50, 1, 0.6)
-    machines, told = machines_needed(load, 4, queue=32, deadline=120)
+    machines, outcome = machines_needed(load, 4, queue=32, deadline=120)
     assert machines * 4 >= slots_needed(load, queue=32, deadline=120)[0]
-    assert told.wait_p95 <= 1
+    assert outcome.wait_p95 <= 1

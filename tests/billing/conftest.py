@@ -68,11 +68,11 @@ def customer(account: Account, stub: StripeStub) -> Account:
 
 
 @pytest.fixture
-def tell(client: Client) -> Callable[..., Any]:
+def send_event(client: Client) -> Callable[..., Any]:
     """Sends a signed event to the webhook."""
 
-    def send(kind: str, told: dict, event_id: str | None = None) -> Any:
-        body = json.dumps(event(kind, told, event_id)).encode()
+    def send(kind: str, stripe_object: dict, event_id: str | None = None) -> Any:
+        body = json.dumps(event(kind, stripe_object, event_id)).encode()
         return client.post(
             "/api/stripe/webhook", body, content_type="application/json", headers={"Stripe-Signature": sign(body)}
         )

@@ -1,6 +1,6 @@
 """Photographs every page: `make screenshots` writes them to screenshots/.
 
-Starts the product with its own seeded database, and takes the tour of the browser tests at two sizes, in two languages,
+Starts the product with its own seeded database, and visits the pages of the browser tests at two sizes, in two languages,
 light and dark.
 """
 
@@ -13,7 +13,7 @@ from typing import Literal
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import CHROMIUM, DESKTOP, FLAGS, PHONE
-from tests.browser.visits import STOPS, choose_language, seed, visitor
+from tests.browser.visits import VISITS, choose_language, seed, visitor
 from tests.server import ROOT, ProductServer
 
 FOLDER = ROOT / "screenshots"
@@ -23,23 +23,23 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def main() -> None:
-    chosen = [stop for stop in STOPS if not sys.argv[1:] or stop.name in sys.argv[1:]]
+    chosen = [visit for visit in VISITS if not sys.argv[1:] or visit.name in sys.argv[1:]]
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = ProductServer(Path(folder)).start()
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         try:
             facts = seed(server)
-            for who, language in itertools.product(sorted({stop.who for stop in chosen}), ("en", "ar")):
+            for who, language in itertools.product(sorted({visit.who for visit in chosen}), ("en", "ar")):
                 with visitor(browser, server, who, facts, locale=language) as page:
                     choose_language(page, language)
-                    for stop in (stop for stop in chosen if stop.who == who):
-                        page.goto(stop.path.format(**facts))
+                    for visit in (visit for visit in chosen if visit.who == who):
+                        page.goto(visit.path.format(**facts))
                         for (size, viewport), scheme in itertools.product(SIZES.items(), SCHEMES):
                             page.set_viewport_size(viewport)
                             page.emulate_media(color_scheme=scheme)
                             page.wait_for_timeout(SETTLE_MS)
-                            page.screenshot(path=FOLDER / f"{stop.name}-{language}-{size}-{scheme}.png", full_page=True)
+                            page.screenshot(path=FOLDER / f"{visit.name}-{language}-{size}-{scheme}.png", full_page=True)
         finally:
             server.stop()
     print(f"{len(list(FOLDER.glob('*.png')))} pictures in {FOLDER.relative_to(ROOT)}/")

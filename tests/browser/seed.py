@@ -39,9 +39,9 @@ def main() -> None:
     account = ledger.get_account(customer)
     use(account, keys)
     batches = make_batches(account)
-    support = make_staff("support@tour.example", "Support")
-    admin = User.objects.create_superuser("admin@tour.example", PASSWORD)
-    newcomer = User.objects.create_user("newcomer@tour.example", PASSWORD)
+    support = make_staff("support@seed.example", "Support")
+    admin = User.objects.create_superuser("admin@seed.example", PASSWORD)
+    newcomer = User.objects.create_user("newcomer@seed.example", PASSWORD)
     newcomer.verify_email()
     people = {"customer": customer, "support": support, "admin": admin, "newcomer": newcomer}
     facts = {
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def make_customer() -> tuple[User, list[ApiKey]]:
-    customer = User.objects.create_user("customer@tour.example", PASSWORD, name="Amal Haddad")
+    customer = User.objects.create_user("customer@seed.example", PASSWORD, name="Amal Haddad")
     customer.verify_email()
     keys = [ApiKey.objects.issue(customer, name=name)[0] for name in ("Web shop", "Catalogue import", "Old script")]
     keys[2].revoke()
@@ -64,7 +64,7 @@ def make_customer() -> tuple[User, list[ApiKey]]:
     ledger.renew(
         account, Plan.objects.get(label="Premium-1000"), now - timedelta(days=DAYS), now + timedelta(days=30 - DAYS)
     )
-    ledger.grant_prepaid(account, 250, reference="tour", note="goodwill")
+    ledger.grant_prepaid(account, 250, reference="seed", note="goodwill")
     return customer, keys
 
 
@@ -74,7 +74,7 @@ def use(account: Account, keys: list[ApiKey]) -> None:
     for number in range(PICTURES):
         key = dice.choice([None, keys[0], keys[0], keys[1]])
         at = timezone.now() - timedelta(seconds=dice.random() ** 2 * (DAYS * 86400 - 60))
-        request_id = f"tour-{number:04d}"
+        request_id = f"seed-{number:04d}"
         held = ledger.hold(account, channel="api" if key else "app", key=key, request_id=request_id)
         ledger.post(held)
         Hold.objects.filter(pk=held.pk).update(created_at=at, settled_at=at)
@@ -120,7 +120,7 @@ def make_batches(account: Account) -> dict[str, str]:
 
 def batch(account: Account, at: datetime, state: str, states: list[str]) -> Batch:
     made = Batch.objects.create(
-        account=account, channel="api", request_id=f"tour-{state}", state=state, created_at=at,
+        account=account, channel="api", request_id=f"seed-{state}", state=state, created_at=at,
         finished_at=None if state == Batch.State.PROCESSING else at + timedelta(minutes=3),
         expires_at=at + timedelta(hours=24), options={"format": "png", "w": "1200"},
         callback_url="https://shop.example.com/hooks/cutouts",

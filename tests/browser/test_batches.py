@@ -121,7 +121,7 @@ def test_too_many_too_large_and_more_than_the_credits(editor: Page, many: list[F
     dialog, chooser = editor.get_by_role("dialog"), editor.locator("#batch-files")
     chooser.set_input_files([file(f"{number}.png", b"x") for number in range(60)])
     expect(dialog.locator("#batch-limit")).to_have_text(
-        "That is more than your credits. Send fewer pictures, or buy credits."
+        "You do not have enough credits. Send fewer pictures, or buy credits."
     )
     expect(dialog.get_by_role("button", name="Send the batch")).to_be_disabled()
     chooser.set_input_files([file(f"{number}.png", b"x") for number in range(450)])

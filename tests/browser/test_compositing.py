@@ -77,12 +77,12 @@ def by_the_api(image: bytes, **options: Any) -> Image.Image:
 
 
 def by_the_editor(page: Page, image: bytes, **options: Any) -> Image.Image:
-    asked = asdict(CutoutOptions(**options))
-    colour = asked["background"]
+    fields = asdict(CutoutOptions(**options))
+    colour = fields["background"]
     sent = {
-        "format": asked["format"], "w": asked["width"], "h": asked["height"], "exact": asked["exact_resize"],
-        "mask": asked["mask"], "background": colour and "#" + bytes(colour[:3]).hex(), "angle": asked["angle"],
-        "expand": asked["expand"],
+        "format": fields["format"], "w": fields["width"], "h": fields["height"], "exact": fields["exact_resize"],
+        "mask": fields["mask"], "background": colour and "#" + bytes(colour[:3]).hex(), "angle": fields["angle"],
+        "expand": fields["expand"],
     }  # fmt: skip
     matte = encoded(by_the_api(image, mask=True, format="png"))
     texts = {"image": base64.b64encode(image).decode(), "matte": base64.b64encode(matte).decode()}
@@ -114,20 +114,20 @@ def test_they_agree_on_colours_where_the_image_has_a_wide_profile(page: Page, cr
     for format in ("bmp", "png"):
         options = {"format": format, "background": (0x33, 0x66, 0xCC, 255)}
         results = (by_the_api(image, **options), by_the_editor(page, image, **options))
-        wanted, got = (Image.fromarray(seen(result).astype(np.uint8)) for result in results)
+        expected, got = (Image.fromarray(seen(result).astype(np.uint8)) for result in results)
         assert got.getpixel((0, 0)) == (0x33, 0x66, 0xCC)
-        assert difference(got, wanted) < 1, format
+        assert difference(got, expected) < 1, format
 
 
 def test_the_editor_and_the_api_agree(page: Page, crop: Image.Image):
     image = encoded(crop)
     page.goto("/")
     for name, options in CASES.items():
-        wanted = by_the_api(image, **{"format": "png", **options})
+        expected = by_the_api(image, **{"format": "png", **options})
         got = by_the_editor(page, image, **{"format": "png", **options})
-        assert got.size == wanted.size, name
-        assert got.format == wanted.format, name
-        assert difference(got, wanted) < 1, name
+        assert got.size == expected.size, name
+        assert got.format == expected.format, name
+        assert difference(got, expected) < 1, name
 
 
 def test_a_picture_that_lies_on_its_side_is_cut_out_upright(page: Page, crop: Image.Image):
@@ -135,17 +135,17 @@ def test_a_picture_that_lies_on_its_side_is_cut_out_upright(page: Page, crop: Im
     exif[0x0112] = 6
     image = encoded(crop, "JPEG", quality=95, exif=exif)
     page.goto("/")
-    got, wanted = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
-    assert got.size == wanted.size == (140, 201)
-    assert difference(got, wanted) < 1.5
+    got, expected = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
+    assert got.size == expected.size == (140, 201)
+    assert difference(got, expected) < 1.5
 
 
 def test_a_pictures_own_transparency_counts_once(page: Page, crop: Image.Image):
     crop.putalpha(Image.linear_gradient("L").resize(crop.size))
     image = encoded(crop)
     page.goto("/")
-    got, wanted = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
-    assert difference(got, wanted) < 1
+    got, expected = by_the_editor(page, image, format="png"), by_the_api(image, format="png")
+    assert difference(got, expected) < 1
 
 
 def test_a_side_that_would_be_too_long_is_said_in_a_sentence(page: Page):

@@ -83,9 +83,9 @@ def test_a_day_s_figures_show_on_keyboard_focus(page: Page):
 
 @in_one_window
 def test_a_request_is_there_within_seconds(page: Page, server: ProductServer, key: str, small_png: bytes):
-    answer = server.rmbg(key, files={"image": small_png}, headers={"X-Request-Id": "told-on-the-dashboard"})
+    answer = server.rmbg(key, files={"image": small_png}, headers={"X-Request-Id": "shown-on-the-dashboard"})
     assert answer.status_code == 200
-    record = page.locator("code.id", has_text="told-on-the-dashboard")
+    record = page.locator("code.id", has_text="shown-on-the-dashboard")
     for _ in range(20):
         page.goto("/dashboard")
         if record.count():

@@ -107,8 +107,8 @@ def test_pictures_cost_one_credit_each_and_every_later_change_is_free(
     name, data = download(editor, "Download")
     assert name == "photo-no-bg.jpeg"
     options = {"format": "jpeg", "bg_color": "f2c14e", "w": "200", "angle": "90"}
-    wanted = server.rmbg(server_key, data=options, files={"image": ("photo.jpg", photo)}).content
-    agrees(data, wanted)
+    expected = server.rmbg(server_key, data=options, files={"image": ("photo.jpg", photo)}).content
+    agrees(data, expected)
     holds_both(*download(editor, "Download all (2)"))
     assert len(sent) == 2, "one request for each picture, none for a change or a download"
     assert left(server, session) == before - 2
@@ -133,8 +133,8 @@ def change_everything(page: Page) -> None:
     expect(page.locator("#facts")).to_have_text("photo.jpg: 200 × 200 pixels, JPEG")
 
 
-def agrees(data: bytes, wanted: bytes) -> None:
-    ours, theirs = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(wanted))
+def agrees(data: bytes, expected: bytes) -> None:
+    ours, theirs = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(expected))
     assert (ours.format, ours.size) == (theirs.format, theirs.size) == ("JPEG", (200, 200))
     # Browsers store the colours of JPEG at half the resolution.
     assert difference(ours, theirs) < 3
@@ -184,7 +184,7 @@ def test_a_stale_token_is_renewed_and_a_wish_to_wait_is_followed(editor: Page, l
 
     editor.route("**/rmbg", answer)
     add(editor, file("photo.jpg", little))
-    expect(editor.locator("#notice")).to_have_text("The server asks for patience: going on in 2 seconds.")
+    expect(editor.locator("#notice")).to_have_text("The server is busy: continuing in 2 seconds.")
     expect(row(editor, "photo.jpg")).to_contain_text("Done")
     expect(editor.locator("#notice")).to_be_hidden()
     assert not answers

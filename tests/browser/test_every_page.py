@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Response
 
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.page_checks import english, is_too_wide, settle, violations
-from tests.browser.visits import DOCS, STOPS, Stop, choose_language, seed, visitor
+from tests.browser.visits import DOCS, VISITS, Visit, choose_language, seed, visitor
 from tests.conftest import EXHAUSTIVE
 from tests.server import ProductServer
 from website.documentation import BY_SLUG
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 MAX_BYTES = 150_000
 # Swagger UI's own script alone is larger; it loads after the page is shown.
 LARGE = {"reference"}
-PEOPLE = sorted({stop.who for stop in STOPS})
+PEOPLE = sorted({visit.who for visit in VISITS})
 ENGLISH_ONLY = {"support"}
 JOURNEYS = [(who, language) for who in PEOPLE for language in ("en", "ar") if (who, language) != ("support", "ar")]
 
@@ -39,8 +39,8 @@ def test_all_pages_of(who: str, language: str, browser: Browser, server: Product
         if who not in ENGLISH_ONLY:
             choose_language(page, language)
         watch(page, server.url, faults)
-        for stop in [stop for stop in STOPS if stop.who == who]:
-            faults += [f"{stop.name}: {fault}" for fault in visit(page, stop, language, facts)]
+        for visit in [visit for visit in VISITS if visit.who == who]:
+            faults += [f"{visit.name}: {fault}" for fault in faults_of(page, visit, language, facts)]
     assert not faults, "\n".join(faults)
 
 
@@ -55,7 +55,7 @@ def watch(page: Page, ours: str, faults: list[str]) -> None:
     page.on("request", lambda sent: None if sent.url.startswith((ours, "data:", "blob:")) else note(sent.url))
 
 
-def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[str]:
+def faults_of(page: Page, visit: Visit, language: str, facts: dict[str, Any]) -> list[str]:
     """What is wrong with one page, on a desktop in the light scheme and on a phone in the dark one.
 
     By default axe judges each of the two once: light in English, dark in Arabic.
@@ -65,15 +65,15 @@ def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[
     page.emulate_media(color_scheme="light")
     note = lambda response: loaded.append(response)  # noqa: E731  (Playwright cannot take a built-in method)
     page.on("response", note)
-    answer = page.goto(stop.path.format(**facts), wait_until="load")
+    answer = page.goto(visit.path.format(**facts), wait_until="load")
     page.remove_listener("response", note)
-    faults = [] if answer and answer.status == stop.status else [f"status {answer and answer.status}"]
+    faults = [] if answer and answer.status == visit.status else [f"status {answer and answer.status}"]
     if EXHAUSTIVE or language == "en":
         faults += [f"desktop, light: {one}" for one in violations(page)]
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     settle(page)
-    if EXHAUSTIVE or language == "ar" or stop.who in ENGLISH_ONLY:
+    if EXHAUSTIVE or language == "ar" or visit.who in ENGLISH_ONLY:
         faults += [f"phone, dark: {one}" for one in violations(page)]
     if is_too_wide(page):
         faults.append("wider than a phone")
@@ -83,7 +83,7 @@ def visit(page: Page, stop: Stop, language: str, facts: dict[str, Any]) -> list[
     if language == "ar" and (left := english(page)):
         faults.append(f"words of English: {sorted(left)}")
     size = sum(compressed(response) for response in loaded)
-    if size > MAX_BYTES and stop.name not in LARGE:
+    if size > MAX_BYTES and visit.name not in LARGE:
         faults.append(f"{size} bytes compressed without its pictures")
     return faults
 

@@ -54,13 +54,13 @@ def explains_the_daily_limit(page: Page, server: ProductServer) -> None:
 @in_one_window
 def test_a_file_that_is_no_picture_is_refused_without_a_request(page: Page):
     page.goto("/")
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
     page.locator("#file").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"})
     expect(page.locator("#status")).to_have_text(
         "This file is not a picture that we can read. Choose a JPEG, PNG, WebP or BMP picture."
     )
-    assert not [url for url in asked if url.endswith("/rmbg")]
+    assert not [url for url in requested if url.endswith("/rmbg")]
 
 
 @in_one_window

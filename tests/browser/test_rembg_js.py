@@ -128,7 +128,7 @@ def test_every_other_input(script):
 
 
 def test_errors_carry_all_that_is_known(script):
-    many, wrong_key, nobody, path, no_base64 = script(f"""
+    many, wrong_key, unreachable, path, no_base64 = script(f"""
       return [
         await failure(rembg({{ ...own, inputImage: photo, options: {{ w: "abc", angle: 500 }} }})),
         await failure(rembg({{ ...own, inputImage: photo, apiKey: "wrong" }})),
@@ -137,12 +137,12 @@ def test_errors_carry_all_that_is_known(script):
         await failure(rembg({{ ...own, inputImage: {{ base64: "!" }} }})),
       ];
     """)
-    assert all(error["ours"] for error in (many, wrong_key, nobody, path, no_base64))
+    assert all(error["ours"] for error in (many, wrong_key, unreachable, path, no_base64))
     assert (many["status"], many["code"], many["message"]) == (400, "validation_error", "Multiple validation errors")
     assert [problem["field"] for problem in many["details"]] == ["w", "angle"]
     assert many["requestId"]
     assert (wrong_key["status"], wrong_key["code"]) == (401, "invalid_api_key")
-    assert (nobody["status"], nobody["code"]) == (0, "network_error")
+    assert (unreachable["status"], unreachable["code"]) == (0, "network_error")
     assert path["code"] == no_base64["code"] == "invalid_input"
 
 

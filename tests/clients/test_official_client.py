@@ -28,43 +28,43 @@ def outcomes(server, server_key) -> dict[str, dict]:
     return {outcome["name"]: outcome for outcome in map(json.loads, done.stdout.splitlines())}
 
 
-def picture(outcome: dict) -> Image.Image:
+def image_of(outcome: dict) -> Image.Image:
     assert "error" not in outcome, outcome["error"]
     return Image.open(io.BytesIO(base64.b64decode(outcome["data"])))
 
 
 @pytest.mark.parametrize("name", ["path", "buffer", "base64", "dataUrl", "webp"])
 def test_every_kind_of_input_gives_a_webp_cutout(outcomes, name):
-    result = picture(outcomes[name])
+    result = image_of(outcomes[name])
     assert (result.format, result.mode, result.size) == ("WEBP", "RGBA", (512, 512))
     assert result.getpixel((250, 150))[3] > 250
     assert result.getpixel((450, 30))[3] < 5
 
 
 def test_png_in_capital_letters(outcomes):
-    assert picture(outcomes["png"]).format == "PNG"
+    assert image_of(outcomes["png"]).format == "PNG"
 
 
 def test_a_mask(outcomes):
-    assert picture(outcomes["mask"]).mode == "L"
+    assert image_of(outcomes["mask"]).mode == "L"
 
 
 def test_an_exact_size(outcomes):
-    assert picture(outcomes["exact"]).size == (120, 60)
+    assert image_of(outcomes["exact"]).size == (120, 60)
 
 
 def test_a_rotation_over_a_named_colour(outcomes):
-    result = picture(outcomes["rotated"]).convert("RGB")
+    result = image_of(outcomes["rotated"]).convert("RGB")
     assert result.width == result.height == pytest.approx(724, abs=2)
     assert result.getpixel((2, 2)) == (0, 0, 255)
 
 
 def test_a_rotation_that_keeps_the_canvas(outcomes):
-    assert picture(outcomes["cropped"]).size == (512, 512)
+    assert image_of(outcomes["cropped"]).size == (512, 512)
 
 
 def test_base64_is_made_by_the_client_from_raw_bytes(outcomes):
-    result = picture(outcomes["returnBase64"])
+    result = image_of(outcomes["returnBase64"])
     assert result.format == "PNG"
     assert np.asarray(result.getchannel("A")).max() == 255
 

@@ -60,15 +60,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def small_server(small: Deployment) -> dict[str, str]:
     """What the client's tests need: its address, and keys of accounts that are refused for one reason each."""
     accounts = {
-        "usual": small.ask("open_account", included=1000),
-        "unverified": small.ask("open_account", included=1),
-        "empty": small.ask("open_account", included=0),
-        "onePerMinute": small.ask("open_account", included=1000, per_minute=1),
-        "oneAtOnce": small.ask("open_account", included=1000, at_once=1),
+        "usual": small.call("open_account", included=1000),
+        "unverified": small.call("open_account", included=1),
+        "empty": small.call("open_account", included=0),
+        "onePerMinute": small.call("open_account", included=1000, per_minute=1),
+        "oneAtOnce": small.call("open_account", included=1000, at_once=1),
     }
-    small.ask("forget_verification", email=accounts["unverified"]["email"])
+    small.call("forget_verification", email=accounts["unverified"]["email"])
     keys = {name: account["key"] for name, account in accounts.items()}
-    keys["userToken"] = small.ask("mint_user_token", email=accounts["usual"]["email"])
+    keys["userToken"] = small.call("mint_user_token", email=accounts["usual"]["email"])
     return {"REMBG_TEST_SMALL_URL": small.url, "REMBG_TEST_SMALL_KEYS": json.dumps(keys)}
 
 
@@ -80,7 +80,7 @@ def test_every_input_and_option_on_photographs(server, server_key, tmp_path):
 @pytest.mark.parametrize("name", ["charges", "errors"])
 def test_charges_and_every_error_of_the_product(small, small_server, tmp_path, name):
     run_node_tests(name, tmp_path, small_server)
-    assert small.ask("differences") == []
+    assert small.call("differences") == []
 
 
 @with_small_product

@@ -16,7 +16,7 @@ NAME = re.compile(r"\brembg_[a-z_]+")
 
 
 @pytest.fixture
-def told(quick_model, db) -> set[str]:
+def exposed(quick_model, db) -> set[str]:
     """The names of all samples that `/metrics` shows or will show."""
     text = Client().get("/metrics").content.decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)", text, re.MULTILINE))
@@ -33,18 +33,18 @@ def compose() -> dict:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_an_alert_asks_for_figures_that_exist_and_says_what_to_do(rule, told):
-    assert set(NAME.findall(rule["expr"])) <= told
+def test_an_alert_asks_for_figures_that_exist_and_says_what_to_do(rule, exposed):
+    assert set(NAME.findall(rule["expr"])) <= exposed
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"]
     assert len(rule["annotations"]["action"]) > 40
 
 
-def test_the_dashboard_shows_figures_that_exist(told):
+def test_the_dashboard_shows_figures_that_exist(exposed):
     board = json.loads((ROOT / "docs/grafana/dashboard.json").read_text())
-    asked = {name for panel in board["panels"] for target in panel["targets"] for name in NAME.findall(target["expr"])}
-    assert len(asked) > 10
-    assert asked <= told
+    queried = {name for panel in board["panels"] for target in panel["targets"] for name in NAME.findall(target["expr"])}
+    assert len(queried) > 10
+    assert queried <= exposed
 
 
 def test_the_same_processes_in_the_procfile_and_in_the_compose_file():

@@ -390,7 +390,7 @@ def test_webhooks_are_signed_and_retried(listener):
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"),
+    ("mode", "delivered"),
     [
         ("normal", ["product", "price"]),
         ("double", ["product", "product", "price", "price"]),
@@ -399,13 +399,13 @@ def test_webhooks_are_signed_and_retried(listener):
         ("hold", []),
     ],
 )
-def test_webhooks_are_doubled_reversed_dropped_and_held(listener, mode, told):
+def test_webhooks_are_doubled_reversed_dropped_and_held(listener, mode, delivered):
     with StripeFake(listener.url, SECRET, START) as fake:
         control(fake, "mode", delivery=mode)
         params = {"product_data": {"name": "Basic"}, "currency": "usd", "unit_amount": 900}
         client_of(fake).v1.prices.create(params)  # type: ignore[arg-type]
         fake.wait()
-        assert listener.types() == [f"{kind}.created" for kind in told]
+        assert listener.types() == [f"{kind}.created" for kind in delivered]
         if mode == "hold":
             fake.set_delivery("normal")
             fake.wait()
@@ -417,8 +417,8 @@ def test_one_fact_can_be_sent_under_two_ids(listener):
         fake.set_delivery("drop")
         client_of(fake).v1.products.create({"name": "Basic"})
         event = fake.events()[0]["id"]
-        told = control(fake, "deliver", event=event, times=2, new_id=True, delay=0.05)["events"]
+        delivered = control(fake, "deliver", event=event, times=2, new_id=True, delay=0.05)["events"]
         fake.wait()
-        assert len({*told, event}) == 3
+        assert len({*delivered, event}) == 3
         assert listener.types() == ["product.created"] * 2
-        assert client_of(fake).v1.events.retrieve(told[1]).data.object["name"] == "Basic"
+        assert client_of(fake).v1.events.retrieve(delivered[1]).data.object["name"] == "Basic"

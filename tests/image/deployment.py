@@ -70,7 +70,7 @@ class Deployment:
         return self.services[name].health or (self._configuration["Healthcheck"]["Test"] if name == "web" else None)
 
     def wait_for(self, happened: Callable[[], bool], seconds: float) -> None:
-        """Wait until it did; every process must live meanwhile."""
+        """Wait until it is true; every process must stay alive."""
         deadline = time.monotonic() + seconds
         while not happened():
             assert all(process.poll() is None for process in self._running.values()), self.logs()

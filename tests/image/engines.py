@@ -77,8 +77,8 @@ class Buildah(Engine):
         run(*self._buildah, "build", *options, ".", seconds=BUILD_SECONDS)
 
     def configuration(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(run(*self._buildah, "inspect", "--type", "image", NAME))
-        return dict(told["Docker"]["config"])
+        inspected: dict[str, Any] = json.loads(run(*self._buildah, "inspect", "--type", "image", NAME))
+        return dict(inspected["Docker"]["config"])
 
     def size(self) -> int:
         manifests = json.loads(run(*self._buildah, "images", "--json", NAME))

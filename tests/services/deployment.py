@@ -24,7 +24,7 @@ class Deployment(ProductServer):
     """The product on a given database and Redis; every request counts, none is limited by the gate."""
 
     def __init__(self, folder: Path, *, model_seconds: float = 0.05, **environment: str) -> None:
-        self.accountant: subprocess.Popen[str] | None = None
+        self.audit_process: subprocess.Popen[str] | None = None
         self.model_log = folder / "model.log"
         self.model_log.touch()
         own = {
@@ -42,33 +42,33 @@ class Deployment(ProductServer):
             time.sleep(0.05)
         super().wait_until_ready()
 
-    def ask(self, name: str, **arguments: object) -> Any:
+    def call(self, name: str, **arguments: object) -> Any:
         """Call a function of `tests.services.ledger_audit` in a second process of the deployment, which waits for more."""
-        if self.accountant is None:
+        if self.audit_process is None:
             command = [sys.executable, "-m", "tests.services.ledger_audit"]
-            self.accountant = subprocess.Popen(
+            self.audit_process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**self._env(), "PGAPPNAME": "accountant"},
+                env={**self._env(), "PGAPPNAME": "ledger-audit"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        assert self.accountant.stdin is not None
-        assert self.accountant.stdout is not None
-        self.accountant.stdin.write(json.dumps([name, arguments]) + "\n")
-        self.accountant.stdin.flush()
-        return json.loads(self.accountant.stdout.readline())
+        assert self.audit_process.stdin is not None
+        assert self.audit_process.stdout is not None
+        self.audit_process.stdin.write(json.dumps([name, arguments]) + "\n")
+        self.audit_process.stdin.flush()
+        return json.loads(self.audit_process.stdout.readline())
 
     def stop(self) -> None:
         """Stop all of it."""
-        if self.accountant is not None:
-            self.accountant.communicate(timeout=STOP_SECONDS)
+        if self.audit_process is not None:
+            self.audit_process.communicate(timeout=STOP_SECONDS)
         super().stop()
 
-    def cut_out(self, key: str, picture: bytes, **headers: str) -> requests.Response:
+    def cut_out(self, key: str, image: bytes, **headers: str) -> requests.Response:
         """POST one image."""
-        body = form(picture)
+        body = form(image)
         headers = {"x-api-key": key, "Content-Type": body["content_type"], **headers}
         return requests.post(f"{self.url}/rmbg", body["data"], headers=headers, timeout=60)
 

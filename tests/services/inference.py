@@ -36,11 +36,11 @@ class Worker:
     def wait_for_log(self, text: str) -> None:
         """Wait until it logs `text` after what was already seen."""
         deadline = time.monotonic() + READY_SECONDS
-        while text not in (told := self.log.read_text()[self.seen :]):
-            assert self.process.poll() is None, told
-            assert time.monotonic() < deadline, told
+        while text not in (logged := self.log.read_text()[self.seen :]):
+            assert self.process.poll() is None, logged
+            assert time.monotonic() < deadline, logged
             time.sleep(0.02)
-        self.seen += len(told)
+        self.seen += len(logged)
 
     def children(self) -> list[int]:
         """The processes of its pool."""
@@ -58,7 +58,7 @@ class Worker:
         return self.process.wait(STOP_SECONDS)
 
 
-class Workshop(Deployment):
+class WorkerDeployment(Deployment):
     """One web process, a broker behind a proxy that can be cut, and workers."""
 
     def __init__(
@@ -67,18 +67,18 @@ class Workshop(Deployment):
         *,
         broker: str,
         model_seconds: float = 0.1,
-        workers: str = "tests.services.fake_model_worker",
+        workers_application: str = "tests.services.fake_model_worker",
         application: str = "",
         **environment: str,
     ) -> None:
-        """`workers` and `application` name Celery's and the web server's application: by default the ones that sleep."""
-        self.workers_application = workers
-        self.wire = BrokerProxy(broker)
+        """The arguments `…application` name what Celery and the web server load: by default, applications that sleep."""
+        self.workers_application = workers_application
+        self.proxy = BrokerProxy(broker)
         self.broker = broker
         self.queue = f"test-{secrets.token_hex(6)}"
-        self.staff: dict[str, Worker] = {}
+        self.inference_workers: dict[str, Worker] = {}
         own = {
-            "IMAGING_EXECUTOR": "celery", "CELERY_BROKER_URL": self.wire.url, "CELERY_QUEUE": self.queue,
+            "IMAGING_EXECUTOR": "celery", "CELERY_BROKER_URL": self.proxy.url, "CELERY_QUEUE": self.queue,
             "IMAGING_SLOTS": "1", "IMAGING_QUEUE_SIZE": str(WEB_SLOTS), "WEB_THREADS": "32", "RATE_LIMIT_ENABLED": "0",
         }  # fmt: skip
         super().__init__(folder, model_seconds=model_seconds, **{**own, **environment})
@@ -91,7 +91,7 @@ class Workshop(Deployment):
         else:
             super().wait_until_ready()
 
-    def hire(self, name: str, *, concurrency: int = 1, pool: str = "prefork", wait: bool = True) -> Worker:
+    def start_worker(self, name: str, *, concurrency: int = 1, pool: str = "prefork", wait: bool = True) -> Worker:
         """Start a worker; with `wait`, return once it is ready for images."""
         log = self.folder / f"{name}.log"
         seen = log.stat().st_size if log.exists() else 0
@@ -103,22 +103,22 @@ class Workshop(Deployment):
         with log.open("ab") as out:
             environment = {**self._env(), "LOG_LEVEL": "INFO", "PYTHONWARNINGS": "ignore"}
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        self.staff[name] = worker = Worker(name, process, log, seen)
+        self.inference_workers[name] = worker = Worker(name, process, log, seen)
         if wait:
             worker.wait_for_log(" ready.")
         return worker
 
     def replace(self, name: str) -> Worker:
         """Replace a worker that is gone, like a supervisor."""
-        return self.hire(name, wait=False)
+        return self.start_worker(name, wait=False)
 
     def stop(self) -> None:
         """Stop everything, and leave no queue behind."""
-        for worker in self.staff.values():
+        for worker in self.inference_workers.values():
             if worker.process.poll() is None:
                 worker.kill()
         super().stop()
-        self.wire.close()
+        self.proxy.close()
         with Connection(self.broker) as connection:
             channel = connection.channel()
             for queue in (self.queue, f"{self.queue}-inference", f"{self.queue}-batch"):
@@ -133,14 +133,14 @@ class Workshop(Deployment):
 class Load:
     """Customers who send one image after another, and the outcome of each."""
 
-    workshop: Workshop
-    picture: bytes
+    deployment: WorkerDeployment
+    image: bytes
     senders: int = 6
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
 
     def __enter__(self) -> "Load":
-        self.account = self.workshop.ask("open_account", included=100_000)
+        self.account = self.deployment.call("open_account", included=100_000)
         self.ended = threading.Event()
         self.pool = ThreadPoolExecutor(self.senders)
         self.streams = [self.pool.submit(self._send) for _ in range(self.senders)]
@@ -156,7 +156,7 @@ class Load:
         while not self.ended.is_set():
             started = time.monotonic()
             try:
-                outcome = code_of(self.workshop.cut_out(self.account["key"], self.picture))
+                outcome = code_of(self.deployment.cut_out(self.account["key"], self.image))
             except requests.RequestException as error:
                 outcome = type(error).__name__
             self.seconds.append(time.monotonic() - started)
@@ -168,20 +168,20 @@ class Load:
         """Wait until `more` images have come back from now on; return the seconds that took."""
         started, goal = time.monotonic(), self.outcomes["ok"] + more
         while self.outcomes["ok"] < goal:
-            assert time.monotonic() - started < seconds, f"{self.outcomes}\n{self.workshop.logs()}"
+            assert time.monotonic() - started < seconds, f"{self.outcomes}\n{self.deployment.logs()}"
             time.sleep(0.01)
         return time.monotonic() - started
 
-    def books(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """The account's figures."""
-        return self.workshop.ask("read", email=self.account["email"])
+        return self.deployment.call("read", email=self.account["email"])
 
 
-class Harm:
+class FaultInjector:
     """Everyday faults, at random moments determined by a seed."""
 
-    def __init__(self, workshop: Workshop, seed: int) -> None:
-        self.workshop = workshop
+    def __init__(self, deployment: WorkerDeployment, seed: int) -> None:
+        self.deployment = deployment
         self.random = random.Random(seed)  # noqa: S311 - no secret
 
     def pause(self, least: float, most: float) -> None:
@@ -189,46 +189,46 @@ class Harm:
 
     def kill_child(self) -> None:
         """`kill -9` of the process that works on an image."""
-        children = [pid for worker in self.workshop.staff.values() for pid in worker.children()]
+        children = [pid for worker in self.deployment.inference_workers.values() for pid in worker.children()]
         if children:
             os.kill(self.random.choice(children), signal.SIGKILL)
 
     def kill_worker(self) -> None:
         """`kill -9` of a whole worker; a supervisor starts another one."""
-        name = self.random.choice(sorted(self.workshop.staff))
-        self.workshop.staff[name].kill()
-        self.workshop.replace(name)
+        name = self.random.choice(sorted(self.deployment.inference_workers))
+        self.deployment.inference_workers[name].kill()
+        self.deployment.replace(name)
 
     def cut_broker(self) -> None:
         """Every connection to the broker ends."""
-        self.workshop.wire.cut()
+        self.deployment.proxy.cut()
 
 
-HARMS = ("kill_child", "kill_worker", "cut_broker")
+FAULTS = ("kill_child", "kill_worker", "cut_broker")
 
 
-def harm_under_load(
-    workshop: Workshop, picture: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
+def inject_faults_under_load(
+    deployment: WorkerDeployment, image: bytes, *, times: int, seed: int, pauses: tuple[float, float] = (0.2, 0.8)
 ) -> Load:
-    """Inject `times` of each of HARMS, in random order at random moments, while customers send; then all recover."""
-    harm = Harm(workshop, seed)
-    harms = [*HARMS] * times
-    harm.random.shuffle(harms)
-    with Load(workshop, picture) as load:
+    """Inject `times` of each of FAULTS, in random order at random moments, while customers send; then all recover."""
+    injector = FaultInjector(deployment, seed)
+    faults = [*FAULTS] * times
+    injector.random.shuffle(faults)
+    with Load(deployment, image) as load:
         load.wait_for(2)
-        for name in harms:
-            harm.pause(*pauses)
-            getattr(harm, name)()
+        for name in faults:
+            injector.pause(*pauses)
+            getattr(injector, name)()
         load.wait_for(10)
     return load
 
 
 def assert_answered_and_charged(load: Load, seconds: float) -> None:
     """All were answered within the deadline, and charged for images alone."""
-    assert set(load.outcomes) <= {"ok", "server_busy"}, f"{load.outcomes}\n{load.workshop.logs()}"
-    assert max(load.seconds) < seconds, load.workshop.logs()
-    books = load.books()
-    assert books["states"].get("posted", 0) == load.outcomes["ok"]
-    assert books["states"].get("voided", 0) == load.outcomes["server_busy"]
-    assert books["states"].get("held", 0) == 0
-    assert books["differences"] == books["reconciled"] == []
+    assert set(load.outcomes) <= {"ok", "server_busy"}, f"{load.outcomes}\n{load.deployment.logs()}"
+    assert max(load.seconds) < seconds, load.deployment.logs()
+    figures = load.figures()
+    assert figures["states"].get("posted", 0) == load.outcomes["ok"]
+    assert figures["states"].get("voided", 0) == load.outcomes["server_busy"]
+    assert figures["states"].get("held", 0) == 0
+    assert figures["differences"] == figures["reconciled"] == []

@@ -1,4 +1,4 @@
-"""Runs inside a deployment (`Deployment.ask`): creates accounts, and compares every figure with the ledger.
+"""Runs inside a deployment (`Deployment.call`): creates accounts, and compares every figure with the ledger.
 
 It counts independently, row by row, and shares nothing with the product's bookkeeping.
 """
@@ -87,9 +87,13 @@ def differences() -> list[str]:
     lines = []
     for account in Account.objects.all():
         proof = _Proof(account)
-        told = proof.told()
+        reported = proof.reported()
         proven = proof.proven()
-        lines += [f"{name}: {told[name]} told, {proven[name]} proven" for name in told if told[name] != proven[name]]
+        lines += [
+            f"{name}: {reported[name]} reported, {proven[name]} proven"
+            for name in reported
+            if reported[name] != proven[name]
+        ]
         lines += [f"hold {hold.pk}: {hold.state}" for hold in proof.holds if not proof.is_recorded(hold)]
     return lines
 
@@ -102,7 +106,7 @@ class _Proof:
         self.holds = list(Hold.objects.filter(account=account))
         self.entries = list(LedgerEntry.objects.filter(account=account))
 
-    def told(self) -> dict[str, int]:
+    def reported(self) -> dict[str, int]:
         windows = {
             f"window {row.pk} {name}": value
             for row in UsageWindow.objects.filter(account=self.account)

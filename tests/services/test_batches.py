@@ -15,21 +15,21 @@ from tests.services.deployment import Deployment, at_once, code_of
 
 pytestmark = pytest.mark.services
 
-PICTURES, BAD, KILLS = 500, 20, 2
+IMAGES, BAD, KILLS = 500, 20, 2
 INCLUDED, PREPAID = 300, 400
 SECONDS = 90
 
 
-def pictures(good: bytes) -> list[tuple[str, bytes]]:
+def images(good: bytes) -> list[tuple[str, bytes]]:
     """Every 25th is bad, in one of three ways."""
-    bad = [b"", b"no picture", good[: len(good) // 2]]
-    return [(f"{n:03}.png", bad[n // 25 % 3] if n % 25 == 0 else good) for n in range(PICTURES)]
+    bad = [b"", b"not an image", good[: len(good) // 2]]
+    return [(f"{n:03}.png", bad[n // 25 % 3] if n % 25 == 0 else good) for n in range(IMAGES)]
 
 
 class Customer:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        self.account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+        self.account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
         self.headers = {"x-api-key": self.account["key"]}
 
     def send(self, files: list[tuple[str, bytes]]) -> dict[str, Any]:
@@ -44,49 +44,49 @@ class Customer:
 
     def wait_for(self, url: str, happened) -> dict[str, Any]:
         deadline = time.monotonic() + SECONDS
-        while not happened(told := self.get(f"{url}?items=0").json()):
-            assert time.monotonic() < deadline, (told["counts"], self.deployment.log.read_text()[-3000:])
+        while not happened(batch := self.get(f"{url}?items=0").json()):
+            assert time.monotonic() < deadline, (batch["counts"], self.deployment.log.read_text()[-3000:])
             time.sleep(0.05)
-        return told
+        return batch
 
 
 def test_killed_in_the_middle_it_goes_on_and_charges_each_result_once(deployment, small_png):
     customer = Customer(deployment)
-    url = customer.send(pictures(small_png))["url"]
+    url = customer.send(images(small_png))["url"]
     for kill in range(1, KILLS + 1):
-        customer.wait_for(url, lambda told, kill=kill: told["counts"]["done"] >= kill * PICTURES / (KILLS + 2))
+        customer.wait_for(url, lambda batch, kill=kill: batch["counts"]["done"] >= kill * IMAGES / (KILLS + 2))
         os.kill(random.choice(deployment.workers()), signal.SIGKILL)  # noqa: S311 - no secret
         deployment.wait_until_ready()
-    customer.wait_for(url, lambda told: told["status"] == "finished")
+    customer.wait_for(url, lambda batch: batch["status"] == "finished")
 
-    told = customer.get(url).json()
-    assert Counter(item["status"] for item in told["items"]) == {"done": PICTURES - BAD, "failed": BAD}
-    failed = [item for item in told["items"] if item["status"] == "failed"]
-    assert [item["index"] for item in failed] == list(range(0, PICTURES, 25))
+    batch = customer.get(url).json()
+    assert Counter(item["status"] for item in batch["items"]) == {"done": IMAGES - BAD, "failed": BAD}
+    failed = [item for item in batch["items"] if item["status"] == "failed"]
+    assert [item["index"] for item in failed] == list(range(0, IMAGES, 25))
     assert {item["code"] for item in failed} == {"empty_file", "invalid_image"}
     assert all(item["error"] for item in failed)
-    assert told["credits"] == {"held": 0, "charged": PICTURES - BAD}
+    assert batch["credits"] == {"held": 0, "charged": IMAGES - BAD}
 
-    books = deployment.ask("read", email=customer.account["email"])
-    assert books["states"]["posted"] == PICTURES - BAD
-    assert "held" not in books["states"]
-    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - (PICTURES - BAD)
-    assert books["differences"] == books["reconciled"] == []
-    assert len(customer.get(told["items"][1]["result_url"]).content) == told["items"][1]["bytes"]
+    figures = deployment.call("read", email=customer.account["email"])
+    assert figures["states"]["posted"] == IMAGES - BAD
+    assert "held" not in figures["states"]
+    assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - (IMAGES - BAD)
+    assert figures["differences"] == figures["reconciled"] == []
+    assert len(customer.get(batch["items"][1]["result_url"]).content) == batch["items"][1]["bytes"]
 
 
 def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):
     customer = Customer(deployment)
     customer.headers["Idempotency-Key"] = "order-1"
-    told = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
-    assert len({one["id"] for one in told}) == 1
-    customer.wait_for(told[0]["url"], lambda told: told["status"] == "finished")
-    books = deployment.ask("read", email=customer.account["email"])
-    assert (books["states"], books["differences"]) == ({"posted": 2}, [])
+    made = at_once(6, lambda: customer.send([("a.png", small_png), ("b.png", small_png)]))
+    assert len({one["id"] for one in made}) == 1
+    customer.wait_for(made[0]["url"], lambda batch: batch["status"] == "finished")
+    figures = deployment.call("read", email=customer.account["email"])
+    assert (figures["states"], figures["differences"]) == ({"posted": 2}, [])
 
 
 def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deployment, small_png):
-    """Credits are posted or held: whatever happens meanwhile, none becomes free for a sixth batch."""
+    """Credits are posted or held: at no time does one become free for a sixth batch."""
     customer = Customer(deployment)
     fifth = [(f"{n}.png", small_png) for n in range((INCLUDED + PREPAID) // 5)]
 
@@ -99,8 +99,8 @@ def test_of_many_batches_at_once_as_many_pass_as_there_are_credits_for(deploymen
     batches = customer.get(f"{deployment.url}/api/batches").json()["batches"]
     for batch in batches:
         requests.post(f"{batch['url']}/cancel", headers=customer.headers, timeout=60)
-    books = deployment.ask("read", email=customer.account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"].get("held", 0) == 0
-    assert sum(books["states"].values()) == INCLUDED + PREPAID
-    assert books["included"] + books["prepaid"] == books["states"].get("voided", 0)
+    figures = deployment.call("read", email=customer.account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
+    assert sum(figures["states"].values()) == INCLUDED + PREPAID
+    assert figures["included"] + figures["prepaid"] == figures["states"].get("voided", 0)

@@ -35,6 +35,6 @@ def test_the_web_process_tells_of_a_batch(tmp_path, hosts, small_png):
     finally:
         running.stop()
     head = dict(line.split(": ", 1) for line in host.requests[0].strip().splitlines()[1:])
-    told = Webhook(secret).verify(host.bodies[0], head)
-    assert (told["type"], told["data"]["id"], told["data"]["counts"]["done"]) == ("batch.finished", made["id"], 1)
+    event = Webhook(secret).verify(host.bodies[0], head)
+    assert (event["type"], event["data"]["id"], event["data"]["counts"]["done"]) == ("batch.finished", made["id"], 1)
     assert len(host.requests) == 1

@@ -18,19 +18,19 @@ ROUNDS, SENDERS, SEED = 3, 6, 20
 INCLUDED, PREPAID = 60, 1_000
 
 
-def stream(deployment: Deployment, key: str, picture: bytes, ended: threading.Event) -> int:
+def stream(deployment: Deployment, key: str, image: bytes, ended: threading.Event) -> int:
     """Send one request after another until signalled to stop; return how many images came back whole."""
     delivered = 0
     while not ended.is_set():
         try:
-            delivered += deployment.cut_out(key, picture).ok
+            delivered += deployment.cut_out(key, image).ok
         except requests.RequestException:
             time.sleep(0.02)  # killed mid-request, or not back yet
     return delivered
 
 
 def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deployment, small_png):
-    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     moments, ended = random.Random(SEED), threading.Event()  # noqa: S311 - no secret
     seen = len(deployment.events("-"))
     with ThreadPoolExecutor(SENDERS) as senders:
@@ -45,16 +45,16 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
             ended.set()
         delivered = sum(stream.result() for stream in streams)
 
-    swept = deployment.ask("sweep")
-    books = deployment.ask("read", email=account["email"])
-    posted, voided = books["states"].get("posted", 0), books["states"].get("voided", 0)
+    swept = deployment.call("sweep")
+    figures = deployment.call("read", email=account["email"])
+    posted, voided = figures["states"].get("posted", 0), figures["states"].get("voided", 0)
     made = len(deployment.events("-")) - seen
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"].get("held", 0) == 0
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
     assert voided == swept >= 1, "the kills hit no request: they prove nothing"
     # A response may be lost on the wire after its credit was posted; an image that was never made is never posted.
     assert delivered <= posted <= made
     assert posted - delivered <= ROUNDS * SENDERS
-    assert books["included"] + books["prepaid"] == INCLUDED + PREPAID - posted
-    assert books["kinds"]["hold"] == posted + voided
-    assert deployment.usage(account["key"])["api_usage"] == INCLUDED - books["included"]
+    assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - posted
+    assert figures["kinds"]["hold"] == posted + voided
+    assert deployment.usage(account["key"])["api_usage"] == INCLUDED - figures["included"]

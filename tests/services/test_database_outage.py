@@ -29,7 +29,7 @@ HEAL_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
-def wire() -> Iterator[BrokerProxy]:
+def proxy() -> Iterator[BrokerProxy]:
     """A fresh database behind a proxy that can be cut."""
     try:
         with scratch_postgres() as url:
@@ -41,10 +41,10 @@ def wire() -> Iterator[BrokerProxy]:
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory, wire: BrokerProxy) -> Iterator[Deployment]:
+def deployment(tmp_path_factory, proxy: BrokerProxy) -> Iterator[Deployment]:
     """One web process of 48 threads and a small pool."""
     running = Deployment(
-        tmp_path_factory.mktemp("outage"), model_seconds=0.3, DATABASE_URL=wire.url, WEB_THREADS="48",
+        tmp_path_factory.mktemp("outage"), model_seconds=0.3, DATABASE_URL=proxy.url, WEB_THREADS="48",
         DATABASE_POOL_SIZE=str(POOL), RATE_LIMIT_ENABLED="0",
     )  # fmt: skip
     running.start()
@@ -54,25 +54,25 @@ def deployment(tmp_path_factory, wire: BrokerProxy) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def account(deployment: Deployment) -> dict[str, str]:
-    return deployment.ask("open_account", included=1000, prepaid=10)
+    return deployment.call("open_account", included=1000, prepaid=10)
 
 
 @contextmanager
-def refusing(wire: BrokerProxy) -> Iterator[None]:
-    wire.go_down()
+def refusing(proxy: BrokerProxy) -> Iterator[None]:
+    proxy.go_down()
     try:
         yield
     finally:
-        wire.come_back()
+        proxy.come_back()
 
 
 @contextmanager
-def hanging(wire: BrokerProxy) -> Iterator[None]:
-    wire.freeze()
+def hanging(proxy: BrokerProxy) -> Iterator[None]:
+    proxy.freeze()
     try:
         yield
     finally:
-        wire.thaw()
+        proxy.thaw()
 
 
 def get(deployment: Deployment, path: str, **options) -> requests.Response:
@@ -91,18 +91,18 @@ def backends(url: str) -> int:
     """The product's connections to the database at this address."""
     with psycopg.connect(DATABASE_URL, autocommit=True) as server:
         name = urlsplit(url).path.lstrip("/")
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'accountant'"
-        row = server.execute(asked, [name]).fetchone()
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name <> 'ledger-audit'"
+        row = server.execute(query, [name]).fetchone()
     assert row is not None
     return row[0]
 
 
 @pytest.mark.parametrize("outage", [refusing, hanging])
-def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(deployment, wire, account, small_png, outage):
+def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(deployment, proxy, account, small_png, outage):
     assert deployment.cut_out(account["key"], small_png).ok
     logged = deployment.log.stat().st_size
-    with outage(wire):
-        # Whatever happens at first, by the time of the report nothing waits for ever.
+    with outage(proxy):
+        # Once the outage is reported, nothing waits forever.
         started = time.monotonic()
         ready = get(deployment, "/readyz")
         seconds = time.monotonic() - started
@@ -110,8 +110,8 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
         assert seconds < REPORT_SECONDS
         assert get(deployment, "/healthz").ok
         called = deployment.cut_out(account["key"], small_png)
-        asked = get(deployment, "/api/membership-usage", headers={"x-api-key": account["key"]})
-        for answer in (called, asked):
+        usage = get(deployment, "/api/membership-usage", headers={"x-api-key": account["key"]})
+        for answer in (called, usage):
             assert (answer.status_code, code_of(answer)) == (503, "service_unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
             assert "X-Credits-Charged" not in answer.headers
@@ -122,45 +122,45 @@ def test_while_the_database_is_away_every_answer_is_a_503_and_then_it_heals(depl
         assert get(deployment, "/dashboard", cookies={"sessionid": "a" * 32}).status_code == 503
     wait_until_healed(deployment)
     assert deployment.cut_out(account["key"], small_png).ok
-    assert deployment.ask("read", email=account["email"])["differences"] == []
+    assert deployment.call("read", email=account["email"])["differences"] == []
     news = deployment.log.read_bytes()[logged:].decode()
     assert "Traceback" not in news
     assert 1 <= news.count("the database does not answer") <= 3
 
 
-def test_a_restart_of_the_database_costs_no_request(deployment, wire, account, small_png):
+def test_a_restart_of_the_database_costs_no_request(deployment, proxy, account, small_png):
     """Its connections are ended, and it responds again at once: each connection is checked before use."""
     assert all(answer.ok for answer in at_once(POOL, lambda: deployment.cut_out(account["key"], small_png)))
-    wire.cut()
+    proxy.cut()
     assert [deployment.cut_out(account["key"], small_png).status_code for _ in range(4)] == [200] * 4
 
 
-def test_a_database_that_goes_away_before_the_picture_is_paid_for(deployment, wire, account, small_png):
-    before = deployment.ask("read", email=account["email"])
+def test_a_database_that_goes_away_before_the_image_is_paid_for(deployment, proxy, account, small_png):
+    before = deployment.call("read", email=account["email"])
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(deployment.cut_out, account["key"], small_png) for _ in range(4)]
         time.sleep(0.2)
-        with refusing(wire):
+        with refusing(proxy):
             answers = [call.result() for call in calls]
     assert {answer.status_code for answer in answers} <= {200, 503}
     delivered = [answer for answer in answers if answer.ok]
     assert all("X-Credits-Charged" not in answer.headers for answer in answers if not answer.ok)
     wait_until_healed(deployment)
-    deployment.ask("sweep")
-    after = deployment.ask("read", email=account["email"])
+    deployment.call("sweep")
+    after = deployment.call("read", email=account["email"])
     assert after["differences"] == []
     assert after["states"].get("held", 0) == 0
     assert after["states"]["posted"] - before["states"]["posted"] == len(delivered)
 
 
-def test_forty_eight_requests_at_once_share_the_pool(deployment, wire, account, small_png):
+def test_forty_eight_requests_at_once_share_the_pool(deployment, proxy, account, small_png):
     assert deployment.cut_out(account["key"], small_png).ok
     most, done = 0, threading.Event()
 
     def watch() -> None:
         nonlocal most
         while not done.wait(0.02):
-            most = max(most, backends(wire.url))
+            most = max(most, backends(proxy.url))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -200,7 +200,7 @@ def test_a_server_with_fewer_connections_than_the_pools_ask_for(tmp_path, role, 
     )
     running.start()
     try:
-        account = running.ask("open_account", included=1000)
+        account = running.call("open_account", included=1000)
         answers = [answer for _ in range(2) for answer in at_once(40, lambda: running.cut_out(account["key"], small_png))]
         codes = Counter(map(code_of, answers))
         assert set(codes) <= {"ok", "service_unavailable"}, codes
@@ -209,7 +209,7 @@ def test_a_server_with_fewer_connections_than_the_pools_ask_for(tmp_path, role, 
         deadline = time.monotonic() + 20
         while Counter(running.cut_out(account["key"], small_png).status_code for _ in range(12)) != {200: 12}:
             assert time.monotonic() < deadline
-        assert running.ask("read", email=account["email"])["differences"] == []
+        assert running.call("read", email=account["email"])["differences"] == []
         assert "Traceback" not in running.log.read_text()
     finally:
         running.stop()

@@ -13,7 +13,7 @@ from tests.imaging.removal.forms import form
 from tests.scratch_databases import scratch_redis
 from tests.server import READY_SECONDS
 from tests.services.deployment import Deployment, code_of
-from tests.services.inference import Workshop
+from tests.services.inference import WorkerDeployment
 
 pytestmark = pytest.mark.services
 
@@ -57,15 +57,15 @@ def waiting(deployment: Deployment) -> int:
     return int(requests.get(f"{deployment.url}/status.json", timeout=10).json()["queue"]["waiting"])
 
 
-def send_anonymously(deployment: Deployment, picture: bytes) -> requests.Response:
-    body = form(picture)
+def send_anonymously(deployment: Deployment, image: bytes) -> requests.Response:
+    body = form(image)
     headers = {"Content-Type": body["content_type"]}
     return requests.post(f"{deployment.url}/rmbg", body["data"], headers=headers, timeout=60)
 
 
 def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_png):
     """One is running, the other does not fit next to it: there is a slot for a small one."""
-    key = two_slots.ask("open_account", included=100)["key"]
+    key = two_slots.call("open_account", included=100)["key"]
     seen = len(two_slots.events("+-"))
     large = large_png()
     with ThreadPoolExecutor(2) as pool:
@@ -83,7 +83,7 @@ def test_two_large_anonymous_images_keep_no_customer_waiting(two_slots, small_pn
 
 
 def test_a_key_with_sixteen_at_once_keeps_another_key_waiting_for_about_one_image(two_slots, small_png):
-    heavy, light = (two_slots.ask("open_account", included=100)["key"] for _ in range(2))
+    heavy, light = (two_slots.call("open_account", included=100)["key"] for _ in range(2))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         many = [pool.submit(two_slots.cut_out, heavy, small_png) for _ in range(AT_ONCE)]
         wait_until(lambda: waiting(two_slots) >= AT_ONCE / 2)
@@ -104,22 +104,22 @@ def overtakes(many: list[Future[requests.Response]], send: Callable[[], requests
 
 def test_the_same_with_workers(tmp_path, redis_broker, postgres_url, redis_url, small_png):
     """The workers' queue is first come, first served: the web process passes on little more than they are working on."""
-    shop = Workshop(
+    deployment = WorkerDeployment(
         tmp_path, broker=redis_broker, model_seconds=IMAGE_SECONDS, DATABASE_URL=postgres_url, REDIS_URL=redis_url
     )
     try:
-        shop.start()
-        shop.hire("one")
-        heavy, light = (shop.ask("open_account", included=100)["key"] for _ in range(2))
-        assert code_of(shop.cut_out(light, small_png)) == "ok"
+        deployment.start()
+        deployment.start_worker("one")
+        heavy, light = (deployment.call("open_account", included=100)["key"] for _ in range(2))
+        assert code_of(deployment.cut_out(light, small_png)) == "ok"
         time.sleep(2)  # the web process counts the workers every two seconds
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            many = [pool.submit(shop.cut_out, heavy, small_png) for _ in range(AT_ONCE)]
-            wait_until(lambda: waiting(shop) >= AT_ONCE / 2)
-            overtaken, queued = overtakes(many, lambda: shop.cut_out(light, small_png))
+            many = [pool.submit(deployment.cut_out, heavy, small_png) for _ in range(AT_ONCE)]
+            wait_until(lambda: waiting(deployment) >= AT_ONCE / 2)
+            overtaken, queued = overtakes(many, lambda: deployment.cut_out(light, small_png))
             assert {code_of(answer.result()) for answer in many} == {"ok"}
         # First come, first served, it would be the last: only the running one and the next one go before it.
         assert overtaken >= AT_ONCE / 4
         assert queued <= AT_ONCE / 2 * IMAGE_SECONDS
     finally:
-        shop.stop()
+        deployment.stop()

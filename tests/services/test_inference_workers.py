@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from config.celery import app
 from tests.conftest import skip_or_fail
 from tests.scratch_databases import BROKER_URL, scratch_redis
-from tests.services.inference import Load, Workshop, assert_answered_and_charged, harm_under_load
+from tests.services.inference import Load, WorkerDeployment, assert_answered_and_charged, inject_faults_under_load
 
 pytestmark = pytest.mark.services
 
@@ -42,68 +42,68 @@ def redis_broker(redis_url: str) -> Iterator[str]:
         skip_or_fail(f"Redis does not answer: {error}")
 
 
-def open_shop(folder: Path, broker: str, postgres_url: str, redis_url: str) -> Iterator[Workshop]:
+def start_deployment(folder: Path, broker: str, postgres_url: str, redis_url: str) -> Iterator[WorkerDeployment]:
     """One web process and two workers."""
-    shop = Workshop(
+    deployment = WorkerDeployment(
         folder, broker=broker, DATABASE_URL=postgres_url, REDIS_URL=redis_url, IMAGING_QUEUE_SECONDS=str(DEADLINE)
     )
     try:
-        shop.start()
-        shop.hire("one")
-        shop.hire("two")
-        yield shop
+        deployment.start()
+        deployment.start_worker("one")
+        deployment.start_worker("two")
+        yield deployment
     finally:
-        shop.stop()
+        deployment.stop()
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory, rabbitmq: str, postgres_url: str, redis_url: str) -> Iterator[Workshop]:
-    yield from open_shop(tmp_path_factory.mktemp("workers"), rabbitmq, postgres_url, redis_url)
+def deployment(tmp_path_factory, rabbitmq: str, postgres_url: str, redis_url: str) -> Iterator[WorkerDeployment]:
+    yield from start_deployment(tmp_path_factory.mktemp("workers"), rabbitmq, postgres_url, redis_url)
 
 
-def test_killed_workers_and_cut_connections_lose_nothing(shop, small_png):
-    load = harm_under_load(shop, small_png, times=2, seed=1)
+def test_killed_workers_and_cut_connections_lose_nothing(deployment, small_png):
+    load = inject_faults_under_load(deployment, small_png, times=2, seed=1)
     assert_answered_and_charged(load, DEADLINE + 2)
 
 
-def test_workers_come_back_after_a_broker_that_was_away(shop, small_png):
-    with Load(shop, small_png) as load:
+def test_workers_come_back_after_a_broker_that_was_away(deployment, small_png):
+    with Load(deployment, small_png) as load:
         load.wait_for(2)
-        shop.wire.go_down()
-        for worker in shop.staff.values():
+        deployment.proxy.go_down()
+        for worker in deployment.inference_workers.values():
             worker.wait_for_log("Cannot connect to")
-        shop.wire.come_back()
+        deployment.proxy.come_back()
         load.wait_for(10, RECOVERY_SECONDS)
     assert_answered_and_charged(load, DEADLINE + 2)
 
 
-def test_a_stopping_worker_finishes_its_image_and_loses_none(shop, small_png):
-    with Load(shop, small_png) as load:
+def test_a_stopping_worker_finishes_its_image_and_loses_none(deployment, small_png):
+    with Load(deployment, small_png) as load:
         load.wait_for(4)
-        assert shop.staff["one"].stop() == 0
+        assert deployment.inference_workers["one"].stop() == 0
         load.wait_for(8)
-        shop.hire("one")
-        assert shop.staff["two"].stop() == 0
+        deployment.start_worker("one")
+        assert deployment.inference_workers["two"].stop() == 0
         load.wait_for(8)
-    shop.hire("two")
+    deployment.start_worker("two")
     assert set(load.outcomes) == {"ok"}, load.outcomes
     assert_answered_and_charged(load, DEADLINE)
 
 
-def test_a_worker_of_threads_as_for_a_gpu_comes_back_as_well(shop, small_png):
-    for worker in shop.staff.values():
+def test_a_worker_of_threads_as_for_a_gpu_comes_back_as_well(deployment, small_png):
+    for worker in deployment.inference_workers.values():
         worker.stop()
-    shop.staff.clear()
-    shop.hire("threads", pool="threads", concurrency=4)
-    with Load(shop, small_png) as load:
+    deployment.inference_workers.clear()
+    deployment.start_worker("threads", pool="threads", concurrency=4)
+    with Load(deployment, small_png) as load:
         load.wait_for(6)
-        shop.wire.cut()
+        deployment.proxy.cut()
         load.wait_for(10, DEADLINE)
     assert_answered_and_charged(load, DEADLINE + 2)
-    assert "different Context" not in shop.staff["threads"].log.read_text()
+    assert "different Context" not in deployment.inference_workers["threads"].log.read_text()
 
 
 def test_a_broker_on_redis_does_as_well(tmp_path, redis_broker, postgres_url, redis_url, small_png):
-    for shop in open_shop(tmp_path, redis_broker, postgres_url, redis_url):
-        load = harm_under_load(shop, small_png, times=1, seed=2)
+    for deployment in start_deployment(tmp_path, redis_broker, postgres_url, redis_url):
+        load = inject_faults_under_load(deployment, small_png, times=1, seed=2)
         assert_answered_and_charged(load, DEADLINE + 2)

@@ -16,7 +16,7 @@ AT_ONCE, SENDERS, EACH = 2, 8, 2
 def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png):
     # The kernel chooses which process takes a connection: try a few times, until both took part.
     for _ in range(ROUNDS):
-        account = on_postgres.ask("open_account", included=100, per_minute=PER_MINUTE)
+        account = on_postgres.call("open_account", included=100, per_minute=PER_MINUTE)
         seen = len(on_postgres.events(">"))
         answers = at_once(TRIES, lambda key=account["key"]: on_postgres.cut_out(key, small_png))
         assert Counter(map(code_of, answers)) == {"ok": PER_MINUTE, "rate_limited": TRIES - PER_MINUTE}
@@ -27,7 +27,7 @@ def test_exactly_as_many_requests_pass_as_a_minute_allows(on_postgres, small_png
 
 
 def test_never_more_requests_at_once_than_the_plan_allows(on_postgres, small_png):
-    account = on_postgres.ask("open_account", included=100, at_once=AT_ONCE)
+    account = on_postgres.call("open_account", included=100, at_once=AT_ONCE)
     seen = len(on_postgres.events("+-"))
 
     def send_until_served() -> int:

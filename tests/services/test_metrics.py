@@ -13,7 +13,7 @@ from tests.services.deployment import Deployment
 pytestmark = pytest.mark.services
 
 DELIVERED = ("rembg_requests_total", (("code", ""), ("endpoint", "rmbg"), ("status", "200")))
-PICTURES = 8
+IMAGES = 8
 WEB_PROCESSES = 2
 
 
@@ -22,31 +22,31 @@ def read(deployment: Deployment) -> dict:
 
 
 def test_every_process_tells_the_figures_of_all(on_postgres, small_png):
-    key = on_postgres.ask("open_account", included=PICTURES)["key"]
+    key = on_postgres.call("open_account", included=IMAGES)["key"]
     before = read(on_postgres).get(DELIVERED, 0)
     seen = len(on_postgres.events("-"))
-    for _ in range(PICTURES):
+    for _ in range(IMAGES):
         assert on_postgres.cut_out(key, small_png).ok
     readings = [read(on_postgres) for _ in range(6)]
-    assert {told[DELIVERED] - before for told in readings} == {PICTURES}
-    assert {told["rembg_slots", ()] for told in readings} == {64 * WEB_PROCESSES}
-    assert {told["rembg_slots_busy", ()] for told in readings} == {0}
-    assert len(on_postgres.events("-")) - seen == PICTURES
+    assert {reported[DELIVERED] - before for reported in readings} == {IMAGES}
+    assert {reported["rembg_slots", ()] for reported in readings} == {64 * WEB_PROCESSES}
+    assert {reported["rembg_slots_busy", ()] for reported in readings} == {0}
+    assert len(on_postgres.events("-")) - seen == IMAGES
 
 
 def test_a_killed_process_leaves_its_counts_and_no_places(on_postgres, small_png):
-    key = on_postgres.ask("open_account", included=2)["key"]
+    key = on_postgres.call("open_account", included=2)["key"]
     assert on_postgres.cut_out(key, small_png).ok
     before = read(on_postgres)[DELIVERED]
     os.kill(on_postgres.workers()[0], signal.SIGKILL)
     on_postgres.wait_until_ready()
     assert on_postgres.cut_out(key, small_png).ok
     deadline = time.monotonic() + 20
-    while (told := read(on_postgres))["rembg_slots", ()] != 64 * WEB_PROCESSES:
+    while (reported := read(on_postgres))["rembg_slots", ()] != 64 * WEB_PROCESSES:
         assert time.monotonic() < deadline, "the killed process still counts, or the new one does not"
         time.sleep(0.1)
-    assert told[DELIVERED] == before + 1
-    assert told["rembg_memory_bytes", ()] > 1e7
+    assert reported[DELIVERED] == before + 1
+    assert reported["rembg_memory_bytes", ()] > 1e7
 
 
 def test_the_figures_are_kept_apart_from_everything_else(on_postgres):

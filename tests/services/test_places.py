@@ -20,7 +20,7 @@ def _in_redis(settings, redis_url, monkeypatch):
     settings.REDIS_URL = redis_url
     monkeypatch.setattr(rate_limits, "LEASE_SECONDS", 2)
     monkeypatch.setattr(rate_limits, "RENEW_SECONDS", 0.2)
-    monkeypatch.setattr(rate_limits, "keeper", rate_limits._Keeper())
+    monkeypatch.setattr(rate_limits, "keeper", rate_limits._LeaseRenewer())
     rate_limits.reset()
     yield
     rate_limits.reset()
@@ -59,7 +59,7 @@ def test_an_answer_that_is_not_read_keeps_the_place_until_it_ends(redis_url):
 
 
 def test_a_place_of_a_process_that_was_killed_lapses():
-    thread = rate_limits.keeper
+    thread = rate_limits.renewer
     with rate_limits.concurrent_place(POLICY) as place:
         thread.forget(place)
         place.keep()

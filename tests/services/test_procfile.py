@@ -63,13 +63,13 @@ class Formation:
 
     def is_ready(self) -> bool:
         try:
-            told = requests.get(f"{self.url}/readyz", timeout=5).json()
+            reported = requests.get(f"{self.url}/readyz", timeout=5).json()
         except requests.RequestException:
             return False
-        return told["status"] == "ready" and all(told["parts"].values())
+        return reported["status"] == "ready" and all(reported["parts"].values())
 
     def wait_for(self, happened, seconds: float) -> None:
-        """Wait until it did; every process must live meanwhile."""
+        """Wait until it is true; every process must stay alive."""
         deadline = time.monotonic() + seconds
         while not happened():
             ended = [name for name, process in self.running.items() if process.poll() is not None]
@@ -157,22 +157,22 @@ def formation(
                 channel.queue_delete(queue=name)
 
 
-def test_a_picture_goes_through(formation, photo):
+def test_an_image_goes_through(formation, photo):
     key = formation.manage("issue_key", "procfile@example.com")
     body = form(photo)
-    headers = {"x-api-key": key, "Content-Type": body["content_type"], "X-Request-Id": "picture-of-the-test"}
+    headers = {"x-api-key": key, "Content-Type": body["content_type"], "X-Request-Id": "image-of-the-test"}
     answer = requests.post(f"{formation.url}/rmbg", body["data"], headers=headers, timeout=60)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/webp")
     assert answer.headers["X-Credits-Charged"] == "1"
 
     def logged() -> bool:
         lines = formation.log_lines("inference")
-        return any("succeeded" in line["message"] and line["request_id"] == "picture-of-the-test" for line in lines)
+        return any("succeeded" in line["message"] and line["request_id"] == "image-of-the-test" for line in lines)
 
     formation.wait_for(logged, MAIL_SECONDS)
 
 
-def test_only_the_workers_for_pictures_load_the_model(formation):
+def test_only_the_workers_for_images_load_the_model(formation):
     """The one for `inference` loads it before its first image; the one for batches with its first."""
     with_model = [
         name for name in PROCESSES if any("serving u2net" in line["message"] for line in formation.log_lines(name))
@@ -204,22 +204,22 @@ def test_the_worker_sends_the_mail_of_a_request_and_logs_the_id_of_that_request(
 
 def test_a_batch_goes_through_the_workers_and_its_callback_is_sent(formation, receiver, photo):
     key = formation.manage("issue_key", "batch@example.com")
-    body = batch_form(("a.jpg", photo), ("bad.jpg", b"no picture"), callback_url=f"http://127.0.0.1:{receiver.port}/hook")
+    body = batch_form(("a.jpg", photo), ("bad.jpg", b"not an image"), callback_url=f"http://127.0.0.1:{receiver.port}/hook")
     headers = {"x-api-key": key, "Content-Type": body["content_type"]}
     made = requests.post(f"{formation.url}/api/batches", body["data"], headers=headers, timeout=60)
     assert made.status_code == 202
-    told: dict = {}
+    reported: dict = {}
 
-    def is_told() -> bool:
-        told.update(requests.get(made.headers["Location"], headers={"x-api-key": key}, timeout=10).json())
-        return told["status"] == "finished" and told["callback"]["state"] == "delivered"
+    def has_reported() -> bool:
+        reported.update(requests.get(made.headers["Location"], headers={"x-api-key": key}, timeout=10).json())
+        return reported["status"] == "finished" and reported["callback"]["state"] == "delivered"
 
-    formation.wait_for(is_told, BATCH_SECONDS)
-    assert (told["counts"]["done"], told["counts"]["failed"], told["credits"]["charged"]) == (1, 1, 1)
-    assert [json.loads(each)["data"]["id"] for each in receiver.bodies] == [told["id"]]
+    formation.wait_for(has_reported, BATCH_SECONDS)
+    assert (reported["counts"]["done"], reported["counts"]["failed"], reported["credits"]["charged"]) == (1, 1, 1)
+    assert [json.loads(each)["data"]["id"] for each in receiver.bodies] == [reported["id"]]
 
 
-def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(formation, collector, photo):
+def test_an_image_s_trace_goes_through_web_and_worker_and_holds_no_secret(formation, collector, photo):
     key = formation.manage("issue_key", "traced@example.com")
     body = form(photo)
     trace = secrets.token_hex(16)
@@ -234,17 +234,17 @@ def test_a_picture_s_trace_goes_through_web_and_worker_and_holds_no_secret(forma
         return {span.name for span in collector.of_trace(trace)}
 
     steps = {"queue", "decode", "inference", "compose", "encode"}
-    wanted = steps | {"POST /rmbg", "apply_async/imaging.tasks.cut_out", "run/imaging.tasks.cut_out"}
-    formation.wait_for(lambda: wanted <= names(), TRACE_SECONDS)
+    expected = steps | {"POST /rmbg", "apply_async/imaging.tasks.cut_out", "run/imaging.tasks.cut_out"}
+    formation.wait_for(lambda: expected <= names(), TRACE_SECONDS)
     by_name = {span.name: span for span in collector.of_trace(trace)}
     request, task = by_name["POST /rmbg"], by_name["run/imaging.tasks.cut_out"]
     assert request.attributes["http.response.status_code"] == "200"
     assert {span.attributes["rembg.request_id"] for span in (request, task)} == {"request-of-the-trace"}
     assert {by_name[name].parent for name in steps} == {request.id}
     assert all(request.start <= by_name[name].start <= by_name[name].end <= request.end for name in steps)
-    told = json.dumps([[span.name, span.attributes] for span in collector.spans])
+    reported = json.dumps([[span.name, span.attributes] for span in collector.spans])
     for secret in (key, "careless", "photo.", "traced@example.com"):
-        assert secret not in told, secret
+        assert secret not in reported, secret
 
 
 def test_all_processes_end_cleanly_on_a_signal_and_have_logged_only_json(formation):

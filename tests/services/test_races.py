@@ -16,7 +16,7 @@ CREDITS = INCLUDED + PREPAID
 
 
 def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_credits(deployment, small_png):
-    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     answers = at_once(4 * CREDITS, lambda: deployment.cut_out(account["key"], small_png))
     assert Counter(map(code_of, answers)) == {"ok": CREDITS, "monthly_limit_reached": 3 * CREDITS}
     assert all(answer.status_code == 429 and "Retry-After" in answer.headers for answer in answers if not answer.ok)
@@ -26,35 +26,35 @@ def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_cre
     assert (usage["app_usage"], usage["api_usage"], usage["prepaidCredits"]) == (0, INCLUDED, 0)
     assert (cycle["apiUsage"], cycle["usedIncludedCredits"], cycle["remainingIncludedCredits"]) == (INCLUDED, INCLUDED, 0)
 
-    books = deployment.ask("read", email=account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert books["states"] == {"posted": CREDITS}
-    assert (books["included"], books["prepaid"], books["key_used"]) == (0, 0, CREDITS)
+    figures = deployment.call("read", email=account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"] == {"posted": CREDITS}
+    assert (figures["included"], figures["prepaid"], figures["key_used"]) == (0, 0, CREDITS)
     if "REDIS_URL" in deployment.environment:
         assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": str(INCLUDED)}
 
 
-def test_a_race_with_a_refusal_of_the_picture_gives_every_credit_back(deployment, small_png):
-    account = deployment.ask("open_account", included=INCLUDED, prepaid=PREPAID)
+def test_a_race_with_a_refusal_of_the_image_gives_every_credit_back(deployment, small_png):
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     broken = small_png[:45]
     answers = at_once(CREDITS, lambda: deployment.cut_out(account["key"], broken))
     assert {answer.status_code for answer in answers} == {400}
-    books = deployment.ask("read", email=account["email"])
-    assert books["differences"] == books["reconciled"] == []
-    assert set(books["states"]) <= {"voided"}
-    assert (books["included"], books["prepaid"], books["key_used"]) == (INCLUDED, PREPAID, 0)
+    figures = deployment.call("read", email=account["email"])
+    assert figures["differences"] == figures["reconciled"] == []
+    assert set(figures["states"]) <= {"voided"}
+    assert (figures["included"], figures["prepaid"], figures["key_used"]) == (INCLUDED, PREPAID, 0)
 
 
 def test_one_idempotency_key_sent_many_times_at_once_is_charged_once(deployment, small_png):
-    account = deployment.ask("open_account", included=20)
+    account = deployment.call("open_account", included=20)
     answers = at_once(8, lambda: deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"}))
-    told = Counter(answer.headers["X-Credits-Charged"] if answer.ok else code_of(answer) for answer in answers)
-    assert told.pop("1") == 1
-    assert set(told) <= {"0", "idempotency_in_progress"}
+    reported = Counter(answer.headers["X-Credits-Charged"] if answer.ok else code_of(answer) for answer in answers)
+    assert reported.pop("1") == 1
+    assert set(reported) <= {"0", "idempotency_in_progress"}
     retry = deployment.cut_out(account["key"], small_png, **{"Idempotency-Key": "order-1"})
     assert (retry.status_code, retry.headers["X-Credits-Charged"]) == (200, "0")
-    books = deployment.ask("read", email=account["email"])
-    assert (books["differences"], books["states"], books["included"]) == ([], {"posted": 1}, 19)
+    figures = deployment.call("read", email=account["email"])
+    assert (figures["differences"], figures["states"], figures["included"]) == ([], {"posted": 1}, 19)
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
 
     def sweep() -> None:
         while not ended.is_set():
-            voided.append(deployment.ask("sweep"))
+            voided.append(deployment.call("sweep"))
 
     thread = threading.Thread(target=sweep)
     thread.start()
@@ -79,15 +79,15 @@ def swept_all_the_time(deployment: Deployment) -> Iterator[list[int]]:
 def test_no_image_is_free_however_often_its_hold_is_voided(deployment, small_png, credits):
     # On a busy machine a sweep may be too late for each of the requests: then they are sent again.
     for _ in range(10):
-        account = deployment.ask("open_account", included=credits - PREPAID, prepaid=PREPAID)
+        account = deployment.call("open_account", included=credits - PREPAID, prepaid=PREPAID)
         with swept_all_the_time(deployment) as voided:
             answers = at_once(2 * CREDITS, lambda key=account["key"]: deployment.cut_out(key, small_png))
         codes = Counter(map(code_of, answers))
-        books = deployment.ask("read", email=account["email"])
-        assert books["differences"] == books["reconciled"] == []
-        assert books["states"].get("posted", 0) == codes["ok"] <= credits
+        figures = deployment.call("read", email=account["email"])
+        assert figures["differences"] == figures["reconciled"] == []
+        assert figures["states"].get("posted", 0) == codes["ok"] <= credits
         assert set(codes) <= ({"ok"} if credits == 100 else {"ok", "monthly_limit_reached", "hold_expired"})
-        assert books["included"] + books["prepaid"] == credits - codes["ok"]
+        assert figures["included"] + figures["prepaid"] == credits - codes["ok"]
         if sum(voided):
             return
     pytest.fail("no hold was voided under a request's hands: this proves nothing")

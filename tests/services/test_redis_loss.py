@@ -36,12 +36,12 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServer)
     running.stop()
 
 
-def timed(deployment: Deployment, key: str, picture: bytes, times: int) -> list[tuple[int, float]]:
+def timed(deployment: Deployment, key: str, image: bytes, times: int) -> list[tuple[int, float]]:
     """Send one request after another; return (status, seconds) of each."""
     answers = []
     for _ in range(times):
         started = time.monotonic()
-        status = deployment.cut_out(key, picture).status_code
+        status = deployment.cut_out(key, image).status_code
         answers.append((status, time.monotonic() - started))
     return answers
 
@@ -51,16 +51,16 @@ def assert_served_quickly(answers: list[tuple[int, float]]) -> None:
     assert max(seconds for _, seconds in answers) < NOTICEABLE_SECONDS
 
 
-def assert_books_agree(deployment: Deployment, account: dict[str, str], posted: int) -> None:
+def assert_figures_agree(deployment: Deployment, account: dict[str, str], posted: int) -> None:
     usage = deployment.usage(account["key"])
     assert (usage["api_usage"], usage["billingCycle"]["apiUsage"]) == (posted, posted)
-    books = deployment.ask("read", email=account["email"])
-    assert (books["differences"], books["states"]) == ([], {"posted": posted})
+    figures = deployment.call("read", email=account["email"])
+    assert (figures["differences"], figures["states"]) == ([], {"posted": posted})
 
 
 def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, small_png):
-    account = on_postgres.ask("open_account", included=100)
-    cycle = on_postgres.ask("start_cycle", email=account["email"])
+    account = on_postgres.call("open_account", included=100)
+    cycle = on_postgres.call("start_cycle", email=account["email"])
     key, uid = account["key"], account["uid"]
     with ThreadPoolExecutor(4) as senders, redis.Redis.from_url(redis_url) as client:
         streams = [senders.submit(timed, on_postgres, key, small_png, 5) for _ in range(4)]
@@ -70,7 +70,7 @@ def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, 
         answers = [answer for stream in streams for answer in stream.result()]
         assert_served_quickly(answers)
         client.flushdb()
-    assert_books_agree(on_postgres, account, 20)
+    assert_figures_agree(on_postgres, account, 20)
     assert on_postgres.documented_usage(uid) == {"app": None, "api": None}
 
     assert_served_quickly(timed(on_postgres, key, small_png, 1))
@@ -85,7 +85,7 @@ def test_a_flush_in_the_middle_of_a_run_loses_no_figure(on_postgres, redis_url, 
 
 
 def test_after_a_flush_a_prepaid_credit_brings_the_documented_keys_back_too(on_postgres, redis_url, small_png):
-    account = on_postgres.ask("open_account", included=1, prepaid=2)
+    account = on_postgres.call("open_account", included=1, prepaid=2)
     assert_served_quickly(timed(on_postgres, account["key"], small_png, 2))
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
@@ -94,7 +94,7 @@ def test_after_a_flush_a_prepaid_credit_brings_the_documented_keys_back_too(on_p
 
 
 def test_requests_go_on_while_redis_is_down_and_the_keys_come_back_with_it(deployment, own_redis, small_png):
-    account = deployment.ask("open_account", included=100)
+    account = deployment.call("open_account", included=100)
     key = account["key"]
     assert_served_quickly(timed(deployment, key, small_png, 3))
     own_redis.kill()
@@ -104,11 +104,11 @@ def test_requests_go_on_while_redis_is_down_and_the_keys_come_back_with_it(deplo
     time.sleep(PAUSE_SECONDS + 0.2)
     assert_served_quickly(timed(deployment, key, small_png, 1))
     assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": "12"}
-    assert_books_agree(deployment, account, 12)
+    assert_figures_agree(deployment, account, 12)
 
 
 def test_a_redis_that_hangs_holds_up_no_request_noticeably(deployment, own_redis, small_png):
-    account = deployment.ask("open_account", included=100)
+    account = deployment.call("open_account", included=100)
     assert_served_quickly(timed(deployment, account["key"], small_png, 2))
     own_redis.send(signal.SIGSTOP)
     try:
@@ -116,4 +116,4 @@ def test_a_redis_that_hangs_holds_up_no_request_noticeably(deployment, own_redis
     finally:
         own_redis.send(signal.SIGCONT)
     assert_served_quickly(answers)
-    assert_books_agree(deployment, account, 10)
+    assert_figures_agree(deployment, account, 10)

@@ -36,9 +36,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redi
 class Stream:
     """Customers who send one image after another, and the outcome of each."""
 
-    def __init__(self, deployment: Deployment, picture: bytes) -> None:
-        self.deployment, self.picture = deployment, picture
-        self.account = deployment.ask("open_account", included=INCLUDED)
+    def __init__(self, deployment: Deployment, image: bytes) -> None:
+        self.deployment, self.image = deployment, image
+        self.account = deployment.call("open_account", included=INCLUDED)
         self.outcomes: Counter[str] = Counter()
         self.ended = threading.Event()
 
@@ -59,7 +59,7 @@ class Stream:
 
     def _outcome(self) -> str:
         try:
-            answer = self.deployment.cut_out(self.account["key"], self.picture)
+            answer = self.deployment.cut_out(self.account["key"], self.image)
         except requests.ConnectionError as error:
             time.sleep(0.05)
             return "refused" if was_refused(error) else repr(error)
@@ -105,6 +105,6 @@ def test_a_stopping_server_answers_what_it_has_accepted(deployment, small_png):
 
 
 def assert_charged_for_what_was_delivered(deployment: Deployment, stream: Stream) -> None:
-    books = deployment.ask("read", email=stream.account["email"])
-    assert books["states"] == {"posted": stream.outcomes["delivered"]}
-    assert books["differences"] == books["reconciled"] == []
+    figures = deployment.call("read", email=stream.account["email"])
+    assert figures["states"] == {"posted": stream.outcomes["delivered"]}
+    assert figures["differences"] == figures["reconciled"] == []

@@ -129,7 +129,7 @@ def disk_of(deployment: Deployment) -> int:
 
 
 def send_until_refused(deployment: Deployment, lines: list[str], megabytes: int, path: str = "/rmbg") -> tuple[int, int]:
-    """Megabytes that could be sent, and the most that was on disk meanwhile."""
+    """Megabytes that could be sent, and the most that was on disk while they were."""
     sent = most = 0
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
         connection.sendall(head("POST", path, *lines, FORM, f"Content-Length: {megabytes * MEGABYTE}") + PART)
@@ -186,12 +186,12 @@ def test_a_client_that_asks_first_and_is_welcome_gets_a_continue(defaults):
         assert read_answer(connection).status == 400
 
 
-def test_an_address_that_has_used_its_day_up_sends_nothing_more(tmp_path_factory, picture):
+def test_an_address_that_has_used_its_day_up_sends_nothing_more(tmp_path_factory, image):
     folder = tmp_path_factory.mktemp("used-up")
     running = Deployment(folder, model_seconds=0, ANONYMOUS_IMAGES_PER_DAY="1", **SHORT)
     running.start()
     try:
-        assert running.rmbg(files={"image": ("a.png", picture)}).status_code == 200
+        assert running.rmbg(files={"image": ("a.png", image)}).status_code == 200
         _, most = send_until_refused(running, [], 60)
         assert most < 4 * MEGABYTE
         body = form(bytes(20 * MEGABYTE))
@@ -278,24 +278,24 @@ def exchange_while_sending(port: int, first: bytes) -> bytes:
 # --- Readers -------------------------------------------------------------------------------------
 
 
-def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, picture):
+def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, image):
     """Six results of 147 MB that are not read: for a free account two wait on disk, the others are refused."""
     running = Deployment(tmp_path_factory.mktemp("readers"), model_seconds=0, IMAGING_SLOTS="2", WEB_STALL_SECONDS="600")
     running.start()
     try:
         keys = [running.issue_key(f"reader{number}@example.com", plan="Free") for number in range(3)]
         (worker,) = running.workers()
-        assert running.rmbg(keys[0], files={"image": ("a.png", picture)}).status_code == 200
+        assert running.rmbg(keys[0], files={"image": ("a.png", image)}).status_code == 200
         before = memory_of(worker)
-        readers = [ask_and_do_not_read(running, key, picture) for key in keys for _ in range(2)]
+        readers = [ask_and_do_not_read(running, key, image) for key in keys for _ in range(2)]
         assert all(wait_until(lambda one=one: begins_with(one, b"HTTP/1.1 200"), 60) for one in readers)
         assert wait_until(lambda: memory_of(worker) < before + 250 * MEGABYTE, 10), memory_of(worker) - before
-        refused = running.rmbg(keys[0], files={"image": ("a.png", picture)})
+        refused = running.rmbg(keys[0], files={"image": ("a.png", image)})
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         for one in readers:
             one.close()
         assert wait_until(lambda: disk_of(running) < MEGABYTE)
-        assert running.rmbg(keys[0], files={"image": ("a.png", picture)}).status_code == 200
+        assert running.rmbg(keys[0], files={"image": ("a.png", image)}).status_code == 200
     finally:
         running.stop()
 
@@ -306,8 +306,8 @@ def memory_of(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
-def ask_and_do_not_read(deployment: Deployment, key: str, picture: bytes) -> socket.socket:
-    body = form(picture, **RESULT)
+def ask_and_do_not_read(deployment: Deployment, key: str, image: bytes) -> socket.socket:
+    body = form(image, **RESULT)
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     made.settimeout(60)
@@ -325,7 +325,7 @@ def begins_with(connection: socket.socket, expected: bytes) -> bool:
         return False
 
 
-def test_results_that_are_not_read_have_a_bound_and_cost_nothing_beyond_it(tmp_path_factory, picture):
+def test_results_that_are_not_read_have_a_bound_and_cost_nothing_beyond_it(tmp_path_factory, image):
     running = Deployment(
         tmp_path_factory.mktemp("budget"),
         model_seconds=0,
@@ -335,15 +335,15 @@ def test_results_that_are_not_read_have_a_bound_and_cost_nothing_beyond_it(tmp_p
     )
     running.start()
     try:
-        account = running.ask("open_account", included=10)
-        reader = ask_and_do_not_read(running, account["key"], picture)
+        account = running.call("open_account", included=10)
+        reader = ask_and_do_not_read(running, account["key"], image)
         assert wait_until(lambda: begins_with(reader, b"HTTP/1.1 200"), 60)
-        body = form(picture, **RESULT)
+        body = form(image, **RESULT)
         headers = {"x-api-key": account["key"], "Content-Type": body["content_type"]}
         answer = requests.post(f"{running.url}/rmbg", body["data"], headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["code"]) == (503, "server_busy")
         assert int(answer.headers["Retry-After"]) > 0
-        states = running.ask("read", email=account["email"])["states"]
+        states = running.call("read", email=account["email"])["states"]
         assert states.get("posted") == 1
         reader.close()
         assert wait_until(lambda: requests.post(f"{running.url}/rmbg", body["data"], headers=headers, timeout=60).ok)
@@ -354,7 +354,7 @@ def test_results_that_are_not_read_have_a_bound_and_cost_nothing_beyond_it(tmp_p
 # --- The end -------------------------------------------------------------------------------------
 
 
-def test_a_server_that_stops_does_not_wait_for_slow_clients(tmp_path_factory, picture):
+def test_a_server_that_stops_does_not_wait_for_slow_clients(tmp_path_factory, image):
     running = Deployment(tmp_path_factory.mktemp("stopping"), model_seconds=1, **SHORT)
     running.start()
     key = running.issue_key("stopping@example.com")
@@ -365,7 +365,7 @@ def test_a_server_that_stops_does_not_wait_for_slow_clients(tmp_path_factory, pi
         slow_clients(running.port, "reader of a file", 10),
         ThreadPoolExecutor(1) as pool,
     ):
-        customer = pool.submit(running.rmbg, key, files={"image": ("a.png", picture)})
+        customer = pool.submit(running.rmbg, key, files={"image": ("a.png", image)})
         assert wait_until(lambda: running.events("+"))
         began = time.monotonic()
         assert running.process is not None
@@ -377,7 +377,7 @@ def test_a_server_that_stops_does_not_wait_for_slow_clients(tmp_path_factory, pi
 
 
 @pytest.fixture(scope="module")
-def picture() -> bytes:
+def image() -> bytes:
     """A small image."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(file, "PNG")

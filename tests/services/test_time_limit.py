@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import encoded
-from tests.services.inference import Workshop
+from tests.services.inference import WorkerDeployment
 from tests.services.stuck_model_worker import STUCK_WIDTH
 from tests.services.test_inference_workers import rabbitmq  # noqa: F401 - a fixture
 
@@ -15,22 +15,22 @@ IMAGING_SECONDS = 1
 
 
 def test_a_process_that_hangs_is_ended_and_the_image_refused(tmp_path, rabbitmq, postgres_url, redis_url, small_png):  # noqa: F811
-    shop = Workshop(
+    deployment = WorkerDeployment(
         tmp_path, broker=rabbitmq, DATABASE_URL=postgres_url, REDIS_URL=redis_url,
-        workers="tests.services.stuck_model_worker", IMAGING_SECONDS=str(IMAGING_SECONDS),
+        workers_application="tests.services.stuck_model_worker", IMAGING_SECONDS=str(IMAGING_SECONDS),
     )  # fmt: skip
     try:
-        shop.start()
-        worker = shop.hire("one")
-        account = shop.ask("open_account", included=10)
+        deployment.start()
+        worker = deployment.start_worker("one")
+        account = deployment.call("open_account", included=10)
         before = worker.children()
-        answer = shop.cut_out(account["key"], encoded(Image.new("RGB", (STUCK_WIDTH, 5))))
-        assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow"), shop.logs()
-        assert shop.model_log.read_text().count("!") == 1, "it was given to one process only"
+        answer = deployment.cut_out(account["key"], encoded(Image.new("RGB", (STUCK_WIDTH, 5))))
+        assert (answer.status_code, answer.json()["code"]) == (400, "image_too_slow"), deployment.logs()
+        assert deployment.model_log.read_text().count("!") == 1, "it was given to one process only"
         # Another process has replaced it.
-        assert shop.cut_out(account["key"], small_png).ok, shop.logs()
+        assert deployment.cut_out(account["key"], small_png).ok, deployment.logs()
         assert worker.children() != before
-        books = shop.ask("read", email=account["email"])
-        assert (books["states"].get("posted"), books["states"].get("voided"), books["states"].get("held", 0)) == (1, 1, 0)
+        states = deployment.call("read", email=account["email"])["states"]
+        assert (states.get("posted"), states.get("voided"), states.get("held", 0)) == (1, 1, 0)
     finally:
-        shop.stop()
+        deployment.stop()

@@ -113,11 +113,11 @@ def test_the_fields_are_those_of_the_schema(client, document):
     form = document["paths"]["/rmbg"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     html = client.get("/docs/rmbg").content.decode()
     rows = html.split("data-fields")[1].split("</table>")[0]
-    told = dict(re.findall(r"<code>(\w+)</code><small>.*?</th><td>(?:<code>)?([^<]*)", rows))
-    assert set(told) == set(form["properties"])
+    defaults = dict(re.findall(r"<code>(\w+)</code><small>.*?</th><td>(?:<code>)?([^<]*)", rows))
+    assert set(defaults) == set(form["properties"])
     for name, field in form["properties"].items():
         if "default" in field and name not in ("w", "h"):
-            assert told[name] == str(field["default"]).lower()
+            assert defaults[name] == str(field["default"]).lower()
 
 
 def test_the_fields_of_batches_are_those_of_the_schema(client, document):
@@ -131,8 +131,8 @@ def test_the_fields_of_batches_are_those_of_the_schema(client, document):
 def test_the_response_headers_are_those_of_the_schema(client, document):
     responses = document["paths"]["/rmbg"]["post"]["responses"].values()
     described = {name for response in responses for name in response.get("headers", {})}
-    told = names_in(client.get("/docs/rmbg").content.decode(), "data-headers")
-    assert told - {"Content-Type", "Content-Length"} == described
+    documented = names_in(client.get("/docs/rmbg").content.decode(), "data-headers")
+    assert documented - {"Content-Type", "Content-Length"} == described
 
 
 def test_the_parameters_and_fields_of_usage_are_those_of_the_schema(client, document):
@@ -179,8 +179,8 @@ FORMS = [
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_the_answer_to_a_wrong_field_is_in_the_table(client, small_png, form):
     answer = client.post("/rmbg", {"image": SimpleUploadedFile("a.png", small_png), **form}).json()
-    told = [(error.status, error.code, error.message) for error in imaging_schema.BAD_REQUESTS]
-    assert (answer["status"], answer["code"], answer["error"]) in told
+    documented = [(error.status, error.code, error.message) for error in imaging_schema.BAD_REQUESTS]
+    assert (answer["status"], answer["code"], answer["error"]) in documented
 
 
 def test_limits_are_those_of_the_plans_and_settings(client, settings):

@@ -28,12 +28,12 @@ def folder(tmp_path: Path, photo: bytes, small_png: bytes) -> Path:
 
 @pytest.mark.parametrize("language", ["curl", "python", "node"])
 def test_a_batch(samples, folder, language):
-    told = run_sample(samples, f"batch-{language}", folder)
+    printed = run_sample(samples, f"batch-{language}", folder)
     with zipfile.ZipFile(folder / "cutouts.zip") as cutouts:
         assert cutouts.namelist() == ["photo.png", "shoes/red.png"]
         assert cutouts.testzip() is None
     if language != "curl":
-        assert told.splitlines() == [
+        assert printed.splitlines() == [
             "photo.jpg done",
             "shoes/red.png done",
             "notes.txt File type '.txt' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg",

@@ -36,13 +36,13 @@ def test_a_legal_page_says_that_it_is_a_draft_until_the_operator_is_named(client
 
 
 def test_the_cookies_that_are_set_are_listed(client, user, settings):
-    told = set(re.findall(r'<th scope="row"><code>([^<]+)</code>', client.get("/cookies").content.decode()))
+    documented = set(re.findall(r'<th scope="row"><code>([^<]+)</code>', client.get("/cookies").content.decode()))
     client.get("/accounts/login/")
     client.post("/accounts/login/", {"login": user.email, "password": "correct horse battery staple"})
     client.post("/language", {"language": "ar", "next": "/"})
     client.get("/profile")
     assert {settings.SESSION_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME} <= set(client.cookies)
-    assert set(client.cookies) <= told
+    assert set(client.cookies) <= documented
 
 
 def test_robots_may_read_what_is_public(client):
@@ -74,11 +74,11 @@ def test_icons_and_the_social_image_are_small_and_of_their_size():
 
 def test_a_link_shows_title_and_image_on_other_sites(client, db):
     html = client.get("/docs/errors").content.decode()
-    told = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', html))
-    assert told["title"] == "Errors"
-    assert told["url"] == "http://testserver/docs/errors"
-    assert told["image"] == "http://testserver/static/social.jpg"
-    assert told["description"].startswith("Every error")
+    properties = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)">', html))
+    assert properties["title"] == "Errors"
+    assert properties["url"] == "http://testserver/docs/errors"
+    assert properties["image"] == "http://testserver/static/social.jpg"
+    assert properties["description"].startswith("Every error")
     assert client.get("/favicon.ico").headers["Location"] == "/static/favicon.ico"
 
 

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _fresh_figures() -> Iterator[None]:
-    status.forget_figures()
+    status.clear_cache()
     yield
-    status.forget_figures()
+    status.clear_cache()
 
 
 def calls(count: int, code: int = 200, *, ago: timedelta = timedelta(), duration: int = 100, inference: int = 60) -> None:
@@ -37,7 +37,7 @@ def calls(count: int, code: int = 200, *, ago: timedelta = timedelta(), duration
     )  # fmt: skip
 
 
-def told() -> dict:
+def reported() -> dict:
     response = Client().get("/status.json")
     assert response.status_code == 200
     return response.json()
@@ -51,12 +51,12 @@ def page() -> str:
 
 def test_everything_works(quick_model):
     calls(30)
-    assert told()["status"] == "works"
+    assert reported()["status"] == "works"
     assert "All systems work" in page()
 
 
 def test_a_new_deployment_has_no_figures_and_works(quick_model):
-    facts = told()
+    facts = reported()
     assert facts["status"] == "works"
     assert facts["last_24_hours"] == {
         "calls": 0, "delivered": 0, "failed": 0, "duration_p50": None, "duration_p95": None, "inference_p50": None,
@@ -69,7 +69,7 @@ def test_latency_and_success(quick_model):
     calls(100, duration=1)
     calls(25, 500)
     calls(50, 400)
-    facts = told()["last_24_hours"]
+    facts = reported()["last_24_hours"]
     assert (facts["duration_p50"], facts["duration_p95"]) == (50, 95)
     assert (facts["inference_p50"], facts["inference_p95"]) == (60, 60)
     assert (facts["calls"], facts["delivered"], facts["failed"], facts["success"]) == (175, 100, 25, 0.8)
@@ -88,34 +88,34 @@ def test_yesterday_counts_in_the_last_24_hours_and_not_in_today(quick_model, mon
         RequestRecord.objects.create(
             channel="api", request_id="request", status=200, duration_ms=5, created_at=now - timedelta(hours=hours)
         )
-    facts = told()
+    facts = reported()
     assert (facts["today"]["calls"], facts["last_24_hours"]["calls"]) == (1, 2)
 
 
 def test_our_failures_are_a_degradation_and_refusals_are_not(quick_model):
     calls(40)
     calls(100, 429)
-    assert told()["status"] == "works"
-    status.forget_figures()
+    assert reported()["status"] == "works"
+    status.clear_cache()
     calls(3, 503)
-    assert told()["status"] == "degraded"
+    assert reported()["status"] == "degraded"
     assert "degraded" in page()
 
 
 def test_an_outage_in_the_morning_is_over_in_the_evening(quick_model):
     calls(50, 500, ago=timedelta(hours=5))
-    assert told()["status"] == "works"
+    assert reported()["status"] == "works"
 
 
 def test_few_failures_among_few_calls_are_no_degradation(quick_model):
     calls(3)
     calls(2, 500)
-    assert told()["status"] == "works"
+    assert reported()["status"] == "works"
 
 
 def test_without_a_model_it_is_down(monkeypatch):
     monkeypatch.setattr(runtime, "_model", None)
-    facts = told()
+    facts = reported()
     assert facts["status"] == "down"
     assert facts["model"]["loaded"] is False
     assert "not available" in page()
@@ -125,7 +125,7 @@ def test_without_a_model_it_is_down(monkeypatch):
 def test_without_a_database_it_is_down_and_says_so(quick_model, monkeypatch):
     monkeypatch.setattr(health, "_database_answers", lambda: False)
     monkeypatch.setattr(RequestRecord.objects, "filter", lambda **conditions: pytest.fail("the database was asked"))
-    assert told()["status"] == "down"
+    assert reported()["status"] == "down"
     assert "Not reachable" in page()
 
 
@@ -134,7 +134,7 @@ def test_figures_that_cannot_be_read_are_left_out(quick_model, monkeypatch):
         raise DatabaseError("too slow")
 
     monkeypatch.setattr(RequestRecord.objects, "filter", fail)
-    assert told()["last_24_hours"]["calls"] == 0
+    assert reported()["last_24_hours"]["calls"] == 0
 
 
 def test_an_unreachable_cache_is_a_degradation(quick_model, monkeypatch):
@@ -143,7 +143,7 @@ def test_an_unreachable_cache_is_a_degradation(quick_model, monkeypatch):
             raise redis.ConnectionError
 
     monkeypatch.setattr(health, "get_redis", Away)
-    facts = told()
+    facts = reported()
     assert (facts["status"], facts["parts"]["cache"]) == ("degraded", False)
     assert "Shared cache" in page()
 
@@ -152,40 +152,40 @@ def test_the_queue_of_this_process(quick_model, monkeypatch):
     gate = Gate(slots=3, megapixels=10, queue_size=5, seconds=1)
     monkeypatch.setattr(runtime, "get_gate", lambda: gate)
     with gate.admit(1), gate.admit(1):
-        assert told()["queue"] == {"busy": 2, "slots": 3, "waiting": 0, "size": 5}
-    assert told()["queue"]["busy"] == 0
+        assert reported()["queue"] == {"busy": 2, "slots": 3, "waiting": 0, "size": 5}
+    assert reported()["queue"]["busy"] == 0
 
 
 def test_the_model_by_name_and_version(quick_model, monkeypatch):
-    assert told()["model"] == {"name": "ellipse", "version": "", "loaded": True}
+    assert reported()["model"] == {"name": "ellipse", "version": "", "loaded": True}
     for name in ("u2net", "u2net-int8"):
         monkeypatch.setattr(quick_model, "name", name)
-        assert told()["model"] == {"name": name, "version": "8d10d2f3bb75", "loaded": True}
+        assert reported()["model"] == {"name": name, "version": "8d10d2f3bb75", "loaded": True}
 
 
 def test_visitors_share_one_query_of_the_figures(quick_model, django_assert_num_queries):
     calls(3)
-    assert told()["last_24_hours"]["calls"] == 3
+    assert reported()["last_24_hours"]["calls"] == 3
     calls(3)
     with django_assert_num_queries(1):  # whether it answers at all
-        assert told()["last_24_hours"]["calls"] == 3
-    status.forget_figures()
-    assert told()["last_24_hours"]["calls"] == 6
+        assert reported()["last_24_hours"]["calls"] == 3
+    status.clear_cache()
+    assert reported()["last_24_hours"]["calls"] == 6
 
 
 def test_figures_are_renewed_after_half_a_minute(quick_model, monkeypatch):
     calls(3)
-    told()
+    reported()
     calls(3)
     later = time.monotonic() + status.CACHE_SECONDS
     monkeypatch.setattr("website.status.time.monotonic", lambda: later)
-    assert told()["last_24_hours"]["calls"] == 6
+    assert reported()["last_24_hours"]["calls"] == 6
 
 
 def test_only_the_newest_calls_are_read(quick_model, monkeypatch):
     monkeypatch.setattr(status, "SAMPLE", 5)
     calls(20)
-    assert told()["last_24_hours"]["calls"] == 5
+    assert reported()["last_24_hours"]["calls"] == 5
 
 
 def test_a_flood_of_refused_calls_hides_nothing(quick_model, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_flood_of_refused_calls_hides_nothing(quick_model, monkeypatch):
     calls(10)
     calls(10, 503)
     calls(500, 401)
-    facts = told()
+    facts = reported()
     assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("degraded", 10, 10)
 
 
@@ -204,8 +204,8 @@ def test_a_flood_of_wrong_calls_does_not_change_the_status(quick_model, client):
         client.post("/rmbg", b"no form", content_type="multipart/form-data; boundary=x")
         client.post("/rmbg", b"{}", content_type="application/json")
     request_log.log.flush()
-    status.forget_figures()
-    facts = told()
+    status.clear_cache()
+    facts = reported()
     assert (facts["status"], facts["last_hour"]["delivered"], facts["last_hour"]["failed"]) == ("works", 10, 0)
 
 

@@ -1,11 +1,11 @@
 "use strict";
 
-/** The file name that the answer gives its picture. */
+/** The file name in the response's headers. */
 function fileName(headers) {
   return /filename="([^"]+)"/.exec(headers["content-disposition"] ?? "")?.[1] ?? "cutout";
 }
 
-/** A picture that came back, on a checkerboard, to look at and to download. */
+/** The resulting picture on a checkerboard, with a link to download it. */
 function makePicture({ React: { createElement: make, useEffect, useState } }) {
   return function Picture({ content, headers }) {
     const [address, setAddress] = useState(null);
@@ -17,13 +17,13 @@ function makePicture({ React: { createElement: make, useEffect, useState } }) {
     if (!address) return null;
     const facts = `${headers["x-width"]} × ${headers["x-height"]} px, ${Math.ceil(content.size / 1000)} kB`;
     return make("figure", { className: "delivered" },
-      make("img", { src: address, alt: "The picture that came back" }),
+      make("img", { src: address, alt: "The resulting picture" }),
       make("figcaption", null,
         make("a", { className: "button small", href: address, download: fileName(headers) }, "Download"), facts));
   };
 }
 
-/** Every answer shows its request id; a picture is shown as one. */
+/** Show the request id of every response, and an image as an image. */
 function answers(Original, system) {
   const make = system.React.createElement;
   const Picture = makePicture(system);
@@ -37,13 +37,13 @@ function answers(Original, system) {
   };
 }
 
-/** The headers of each documented answer are many: they open when asked for. */
+/** Collapse the many headers of each documented response. */
 function headerTables(Original, system) {
   const make = system.React.createElement;
   return (props) => make("details", { className: "headers-more" }, make("summary", null, "Headers"), make(Original, props));
 }
 
-/** The layout: what Swagger UI's own has, without its title, servers and second <main>. */
+/** Swagger UI's layout without its title, servers and second <main>. */
 function layout({ React: { createElement: make } }) {
   return function ReferenceLayout({ getComponent, specSelectors }) {
     const loading = { loading: "Loading…", failed: "The document did not load. Reload the page to try again." };
@@ -56,10 +56,10 @@ function layout({ React: { createElement: make } }) {
   };
 }
 
-/** Swagger UI leaves some of its controls without a name: say what a screen reader has to know. */
-function mend(place) {
+/** Label the controls that Swagger UI leaves without a name, for screen readers. */
+function labelControls(place) {
   place.querySelector(".close-modal")?.setAttribute("aria-label", "Close");
-  // Long ones scroll, which a keyboard can do only where it can go.
+  // Long ones scroll: a keyboard can scroll only what it can focus.
   for (const text of place.querySelectorAll("pre.microlight")) text.tabIndex = 0;
   for (const control of place.querySelectorAll("select, input[type=file]")) {
     if (control.labels.length) continue;
@@ -70,7 +70,7 @@ function mend(place) {
 }
 
 const place = document.getElementById("reference");
-new MutationObserver(() => mend(place)).observe(place, { childList: true, subtree: true });
+new MutationObserver(() => labelControls(place)).observe(place, { childList: true, subtree: true });
 
 SwaggerUIBundle({
   url: place.dataset.schema,
@@ -86,10 +86,10 @@ SwaggerUIBundle({
   tryItOutEnabled: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: -1,
-  // Its colours are inline styles of a dark theme; ours follow the reader's.
+  // Its colours are inline styles for a dark theme; ours follow the reader's theme.
   syntaxHighlight: { activated: false },
   // A key typed here lives in the tab's memory only.
   persistAuthorization: false,
-  // The page asks no validator of anybody else's.
+  // No request to an external validator.
   validatorUrl: null,
 });

@@ -60,11 +60,11 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   } catch (error) {
-    throw invalidInput("inputImage.base64 is no base64", error);
+    throw invalidInput("inputImage.base64 is not valid base64", error);
   }
 }
 
-/** By XMLHttpRequest: fetch tells nothing of an upload's progress. */
+/** Uses XMLHttpRequest, because fetch does not report an upload's progress. */
 function send({ method, url, headers, body, signal, onUpload, onDownload }: Request<FormData>): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();

@@ -27,7 +27,7 @@ export function createClient<Input, Body, Reply extends Answer, Delivered>(
         const reply = await succeed(platform.send({ method: "POST", url, headers, body, signal, onUpload, onDownload }));
         if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
         const delivered = options.returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
-        // What ended the call may have come with the last bytes: its result must not stay behind.
+        // The call may have been ended just as the last bytes arrived: then its result must not be left behind.
         if (signal.aborted) await (delivered as { cleanup?: () => Promise<void> }).cleanup?.();
         signal.throwIfAborted();
         return { ...delivered, ...factsOf(reply) };
@@ -44,7 +44,7 @@ export function createClient<Input, Body, Reply extends Answer, Delivered>(
       try {
         return JSON.parse(text);
       } catch {
-        throw invalidResponse(reply, "The answer is no JSON");
+        throw invalidResponse(reply, "The response is not JSON");
       }
     });
   }
@@ -52,7 +52,7 @@ export function createClient<Input, Body, Reply extends Answer, Delivered>(
   return { rembg: rembg as Rembg<Input, Delivered & Facts>, membershipUsage: membershipUsage as MembershipUsage };
 }
 
-/** Runs the attempt that `prepare` makes, as often as the call allows and as long as its limits do. */
+/** Runs the attempt that `prepare` returns, with the retries and within the limits of the call. */
 async function within<Result>(call: Connection, prepare: (limits: Limits) => Promise<() => Promise<Result>>): Promise<Result> {
   const limits = startLimits(call.timeout ?? DEFAULT_TIMEOUT_MS, call.signal);
   try {
@@ -69,13 +69,13 @@ async function succeed<Reply extends Answer>(sent: Promise<Reply>): Promise<Repl
   return reply;
 }
 
-/** The body is read, so that the connection is free again. */
+/** Reads the body, which frees the connection. */
 async function notPicture(reply: Answer) {
   await reply.text();
-  return invalidResponse(reply, "The answer is no picture");
+  return invalidResponse(reply, "The response is not a picture");
 }
 
-/** A listener that throws ends the call, which then rejects with what it threw. */
+/** If a listener throws, the call ends and rejects with that error. */
 function guarded(listener: ProgressListener | undefined, limits: Limits): ProgressListener | undefined {
   return listener && ((event) => {
     try {

@@ -1,6 +1,6 @@
 import { invalidInput } from "./problems.js";
 
-/** Base64 text and the media type that it was announced with. */
+/** Base64 text and its declared media type. */
 export interface Encoded {
   data: string;
   type: string;
@@ -15,7 +15,7 @@ export function parseBase64(text: string): Encoded {
   return { data: text.slice(comma + 1), type };
 }
 
-/** A name for a picture that has none: the server goes by its extension first, and then by the bytes alone. */
+/** A name for a picture that has none: the server first checks the extension, and then only the bytes. */
 export function nameFor(type: string): string {
   return `image.${/^image\/(jpeg|png|webp|bmp)$/.exec(type)?.[1] ?? "png"}`;
 }

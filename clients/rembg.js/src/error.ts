@@ -1,4 +1,4 @@
-/** One problem of one field, where a request has several. */
+/** One problem of one field, if a request has several. */
 export interface FieldProblem {
   field: string;
   message: string;
@@ -14,21 +14,21 @@ export interface ErrorFacts {
 }
 
 /**
- * The one error that calls reject with.
+ * The only error that calls reject with.
  *
- * `status` is the HTTP status, and 0 where no answer was had. `code` is the server's own stable name for the problem, or one
+ * `status` is the HTTP status, or 0 without a response. `code` is the server's stable name for the problem, or one
  * of `network_error`, `timeout`, `aborted`, `invalid_input`, `invalid_response`, `output_failed`, or `http_STATUS` for an
- * answer that is not the server's.
+ * response that is not the server's.
  */
 export class RembgError extends Error {
   override readonly name = "RembgError";
   readonly status: number;
   readonly code: string;
-  /** Every problem of the request's fields, where there are several; else empty. */
+  /** Every problem of the request's fields, if there are several; else empty. */
   readonly details: FieldProblem[];
-  /** For a question to the operator: the server logs it. */
+  /** Quote it when you ask the operator: the server logs it. */
   readonly requestId: string | null;
-  /** Seconds after which the server wants to be asked again. */
+  /** Seconds to wait before the next try, as the server asked. */
   readonly retryAfter: number | null;
 
   constructor(message: string, facts: ErrorFacts) {

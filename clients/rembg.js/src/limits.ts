@@ -1,20 +1,20 @@
 import { RembgError } from "./error.js";
 
-// Timers cannot count further; 24 days is no limit either.
+// The longest delay of a timer, about 24 days.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What ends a call early: the caller's signal, the time limit, or `abort`. */
 export interface Limits {
-  /** Aborted with the error that the call then rejects with. */
+  /** Aborted with the error that the call rejects with. */
   signal: AbortSignal;
   abort(reason: unknown): void;
   /** Milliseconds left. */
   remaining(): number;
-  /** To be called when the call is over. */
+  /** Call this when the call is over. */
   release(): void;
 }
 
-/** `timeout` is in milliseconds; 0 is no limit. */
+/** `timeout` is in milliseconds; 0 means no limit. */
 export function startLimits(timeout: number, signal?: AbortSignal): Limits {
   const controller = new AbortController();
   const abort = (reason: unknown) => controller.abort(reason);

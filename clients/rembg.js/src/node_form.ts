@@ -6,7 +6,7 @@ import { findSource, type Source } from "./node_source.js";
 export interface Form {
   length: number;
   contentType: string;
-  /** The bytes. A chunk is valid only until the next one is asked for. */
+  /** The bytes. A chunk is valid only until the next one is requested. */
   chunks(): AsyncGenerator<Uint8Array>;
 }
 

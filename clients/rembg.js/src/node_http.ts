@@ -7,7 +7,7 @@ import type { Listener } from "./progress.js";
 
 const MAX_TEXT_BYTES = 1024 * 1024;
 
-/** An answer whose body is read as it arrives. */
+/** A response whose body is read as it arrives. */
 export interface Reply extends Answer {
   /** The body. Rejects with `network_error` if it breaks off. */
   chunks(): AsyncGenerator<Buffer>;
@@ -19,11 +19,11 @@ export function send({ method, url, headers, body, signal, onUpload, onDownload 
     const ofForm = body && { "content-type": body.contentType, "content-length": body.length };
     const start = url.startsWith("https:") ? requestHttps : requestHttp;
     const request = start(url, { method, headers: { ...headers, ...ofForm } });
-    // Node's own `signal` option throws, where nobody can catch it, once the connection is back in its pool.
+    // Node's `signal` option throws where it cannot be caught, once the connection is back in its pool.
     const stop = () => request.destroy();
     signal.addEventListener("abort", stop);
     request.on("close", () => signal.removeEventListener("abort", stop));
-    // What went wrong first is what counts; an error after the answer is told by its body.
+    // The first error counts; after the response has begun, its body reports errors.
     let fault: unknown;
     request.on("error", (error) => reject(fault ?? networkError(error)));
     request.on("response", (message) => resolve(replyOf(message, request, onDownload)));
@@ -45,10 +45,10 @@ async function upload(request: ClientRequest, form: Form, onUpload?: Listener): 
   request.end();
 }
 
-/** Returns once the operating system has taken the bytes, so that progress is real and the chunk may be used again. */
+/** Resolves once the operating system has taken the bytes: progress is then real, and the chunk can be reused. */
 function write(request: ClientRequest, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    // A request that dies before it has a connection never calls back.
+    // A request that fails before it has a connection never calls back.
     const closed = () => reject(networkError());
     request.once("close", closed);
     request.write(chunk, (error) => {
@@ -85,7 +85,7 @@ async function* read(message: IncomingMessage, request: ClientRequest, listener?
   } catch (error) {
     throw networkError(error);
   } finally {
-    // An answer that came before the form was sent ends the sending; a connection that is done goes back to its pool.
+    // A response that comes before the form is sent stops the upload; a finished connection goes back to its pool.
     if (!request.writableFinished || !message.complete) request.destroy();
   }
 }

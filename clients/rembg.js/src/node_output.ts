@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { RembgError } from "./error.js";
 import type { Reply } from "./node_http.js";
 
-/** Writes the picture to a new temporary file as it arrives. On any failure nothing is left of it. */
+/** Writes the picture to a new temporary file as it arrives, and removes the file on any failure. */
 export async function receiveFile(reply: Reply) {
   const path = join(tmpdir(), `rembg-${randomUUID()}.${extensionOf(mediaType(reply))}`);
   const cleanup = () => rm(path, { force: true });
-  // Nobody else's file is followed or overwritten, and nobody else may look at the picture.
+  // Follows and overwrites no existing file, and lets no other user read the picture.
   const file = await open(path, "wx", 0o600).catch(failed);
   try {
     for await (const chunk of reply.chunks()) await append(file, chunk).catch(failed);

@@ -15,7 +15,7 @@ export interface Source {
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** Throws `invalid_input` for what is no picture's source, and for a file that is not there. */
+/** Throws `invalid_input` for any other type, and for a file that does not exist. */
 export async function findSource(input: unknown): Promise<Source> {
   if (typeof input === "string") return fileSource(input);
   // Not instanceof: test runners hand over Buffers of another realm.
@@ -41,7 +41,7 @@ async function fileSource(path: string): Promise<Source> {
   return { name: basename(path), type: "", size: facts.size, chunks: () => readFile(path, facts.size) };
 }
 
-/** One buffer serves the whole file: memory does not grow with it, nor wait for the garbage collector. */
+/** One buffer for the whole file: memory neither grows with its size nor depends on the garbage collector. */
 async function* readFile(path: string, size: number): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open(path).catch((error: Error) => {

@@ -4,7 +4,7 @@ import type { Connection, Options, RembgCall, UsageCall } from "./types.js";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
-/** The form's text fields. What is not set is not sent: the server's defaults apply. */
+/** The form's text fields. Unset options are not sent: the server's defaults apply. */
 export function formFields(options: Options): Fields {
   const { returnBase64: _, returnMask, mask, ...others } = options;
   return texts({ ...others, mask: mask ?? returnMask });
@@ -29,17 +29,17 @@ export function credentials(call: Connection & { userToken?: string }): Record<s
   const apiKey = headerValue("apiKey", call.apiKey || undefined);
   const userToken = headerValue("userToken", call.userToken || undefined);
   if (apiKey && userToken) throw invalidInput("apiKey and userToken cannot be used together");
-  // A property that is there but empty is a variable that nobody has set, and no wish to call anonymously.
+  // An empty property is most likely an unset variable, not the wish to call anonymously.
   if (!apiKey && !userToken && "apiKey" in call) throw invalidInput("apiKey is empty; leave it out to call anonymously");
   return { ...(apiKey && { "x-api-key": apiKey }), ...(userToken && { authorization: `Bearer ${userToken}` }) };
 }
 
-/** Of the call's own or a new key. */
+/** The call's idempotency key, or a new one. */
 export function idempotency(call: RembgCall<unknown>, newKey: () => string): Record<string, string> {
   return { "idempotency-key": headerValue("idempotencyKey", call.idempotencyKey) ?? newKey() };
 }
 
-/** The whole address. Throws `invalid_input` for a `baseUrl` that is none. */
+/** The whole address. Throws `invalid_input` for a `baseUrl` that is not one. */
 export function addressOf(baseUrl: string, path: string): string {
   const address = `${baseUrl.replace(/\/+$/, "")}${path}`;
   if (!/^https?:\/\/./i.test(baseUrl) || !canParse(address)) throw invalidInput(`baseUrl is not an http(s) address: ${baseUrl}`);

@@ -1,6 +1,6 @@
 import type { Listener } from "./progress.js";
 
-/** An answer whose headers are there; its body may still be on the way. */
+/** A response whose headers have arrived; its body may still be on its way. */
 export interface Answer {
   status: number;
   header(name: string): string | null;
@@ -13,10 +13,10 @@ export interface Request<Body> {
   url: string;
   headers: Record<string, string>;
   body?: Body;
-  /** Ends the request, and whatever is left of its answer. */
+  /** Ends the request, and what is left of its response. */
   signal: AbortSignal;
   onUpload?: Listener;
-  /** Hears of the bytes of a success only. */
+  /** Receives the bytes of a successful response only. */
   onDownload?: Listener;
 }
 

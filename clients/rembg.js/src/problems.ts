@@ -1,23 +1,23 @@
 import { type FieldProblem, RembgError } from "./error.js";
 import type { Answer } from "./platform.js";
 
-/** What the caller handed over cannot be used. */
+/** The caller's input cannot be used. */
 export function invalidInput(message: string, cause?: unknown): RembgError {
   return new RembgError(message, { code: "invalid_input", cause });
 }
 
-/** The connection could not be made, or broke. */
+/** The connection failed or broke. */
 export function networkError(cause?: unknown): RembgError {
   const reason = cause instanceof Error && cause.message ? `: ${cause.message}` : "";
   return new RembgError(`The server could not be reached or the connection broke${reason}`, { code: "network_error", cause });
 }
 
-/** The server answered with something that it never sends. */
+/** The response is not one that the server ever sends. */
 export function invalidResponse(answer: Answer, message: string): RembgError {
   return new RembgError(message, { code: "invalid_response", ...origin(answer) });
 }
 
-/** The error that an answer other than a success tells. */
+/** The error of an unsuccessful response. */
 export async function errorFrom(answer: Answer): Promise<RembgError> {
   const body = parseObject(await answer.text());
   return new RembgError(typeof body.error === "string" ? body.error : `The server answered with HTTP ${answer.status}`, {
@@ -32,7 +32,7 @@ function origin(answer: Answer) {
   return { status: answer.status, requestId: answer.header("x-request-id") };
 }
 
-/** Proxies send pages, or nothing: that is an empty object. */
+/** A proxy's page, or an empty body, gives an empty object. */
 function parseObject(text: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(text));

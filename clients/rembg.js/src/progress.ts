@@ -1,15 +1,15 @@
 import type { ProgressListener, TransferProgress } from "./types.js";
 
-/** Hears how many bytes of one try have been transferred, of how many. */
+/** Receives the transferred and the total bytes of one try. */
 export type Listener = (loaded: number, total?: number) => void;
 
-// As often as browsers tell (XMLHttpRequest, "fire a progress event" steps).
+// As often as browsers report (XMLHttpRequest, "fire a progress event" steps).
 const INTERVAL_MS = 50;
 
 /**
  * Turns byte counts into events for `report`; each call of the returned function begins a new try.
  *
- * Events never go back: a later try is silent until it has come further than those before.
+ * Progress never goes back: a retry reports nothing until it is further than the tries before.
  */
 export function meter(direction: "upload" | "download", report?: ProgressListener): () => Listener | undefined {
   let reached = 0;

@@ -1,19 +1,19 @@
 import { RembgError } from "./error.js";
 import { type Limits, sleep } from "./limits.js";
 
-// `http_429` is a proxy's. The other 429s of the server mean that an allowance is used up: asking again changes nothing.
+// `http_429` is a proxy's. The server's other 429s mean that an allowance is used up: a retry would change nothing.
 const FOR_THE_MOMENT = ["network_error", "rate_limited", "http_429"];
 const STATUSES_FOR_THE_MOMENT = [502, 503, 504];
-// An earlier try under the same key, whose connection broke, is still at work.
+// An earlier try with the same key, whose connection broke, is still in progress.
 const STILL_AT_WORK = "idempotency_in_progress";
 const FIRST_BACKOFF_MS = 500;
 const LONGEST_BACKOFF_MS = 8000;
 
 /**
- * Repeats `attempt` up to `retries` times after failures that may pass, as late as the server asks or ever later.
+ * Repeats `attempt` up to `retries` times after temporary failures, after the server's `Retry-After` or growing pauses.
  *
- * Waiting for a try that is still at work is not counted: only the time limit ends it. A wait that does not fit into the
- * time limit is not begun.
+ * Waiting for a try in progress does not count as a retry: only the time limit ends it. A wait that does not fit into the
+ * time limit does not begin.
  */
 export async function withRetries<Result>(attempt: () => Promise<Result>, retries: number, limits: Limits): Promise<Result> {
   for (let failures = 0; ; ) {
@@ -35,7 +35,7 @@ function mayPass(error: RembgError): boolean {
   return [...FOR_THE_MOMENT, STILL_AT_WORK].includes(error.code) || STATUSES_FOR_THE_MOMENT.includes(error.status);
 }
 
-/** Milliseconds. The random part keeps callers that failed together from coming back together. */
+/** Milliseconds. The random part spreads out callers that failed together. */
 function waitAfter(error: RembgError, failures: number): number {
   if (error.retryAfter !== null) return error.retryAfter * 1000;
   const longest = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1));

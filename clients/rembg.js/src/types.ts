@@ -1,11 +1,11 @@
 /** Picture formats that the server delivers, in any letter case. `jpg` is `jpeg`. */
 export type Format = "webp" | "png" | "jpeg" | "jpg" | "bmp" | "WEBP" | "PNG" | "JPEG" | "JPG" | "BMP";
 
-/** What is done to the picture. Everything is optional; the server's defaults apply to what is left out. */
+/** What is done to the picture. Everything is optional; the server's defaults apply. */
 export interface Options {
   /** Format of the result. Default `webp`. */
   format?: Format;
-  /** Deliver a data URL (`base64Image`) in place of a file or a Blob. */
+  /** Return a data URL (`base64Image`) instead of a file or a Blob. */
   returnBase64?: boolean;
   /** Deliver the alpha matte alone, as a grey picture: white is the subject. */
   returnMask?: boolean;
@@ -28,11 +28,11 @@ export interface Options {
 /** How far a transfer has come. Sizes are bytes of the whole body. */
 export interface TransferProgress {
   loaded: number;
-  /** Undefined where the other side does not tell. */
+  /** Undefined if the other side does not send it. */
   total?: number;
   /** `loaded / total`, 0 to 1. */
   progress?: number;
-  /** Bytes since the event before. */
+  /** Bytes since the previous event. */
   bytes: number;
   /** Bytes a second, on average. */
   rate?: number;
@@ -55,28 +55,28 @@ export interface Connection {
   signal?: AbortSignal;
   /** Milliseconds for the whole call, all tries and waits included. Default 600000; 0 for none. */
   timeout?: number;
-  /** How often a try that failed for the moment is repeated. Default 2. */
+  /** How often a temporary failure is retried. Default 2. */
   retries?: number;
 }
 
 /** What `rembg` takes. */
 export interface RembgCall<Input> extends Connection {
   inputImage: Input;
-  /** A signed-in user's token, in place of `apiKey`. */
+  /** A signed-in user's token, instead of `apiKey`. */
   userToken?: string;
-  /** Visible ASCII, up to 255 characters. The same key, picture and options are charged once in 24 hours. Made by default. */
+  /** Visible ASCII, up to 255 characters. The same key, picture and options are charged once in 24 hours. Random by default. */
   idempotencyKey?: string;
   onUploadProgress?: ProgressListener;
   onDownloadProgress?: ProgressListener;
   options?: Options;
 }
 
-/** What the server says of a result. A fact is null where the server, or a proxy before it, does not tell it. */
+/** What the server reports about a result. A field is null if the server, or a proxy in front of it, does not send it. */
 export interface Facts {
   /** Pixels. */
   width: number | null;
   height: number | null;
-  /** 0 for an anonymous call, and where an earlier try with the same idempotency key was the one charged. */
+  /** 0 for an anonymous call, and if an earlier try with the same idempotency key was charged. */
   creditsCharged: number | null;
   /** Name of the model that made the matte. */
   model: string | null;
@@ -119,7 +119,7 @@ export interface Rembg<Input, Delivered> {
 
 /** What `membershipUsage` takes. */
 export interface UsageCall extends Connection {
-  /** A calendar month in UTC; whatever is missing is the current one's. */
+  /** A calendar month in UTC. A missing year or month is the current one's. */
   year?: number;
   month?: number;
   /** A billing window, by the second at which it starts; not together with `year` or `month`. */

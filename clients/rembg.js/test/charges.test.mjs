@@ -1,4 +1,4 @@
-// What is charged to whom, and what membershipUsage tells of it, from the same deployment as the errors.
+// What is charged to whom, and what membershipUsage reports, on the same deployment as the errors.
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { basename } from "node:path";

@@ -36,7 +36,7 @@ test("400, several problems", async () => {
 
 test("400, no picture", async () => {
   const message = "File does not appear to be a valid image (invalid file signature)";
-  await refused({ inputImage: Buffer.from("no picture") }, { status: 400, code: "invalid_image", message });
+  await refused({ inputImage: Buffer.from("not a picture") }, { status: 400, code: "invalid_image", message });
 });
 
 test("400, nothing in it", async () => {

@@ -42,7 +42,7 @@ async function run(name, code) {
   return stdout;
 }
 
-/** The import is changed, and what the printed examples leave out or misspell is made good. */
+/** Changes the import, and corrects what the printed examples leave out or misspell. */
 function runnable(example, preamble) {
   const code = example.includes("import ") ? example : preamble + example;
   return code

@@ -1,4 +1,4 @@
-// A server that does what the product cannot be made to do on demand.
+// A server that does on demand what the product cannot be made to do.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import * as net from "node:net";
@@ -21,7 +21,7 @@ export async function fakeServer(...answers) {
       if (!answer.early) for await (const chunk of request) facts.received += chunk.length;
       await answer(request, response, facts);
     } catch (error) {
-      if (error.code !== "ECONNRESET") throw error; // The client has gone.
+      if (error.code !== "ECONNRESET") throw error; // The client disconnected.
     }
   });
   server.listen(0, "127.0.0.1");
@@ -56,7 +56,7 @@ export function page(status) {
   };
 }
 
-/** Half a success, and then the connection is gone. */
+/** Half of a success, then the connection ends. */
 export function brokenOff(request, response) {
   response.writeHead(200, { "content-type": "image/png", "content-length": PICTURE.length });
   response.write(PICTURE.subarray(0, PICTURE.length / 2), () => setTimeout(() => request.socket.destroy(), 20));
@@ -69,10 +69,10 @@ export function drip(request, response) {
   response.on("close", () => clearInterval(timer));
 }
 
-/** The connection is gone while the form is being sent. */
+/** The connection ends while the form is being sent. */
 export const hangUp = Object.assign((request) => request.once("data", () => request.socket.destroy()), { early: true });
 
-/** An answer before the form is read; the rest of it never is. */
+/** A response before the form is read; the rest is never read. */
 export const refusedEarly = Object.assign(refusal(413, "payload_too_large"), { early: true });
 
 /** Reads no faster than `bytesPerSecond`, then succeeds. */
@@ -88,7 +88,7 @@ export function slowReader(bytesPerSecond) {
   return Object.assign(read, { early: true });
 }
 
-/** Passes everything on to `target`, except the first answer: the client's connection is gone when it comes. */
+/** Passes everything on to `target`, except the first response: the client's connection has ended by then. */
 export async function answerLosingProxy(target) {
   const { hostname, port } = new URL(target);
   let connections = 0;

@@ -9,7 +9,7 @@ export function env(name) {
   return value;
 }
 
-/** Collects progress events, and checks what always has to hold of them. */
+/** Collects progress events, and checks what must always be true. */
 export function recorder(assert, direction) {
   const events = [];
   const listener = (event) => {
@@ -28,7 +28,7 @@ export function recorder(assert, direction) {
   return { events, listener, assertComplete };
 }
 
-/** Temporary results that lie about. */
+/** Temporary results that were left behind. */
 export function leftovers() {
   return readdirSync(tmpdir()).filter((name) => /^rembg-[0-9a-f-]{36}\./.test(name));
 }
@@ -55,7 +55,7 @@ export function describe(bytes) {
   }
   if (view.getUint16(0) === 0xffd8) return { format: "jpeg" };
   if (bytes.toString("latin1", 8, 12) === "WEBP") return { format: "webp" };
-  throw new Error("no picture");
+  throw new Error("not a picture");
 }
 
 /** Red, green and blue of a pixel of a BMP of 24 bits. */

@@ -1,4 +1,4 @@
-// How much memory sending a large file takes, in a process of its own.
+// How much memory sending a large file takes, in a separate process.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -45,7 +45,7 @@ const calls = {
   "a File": [file, { returnBase64: true, w: 40 }, { format: "webp", width: 40, height: 40 }],
 };
 
-/** The result's bytes; its file is gone afterwards. */
+/** The result's bytes; removes the file. */
 async function take({ base64Image, outputImagePath, cleanup }, format) {
   if (base64Image) {
     assert.equal(base64Image.split(",")[0], `data:image/${format};base64`);
@@ -92,7 +92,7 @@ test("cancelled in the middle of the upload, nothing is charged", async () => {
   assert.ok(error instanceof RembgError);
   assert.deepEqual([error.code, error.cause.message], ["aborted", "changed my mind"]);
   assert.ok(furthest > 0 && furthest < 1);
-  // The very same picture is charged when it is sent to its end, and by then the cancelled one is over.
+  // The same picture is charged once it is sent completely; by then the cancelled call is over.
   const complete = await rembg({ apiKey, inputImage: large, options: { returnBase64: true, w: 8 } });
   assert.equal(complete.creditsCharged, 1);
   assert.equal((await membershipUsage({ apiKey })).api_usage, used + 1);

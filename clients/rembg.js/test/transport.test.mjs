@@ -1,4 +1,4 @@
-// What connections and proxies do, which the product cannot be made to do on demand.
+// Behaviour of connections and proxies that the product cannot be made to show on demand.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ after(() => {
   assert.deepEqual(leftovers(), before, "no half result is left behind");
 });
 
-/** Calls a fake server that gives these answers; returns the outcome with what the server saw. */
+/** Calls a fake server that gives these responses; returns the outcome and what the server saw. */
 async function call(answers, more = {}) {
   const server = await fake.fakeServer(...answers);
   const started = Date.now();
@@ -66,7 +66,7 @@ describe("retries", { concurrency: true }, () => {
   test("Retry-After is honoured, in seconds and as a date", async () => {
     for (const value of [() => "1", () => new Date(Date.now() + 2000).toUTCString()]) {
       const { seen } = await call([fake.refusal(503, "server_busy", { "retry-after": value() }), fake.picture]);
-      // Dates know no fractions of a second.
+      // HTTP dates have no fractions of a second.
       assert.ok(seen[1].at - seen[0].at >= 950, `waited ${seen[1].at - seen[0].at} ms`);
     }
   });
@@ -167,7 +167,7 @@ test("upload progress follows what the other side reads", async () => {
   await server.close();
   assertComplete();
   assert.ok(events.length >= 5, `${events.length} events`);
-  // What the two ends of the connection hold for each other.
+  // What the buffers at both ends of the connection hold.
   assert.ok(Math.max(...ahead) < LARGE.length / 2, `ahead by ${Math.max(...ahead)} bytes`);
   assert.ok(events.at(-1).rate > 0 && events.at(-1).rate < 120_000_000);
 });

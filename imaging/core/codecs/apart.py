@@ -20,7 +20,7 @@ from PIL import Image
 from imaging.core.canvas import PIXEL_BYTES, mapped_image
 from imaging.core.codecs.walk import Data, Walk
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
-from imaging.core.watch import ASK_SECONDS, Watch
+from imaging.core.watch import CHECK_SECONDS, Watch
 
 _ROOT = Path(__file__).parents[3]
 # Nothing else from this process's environment, which holds its secrets. Threads would take address space.
@@ -87,7 +87,7 @@ def _answer(child: subprocess.Popen[bytes], watch: Watch) -> bytes:
     poll.register(pipe, select.POLLIN)
     blocks = []
     while True:
-        remaining = ASK_SECONDS if watch.remaining is None else min(ASK_SECONDS, watch.remaining)
+        remaining = CHECK_SECONDS if watch.remaining is None else min(CHECK_SECONDS, watch.remaining)
         if poll.poll(remaining * 1000 + 1):
             blocks.append(os.read(pipe, 65536))
             if not blocks[-1]:

@@ -170,7 +170,7 @@ class _Chunks:
             # exiftool writes it there.
             self._take_large(name, start, end)
         elif name == b"fcTL" and self._hides_default_image():
-            self.first_frame.take_control(self.data[start:end] if self._is_sound(start, end) else b"")
+            self.first_frame.take_control(self.data[start:end] if self._is_intact(start, end) else b"")
         elif name == b"fdAT" and self._hides_default_image():
             number = int.from_bytes(self.data[start : start + _SEQUENCE], "big")
             self.first_frame.take_data(number, (start + _SEQUENCE, min(end, len(self.data))))
@@ -181,27 +181,27 @@ class _Chunks:
 
     def _take_header(self, name: bytes, start: int, end: int) -> None:
         is_first = name == b"IHDR" and not self.header
-        if not is_first or not 13 <= end - start <= _MAX_HEADER_BYTES or not self._is_sound(start, end):
+        if not is_first or not 13 <= end - start <= _MAX_HEADER_BYTES or not self._is_intact(start, end):
             raise ImageRefused(INVALID_IMAGE)
         self.header = self.data[start:end]
 
     def _take_small(self, name: bytes, start: int, end: int) -> None:
-        is_sound = end - start in _LENGTHS[name] and self._is_sound(start, end)
+        is_intact = end - start in _LENGTHS[name] and self._is_intact(start, end)
         if self.header[9] == _PALETTE:
-            if name == b"PLTE" and (name in self.small or not is_sound):
+            if name == b"PLTE" and (name in self.small or not is_intact):
                 raise ImageRefused(INVALID_IMAGE)
             if name == b"tRNS" and b"PLTE" not in self.small:
                 return
-        if is_sound:
+        if is_intact:
             self.small.setdefault(name, self.data[start:end])
 
     def _take_large(self, name: bytes, start: int, end: int) -> None:
-        if name not in self.large and self._is_sound(start, end):
+        if name not in self.large and self._is_intact(start, end):
             self.large[name] = start, end
             if name == b"eXIf":
                 self.orientation = orientation_of(self.data[start : min(end, start + MAX_EXIF_BYTES)])
 
-    def _is_sound(self, start: int, end: int) -> bool:
+    def _is_intact(self, start: int, end: int) -> bool:
         """Whether a chunk's payload is complete and has the right checksum."""
         if end + _CRC > len(self.data):
             return False

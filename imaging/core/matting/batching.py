@@ -19,7 +19,7 @@ RunBatch = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    picture: Floats
+    image: Floats
     since: float = field(default_factory=time.monotonic)
     response: "Future[Floats]" = field(default_factory=Future)
 
@@ -85,7 +85,7 @@ class BatchingEngine:
 
     def _answer(self, alike: Sequence[_Waiting]) -> None:
         try:
-            responses = self._run_batch(np.concatenate([waiting.picture for waiting in alike]))
+            responses = self._run_batch(np.concatenate([waiting.image for waiting in alike]))
             # Copies: a view would keep all responses for as long as one of them lives.
             found = [responses[number].copy() for number in range(len(alike))]
         except BaseException as error:
@@ -106,5 +106,5 @@ class BatchingEngine:
 def _by_shape(gathered: Sequence[_Waiting]) -> list[list[_Waiting]]:
     shapes: dict[tuple[int, ...], list[_Waiting]] = {}
     for waiting in gathered:
-        shapes.setdefault(waiting.picture.shape, []).append(waiting)
+        shapes.setdefault(waiting.image.shape, []).append(waiting)
     return list(shapes.values())

@@ -87,23 +87,23 @@ class BatchSession:
         if provider not in ort.get_available_providers():
             raise DeviceMissing(f"onnxruntime has no {provider}")
         self._session = ort.InferenceSession(
-            _any_number_of_pictures(path), _session_options(threads), providers=PROVIDERS[device]
+            _with_free_batch_size(path), _session_options(threads), providers=PROVIDERS[device]
         )
         # Without CUDA's libraries onnxruntime falls back to the CPU, and only logs that.
         if f"{device.upper()}ExecutionProvider" not in self._session.get_providers():
-            raise DeviceMissing(f"onnxruntime could not use {device}; its log tells why")
+            raise DeviceMissing(f"onnxruntime could not use {device}; its log says why")
         self._input_name = self._session.get_inputs()[0].name
         self._output_name = self._session.get_outputs()[0].name
         trim()
 
-    def run_batch(self, pictures: Floats) -> Floats:
-        """The responses (n, height, width) to `pictures` (n, 3, height, width)."""
-        (output,) = self._session.run([self._output_name], {self._input_name: pictures})
+    def run_batch(self, images: Floats) -> Floats:
+        """The responses (n, height, width) to `images` (n, 3, height, width)."""
+        (output,) = self._session.run([self._output_name], {self._input_name: images})
         responses: Floats = output[:, 0]
         return responses
 
 
-def _any_number_of_pictures(path: Path) -> bytes:
+def _with_free_batch_size(path: Path) -> bytes:
     """The ONNX file `path` with any batch size in place of one. u2net computes every size that depends on it."""
     # 0.3 s that a server without a GPU must not pay.
     import onnx

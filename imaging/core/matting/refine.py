@@ -127,7 +127,7 @@ def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
 
     Colours and alpha are 0-255. `guide` is the image's blocks, `prior` the matte's cells.
     """
-    colours, blocks, alpha = (_scaled(picture) for picture in (guide, prior.reduce(_BLOCK), prior))
+    colours, blocks, alpha = (_scaled(image) for image in (guide, prior.reduce(_BLOCK), prior))
     # Fits are smoothed with those of their neighbours.
     where = _dilated(np.asarray(Image.fromarray(band).convert("L").reduce(_BLOCK)) > 0, 1)
     fits = np.zeros((5, *blocks.shape), np.float32)
@@ -139,9 +139,9 @@ def _lines(guide: Image.Image, prior: Image.Image, band: Mask) -> Floats:
     return np.pad(cells[:4], ((0, 0), (1, 1), (1, 1)), mode="edge")
 
 
-def _scaled(picture: Image.Image) -> Floats:
-    """The samples of `picture`, 0-1."""
-    return np.asarray(picture, np.float32) / np.float32(255)
+def _scaled(image: Image.Image) -> Floats:
+    """The samples of `image`, 0-1."""
+    return np.asarray(image, np.float32) / np.float32(255)
 
 
 def _mean(planes: Floats, radius: int) -> Floats:

@@ -16,8 +16,8 @@ def with_fixed_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model` at opset 13 for inputs of exactly the size that it declares, with every computed size folded to a constant."""
     graph = model.graph
     producers = {output: node for node in graph.node for output in node.output}
-    (picture,) = (value for value in graph.input if value.name not in {tensor.name for tensor in graph.initializer})
-    shapes = {picture.name: [dimension.dim_value for dimension in picture.type.tensor_type.shape.dim]}
+    (image_input,) = (value for value in graph.input if value.name not in {tensor.name for tensor in graph.initializer})
+    shapes = {image_input.name: [dimension.dim_value for dimension in image_input.type.tensor_type.shape.dim]}
     channels = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
     for node in graph.node:
         if node.op_type == "Resize":

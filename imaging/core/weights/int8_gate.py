@@ -15,7 +15,7 @@ MAX_ERROR = 0.004
 MIN_OVERLAP = 0.97
 
 # Public-domain photographs from scikit-image that no recipe was calibrated on.
-PICTURES = Path(__file__).with_name("recipes") / "gate"
+PHOTOGRAPHS = Path(__file__).with_name("recipes") / "gate"
 
 
 def refusal(fast: Engine, exact: Engine) -> str | None:
@@ -36,6 +36,6 @@ def agreement(matte: npt.NDArray[np.float32], truth: npt.NDArray[np.float32]) ->
 
 
 def _batches() -> Iterator[npt.NDArray[np.float32]]:
-    for path in sorted(PICTURES.glob("*.jpg")):
+    for path in sorted(PHOTOGRAPHS.glob("*.jpg")):
         with Image.open(path) as image:
             yield normalised(shrunk(image.convert("RGB")))

@@ -168,7 +168,7 @@ def _ensure_int8(name: str, say: Say) -> None:
         if refusal is None:
             _publish(built, target)
             return
-        say(f"{name} stays in fp32: in INT8 it is not near enough: {refusal}")
+        say(f"{name} stays in fp32: INT8 is not accurate enough: {refusal}")
         note = scratch / int8_refusal_path(name).name
         note.write_text(f"{refusal}\n")
         _publish(note, int8_refusal_path(name))
@@ -227,11 +227,11 @@ def _prepare_with_rembg(name: str, say: Say) -> None:
 def _refusal(name: str, session: Any) -> str | None:
     """Why a model in rembg's catalogue cannot be served from its name alone; None if it can."""
     if name.endswith("_custom"):
-        return "it needs a model file of your own (model_path), which this server does not take"
+        return "it needs your own model file (model_path), which this server does not support"
     if name == "sam":
-        return "it needs points or boxes with every picture, which the API does not take"
+        return "it needs points or boxes with every image, which the API does not accept"
     if not session.is_local():
-        return "it sends every picture to a paid service outside"
+        return "it sends every image to a paid external service"
     return None
 
 

@@ -61,7 +61,7 @@ def _on_gpu(path: Path, threads: int, batch_size: int) -> Engine:
     except DeviceMissing as missing:
         advice = "install requirements-gpu.txt in place of onnxruntime, and see that nvidia-smi finds the GPU"
         raise CannotServe(f"IMAGING_DEVICE=cuda, but {missing}: {advice}") from missing
-    logger.info("serving u2net in fp32 on a GPU, up to %d pictures at a time", batch_size)
+    logger.info("serving u2net in fp32 on a GPU, up to %d images at a time", batch_size)
     # cuDNN chooses its algorithms for each batch size on first use.
     for count in (batch_size, 1):
         session.run_batch(np.zeros((count, 3, 320, 320), np.float32))
@@ -75,7 +75,7 @@ def uses_int8(precision: str, runtime: str = "auto") -> bool:
     if int8_ready("u2net"):
         return True
     if int8_refused("u2net"):
-        problem = f"u2net's INT8 version was not near enough to fp32: {int8_refusal_path('u2net').read_text().strip()}"
+        problem = f"u2net's INT8 version was not close enough to fp32: {int8_refusal_path('u2net').read_text().strip()}"
     else:
         problem = "u2net's INT8 version was not made yet; run `manage.py prepare_model`"
     if precision == "int8":

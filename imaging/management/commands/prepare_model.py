@@ -9,7 +9,7 @@ from imaging.core.weights.preparation import WeightsError, prepare
 
 
 class Command(BaseCommand):
-    help = "Fetches, verifies and optimises the weights of a model. Does nothing when they are there."
+    help = "Fetches, verifies and optimises the weights of a model. Does nothing if they exist."
     # It runs before there is a database, and needs none.
     requires_system_checks: list[str] = []
 

@@ -124,7 +124,7 @@ export class BatchDialog {
 
   costText(pictures, zips) {
     const text = zips
-      ? gettext("Each picture takes one credit, those in the zip as well.")
+      ? gettext("Each picture costs one credit, including those in a zip.")
       : interpolate(
         ngettext("%(count)s credit is set aside until its picture is done.", "%(count)s credits are set aside, and each is spent when its picture is done.", pictures),
         { count: number(pictures) }, true,
@@ -137,7 +137,7 @@ export class BatchDialog {
   findProblem(pictures, bytes) {
     if (pictures > MAX_PICTURES) return interpolate(gettext("A batch has at most %(count)s pictures. Send the others as a second one."), { count: number(MAX_PICTURES) }, true);
     if (bytes > MAX_TOTAL) return gettext("A batch has at most 2 GB. Send some of the pictures as a second one.");
-    if (this.left !== null && pictures > this.left) return gettext("That is more than your credits. Send fewer pictures, or buy credits.");
+    if (this.left !== null && pictures > this.left) return gettext("You do not have enough credits. Send fewer pictures, or buy credits.");
     return "";
   }
 

@@ -183,8 +183,8 @@ function showState() {
 
 function announcePause(seconds) {
   const text = ngettext(
-    "The server asks for patience: going on in %(seconds)s second.",
-    "The server asks for patience: going on in %(seconds)s seconds.",
+    "The server is busy: continuing in %(seconds)s second.",
+    "The server is busy: continuing in %(seconds)s seconds.",
     seconds,
   );
   notify(interpolate(text, { seconds }, true));

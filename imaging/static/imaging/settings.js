@@ -121,6 +121,6 @@ export function sizeProblem(size, options) {
   const { width, height } = deliveredSize(size, options);
   const isOneGiven = (options.w === null) !== (options.h === null);
   if (!isOneGiven || Math.max(width, height) <= MAX_SIDE) return null;
-  const text = gettext("This size would make the picture %(width)s × %(height)s pixels; at most 10,000 a side are possible.");
+  const text = gettext("This size would make the picture %(width)s × %(height)s pixels; at most 10,000 per side are possible.");
   return interpolate(text, { width, height }, true);
 }

@@ -33,7 +33,7 @@ ROWS = {
     "not_enough_credits": Row(
         status=429,
         message="This batch needs {wanted} credits, and {left} are left. Send fewer images or purchase more credits.",
-        advice=_("Send fewer pictures, or buy credits. Nothing of this batch was held."),
+        advice=_("Send fewer pictures, or buy credits. No credit was held for this batch."),
         hint=Hint(_("The batch needs more credits than you have. Send fewer pictures, or buy credits."), "pricing"),
     ),
     "too_many_batches": Row(
@@ -94,6 +94,6 @@ ROWS = {
     "callback_tries_used_up": Row(
         status=409,
         message="This callback was tried {tries} times and is not sent again.",
-        advice=_("Read the batch instead: it says all that the callback would."),
+        advice=_("Read the batch instead: it has everything that the callback would report."),
     ),
 }

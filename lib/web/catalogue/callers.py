@@ -39,7 +39,7 @@ ROWS = {
         status=400,
         message="'Idempotency-Key' must be 1 to 255 visible ASCII characters.",
         advice=_("Use a UUID or another short text without spaces."),
-        label=_("Idempotency key not usable"),
+        label=_("Idempotency key not valid"),
     ),
     "idempotency_key_reused": Row(
         status=409,
@@ -67,7 +67,7 @@ ROWS = {
         message="Too many attempts. Wait a few minutes, then try again.",
         page=Page(
             _("Too many attempts"),
-            _("To protect accounts, a few tries in a row are allowed. Wait a few minutes and try again."),
+            _("To protect accounts, only a few tries in a row are allowed. Wait a few minutes and try again."),
         ),
     ),
     "rate_limited": Row(

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from lib.web.catalogue.row import Hint, Row
 
-_SCALE_DOWN = _("Scale the picture down to at most 10000 px a side.")
+_SCALE_DOWN = _("Scale the picture down to at most 10000 px per side.")
 _UNREADABLE = Hint(_("This file is not a picture that we can read. Choose a JPEG, PNG, WebP or BMP picture."))
 _TOO_MANY_PIXELS = Hint(_("This picture has more than 10,000 pixels on a side. Choose a smaller one."))
 
@@ -12,19 +12,19 @@ _TOO_MANY_PIXELS = Hint(_("This picture has more than 10,000 pixels on a side. C
 _FOUND_BY_CORE = {
     "unsupported_file_type": Row(
         status=400,
-        advice=_("Convert the picture to one of the formats named, or give the file its right extension."),
+        advice=_("Convert the picture to one of the formats named, or give the file the right extension."),
         label=_("File type not supported"),
         hint=_UNREADABLE,
     ),
     "invalid_image": Row(
         status=400,
-        advice=_("The bytes are not a picture that we read, or the file is damaged. Open it and save it again."),
+        advice=_("The file is damaged, or it is not in a format that we can read. Open it and save it again."),
         label=_("Not a valid picture"),
         hint=_UNREADABLE,
     ),
     "empty_file": Row(
         status=400,
-        advice=_("The upload carried no bytes. Check that the file was read from its beginning."),
+        advice=_("The uploaded file has no content. Check that your program reads the file from the beginning."),
         label=_("The file was empty"),
         hint=Hint(_("This file is empty. Choose another one.")),
     ),
@@ -82,7 +82,7 @@ _OF_AN_UPLOAD = {
     "no_file_selected": Row(
         status=400,
         message="No file selected. Please choose an image file to upload.",
-        advice=_("The part is there, but no file was chosen: attach one before you send the form."),
+        advice=_("The field is there, but no file was chosen. Choose one before you send the form."),
         label=_("No picture was sent"),
         hint=_UNREADABLE,
     ),
@@ -99,25 +99,25 @@ _OF_AN_ADDRESS = {
         status=400,
         message="'image_url' is not an address that can be fetched: {reason}.",
         advice=_("Send a full http or https address, encoded as in a browser’s address bar."),
-        label=_("The picture's address was not usable"),
+        label=_("The picture's address was not valid"),
     ),
     "image_url_forbidden": Row(
         status=400,
         message="'image_url' may not be fetched: {reason}.",
-        advice=_("Use an address that anybody on the internet can open, or upload the picture itself."),
+        advice=_("Use a public address, or upload the picture itself."),
         label=_("The picture's address may not be fetched"),
     ),
     "image_url_redirects": Row(
         status=400,
         message="'image_url' redirects more than {redirects} times.",
-        advice=_("Send the address where the redirects end."),
+        advice=_("Send the final address, the one after all redirects."),
         label=_("The picture's address redirects too often"),
     ),
     # Does not say which server or why: that would let callers map a network.
     "image_url_unreachable": Row(
         status=400,
         message="The server of 'image_url' could not be reached, or its answer broke off.",
-        advice=_("Open the address from outside of your network. If it works there, try again in a moment."),
+        advice=_("Open the address from outside your network. If it works there, try again in a moment."),
         label=_("The picture's address could not be reached"),
     ),
     "image_url_timeout": Row(
@@ -135,13 +135,13 @@ _OF_AN_ADDRESS = {
     "image_url_encoding": Row(
         status=400,
         message="The server of 'image_url' sent the picture with the encoding '{encoding}', which is not accepted.",
-        advice=_("Let the server send the picture uncompressed when it is asked to, or upload the picture itself."),
+        advice=_("Have the server send the picture without compression, or upload the picture itself."),
         label=_("The picture came in an encoding that is not accepted"),
     ),
     "image_url_too_large": Row(
         status=400,
         message="The picture of 'image_url' exceeds the maximum allowed size of {megabytes} MB.",
-        advice=_("Make the picture smaller or compress it more at its address."),
+        advice=_("Put a smaller or more compressed picture at this address."),
         label=_("The picture at the address was too large"),
     ),
     "image_url_disabled": Row(

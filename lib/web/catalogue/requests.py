@@ -6,7 +6,7 @@ from lib.web.catalogue.row import Hint, Page, Row
 
 _OUR_FAULT = Page(
     _("Something went wrong on our side"),
-    _("It was not you, and you were not charged. We have a record of it. Try again in a moment."),
+    _("It was not your fault, and you were not charged. We have logged the error. Try again in a moment."),
 )
 _WAIT = _("Wait for the seconds in Retry-After and try again.")
 _BUSY = Hint(_("The server is busy. Wait a moment, then try again."))
@@ -19,7 +19,7 @@ ROWS = {
         label=_("The request could not be understood"),
         page=Page(
             _("We could not read this request"),
-            _("The address or the form is not as it should be. Go back, reload the page and try again."),
+            _("Something is wrong with the address or the form. Go back, reload the page and try again."),
         ),
     ),
     "validation_error": Row(
@@ -51,8 +51,8 @@ ROWS = {
         is_default=True,
         message="You do not have permission to do this.",
         page=Page(
-            _("This page is not for you"),
-            _("You are logged in with an account that may not see it. Log in with another one, or go on from here."),
+            _("You cannot see this page"),
+            _("Your account does not have access to it. Log in with another account, or continue from here."),
         ),
     ),
     "csrf_failed": Row(
@@ -70,8 +70,8 @@ ROWS = {
         message="Not found.",
         advice=_("Check the address."),
         page=Page(
-            _("There is nothing here"),
-            _("The address may be mistyped, or the page has moved. These places are there for sure:"),
+            _("Page not found"),
+            _("The address may be mistyped, or the page may have moved. These pages exist:"),
         ),
     ),
     "method_not_allowed": Row(
@@ -80,8 +80,8 @@ ROWS = {
         message="This method is not allowed here.",
         advice=_("Send the request with the method that the reference names."),
         page=Page(
-            _("This address cannot be opened like this"),
-            _("It is a place that a form is sent to. Go to the page that the form is on and try again."),
+            _("This page cannot be opened directly"),
+            _("This address only accepts a form. Go back to the page with the form and try again."),
         ),
     ),
     "not_acceptable": Row(status=406, is_default=True, message="The requested media type is not available."),
@@ -126,7 +126,7 @@ ROWS = {
         is_default=True,
         message="The server is busy. Try again in a moment.",
         advice=_WAIT,
-        label=_("Every place was taken"),
+        label=_("The server was busy"),
         hint=_BUSY,
         headers={"Retry-After": "5"},
     ),

@@ -250,7 +250,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             self._headers_are_there(request)
         if request.needs_verdict and not request.is_judging:
             request.is_judging = True
-            self.server.judge(self, request)
+            self.server.check_sender(self, request)
         self._continue_if_wanted()
         if request.completed:
             self._append_request(request)
@@ -292,11 +292,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
             if self.request is not None and self.request.completed:
                 self._append_request(self.request)
 
-    def judged(self, request: RequestParser, verdict: Verdict) -> None:
+    def sender_checked(self, request: RequestParser, verdict: Verdict) -> None:
         """Apply the verdict on the sender of a large body."""
         if request is not self.request:
             return
-        request.judged(verdict)
+        request.sender_checked(verdict)
         with self.requests_lock:
             self._continue_if_wanted()
         self._enqueue()
@@ -358,7 +358,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
         try:
             buffer.close()
         except Exception:
-            self.logger.exception("an answer's file could not be closed")
+            self.logger.exception("a response's file could not be closed")
 
     def handle_close(self) -> None:
         """The connection is closed, by either side."""

@@ -84,5 +84,5 @@ class Connections:
                 channel.tick(now)
             except Exception:
                 # One connection must not end the loop of all.
-                logger.exception("a connection could not be looked after")
+                logger.exception("a connection could not be checked")
                 channel.handle_close()

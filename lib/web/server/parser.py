@@ -14,7 +14,7 @@ from lib.web.errors import ApiError, is_full_disk
 from lib.web.server import budgets, client, uploads
 from lib.web.server.bodies import ChunkedFraming, FixedFraming, Store
 from lib.web.server.refusals import Refused, server_error
-from lib.web.server.uploads import JUDGED_BYTES, SMALL_BODY_BYTES, Verdict
+from lib.web.server.uploads import SMALL_BODY_BYTES, UNCHECKED_BYTES, Verdict
 
 # Bytes. The request line and a field have the same bounds as with gunicorn.
 MAX_REQUEST_LINE = 4094
@@ -37,8 +37,8 @@ KEPT_PARTS = 2
 class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
     """A request, from its first byte until it has been answered.
 
-    `error` is what the server answers instead of the application. `verdict` is what `judge` learned about the sender of a
-    large body, and `is_waiting` whether the body must wait for it. While `is_discarding`, incoming bytes are dropped.
+    `error` is what the server answers instead of the application. `verdict` is what `check_sender` found out about the
+    sender of a large body, and `is_waiting` whether the body must wait for it. While `is_discarding`, bytes are dropped.
     """
 
     error: ApiError | None
@@ -92,12 +92,12 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         """Whether the sender should be checked before more of the body is taken."""
         if self.upload is None or self.verdict is not None or self.completed or self.is_discarding:
             return False
-        return self.content_length > JUDGED_BYTES or self.received_bytes > JUDGED_BYTES
+        return self.content_length > UNCHECKED_BYTES or self.received_bytes > UNCHECKED_BYTES
 
     @property
     def is_waiting(self) -> bool:
         """Whether nothing more may be taken until the sender has been checked."""
-        return self.needs_verdict and self.received_bytes >= JUDGED_BYTES
+        return self.needs_verdict and self.received_bytes >= UNCHECKED_BYTES
 
     @property
     def refusal(self) -> ApiError | None:
@@ -116,7 +116,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # untyped
         else:
             self.completed = True
 
-    def judged(self, verdict: Verdict) -> None:
+    def sender_checked(self, verdict: Verdict) -> None:
         """Apply the verdict on the sender."""
         self.verdict, self.is_judging = verdict, False
         if self.completed or self.is_discarding:

@@ -43,7 +43,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
     channel_class = Channel
 
     def __init__(self, server: "Server", sock: socket.socket, adj: Adjustments) -> None:
-        self.connections, self.judge = server.connections, server.judge
+        self.connections, self.check_sender = server.connections, server.check_sender
         sockinfo = (sock.family, sock.type, sock.proto, sock.getsockname())
         super().__init__(
             server.application, server.map, _sock=sock, dispatcher=server.pool, adj=adj, sockinfo=sockinfo, bind_socket=False
@@ -106,7 +106,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]  # untyped
 
 
 class Server:
-    """Runs an application on sockets. `poll` and everything else here belongs to one thread, except `judge`'s work."""
+    """Runs an application on sockets. All of it belongs to one thread, except `check_sender`'s work."""
 
     def __init__(self, application: Callable[..., Any], sockets: Sequence[socket.socket], *, threads: int) -> None:
         self.application = application
@@ -122,7 +122,7 @@ class Server:
             # Lets the application ask whether its client is still connected: `waitress.client_disconnected`.
             channel_request_lookahead=1,
             log_socket_errors=False,
-            # `lib.web.client_address` and Django judge the headers of proxies, according to TRUSTED_PROXY_COUNT.
+            # `lib.web.client_address` and Django evaluate the headers of proxies, according to TRUSTED_PROXY_COUNT.
             clear_untrusted_proxy_headers=False,
             ident="",
         )
@@ -139,7 +139,7 @@ class Server:
             self.connections.tick(now)
             self.map.ask_all()
 
-    def judge(self, channel: Channel, request: RequestParser) -> None:
+    def check_sender(self, channel: Channel, request: RequestParser) -> None:
         """Check the sender of a large upload in another thread."""
         self.doorkeepers.add_task(_Judging(channel, request))
 
@@ -175,13 +175,13 @@ class _Judging:
         verdict = Verdict()
         try:
             if self.request.upload is not None:
-                verdict = self.request.upload.judge(channels.environment_of(self.channel, self.request))
+                verdict = self.request.upload.check_sender(channels.environment_of(self.channel, self.request))
         except Exception:
             # The application will check the sender itself.
-            logger.exception("the sender of an upload could not be looked at")
+            logger.exception("the sender of an upload could not be checked")
         finally:
             give_back()
-        self.channel.server.trigger.pull_trigger(lambda: self.channel.judged(self.request, verdict))
+        self.channel.server.trigger.pull_trigger(lambda: self.channel.sender_checked(self.request, verdict))
 
     def cancel(self) -> None:
         """The server has stopped."""

@@ -9,7 +9,7 @@ from lib.web.errors import ApiError
 # All other bodies: forms of pages, Stripe's events (the webhook has its own, lower limit), JSON.
 SMALL_BODY_BYTES = 2 * 1024**2
 # An upload of up to this size is taken before its sender's credential is checked.
-JUDGED_BYTES = 1024**2
+UNCHECKED_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Upload:
     """
 
     max_bytes: int
-    judge: Callable[[dict[str, Any]], Verdict]
+    check_sender: Callable[[dict[str, Any]], Verdict]
     kept_of_part: int | None = None
     refuses_by_length: bool = False
 
@@ -43,7 +43,7 @@ _uploads: dict[str, Upload] = {}
 
 
 def register(path: str, upload: Upload) -> None:
-    """Let POSTs to `path` carry a large body. `judge` is called with a WSGI environment whose body is empty, in a thread."""
+    """Let POSTs to `path` carry a large body. A thread calls `check_sender` with a WSGI environment whose body is empty."""
     _uploads[path] = upload
 
 

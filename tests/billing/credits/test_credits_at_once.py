@@ -114,7 +114,7 @@ def test_no_credit_is_lost_or_given_away_in_any_interleaving(prepaid):
 def test_one_refund_that_is_reported_many_times_at_once_is_one(prepaid):
     held = [ledger.hold(prepaid, channel="api", key=None, request_id=str(number)) for number in range(20)]
     cancel = [lambda one=one: ledger.void(one) for one in held]
-    told = [lambda: ledger.refund_prepaid(prepaid, GRANTED, reference="refund")] * 4
-    at_once(*told, *cancel)
+    refunds = [lambda: ledger.refund_prepaid(prepaid, GRANTED, reference="refund")] * 4
+    at_once(*refunds, *cancel)
     prepaid.refresh_from_db()
     assert (prepaid.prepaid_balance, taken_back()) == (0, GRANTED)

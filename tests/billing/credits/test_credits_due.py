@@ -43,10 +43,10 @@ def customer(customer: Account) -> Account:
 
 
 @pytest.fixture
-def bought(tell, stub, customer) -> dict:
+def bought(send_event, stub, customer) -> dict:
     """A pack of 100 credits."""
     checkout = stub.buy(PACK, PACK_CENTS)
-    tell("checkout.session.completed", checkout)
+    send_event("checkout.session.completed", checkout)
     return checkout
 
 
@@ -60,10 +60,10 @@ def cancel(held: list[Hold]) -> None:
     ledger.void_many([one.pk for one in held])
 
 
-def refund(tell, stub, checkout: dict, cents: int = PACK_CENTS) -> None:
+def refund(send_event, stub, checkout: dict, cents: int = PACK_CENTS) -> None:
     charge = checkout["payment_intent"]["latest_charge"]
     stub.refund(charge, cents)
-    tell("charge.refunded", charge, f"evt_{charge['amount_refunded']}_{charge['id']}")
+    send_event("charge.refunded", charge, f"evt_{charge['amount_refunded']}_{charge['id']}")
 
 
 def balance(account: Account) -> int:
@@ -80,9 +80,9 @@ def reconciled(**options) -> str:
     return out.getvalue()
 
 
-def test_a_refund_takes_what_was_on_hold_once_the_batches_are_cancelled(tell, stub, customer, bought, support):
+def test_a_refund_takes_what_was_on_hold_once_the_batches_are_cancelled(send_event, stub, customer, bought, support):
     held = [hold(customer, 50), hold(customer, 50)]
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     assert (balance(customer), purchase()) == (0, (100, 0))
     assert due.outstanding(customer) == {bought["id"]: 100}
     assert f"100 credits of {bought['id']} were refunded while on hold" in reconciled()
@@ -106,26 +106,26 @@ def test_a_refund_takes_what_was_on_hold_once_the_batches_are_cancelled(tell, st
 
 
 @pytest.mark.parametrize("end", [ledger.void, lambda held: ledger.void_many([held.pk])], ids=["one", "many"])
-def test_a_single_hold_is_taken_too(tell, stub, customer, bought, end):
+def test_a_single_hold_is_taken_too(send_event, stub, customer, bought, end):
     held = hold(customer, 3)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     assert (balance(customer), purchase()) == (0, (100, 97))
     for one in held:
         end(one)
     assert (balance(customer), purchase()) == (0, (100, 100))
 
 
-def test_the_sweep_and_a_request_that_fails_release_to_the_refund_too(tell, stub, customer, bought):
+def test_the_sweep_and_a_request_that_fails_release_to_the_refund_too(send_event, stub, customer, bought):
     held = ledger.hold(customer, channel="api", key=None, request_id="killed")
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     Hold.objects.filter(pk=held.pk).update(created_at=timezone.now() - timedelta(hours=1))
     assert ledger.void_stale() == 1
     assert (balance(customer), purchase()) == (0, (100, 100))
 
 
-def test_what_is_delivered_after_all_is_spent(tell, stub, customer, bought):
+def test_what_is_delivered_after_all_is_spent(send_event, stub, customer, bought):
     held = hold(customer, 100)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     for one in held[:30]:
         ledger.post(one)
     assert due.outstanding(customer).total() == 70
@@ -137,9 +137,9 @@ def test_what_is_delivered_after_all_is_spent(tell, stub, customer, bought):
     assert not due.outstanding(customer)
 
 
-def test_any_holds_that_are_released_pay_the_refund(tell, stub, customer, bought):
+def test_any_holds_that_are_released_pay_the_refund(send_event, stub, customer, bought):
     held = hold(customer, 10)
-    refund(tell, stub, bought, 475)
+    refund(send_event, stub, bought, 475)
     assert (balance(customer), purchase()) == (0, (95, 90))
     for one in held[:5]:
         ledger.post(one)
@@ -147,11 +147,11 @@ def test_any_holds_that_are_released_pay_the_refund(tell, stub, customer, bought
     assert (balance(customer), purchase()) == (0, (95, 95))
 
 
-def test_a_later_purchase_is_the_customers(tell, stub, customer, bought):
+def test_a_later_purchase_is_the_customers(send_event, stub, customer, bought):
     old = hold(customer, 40)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     later = stub.buy(PACK, PACK_CENTS)
-    tell("checkout.session.completed", later)
+    send_event("checkout.session.completed", later)
     assert balance(customer) == 100
     cancel(hold(customer, 60))
     assert balance(customer) == 100, "these holds were made after the refund"
@@ -161,13 +161,13 @@ def test_a_later_purchase_is_the_customers(tell, stub, customer, bought):
     assert PackPurchase.objects.get(checkout_id=later["id"]).taken_back == 0
 
 
-def test_two_refunds_wait_their_turn(tell, stub, customer, bought):
+def test_two_refunds_wait_their_turn(send_event, stub, customer, bought):
     first = hold(customer, 20)
-    refund(tell, stub, bought, 450)  # 90: takes 80, short of 10
+    refund(send_event, stub, bought, 450)  # 90: takes 80, short of 10
     later = stub.buy(PACK, PACK_CENTS)
-    tell("checkout.session.completed", later)
+    send_event("checkout.session.completed", later)
     second = hold(customer, 100)
-    refund(tell, stub, later)  # 100: takes 0, short of 100
+    refund(send_event, stub, later)  # 100: takes 0, short of 100
     assert due.outstanding(customer) == {bought["id"]: 10, later["id"]: 100}
     cancel(second)
     assert due.outstanding(customer) == {bought["id"]: 10}
@@ -176,28 +176,28 @@ def test_two_refunds_wait_their_turn(tell, stub, customer, bought):
     assert sorted(PackPurchase.objects.values_list("revoked", "taken_back")) == [(90, 90), (100, 100)]
 
 
-def test_a_lost_dispute_takes_what_was_on_hold(tell, stub, customer, bought):
+def test_a_lost_dispute_takes_what_was_on_hold(send_event, stub, customer, bought):
     held = hold(customer, 100)
     dispute = stub.put("dp", object="dispute", charge=bought["payment_intent"]["latest_charge"]["id"], status="lost")
     for number in range(3):
-        tell("charge.dispute.closed", dispute, f"evt_{number}")
+        send_event("charge.dispute.closed", dispute, f"evt_{number}")
     cancel(held)
-    tell("charge.dispute.closed", dispute, "evt_late")
+    send_event("charge.dispute.closed", dispute, "evt_late")
     assert (balance(customer), purchase()) == (0, (100, 100))
     assert CreditsDue.objects.count() == 1
 
 
-def test_without_anything_on_hold_nothing_is_due(tell, stub, customer, bought):
+def test_without_anything_on_hold_nothing_is_due(send_event, stub, customer, bought):
     for one in hold(customer, 60):
         ledger.post(one)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     assert purchase() == (100, 40)
     assert not CreditsDue.objects.exists()
 
 
-def test_included_credits_that_are_released_pay_no_refund(tell, stub, customer, bought):
+def test_included_credits_that_are_released_pay_no_refund(send_event, stub, customer, bought):
     held = hold(customer, 100)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     Plan.objects.filter(label=ledger.FREE_PLAN).update(included_credits=5)
     account = ledger.get_account(customer.user)
     ledger.change_plan(account, account.plan)
@@ -208,9 +208,9 @@ def test_included_credits_that_are_released_pay_no_refund(tell, stub, customer, 
 
 
 @pytest.mark.parametrize("model", [PackPurchase, CreditsDue])
-def test_a_wrong_figure_is_found_and_fixed(tell, stub, customer, bought, model):
+def test_a_wrong_figure_is_found_and_fixed(send_event, stub, customer, bought, model):
     held = hold(customer, 100)
-    refund(tell, stub, bought)
+    refund(send_event, stub, bought)
     cancel(held[:60])
     field = "taken" if model is CreditsDue else "taken_back"
     assert reconcile(customer) == []

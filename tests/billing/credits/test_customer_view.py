@@ -15,7 +15,7 @@ from billing.models import Plan
 
 pytestmark = pytest.mark.django_db
 
-NOBODY = "00000000-0000-0000-0000-000000000000"
+UNKNOWN_BATCH = "00000000-0000-0000-0000-000000000000"
 PER_MINUTE = 5
 
 
@@ -25,7 +25,7 @@ def _few(settings) -> None:
     Plan.objects.update(requests_per_minute=0)
 
 
-READS = ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}", f"/api/batches/{NOBODY}/zip"]
+READS = ["/api/membership-usage", "/api/batches", f"/api/batches/{UNKNOWN_BATCH}", f"/api/batches/{UNKNOWN_BATCH}/zip"]
 
 
 @pytest.mark.parametrize("path", READS)
@@ -47,7 +47,7 @@ def test_all_reads_of_an_account_count_together_and_those_of_another_do_not(user
     for path in (*READS, READS[0]):
         Client(headers={"x-api-key": key}).get(path)
     assert Client(headers={"x-api-key": second}).get(READS[0]).status_code == 429
-    assert Client(headers={"x-api-key": second}).post(f"/api/batches/{NOBODY}/cancel").status_code == 429
+    assert Client(headers={"x-api-key": second}).post(f"/api/batches/{UNKNOWN_BATCH}/cancel").status_code == 429
     assert Client(headers={"x-api-key": other}).get(READS[0]).status_code == 200
 
 
@@ -74,7 +74,7 @@ def test_calls_without_a_key_count_by_address_whatever_their_method(settings):
     assert Client(REMOTE_ADDR="203.0.113.8").get("/rmbg").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/api/membership-usage", "/api/batches", f"/api/batches/{NOBODY}/callback/retry"])
+@pytest.mark.parametrize("path", ["/api/membership-usage", "/api/batches", f"/api/batches/{UNKNOWN_BATCH}/callback/retry"])
 def test_a_method_that_is_not_a_read_counts_as_a_request(user, key, path):
     Plan.objects.update(requests_per_minute=1)
     caller = Client(headers={"x-api-key": key})

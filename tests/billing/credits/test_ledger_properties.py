@@ -75,7 +75,7 @@ class Credits(RuleBasedStateMachine):
         self.references: set[str] = set()
         self.holds: list[Open] = []
         self.settled: list[Hold] = []
-        # Voided by the sweep while their requests go on.
+        # Voided by the sweep while their requests still run.
         self.lost: list[Hold] = []
         self.due: list[Due] = []
         self.moves = 0
@@ -283,8 +283,8 @@ class Credits(RuleBasedStateMachine):
     def balances_are_the_model_s(self) -> None:
         account = self.reload()
         rows = UsageWindow.objects.filter(account=account).order_by("pk")
-        told = [(row.allowance, row.used, row.held) for row in rows]
-        assert told == [(window.allowance, window.used, window.held) for window in self.windows.values()]
+        figures = [(row.allowance, row.used, row.held) for row in rows]
+        assert figures == [(window.allowance, window.used, window.held) for window in self.windows.values()]
         assert account.prepaid_balance == self.prepaid >= 0
         assert all(min(row.app_used, row.api_used, row.held) >= 0 for row in rows)
 

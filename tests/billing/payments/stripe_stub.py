@@ -107,11 +107,11 @@ class StripeStub:
         return {"id": CUSTOMER}
 
 
-def event(kind: str, told: Json, event_id: str | None = None) -> Json:
+def event(kind: str, stripe_object: Json, event_id: str | None = None) -> Json:
     """An event about an object as it is now."""
     return {
-        "id": event_id or f"evt_{kind}_{told['id']}", "object": "event", "type": kind, "livemode": False,
-        "created": int(time.time()), "data": {"object": told},
+        "id": event_id or f"evt_{kind}_{stripe_object['id']}", "object": "event", "type": kind, "livemode": False,
+        "created": int(time.time()), "data": {"object": stripe_object},
     }  # fmt: skip
 
 

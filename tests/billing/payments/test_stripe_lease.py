@@ -30,7 +30,7 @@ def lease_ends(**fields) -> None:
     StripeCustomer.objects.update(leased_until=timezone.now() - timedelta(seconds=1), **fields)
 
 
-def test_an_older_reading_is_not_applied_over_a_newer_one(tell, stub, customer, monkeypatch):
+def test_an_older_reading_is_not_applied_over_a_newer_one(send_event, stub, customer, monkeypatch):
     """The first worker reads, and is so slow that a second one takes over, reads newer state and applies it."""
     subscription = stub.subscribe("Premium-1000", START, END)
     readings = []
@@ -42,12 +42,12 @@ def test_an_older_reading_is_not_applied_over_a_newer_one(tell, stub, customer, 
             lease_ends()
             subscription["items"]["data"][0]["price"]["id"] = "Premium-5000"
             stub.bill(subscription)
-            assert tell("customer.subscription.updated", subscription, "evt_second").status_code == 204
+            assert send_event("customer.subscription.updated", subscription, "evt_second").status_code == 204
             assert plan_of(customer) == "Premium-5000"
         return read_before
 
     monkeypatch.setattr(stub, "get_subscription", slowly)
-    assert tell("customer.subscription.created", subscription, "evt_first").status_code == 204
+    assert send_event("customer.subscription.created", subscription, "evt_first").status_code == 204
     assert readings == ["Premium-1000", "Premium-5000", "Premium-5000"], "the first one has read again"
     assert plan_of(customer) == "Premium-5000"
     assert not LedgerEntry.objects.filter(available=1000).exists(), "the older reading was never applied"
@@ -55,10 +55,10 @@ def test_an_older_reading_is_not_applied_over_a_newer_one(tell, stub, customer, 
 
 
 def test_a_dispute_that_was_read_before_it_was_lost_takes_nothing_back_from_the_later_reading(
-    tell, stub, customer, monkeypatch
+    send_event, stub, customer, monkeypatch
 ):
     checkout = stub.buy("100 credits", 500)
-    tell("checkout.session.completed", checkout)
+    send_event("checkout.session.completed", checkout)
     charge = checkout["payment_intent"]["latest_charge"]
     dispute = stub.put("dp", object="dispute", charge=charge["id"], status="needs_response")
     readings = []
@@ -70,33 +70,33 @@ def test_a_dispute_that_was_read_before_it_was_lost_takes_nothing_back_from_the_
         if len(readings) == 2:
             lease_ends()
             dispute["status"] = "lost"
-            assert tell("charge.dispute.closed", dispute).status_code == 204
+            assert send_event("charge.dispute.closed", dispute).status_code == 204
         return read_before
 
     monkeypatch.setattr(stub, "get_dispute", slowly)
-    assert tell("charge.dispute.created", dispute).status_code == 204
+    assert send_event("charge.dispute.created", dispute).status_code == 204
     purchase = PackPurchase.objects.get()
     assert (purchase.dispute_status, purchase.revoked, purchase.taken_back) == ("lost", 100, 100)
     assert ledger.get_account(customer.user).prepaid_balance == 0
 
 
-def test_a_killed_process_keeps_others_out_until_its_lease_ends(tell, stub, customer, monkeypatch):
+def test_a_killed_process_keeps_others_out_until_its_lease_ends(send_event, stub, customer, monkeypatch):
     monkeypatch.setattr(stripe_customers, "WAIT_SECONDS", 0.2)
-    told = stub.subscribe("Premium-1000", START, END)
+    stripe_object = stub.subscribe("Premium-1000", START, END)
     StripeCustomer.objects.update(lease=uuid.uuid4(), leased_until=timezone.now() + stripe_customers.LEASE)
-    assert tell("customer.subscription.created", told).status_code == 503
+    assert send_event("customer.subscription.created", stripe_object).status_code == 503
     assert StripeEvent.objects.get().status == "failed"
     with pytest.raises(ApiError) as busy:
-        subscriptions.sync(customer, told["id"])
+        subscriptions.sync(customer, stripe_object["id"])
     assert (busy.value.status, busy.value.code) == (503, "payment_account_busy")
     lease_ends()
-    assert tell("customer.subscription.created", told).status_code == 204
+    assert send_event("customer.subscription.created", stripe_object).status_code == 204
     assert plan_of(customer) == "Premium-1000"
     assert StripeCustomer.objects.values_list("lease", "leased_until").get() == (None, None)
 
 
 def test_a_waiting_sync_continues_as_soon_as_the_lease_is_released(stub, customer, monkeypatch):
-    told = stub.subscribe("Premium-1000", START, END)
+    stripe_object = stub.subscribe("Premium-1000", START, END)
     StripeCustomer.objects.update(lease=uuid.uuid4(), leased_until=timezone.now() + stripe_customers.LEASE)
     slept = []
 
@@ -105,7 +105,7 @@ def test_a_waiting_sync_continues_as_soon_as_the_lease_is_released(stub, custome
         StripeCustomer.objects.update(lease=None, leased_until=None)
 
     monkeypatch.setattr("billing.payments.customers.time.sleep", sleep)
-    assert subscriptions.sync(customer, told["id"]) == ""
+    assert subscriptions.sync(customer, stripe_object["id"]) == ""
     assert len(slept) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_lease_is_released_when_stripe_does_not_answer(stub, customer, monkeyp
 
 
 def test_a_sync_gives_up_if_its_reading_is_always_out_of_date(stub, customer, monkeypatch):
-    told = stub.subscribe("Premium-1000", START, END)
+    stripe_object = stub.subscribe("Premium-1000", START, END)
 
     def taken_over(stripe_id, read=stub.get):
         StripeCustomer.objects.update(lease=uuid.uuid4())
@@ -129,7 +129,7 @@ def test_a_sync_gives_up_if_its_reading_is_always_out_of_date(stub, customer, mo
 
     monkeypatch.setattr(stub, "get_subscription", taken_over)
     with pytest.raises(ApiError) as busy:
-        subscriptions.sync(customer, told["id"])
+        subscriptions.sync(customer, stripe_object["id"])
     assert busy.value.code == "payment_account_busy"
     assert plan_of(customer) == "Free"
 

@@ -41,7 +41,7 @@ def buy(stripe: StripeFake, account: Account, **what: object) -> dict:
     return stripe.pay(stripe_client.get_client().create_checkout(params)["id"])
 
 
-def tell(client: Client, stripe: StripeFake, events: list[dict]) -> None:
+def send_event(client: Client, stripe: StripeFake, events: list[dict]) -> None:
     for event in events:
         body, signature = stripe.signed(event)
         headers = {"Stripe-Signature": signature}
@@ -57,17 +57,17 @@ def state(account: Account) -> tuple:
 
 def test_a_card_that_fails_keeps_the_cycle_until_stripe_gives_up(client, stripe, account):
     buy(stripe, account, plan__label="Premium-1000")
-    tell(client, stripe, stripe.events())
+    send_event(client, stripe, stripe.events())
     stripe.set_card(stripe_customers.get_or_create(account))
-    told = len(stripe.events())
+    seen = len(stripe.events())
     stripe.advance(stripe.now + 32 * DAY)
-    tell(client, stripe, stripe.events()[told:])
+    send_event(client, stripe, stripe.events()[seen:])
     assert account.subscriptions.get().status == "past_due"
     assert state(account)[0] == "Premium-1000"
     assert UsageWindow.objects.filter(kind="cycle").count() == 1
-    told = len(stripe.events())
+    seen = len(stripe.events())
     stripe.advance(stripe.now + 40 * DAY)
-    tell(client, stripe, stripe.events()[told:])
+    send_event(client, stripe, stripe.events()[seen:])
     assert account.subscriptions.get().status == "canceled"
     assert state(account)[0] == "Free"
     assert call_command("reconcile", "--stripe", stdout=io.StringIO()) is None
@@ -90,7 +90,7 @@ def test_any_order_of_events_has_the_same_end(client, stripe, account):
         shuffled = events[:]
         random.Random(seed).shuffle(shuffled)  # noqa: S311
         with undone():
-            tell(client, stripe, shuffled)
+            send_event(client, stripe, shuffled)
             assert not StripeEvent.objects.filter(status__in=("failed", "flagged", "received")).exists()
             assert LedgerEntry.objects.filter(reference__startswith="stripe:checkout:").count() == 2
             assert sorted(PackPurchase.objects.values_list("credits", "revoked", "taken_back")) == [

@@ -54,9 +54,9 @@ def state() -> dict:
 # --- Cycles -------------------------------------------------------------------------------------------
 
 
-def test_a_paid_invoice_opens_the_cycle_and_leaves_prepaid_credits_alone(tell, stub, customer, subscription):
+def test_a_paid_invoice_opens_the_cycle_and_leaves_prepaid_credits_alone(send_event, stub, customer, subscription):
     ledger.grant_prepaid(customer, 7, reference="before")
-    tell("invoice.paid", subscription["latest_invoice"])
+    send_event("invoice.paid", subscription["latest_invoice"])
     account = now(customer)
     assert (account.plan.label, account.prepaid_balance, cycle(customer).allowance) == ("Premium-1000", 7, 1000)
     assert (cycle(customer).start, cycle(customer).end) == (moment("2026-01-31 10:00"), moment("2026-02-28 10:00"))
@@ -64,7 +64,7 @@ def test_a_paid_invoice_opens_the_cycle_and_leaves_prepaid_credits_alone(tell, s
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_every_order_has_the_same_end(tell, stub, customer, subscription, order):
+def test_every_order_has_the_same_end(send_event, stub, customer, subscription, order):
     checkout = stub.put(
         "cs", object="checkout.session", customer="cus_1", mode="subscription", subscription=subscription["id"]
     )
@@ -73,7 +73,7 @@ def test_every_order_has_the_same_end(tell, stub, customer, subscription, order)
         ("customer.subscription.updated", subscription), ("invoice.paid", subscription["latest_invoice"]),
     ]  # fmt: skip
     for index in order:
-        assert tell(*events[index]).status_code == 204
+        assert send_event(*events[index]).status_code == 204
     account = now(customer)
     assert (account.plan.label, cycle(customer).allowance) == ("Premium-1000", 1000)
     assert UsageWindow.objects.count() == LedgerEntry.objects.count() == Subscription.objects.count() == 1
@@ -81,7 +81,7 @@ def test_every_order_has_the_same_end(tell, stub, customer, subscription, order)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_every_order_has_the_same_end_while_stripe_changes(tell, stub, customer, order):
+def test_every_order_has_the_same_end_while_stripe_changes(send_event, stub, customer, order):
     """The same, with Stripe a step further at each event: nothing is paid for until the third."""
     subscription = stub.subscribe("Premium-1000", START, END, status="incomplete", paid="open")
     checkout = stub.put(
@@ -95,24 +95,24 @@ def test_every_order_has_the_same_end_while_stripe_changes(tell, stub, customer,
         if step == 2:
             subscription["status"] = "active"
             subscription["latest_invoice"]["status"] = "paid"
-        assert tell(*events[index]).status_code == 204
+        assert send_event(*events[index]).status_code == 204
         assert (now(customer).cycle is not None) == (step >= 2)
     assert cycle(customer).allowance == 1000
     assert LedgerEntry.objects.count() == 1
 
 
-def test_twelve_renewals_from_the_end_of_january(tell, stub, customer, subscription):
+def test_twelve_renewals_from_the_end_of_january(send_event, stub, customer, subscription):
     ends = [
         "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31", "2026-06-30", "2026-07-31", "2026-08-31", "2026-09-30",
         "2026-10-31", "2026-11-30", "2026-12-31", "2027-01-31",
     ]  # fmt: skip
-    tell("invoice.paid", subscription["latest_invoice"])
+    send_event("invoice.paid", subscription["latest_invoice"])
     for number, end in enumerate(ends, start=1):
         if number > 1:
             in_flight = ledger.hold(now(customer), channel="api", key=None, request_id="in flight")
             invoice = stub.renew(subscription, unix(f"{end} 10:00"))
-            tell("invoice.paid", invoice)
-            tell("invoice.paid", invoice, f"evt_again_{number}")
+            send_event("invoice.paid", invoice)
+            send_event("invoice.paid", invoice, f"evt_again_{number}")
             ledger.post(in_flight)
         spend(now(customer), api=number, app=1)
     windows = list(UsageWindow.objects.order_by("start"))
@@ -125,155 +125,155 @@ def test_twelve_renewals_from_the_end_of_january(tell, stub, customer, subscript
     assert [one.end for one in listed] == [unix(f"{end} 10:00") - 1 for end in reversed(ends)]
 
 
-def test_an_old_invoice_does_not_bring_an_old_cycle_back(tell, stub, customer, subscription):
+def test_an_old_invoice_does_not_bring_an_old_cycle_back(send_event, stub, customer, subscription):
     first = subscription["latest_invoice"]
-    tell("invoice.paid", first)
+    send_event("invoice.paid", first)
     stub.renew(subscription, unix("2026-03-31 10:00"))
-    tell("invoice.paid", subscription["latest_invoice"])
-    tell("invoice.paid", first, "evt_late")
+    send_event("invoice.paid", subscription["latest_invoice"])
+    send_event("invoice.paid", first, "evt_late")
     assert cycle(customer).start == moment("2026-02-28 10:00")
 
 
-def test_a_failed_renewal_keeps_the_cycle_until_stripe_gives_up(tell, stub, customer, subscription):
-    tell("invoice.paid", subscription["latest_invoice"])
+def test_a_failed_renewal_keeps_the_cycle_until_stripe_gives_up(send_event, stub, customer, subscription):
+    send_event("invoice.paid", subscription["latest_invoice"])
     invoice = stub.renew(subscription, unix("2026-03-31 10:00"), "open")
     subscription["status"] = "past_due"
-    tell("invoice.payment_failed", invoice)
+    send_event("invoice.payment_failed", invoice)
     assert (now(customer).plan.label, cycle(customer).start) == ("Premium-1000", moment("2026-01-31 10:00"))
     invoice["status"], subscription["status"] = "paid", "active"
-    tell("invoice.paid", invoice)
+    send_event("invoice.paid", invoice)
     assert cycle(customer).start == moment("2026-02-28 10:00")
 
 
 @pytest.mark.parametrize("status", ["canceled", "unpaid"])
-def test_the_end_is_free_on_the_calendar_month(tell, stub, customer, subscription, status):
-    tell("invoice.paid", subscription["latest_invoice"])
+def test_the_end_is_free_on_the_calendar_month(send_event, stub, customer, subscription, status):
+    send_event("invoice.paid", subscription["latest_invoice"])
     subscription["status"] = status
     ended = timezone.now() - timedelta(seconds=5)
     subscription["ended_at"] = int(ended.timestamp()) if status == "canceled" else None
-    tell("customer.subscription.deleted", subscription)
+    send_event("customer.subscription.deleted", subscription)
     account = now(customer)
     assert (account.plan.label, account.cycle) == ("Free", None)
     before = state()
     # Late, and sent again: only Stripe's current state counts.
     subscription_then = subscription | {"status": "active"}
-    tell("customer.subscription.updated", subscription_then)
-    tell("invoice.paid", subscription["latest_invoice"], "evt_late")
+    send_event("customer.subscription.updated", subscription_then)
+    send_event("invoice.paid", subscription["latest_invoice"], "evt_late")
     assert state() == before
     window = ledger.get_account(customer.user)
     spend(window, api=1)
     assert UsageWindow.objects.latest("id").allowance == 50
 
 
-def test_an_upgrade_counts_once_its_invoice_is_paid(tell, stub, customer, subscription):
-    tell("invoice.paid", subscription["latest_invoice"])
+def test_an_upgrade_counts_once_its_invoice_is_paid(send_event, stub, customer, subscription):
+    send_event("invoice.paid", subscription["latest_invoice"])
     spend(now(customer), api=3)
     subscription["items"]["data"][0]["price"]["id"] = "Premium-5000"
     invoice = stub.bill(subscription, "open")
-    tell("customer.subscription.updated", subscription)
+    send_event("customer.subscription.updated", subscription)
     assert (now(customer).plan.label, cycle(customer).allowance) == ("Premium-1000", 1000)
     invoice["status"] = "paid"
     for number in range(3):
-        tell("invoice.paid", invoice, f"evt_{number}")
+        send_event("invoice.paid", invoice, f"evt_{number}")
     account = now(customer)
     assert (account.plan.label, cycle(customer).allowance, cycle(customer).api_used) == ("Premium-5000", 5000, 3)
     assert LedgerEntry.objects.get(kind="grant").available == 4000
 
 
-def test_a_downgrade_counts_from_the_renewal(tell, stub, customer):
+def test_a_downgrade_counts_from_the_renewal(send_event, stub, customer):
     subscription = stub.subscribe("Premium-5000", START, END)
-    tell("invoice.paid", subscription["latest_invoice"])
+    send_event("invoice.paid", subscription["latest_invoice"])
     subscription["items"]["data"][0]["price"]["id"] = "Premium-1000"
-    tell("customer.subscription.updated", subscription)
+    send_event("customer.subscription.updated", subscription)
     assert (now(customer).plan.label, cycle(customer).allowance) == ("Premium-5000", 5000)
-    tell("invoice.paid", stub.renew(subscription, unix("2026-03-31 10:00")))
+    send_event("invoice.paid", stub.renew(subscription, unix("2026-03-31 10:00")))
     assert (now(customer).plan.label, cycle(customer).allowance) == ("Premium-1000", 1000)
 
 
 @pytest.mark.parametrize(("extra", "allowance"), [(0, None), (200, 250)])
-def test_a_trial_gives_what_its_plan_says(tell, stub, customer, extra, allowance):
+def test_a_trial_gives_what_its_plan_says(send_event, stub, customer, extra, allowance):
     Plan.objects.update(trial_credits=extra)
     subscription = stub.subscribe("Premium-1000", START, END, status="trialing")
-    tell("invoice.paid", subscription["latest_invoice"])
-    tell("invoice.paid", subscription["latest_invoice"], "evt_again")
+    send_event("invoice.paid", subscription["latest_invoice"])
+    send_event("invoice.paid", subscription["latest_invoice"], "evt_again")
     account = now(customer)
     assert account.plan.label == "Free"
     assert (account.cycle and account.cycle.allowance) == allowance
     subscription["status"] = "active"
-    tell("invoice.paid", stub.renew(subscription, unix("2026-03-31 10:00")))
+    send_event("invoice.paid", stub.renew(subscription, unix("2026-03-31 10:00")))
     assert (now(customer).plan.label, cycle(customer).allowance) == ("Premium-1000", 1000)
 
 
-def test_a_second_subscription_is_flagged_and_takes_over_when_the_first_ends(tell, stub, customer, subscription):
-    tell("invoice.paid", subscription["latest_invoice"])
+def test_a_second_subscription_is_flagged_and_takes_over_when_the_first_ends(send_event, stub, customer, subscription):
+    send_event("invoice.paid", subscription["latest_invoice"])
     second = stub.subscribe("Premium-5000", START + 60, END + 60)
-    tell("invoice.paid", second["latest_invoice"])
+    send_event("invoice.paid", second["latest_invoice"])
     assert StripeEvent.objects.latest("id").status == "flagged"
     assert now(customer).plan.label == "Premium-1000"
     subscription["status"], subscription["ended_at"] = "canceled", int(datetime.now(UTC).timestamp())
-    tell("customer.subscription.deleted", subscription)
+    send_event("customer.subscription.deleted", subscription)
     assert now(customer).plan.label == "Premium-5000"
 
 
 # --- Packs --------------------------------------------------------------------------------------------
 
 
-def test_two_packs_are_two_grants(tell, stub, customer):
+def test_two_packs_are_two_grants(send_event, stub, customer):
     for checkout in (stub.buy(PACK, PACK_CENTS), stub.buy(PACK, PACK_CENTS)):
-        tell("checkout.session.completed", checkout)
-        tell("checkout.session.completed", checkout, f"evt_again_{checkout['id']}")
+        send_event("checkout.session.completed", checkout)
+        send_event("checkout.session.completed", checkout, f"evt_again_{checkout['id']}")
     assert now(customer).prepaid_balance == 200
     assert PackPurchase.objects.count() == 2
 
 
-def test_a_slow_payment_grants_when_it_arrives(tell, stub, customer):
+def test_a_slow_payment_grants_when_it_arrives(send_event, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS, paid=False)
-    tell("checkout.session.completed", checkout)
-    tell("checkout.session.async_payment_failed", checkout)
+    send_event("checkout.session.completed", checkout)
+    send_event("checkout.session.async_payment_failed", checkout)
     assert (now(customer).prepaid_balance, PackPurchase.objects.count()) == (0, 0)
     checkout["payment_status"] = "paid"
-    tell("checkout.session.async_payment_succeeded", checkout)
+    send_event("checkout.session.async_payment_succeeded", checkout)
     assert now(customer).prepaid_balance == 100
 
 
-def test_a_refund_takes_back_what_is_left(tell, stub, customer):
+def test_a_refund_takes_back_what_is_left(send_event, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS)
     charge = checkout["payment_intent"]["latest_charge"]
-    tell("checkout.session.completed", checkout)
+    send_event("checkout.session.completed", checkout)
     ledger._change_prepaid(customer, -70, LedgerEntry.Kind.ADJUST, reference="spent", note="")
     stub.refund(charge, 100)
-    tell("charge.refunded", charge)
-    tell("charge.refunded", charge, "evt_again")
+    send_event("charge.refunded", charge)
+    send_event("charge.refunded", charge, "evt_again")
     assert now(customer).prepaid_balance == 10
     stub.refund(charge, 400)
-    tell("charge.refunded", charge, "evt_rest")
+    send_event("charge.refunded", charge, "evt_rest")
     purchase = PackPurchase.objects.get()
     assert now(customer).prepaid_balance == 0
     assert (purchase.revoked, purchase.taken_back, purchase.spent_before_refund) == (100, 30, 70)
 
 
-def test_a_refund_that_is_reported_before_the_purchase(tell, stub, customer):
+def test_a_refund_that_is_reported_before_the_purchase(send_event, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS)
     charge = checkout["payment_intent"]["latest_charge"]
     stub.refund(charge, 500)
-    tell("charge.refunded", charge)
-    tell("checkout.session.completed", checkout)
+    send_event("charge.refunded", charge)
+    send_event("checkout.session.completed", checkout)
     assert now(customer).prepaid_balance == 0
     assert LedgerEntry.objects.count() == 2
 
 
 @pytest.mark.parametrize(("status", "left"), [("won", 100), ("lost", 0)])
-def test_a_dispute_costs_the_credits_when_it_is_lost(tell, stub, customer, status, left):
+def test_a_dispute_costs_the_credits_when_it_is_lost(send_event, stub, customer, status, left):
     checkout = stub.buy(PACK, PACK_CENTS)
-    tell("checkout.session.completed", checkout)
+    send_event("checkout.session.completed", checkout)
     charge = checkout["payment_intent"]["latest_charge"]
     dispute = stub.put("dp", object="dispute", charge=charge["id"], status="needs_response")
-    tell("charge.dispute.created", dispute)
+    send_event("charge.dispute.created", dispute)
     assert (PackPurchase.objects.get().dispute_status, now(customer).prepaid_balance) == ("needs_response", 100)
     dispute["status"] = status
-    tell("charge.dispute.closed", dispute)
-    tell("charge.dispute.closed", dispute, "evt_again")
-    tell("charge.dispute.created", dispute, "evt_late")
+    send_event("charge.dispute.closed", dispute)
+    send_event("charge.dispute.closed", dispute, "evt_again")
+    send_event("charge.dispute.created", dispute, "evt_late")
     assert (PackPurchase.objects.get().dispute_status, now(customer).prepaid_balance) == (status, left)
 
 
@@ -299,46 +299,46 @@ class FailBefore:
         return execute(sql, params, many, context)
 
 
-def _subscribed(stub, tell):
+def _subscribed(stub, send_event):
     return stub.subscribe("Premium-1000", START, END)
 
 
-def _ended(stub, tell):
-    subscription = _subscribed(stub, tell)
-    tell("invoice.paid", subscription["latest_invoice"], "evt_first")
+def _ended(stub, send_event):
+    subscription = _subscribed(stub, send_event)
+    send_event("invoice.paid", subscription["latest_invoice"], "evt_first")
     subscription["status"], subscription["ended_at"] = "canceled", int(timezone.now().timestamp()) - 5
     return subscription
 
 
-def _upgraded(stub, tell):
-    subscription = _subscribed(stub, tell)
-    tell("invoice.paid", subscription["latest_invoice"], "evt_first")
+def _upgraded(stub, send_event):
+    subscription = _subscribed(stub, send_event)
+    send_event("invoice.paid", subscription["latest_invoice"], "evt_first")
     subscription["items"]["data"][0]["price"]["id"] = "Premium-5000"
     return stub.bill(subscription)
 
 
-def _refunded(stub, tell):
+def _refunded(stub, send_event):
     checkout = stub.buy(PACK, PACK_CENTS)
-    tell("checkout.session.completed", checkout, "evt_first")
+    send_event("checkout.session.completed", checkout, "evt_first")
     charge = checkout["payment_intent"]["latest_charge"]
     stub.refund(charge, 500)
     return charge
 
 
-def _disputed(stub, tell):
+def _disputed(stub, send_event):
     checkout = stub.buy(PACK, PACK_CENTS)
     return stub.put("dp", object="dispute", charge=checkout["payment_intent"]["latest_charge"]["id"], status="lost")
 
 
 SITUATIONS = {
-    "checkout.session.completed": lambda stub, tell: stub.buy(PACK, PACK_CENTS),
-    "checkout.session.async_payment_succeeded": lambda stub, tell: stub.buy(PACK, PACK_CENTS),
-    "checkout.session.async_payment_failed": lambda stub, tell: stub.buy(PACK, PACK_CENTS, paid=False),
+    "checkout.session.completed": lambda stub, send_event: stub.buy(PACK, PACK_CENTS),
+    "checkout.session.async_payment_succeeded": lambda stub, send_event: stub.buy(PACK, PACK_CENTS),
+    "checkout.session.async_payment_failed": lambda stub, send_event: stub.buy(PACK, PACK_CENTS, paid=False),
     "customer.subscription.created": _subscribed,
     "customer.subscription.updated": _subscribed,
     "customer.subscription.deleted": _ended,
     "invoice.paid": _upgraded,
-    "invoice.payment_failed": lambda stub, tell: stub.bill(_subscribed(stub, tell), "open"),
+    "invoice.payment_failed": lambda stub, send_event: stub.bill(_subscribed(stub, send_event), "open"),
     "charge.refunded": _refunded,
     "charge.dispute.created": _disputed,
     "charge.dispute.closed": _disputed,
@@ -346,8 +346,8 @@ SITUATIONS = {
 
 
 @pytest.mark.parametrize("kind", SITUATIONS)
-def test_a_failure_at_any_statement_leaves_nothing_half_done(tell, stub, customer, kind):
-    told = SITUATIONS[kind](stub, tell)
+def test_a_failure_at_any_statement_leaves_nothing_half_done(send_event, stub, customer, kind):
+    stripe_object = SITUATIONS[kind](stub, send_event)
     before = state()
     statements, outcome = 0, before
     while True:
@@ -355,7 +355,7 @@ def test_a_failure_at_any_statement_leaves_nothing_half_done(tell, stub, custome
         failure = FailBefore(statements)
         with connection.execute_wrapper(failure):
             try:
-                response = tell(kind, told, f"evt_{statements}")
+                response = send_event(kind, stripe_object, f"evt_{statements}")
                 assert response.status_code == 503
             except Injected:
                 pass  # outside the handler: the client sees a 500, and Stripe sends the event again
@@ -365,7 +365,7 @@ def test_a_failure_at_any_statement_leaves_nothing_half_done(tell, stub, custome
         assert state() == before, f"statement {statements}"
         # The retry succeeds; it is rolled back for the next statement.
         with undone():
-            assert tell(kind, told, f"evt_{statements}").status_code == 204
+            assert send_event(kind, stripe_object, f"evt_{statements}").status_code == 204
             outcome = state()
     assert state() == outcome
     assert statements > 10

@@ -68,11 +68,11 @@ def test_a_large_body_is_refused_unread(client, stub, length):
     ids=lambda change: "-".join(f"{name}: {value!r:.12}" for name, value in change.items()).replace("\\", ""),
 )  # fmt: skip
 def test_a_signed_event_that_cannot_be_stored_is_refused(client, stub, change):
-    told = {"id": "in_1", "object": "invoice", "customer": "cus_1"}
-    told |= {"id": change["object"]} if "object" in change else {}
-    told |= {"customer": change["customer"]} if "customer" in change else {}
+    stripe_object = {"id": "in_1", "object": "invoice", "customer": "cus_1"}
+    stripe_object |= {"id": change["object"]} if "object" in change else {}
+    stripe_object |= {"customer": change["customer"]} if "customer" in change else {}
     own = {name: value for name, value in change.items() if name not in ("object", "customer")}
-    body = json.dumps(event("invoice.paid", told, "evt_1") | own).encode()
+    body = json.dumps(event("invoice.paid", stripe_object, "evt_1") | own).encode()
     response = post(client, body, sign(body))
     assert (response.status_code, response.json()["code"]) == (400, "invalid_event")
     assert not StripeEvent.objects.exists()
@@ -88,57 +88,57 @@ def test_it_needs_no_csrf_token_and_takes_only_post(stub, db):
     assert client.get(URL).status_code == 405
 
 
-def test_an_event_of_no_interest_is_stored_and_ignored(tell, customer):
-    assert tell("customer.created", {"id": "cus_1", "object": "customer"}).status_code == 204
+def test_an_event_of_no_interest_is_stored_and_ignored(send_event, customer):
+    assert send_event("customer.created", {"id": "cus_1", "object": "customer"}).status_code == 204
     stored = StripeEvent.objects.get()
     assert (stored.status, stored.object_id, stored.customer_id) == ("ignored", "cus_1", "cus_1")
 
 
-def test_an_unknown_customer_is_flagged(tell, stub, db):
-    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
-    assert tell("customer.subscription.created", told).status_code == 204
+def test_an_unknown_customer_is_flagged(send_event, stub, db):
+    stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
+    assert send_event("customer.subscription.created", stripe_object).status_code == 204
     assert StripeEvent.objects.get().status == "flagged"
     assert "unknown customer" in StripeEvent.objects.get().error
 
 
 @pytest.mark.parametrize("kind", ["customer.subscription.created", "checkout.session.completed"])
-def test_an_unknown_price_is_flagged(tell, stub, customer, kind):
-    told = stub.subscribe("price_x", JANUARY, FEBRUARY) if "subscription" in kind else stub.buy("price_x", 500)
-    assert tell(kind, told).status_code == 204
+def test_an_unknown_price_is_flagged(send_event, stub, customer, kind):
+    stripe_object = stub.subscribe("price_x", JANUARY, FEBRUARY) if "subscription" in kind else stub.buy("price_x", 500)
+    assert send_event(kind, stripe_object).status_code == 204
     stored = StripeEvent.objects.get()
     assert (stored.status, stored.account) == ("flagged", customer)
     assert "sync_stripe did not make" in stored.error
     assert not LedgerEntry.objects.exists()
 
 
-def test_an_object_that_stripe_does_not_know_is_flagged(tell, stub, customer):
-    told = {"id": "sub_x", "object": "subscription", "customer": "cus_1"}
-    assert tell("customer.subscription.created", told).status_code == 204
+def test_an_object_that_stripe_does_not_know_is_flagged(send_event, stub, customer):
+    stripe_object = {"id": "sub_x", "object": "subscription", "customer": "cus_1"}
+    assert send_event("customer.subscription.created", stripe_object).status_code == 204
     assert StripeEvent.objects.get().status == "flagged"
 
 
-def test_a_failure_is_answered_503_and_the_next_try_succeeds(tell, stub, customer, monkeypatch):
-    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
+def test_a_failure_is_answered_503_and_the_next_try_succeeds(send_event, stub, customer, monkeypatch):
+    stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
 
     def fail(stripe_id):
         raise ApiError("payment_provider_unavailable", message="away")
 
     with monkeypatch.context() as away:
         away.setattr(stub, "get_subscription", fail)
-        assert tell("invoice.paid", told).status_code == 503
+        assert send_event("invoice.paid", stripe_object).status_code == 503
         stored = StripeEvent.objects.get()
         assert (stored.status, stored.attempts, stored.error) == ("failed", 1, "ApiError: away")
         with pytest.raises(CommandError, match="failed again"):
             call_command("replay_stripe_events", "--failed")
-    assert tell("invoice.paid", told).status_code == 204
+    assert send_event("invoice.paid", stripe_object).status_code == 204
     stored.refresh_from_db()
     assert (stored.status, stored.attempts, stored.error) == ("processed", 3, "")
     assert ledger.get_account(customer.user).plan.label == "Premium-1000"
 
 
-def test_replaying_changes_nothing(tell, stub, customer):
-    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
-    tell("invoice.paid", told)
+def test_replaying_changes_nothing(send_event, stub, customer):
+    stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
+    send_event("invoice.paid", stripe_object)
     before = list(LedgerEntry.objects.values())
     call_command("replay_stripe_events", "--event", StripeEvent.objects.get().stripe_id)
     assert list(LedgerEntry.objects.values()) == before
@@ -147,9 +147,12 @@ def test_replaying_changes_nothing(tell, stub, customer):
         call_command("replay_stripe_events", "--event", "evt_x")
 
 
-def test_one_fact_under_two_ids_is_one_renewal(tell, stub, customer):
-    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
-    assert {tell("invoice.paid", told, "evt_a").status_code, tell("invoice.paid", told, "evt_b").status_code} == {204}
+def test_one_fact_under_two_ids_is_one_renewal(send_event, stub, customer):
+    stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
+    assert {
+        send_event("invoice.paid", stripe_object, "evt_a").status_code,
+        send_event("invoice.paid", stripe_object, "evt_b").status_code,
+    } == {204}
     assert UsageWindow.objects.count() == 1
     assert LedgerEntry.objects.filter(kind="renew").count() == 1
 
@@ -182,39 +185,39 @@ def test_an_invalid_time_is_refused(client, stub, signature):
     assert (response.status_code, response.json()["code"]) == (400, "invalid_signature")
 
 
-def test_a_pack_that_is_paid_for_after_the_accounts_deletion_is_flagged(tell, stub, customer):
+def test_a_pack_that_is_paid_for_after_the_accounts_deletion_is_flagged(send_event, stub, customer):
     opened = stub.buy("100 credits", 500, paid=False)
-    tell("checkout.session.completed", opened)
+    send_event("checkout.session.completed", opened)
     delete_account(customer.user)
     opened["payment_status"] = "paid"
     for number in range(2):
-        assert tell("checkout.session.async_payment_succeeded", opened, f"evt_{number}").status_code == 204
+        assert send_event("checkout.session.async_payment_succeeded", opened, f"evt_{number}").status_code == 204
         stored = StripeEvent.objects.latest("id")
         assert (stored.status, stored.account) == ("flagged", customer)
         assert "is paid for, and its account is deleted" in stored.error
     assert PackPurchase.objects.get().credits == 100, "on record, so that a refund takes the credits back"
     stub.refund(opened["payment_intent"]["latest_charge"], 500)
-    tell("charge.refunded", opened["payment_intent"]["latest_charge"])
+    send_event("charge.refunded", opened["payment_intent"]["latest_charge"])
     assert StripeEvent.objects.latest("id").status == "processed"
     call_command("replay_stripe_events", "--event", "evt_0")
     assert StripeEvent.objects.get(stripe_id="evt_0").status == "processed", "it is refunded"
 
 
-def test_a_refund_of_what_was_bought_before_the_deletion_is_not_flagged(tell, stub, customer):
+def test_a_refund_of_what_was_bought_before_the_deletion_is_not_flagged(send_event, stub, customer):
     bought = stub.buy("100 credits", 500)
-    tell("checkout.session.completed", bought)
+    send_event("checkout.session.completed", bought)
     delete_account(customer.user)
     stub.refund(bought["payment_intent"]["latest_charge"], 100)
-    tell("charge.refunded", bought["payment_intent"]["latest_charge"])
+    send_event("charge.refunded", bought["payment_intent"]["latest_charge"])
     assert set(StripeEvent.objects.values_list("status", flat=True)) == {"processed"}
 
 
-def test_a_subscription_that_begins_after_the_accounts_deletion_is_flagged(tell, stub, customer):
+def test_a_subscription_that_begins_after_the_accounts_deletion_is_flagged(send_event, stub, customer):
     delete_account(customer.user)
-    told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
-    tell("invoice.paid", told["latest_invoice"])
+    stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
+    send_event("invoice.paid", stripe_object["latest_invoice"])
     assert StripeEvent.objects.get().status == "flagged"
     assert "goes on being paid, and its account is deleted" in StripeEvent.objects.get().error
-    told["cancel_at_period_end"] = True
-    tell("customer.subscription.updated", told)
+    stripe_object["cancel_at_period_end"] = True
+    send_event("customer.subscription.updated", stripe_object)
     assert StripeEvent.objects.latest("id").status == "processed"

@@ -14,7 +14,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=12111)
     parser.add_argument("--webhook", help="where events are posted")
     parser.add_argument("--secret", default="whsec_test", help="what they are signed with")
-    parser.add_argument("--clock", type=int, help="Unix time to stand still at; the present time, running, unless told")
+    parser.add_argument(
+        "--clock", type=int, help="Unix time at which the clock stands still; by default it shows the present time and runs"
+    )
     options = parser.parse_args()
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

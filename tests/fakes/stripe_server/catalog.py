@@ -119,11 +119,11 @@ def list_prices(world: World, params: Obj) -> list[Obj]:
     keys = params.get("lookup_keys")
     if keys is not None and len(keys) > MOST_LOOKUP_KEYS:
         raise Refused(f"You can only pass up to {MOST_LOOKUP_KEYS} lookup keys.", param="lookup_keys")
-    wanted = {name: params.get(name) for name in ("active", "currency", "product", "type")}
+    filters = {name: params.get(name) for name in ("active", "currency", "product", "type")}
     interval = params.get("recurring", {}).get("interval")
     return [
         price
-        for price in world.all("price", **wanted)
+        for price in world.all("price", **filters)
         if (keys is None or price["lookup_key"] in keys)
         and (interval is None or (price["recurring"] or {}).get("interval") == interval)
     ]

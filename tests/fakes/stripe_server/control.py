@@ -65,10 +65,11 @@ def _events(fake: StripeFake) -> Any:
 
 
 def _deliveries(fake: StripeFake) -> Any:
-    told = list(fake.webhooks.deliveries)
+    deliveries = list(fake.webhooks.deliveries)
     return {
         "data": [
-            {"event": one.event["id"], "type": one.event["type"], "statuses": one.statuses, "done": one.done} for one in told
+            {"event": one.event["id"], "type": one.event["type"], "statuses": one.statuses, "done": one.done}
+            for one in deliveries
         ]
     }
 

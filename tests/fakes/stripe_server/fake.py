@@ -152,10 +152,10 @@ class StripeFake:
     def deliver(self, event: str, times: int = 1, *, new_id: bool = False, delay: float = 0) -> list[str]:
         """Send an event (again) in any mode; with `new_id` each time under a new id. Returns the ids sent."""
         with self.world.transaction():
-            told = [self.world.twin(event) if new_id else self.world.get("event", event) for _ in range(times)]
-            for each in told:
+            events = [self.world.twin(event) if new_id else self.world.get("event", event) for _ in range(times)]
+            for each in events:
                 self.webhooks.queue(public(each), delay=delay)
-        return [each["id"] for each in told]
+        return [each["id"] for each in events]
 
     def set_delivery(self, mode: str) -> None:
         """`normal`, `hold`, `double`, `reverse` (within one request or moment) or `drop`."""

@@ -166,9 +166,9 @@ def pay(world: World, params: Obj, id: str) -> Obj:
 
 def list_invoices(world: World, params: Obj) -> list[Obj]:
     """GET /v1/invoices."""
-    wanted = params.get("subscription")
+    subscription = params.get("subscription")
     found = world.all("invoice", customer=params.get("customer"), status=params.get("status"))
-    return [invoice for invoice in found if wanted is None or _subscription_id(invoice) == wanted]
+    return [invoice for invoice in found if subscription is None or _subscription_id(invoice) == subscription]
 
 
 def _subscription_id(invoice: Obj) -> str | None:

@@ -65,8 +65,8 @@ def update_configuration(world: World, params: Obj, id: str) -> Obj:
 
 def list_configurations(world: World, params: Obj) -> list[Obj]:
     """GET /v1/billing_portal/configurations."""
-    wanted = {name: params.get(name) for name in ("active", "is_default")}
-    return world.all("billing_portal.configuration", **wanted)
+    filters = {name: params.get(name) for name in ("active", "is_default")}
+    return world.all("billing_portal.configuration", **filters)
 
 
 def _default_configuration(world: World) -> Obj:

@@ -152,25 +152,25 @@ def _api_answer(server: Server, method: str, path: str, form: str, headers: Any)
         return refused.status, refused.body
 
 
-def _once(server: Server, headers: Any, key: str, asked: tuple[str, str, Any]) -> Answer:
+def _once(server: Server, headers: Any, key: str, request: tuple[str, str, Any]) -> Answer:
     """Repeat the first answer; as at Stripe, a refusal of the parameters is not stored, a declined card is."""
     if len(key) > LONGEST_IDEMPOTENCY_KEY:
         raise Refused("Idempotency keys can only be up to 255 characters long.", type="idempotency_error")
     if key in server.remembered:
         before, answer = server.remembered[key]
-        if before != asked:
+        if before != request:
             raise Refused(
                 "Keys for idempotent requests can only be used with the same parameters they were first used with.",
                 type="idempotency_error",
             )
         return answer
     try:
-        answer = 200, _call(server.fake, headers, *asked)
+        answer = 200, _call(server.fake, headers, *request)
     except Refused as refused:
         if refused.status != 402:
             raise
         answer = refused.status, refused.body
-    server.remembered[key] = asked, answer
+    server.remembered[key] = request, answer
     return answer
 
 

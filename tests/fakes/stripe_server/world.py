@@ -75,9 +75,9 @@ class World:
             raise missing(kind.rpartition(".")[2].replace("_", " "), id or "", param)
         return found
 
-    def all(self, kind: str, **wanted: Any) -> list[Obj]:
+    def all(self, kind: str, **values: Any) -> list[Obj]:
         """The objects of one kind whose fields have these values (None matches any), newest first."""
-        filters = {name: value for name, value in wanted.items() if value is not None}
+        filters = {name: value for name, value in values.items() if value is not None}
         return [
             obj
             for obj in reversed(self.objects.values())

@@ -13,10 +13,10 @@ from imaging.models import Batch
 from tests.imaging.removal.forms import BOUNDARY, part
 
 
-def batch_form(*pictures: tuple[str, bytes], zips: tuple[bytes, ...] = (), urls: tuple[str, ...] = (), **fields: str) -> Any:
+def batch_form(*images: tuple[str, bytes], zips: tuple[bytes, ...] = (), urls: tuple[str, ...] = (), **fields: str) -> Any:
     """Arguments of `Client.post` for a batch: images with their names, zips, addresses, options."""
     parts = [part(f'name="{field}"', value.encode()) for field, value in fields.items()]
-    parts += [part(f'name="image"; filename="{name}"', content) for name, content in pictures]
+    parts += [part(f'name="image"; filename="{name}"', content) for name, content in images]
     parts += [part('name="zip"; filename="pictures.zip"', content) for content in zips]
     parts += [part('name="image_url"', url.encode()) for url in urls]
     body = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
@@ -37,10 +37,10 @@ def caller(key: str | None, **headers: str) -> Client:
     return Client(headers={**({"x-api-key": key} if key else {}), **headers}, raise_request_exception=False)
 
 
-def post(key: str | None, *pictures: tuple[str, bytes], retry: str = "", **parts: Any) -> Any:
+def post(key: str | None, *images: tuple[str, bytes], retry: str = "", **parts: Any) -> Any:
     """Create a batch."""
     headers = {"Idempotency-Key": retry} if retry else {}
-    return caller(key, **headers).post("/api/batches", **batch_form(*pictures, **parts))
+    return caller(key, **headers).post("/api/batches", **batch_form(*images, **parts))
 
 
 def work_through() -> int:

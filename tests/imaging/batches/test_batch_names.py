@@ -21,7 +21,7 @@ def named(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "result"),
     [
         (".. ./x.png", "x.webp"),
         ("a/. . ./ .. /x.png", "a/x.webp"),
@@ -43,31 +43,31 @@ def named(name: str) -> str:
         (".png", ".png.webp"),
     ],
 )
-def test_the_name_of_a_result(name, told):
-    assert named(name) == told
+def test_the_name_of_a_result(name, result):
+    assert named(name) == result
 
 
 @given(st.one_of(st.text(max_size=300), NASTY))
 @example("..\u00a0./x")
 @settings(derandomize=True, database=None, deadline=None, max_examples=400)
 def test_whatever_a_customer_calls_it_a_result_stays_where_it_is_unpacked(name):
-    told = named(name)
-    assert told.endswith(".webp")
-    for part in told.split("/"):
+    result = named(name)
+    assert result.endswith(".webp")
+    for part in result.split("/"):
         assert part.strip(" .") and part == part.rstrip(" ."), "Windows drops them and finds another name, or none"
         assert len(part.encode()) <= 240
         assert not set(part) & set('<>:"|?*\\')
         assert unicodedata.normalize("NFKC", part.split(".")[0].rstrip()).casefold() not in DEVICES
         assert not {unicodedata.category(one) for one in part if one not in "\u200c\u200d"} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    assert unicodedata.is_normalized("NFC", told)
+    assert unicodedata.is_normalized("NFC", result)
 
 
 @given(st.lists(NASTY, max_size=20))
 @settings(derandomize=True, database=None, deadline=None, max_examples=200)
 def test_no_two_results_meet_on_a_file_system_that_folds_names(sent):
-    told = list(distinct(map(named, sent)))
-    assert len(told) == len(sent)
-    files = [unicodedata.normalize("NFKC", name).casefold() for name in told]
+    result = list(distinct(map(named, sent)))
+    assert len(result) == len(sent)
+    files = [unicodedata.normalize("NFKC", name).casefold() for name in result]
     assert len(set(files)) == len(files)
     folders = {name[:at] for name in files for at, one in enumerate(name) if one == "/"}
     assert not folders & set(files)
@@ -80,5 +80,5 @@ def test_a_file_in_place_of_a_folder():
 
 
 def test_500_equal_names_are_made_distinct_at_once():
-    told = list(distinct(["a.webp"] * 500))
-    assert (len(set(told)), told[-1]) == (500, "a (500).webp")
+    result = list(distinct(["a.webp"] * 500))
+    assert (len(set(result)), result[-1]) == (500, "a (500).webp")

@@ -43,28 +43,28 @@ def window() -> tuple[int, int]:
 
 def test_a_batch_is_accepted_and_described(key, small_png, django_capture_on_commit_callbacks):
     answer = post(key, ("a.png", small_png), ("b.png", small_png), format="png", w="4")
-    told = answer.json()
+    data = answer.json()
     assert answer.status_code == 202
-    assert answer.headers["Location"] == told["url"] == f"http://testserver/api/batches/{told['id']}"
+    assert answer.headers["Location"] == data["url"] == f"http://testserver/api/batches/{data['id']}"
     assert answer.headers["RateLimit"]
-    assert (told["status"], told["finished_at"], told["zip_url"], told["callback"]) == ("processing", None, None, None)
-    assert told["counts"] == {"total": 2, "queued": 2, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
-    assert told["credits"] == {"held": 2, "charged": 0}
-    assert told["options"] == {"format": "png", "w": "4"}
-    assert [(item["index"], item["name"], item["status"]) for item in told["items"]] == [
+    assert (data["status"], data["finished_at"], data["zip_url"], data["callback"]) == ("processing", None, None, None)
+    assert data["counts"] == {"total": 2, "queued": 2, "running": 0, "done": 0, "failed": 0, "cancelled": 0}
+    assert data["credits"] == {"held": 2, "charged": 0}
+    assert data["options"] == {"format": "png", "w": "4"}
+    assert [(item["index"], item["name"], item["status"]) for item in data["items"]] == [
         (0, "a.png", "queued"), (1, "b.png", "queued"),
     ]  # fmt: skip
     assert window() == (2, 0)
-    assert caller(key).get(told["url"]).json() == told
+    assert caller(key).get(data["url"]).json() == data
 
 
 def test_results_are_made_charged_and_delivered(key, small_png):
     url = post(key, ("a.png", small_png), ("b.png", small_png), format="png", w="4").json()["url"]
     assert work_through() == 2
-    told = caller(key).get(url).json()
-    assert (told["status"], told["counts"]["done"], told["credits"]) == ("finished", 2, {"held": 0, "charged": 2})
-    assert told["finished_at"] is not None
-    item = told["items"][1]
+    data = caller(key).get(url).json()
+    assert (data["status"], data["counts"]["done"], data["credits"]) == ("finished", 2, {"held": 0, "charged": 2})
+    assert data["finished_at"] is not None
+    item = data["items"][1]
     assert (item["width"], item["height"], item["model"], item["code"]) == (4, 3, "ellipse", None)
     answer = caller(key).get(item["result_url"])
     content = content_of(answer)
@@ -85,28 +85,28 @@ def test_bad_files_are_reported_and_free_and_do_not_stop_the_others(key, user, s
         ("x.exe", small_png),
         ("b.png", small_png),
     ]
-    told = post(key, *files).json()
-    assert told["counts"]["failed"] == 1, "an empty file needs no work to be known"
+    data = post(key, *files).json()
+    assert data["counts"]["failed"] == 1, "an empty file needs no work to be known"
     assert window() == (4, 0)
     work_through()
-    told = caller(key).get(told["url"]).json()
-    assert [item["code"] for item in told["items"]] == [
+    data = caller(key).get(data["url"]).json()
+    assert [item["code"] for item in data["items"]] == [
         None, "empty_file", "invalid_image", "unsupported_file_type", None,
     ]  # fmt: skip
-    assert told["items"][1]["error"] == "Uploaded file is empty (0 bytes)."
-    assert told["items"][3]["error"] == "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg"
-    assert (told["status"], told["credits"]) == ("finished", {"held": 0, "charged": 2})
+    assert data["items"][1]["error"] == "Uploaded file is empty (0 bytes)."
+    assert data["items"][3]["error"] == "File type '.exe' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg"
+    assert (data["status"], data["credits"]) == ("finished", {"held": 0, "charged": 2})
     assert window() == (0, 2)
     assert reconcile(ledger.get_account(user)) == []
 
 
 def test_a_batch_of_nothing_good_is_finished_at_once_and_free(key):
-    told = post(key, ("a.png", b""), ("b.png", b"")).json()
-    assert (told["status"], told["counts"]["failed"]) == ("finished", 2)
+    data = post(key, ("a.png", b""), ("b.png", b"")).json()
+    assert (data["status"], data["counts"]["failed"]) == ("finished", 2)
     assert not Hold.objects.exists()
 
 
-def test_options_count_for_every_picture_and_bad_ones_for_the_whole(key, small_png, pictures):
+def test_options_count_for_every_image_and_bad_ones_for_the_whole(key, small_png, pictures):
     answer = post(key, ("a.png", small_png), w="abc", angle="500")
     assert answer.status_code == 400
     assert answer.json()["details"] == [
@@ -117,10 +117,10 @@ def test_options_count_for_every_picture_and_bad_ones_for_the_whole(key, small_p
     assert not list(pictures.rglob("*"))
 
 
-def test_a_size_that_does_not_suit_one_picture_fails_that_picture(key, small_png):
-    told = post(key, ("a.png", small_png), ("tall.png", encoded(Image.new("RGB", (1, 8)))), w="1500").json()
+def test_a_size_that_does_not_suit_one_image_fails_that_image(key, small_png):
+    data = post(key, ("a.png", small_png), ("tall.png", encoded(Image.new("RGB", (1, 8)))), w="1500").json()
     work_through()
-    assert [item["code"] for item in caller(key).get(told["url"]).json()["items"]] == [None, "out_of_range"]
+    assert [item["code"] for item in caller(key).get(data["url"]).json()["items"]] == [None, "out_of_range"]
 
 
 @pytest.mark.parametrize(
@@ -312,11 +312,11 @@ def test_all_results_as_one_zip(key, small_png):
         assert archive.read("a.png") == content_of(caller(key).get(f"{url}/items/0"))
 
 
-def test_polling_without_the_pictures(key, small_png):
+def test_polling_without_the_images(key, small_png):
     url = post(key, ("a.png", small_png)).json()["url"]
-    told = caller(key).get(f"{url}?items=0").json()
-    assert "items" not in told
-    assert told["counts"]["total"] == 1
+    data = caller(key).get(f"{url}?items=0").json()
+    assert "items" not in data
+    assert data["counts"]["total"] == 1
 
 
 def test_the_list_has_pages(key, small_png):

@@ -30,19 +30,19 @@ def kept(pictures):
 @pytest.fixture(autouse=True)
 def ended(monkeypatch) -> list[str]:
     """The states of batches reported as ended."""
-    told: list[str] = []
-    monkeypatch.setattr(callback, "batch_ended", lambda batch: told.append(batch.state))
-    return told
+    reported: list[str] = []
+    monkeypatch.setattr(callback, "batch_ended", lambda batch: reported.append(batch.state))
+    return reported
 
 
 @pytest.fixture
 def half_done(key, small_png) -> dict[str, Any]:
     """A batch of three, the first of which is done."""
-    told = post(key, *((f"{n}.png", small_png) for n in range(3))).json()
+    data = post(key, *((f"{n}.png", small_png) for n in range(3))).json()
     item = leases.take_next()
     assert item is not None
     work.work(item)
-    return told
+    return data
 
 
 def files_left(folder: Path) -> list[str]:
@@ -61,17 +61,17 @@ def test_cancelling_frees_what_is_not_done_and_keeps_what_is(
     key, user, half_done, kept, ended, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
-        told = caller(key).post(f"{half_done['url']}/cancel").json()
-    assert (told["status"], told["credits"]) == ("cancelled", {"held": 0, "charged": 1})
-    assert told["counts"] == {"total": 3, "queued": 0, "running": 0, "done": 1, "failed": 0, "cancelled": 2}
-    assert told["finished_at"] is not None
+        data = caller(key).post(f"{half_done['url']}/cancel").json()
+    assert (data["status"], data["credits"]) == ("cancelled", {"held": 0, "charged": 1})
+    assert data["counts"] == {"total": 3, "queued": 0, "running": 0, "done": 1, "failed": 0, "cancelled": 2}
+    assert data["finished_at"] is not None
     assert ended == ["cancelled"]
     assert states() == ["posted", "voided", "voided"]
     assert (UsageWindow.objects.get().held, UsageWindow.objects.get().used) == (0, 1)
     assert files_left(kept) == ["out/0-1"], "what was sent is of no use any more"
     assert work_through() == 0
-    assert content_of(caller(key).get(told["items"][0]["result_url"]))
-    assert content_of(caller(key).get(told["zip_url"]))
+    assert content_of(caller(key).get(data["items"][0]["result_url"]))
+    assert content_of(caller(key).get(data["zip_url"]))
     assert reconcile(ledger.get_account(user)) == []
 
 
@@ -110,9 +110,9 @@ def test_deleting_cancels_and_erases_at_once(key, half_done, kept, ended, django
     assert files_left(kept) == []
     assert ended == ["cancelled"]
     assert states() == ["posted", "voided", "voided"]
-    told = caller(key).get(half_done["url"]).json()
-    assert told["erased_at"] is not None
-    assert (told["zip_url"], told["items"][0]["result_url"]) == (None, None)
+    data = caller(key).get(half_done["url"]).json()
+    assert data["erased_at"] is not None
+    assert (data["zip_url"], data["items"][0]["result_url"]) == (None, None)
     for path in ("items/0", "zip"):
         gone = caller(key).get(f"{half_done['url']}/{path}")
         assert (gone.status_code, gone.json()["code"]) == (410, "batch_expired")
@@ -128,9 +128,9 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
     call_command("sweep")
     assert files_left(kept) == []
     assert not list(kept.glob("batches/*"))
-    told = caller(key).get(half_done["url"]).json()
-    assert (told["status"], told["counts"]["done"], told["counts"]["cancelled"]) == ("cancelled", 1, 2)
-    assert told["erased_at"] is not None
+    data = caller(key).get(half_done["url"]).json()
+    assert (data["status"], data["counts"]["done"], data["counts"]["cancelled"]) == ("cancelled", 1, 2)
+    assert data["erased_at"] is not None
     assert ended == ["cancelled"]
     assert states() == ["posted", "voided", "voided"]
     gone = caller(key).get(f"{half_done['url']}/items/0")
@@ -138,18 +138,18 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
     assert reconcile(ledger.get_account(user)) == []
 
 
-def test_addresses_are_forgotten_with_the_pictures(key):
-    told = post(key, urls=("https://example.com/a.png?token=secret",)).json()
-    its_time_is_over(told)
+def test_addresses_are_forgotten_with_the_images(key):
+    data = post(key, urls=("https://example.com/a.png?token=secret",)).json()
+    its_time_is_over(data)
     upkeep.tend()
-    item = caller(key).get(told["url"]).json()["items"][0]
+    item = caller(key).get(data["url"]).json()["items"][0]
     assert (item["name"], item["image_url"]) == ("a.png", None)
 
 
 def test_a_finished_batch_stays_finished_when_it_expires(key, small_png, ended):
-    told = post(key, ("a.png", small_png)).json()
+    data = post(key, ("a.png", small_png)).json()
     work_through()
-    its_time_is_over(told)
+    its_time_is_over(data)
     upkeep.tend()
     assert the_batch().state == "finished"
     assert ended == ["finished"]
@@ -201,7 +201,7 @@ def test_a_result_that_came_after_everything_was_erased_does_not_stay(half_done,
     assert files_left(kept) == []
 
 
-def test_who_leaves_leaves_no_picture_and_no_name(key, user, half_done, kept, django_capture_on_commit_callbacks):
+def test_who_leaves_leaves_no_image_and_no_name(key, user, half_done, kept, django_capture_on_commit_callbacks):
     post(key, urls=("https://example.com/secret.png?token=1",), callback_url="https://example.com/hook")
     with django_capture_on_commit_callbacks(execute=True):
         delete_account(user)

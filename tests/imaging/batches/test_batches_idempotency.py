@@ -57,7 +57,7 @@ def test_another_request_under_the_same_key(key, files, fields):
     assert UsageWindow.objects.get().held == 1
 
 
-def test_the_same_pictures_in_a_zip_are_the_same_request(key, small_png):
+def test_the_same_images_in_a_zip_are_the_same_request(key, small_png):
     first = post(key, ("a.png", small_png), retry=RETRY).json()
     assert post(key, zips=(zipped(("a.png", small_png)),), retry=RETRY).json()["id"] == first["id"]
 

@@ -42,11 +42,11 @@ def test_from_upload_to_results(key, small_png, bucket):
     assert names(bucket) == ["in/0", "in/1", "in/2"]
     work_through()
     assert names(bucket) == ["out/0-1", "out/2-1"]
-    told = caller(key).get(url).json()
-    assert told["credits"] == {"held": 0, "charged": 2}
-    one = content_of(caller(key).get(told["items"][2]["result_url"]))
-    assert len(one) == told["items"][2]["bytes"]
-    archive = caller(key).get(told["zip_url"])
+    data = caller(key).get(url).json()
+    assert data["credits"] == {"held": 0, "charged": 2}
+    one = content_of(caller(key).get(data["items"][2]["result_url"]))
+    assert len(one) == data["items"][2]["bytes"]
+    archive = caller(key).get(data["zip_url"])
     assert len(content_of(archive)) == int(archive.headers["Content-Length"])
 
 

@@ -20,7 +20,7 @@ def batch(key, small_png) -> str:
 
 
 @pytest.mark.parametrize("group", ["Support", "Readers"])
-def test_staff_see_batches_and_their_pictures(batch, user, group):
+def test_staff_see_batches_and_their_images(batch, user, group):
     browser = browser_of(make_staff(group))
     listed = browser.get("/admin/imaging/batch/").content.decode()
     assert batch in listed
@@ -43,9 +43,9 @@ def test_the_search_finds_a_batch_by_its_id_and_its_credits_by_theirs(batch):
 
 @pytest.mark.parametrize("term", ["id", "request_id"])
 def test_the_list_is_searched(batch, key, small_png, term):
-    wanted = the_batch()
+    batch = the_batch()
     post(key, ("other.png", small_png))
-    listed = browser_of(make_staff("Support")).get("/admin/imaging/batch/", {"q": str(getattr(wanted, term))})
+    listed = browser_of(make_staff("Support")).get("/admin/imaging/batch/", {"q": str(getattr(batch, term))})
     assert listed.content.decode().count(f"/admin/imaging/batch/{batch}/change/") >= 1
     assert listed.context["cl"].result_count == 1
 

@@ -52,10 +52,10 @@ def read(*pictures: tuple[str, bytes], **parts) -> list[tuple[str, str | None]]:
     """Names of a form's entries, each with the code of its problem."""
     body = batch_form(*pictures, **parts)["data"]
     with read_batch(batch_request(body)) as form:
-        return told(form)
+        return items_of(form)
 
 
-def told(form: BatchForm) -> list[tuple[str, str | None]]:
+def items_of(form: BatchForm) -> list[tuple[str, str | None]]:
     return [(entry.name, entry.problem.code if entry.problem else None) for entry in form.entries]
 
 
@@ -94,7 +94,7 @@ def test_240_mb_are_read_in_little_memory_and_into_one_nameless_file():
     assert form.spool._file.closed
 
 
-def test_a_picture_over_the_limit_is_counted_and_not_kept():
+def test_an_image_over_the_limit_is_counted_and_not_kept():
     stream, length = big_body(2, 60)
     with read_batch(request(stream, length)) as form:
         assert [entry.problem.message for entry in form.entries if entry.problem] == [
@@ -108,16 +108,16 @@ def test_more_bytes_than_a_batch_may_have(monkeypatch, known):
     monkeypatch.setattr(upload, "MAX_TOTAL", 3 * MEGABYTE)
     monkeypatch.setattr(upload, "FRAMING_BYTES", MEGABYTE)
     stream, length = big_body(5, 1)
-    asked = request(stream, length if known else 2**62)
+    sent = request(stream, length if known else 2**62)
     if not known:
-        asked.META["HTTP_TRANSFER_ENCODING"] = "chunked"
-    with pytest.raises(ApiError) as refused, read_batch(asked):
+        sent.META["HTTP_TRANSFER_ENCODING"] = "chunked"
+    with pytest.raises(ApiError) as refused, read_batch(sent):
         pass
     assert (refused.value.status, refused.value.code) == (413, "batch_too_large")
     assert stream.served <= (0 if known else 4.5 * MEGABYTE)
 
 
-def test_pictures_and_zips_and_addresses_in_the_order_that_they_come_in(small_png):
+def test_images_and_zips_and_addresses_in_the_order_that_they_come_in(small_png):
     body = b"".join(
         [
             part('name="image"; filename="first.png"', small_png),
@@ -134,7 +134,7 @@ def test_pictures_and_zips_and_addresses_in_the_order_that_they_come_in(small_pn
         assert form.content(form.entries[2]).read() == small_png
 
 
-def test_at_most_500_pictures_however_they_come(small_png):
+def test_at_most_500_images_however_they_come(small_png):
     few = tuple((f"{n}.png", small_png) for n in range(250))
     assert len(read(*few, zips=(zipped(*few),))) == 500
     assert refusal(*few, ("one-more.png", small_png), zips=(zipped(*few),)) == (400, "too_many_images")
@@ -210,13 +210,13 @@ def test_methods_with_unbounded_memory_are_refused(small_png, method):
     assert read(zips=(zipped(("a.png", small_png), method=method),)) == [("a.png", "zip_entry_unreadable")]
 
 
-def test_an_entry_that_unpacks_to_more_than_a_picture_may_have_is_not_unpacked(small_png):
+def test_an_entry_that_unpacks_to_more_than_an_image_may_have_is_not_unpacked(small_png):
     bomb = zipped(("bomb.png", PNG + bytes(60 * MEGABYTE - len(PNG))), ("a.png", small_png))
     assert len(bomb) < MEGABYTE
     tracemalloc.start()
     with read_batch(batch_request(batch_form(zips=(bomb,))["data"])) as form:
         peak = tracemalloc.get_traced_memory()[1]
-        assert told(form) == [("bomb.png", "file_too_large"), ("a.png", None)]
+        assert items_of(form) == [("bomb.png", "file_too_large"), ("a.png", None)]
         assert form.entries[0].problem is not None
         assert "(60.0 MB)" in form.entries[0].problem.message
         assert form.spool.end < 2 * MEGABYTE
@@ -345,8 +345,8 @@ def test_nothing_but_refusals_comes_out_of_damaged_zips(small_png):
 def test_an_entry_that_claims_more_than_a_column_holds(key, small_png, pictures):
     content = bytearray(zipped(("big.png", PNG), ("a.png", small_png), method=zipfile.ZIP_STORED))
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, 2**32 - 2)
-    told = post(key, zips=(bytes(content),)).json()
-    assert [item["code"] for item in told["items"]] == ["file_too_large", None]
+    data = post(key, zips=(bytes(content),)).json()
+    assert [item["code"] for item in data["items"]] == ["file_too_large", None]
     assert BatchItem.objects.get(position=0).size == 2**31 - 1
 
 
@@ -372,14 +372,14 @@ def test_a_list_of_entries_that_is_too_long_is_not_read_into_memory(monkeypatch)
 @pytest.mark.usefixtures("quick_model")
 def test_names_are_labels_and_never_paths(key, small_png, pictures):
     names = ["../../../evil.png", "/etc/evil.png", "a\x00b\n.png", "long" * 100 + ".png"]
-    told = post(key, zips=(zipped(*((name, small_png) for name in names)),)).json()
-    assert [item["name"] for item in told["items"]] == [
+    data = post(key, zips=(zipped(*((name, small_png) for name in names)),)).json()
+    assert [item["name"] for item in data["items"]] == [
         "../../../evil.png", "/etc/evil.png", "a", ("long" * 100 + ".png")[-255:],
     ]  # fmt: skip
     work_through()
-    content_of(caller(key).get(f"{told['url']}/zip"))
+    content_of(caller(key).get(f"{data['url']}/zip"))
     kept = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*") if path.is_file())
-    assert kept == [f"batches/{told['id']}/out/{n}-1" for n in range(4)]
+    assert kept == [f"batches/{data['id']}/out/{n}-1" for n in range(4)]
     assert not list(pictures.parent.glob("**/evil*"))
 
 

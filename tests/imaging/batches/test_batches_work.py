@@ -1,4 +1,4 @@
-"""Work on batch images: which worker does it, exactly once, whatever happens meanwhile."""
+"""Work on batch images: which worker does it, and that it happens exactly once."""
 
 import threading
 import time
@@ -50,11 +50,11 @@ def files_left(folder) -> list[str]:
     return sorted(f"{path.parent.name}/{path.name}" for path in folder.rglob("*") if path.is_file())
 
 
-def told(key: str, item: BatchItem) -> dict:
+def read_item(key: str, item: BatchItem) -> dict:
     return caller(key).get(f"/api/batches/{item.batch_id}").json()["items"][item.position]
 
 
-def test_a_picture_is_taken_once(key, small_png):
+def test_an_image_is_taken_once(key, small_png):
     (item,) = make(key, small_png)
     taken = leases.take(item.pk)
     assert taken is not None
@@ -100,7 +100,7 @@ def test_batches_take_turns(key, small_png):
     assert str(waiting[1].batch_id) == single
 
 
-def test_two_who_work_on_the_same_picture_deliver_it_once(key, small_png, kept, user):
+def test_two_who_work_on_the_same_image_deliver_it_once(key, small_png, kept, user):
     """The first was only slow: its lease ran out, another took over and finished, and then the first finishes too."""
     make(key, small_png)
     slow = leases.take_next()
@@ -140,7 +140,7 @@ def test_cancelled_under_our_hands(key, small_png, kept):
     delivery = work._cut_out(item)
     caller(key).post(f"/api/batches/{item.batch_id}/cancel")
     work._deliver(item, delivery)
-    assert [told(key, one)["status"] for one in BatchItem.objects.all()] == ["cancelled"] * 2
+    assert [read_item(key, one)["status"] for one in BatchItem.objects.all()] == ["cancelled"] * 2
     assert list(Hold.objects.values_list("state", flat=True)) == ["voided"] * 2
     assert UsageWindow.objects.get().used == 0
     assert not [name for name in files_left(kept) if name.startswith("out/")]
@@ -153,7 +153,7 @@ def test_a_hold_that_was_voided_meanwhile_is_replaced(key, small_png, kept, user
     delivery = work._cut_out(item)
     ledger.void(Hold.objects.get())
     work._deliver(item, delivery)
-    assert told(key, item)["status"] == "done"
+    assert read_item(key, item)["status"] == "done"
     item.refresh_from_db()
     assert item.hold is not None
     assert item.hold.state == "posted"
@@ -170,7 +170,7 @@ def test_without_a_credit_to_replace_it_there_is_no_result(key, small_png, kept,
     ledger.void(Hold.objects.get())
     UsageWindow.objects.update(allowance=0)
     work._deliver(item, delivery)
-    assert (told(key, item)["status"], told(key, item)["code"]) == ("failed", "hold_expired")
+    assert (read_item(key, item)["status"], read_item(key, item)["code"]) == ("failed", "hold_expired")
     assert the_batch().state == "finished"
     assert UsageWindow.objects.get().used == 0
     assert files_left(kept) == []
@@ -195,20 +195,20 @@ def test_three_crashes_are_enough(key, small_png, monkeypatch, quick_model, kept
         assert work_through() == 1
         retry_is_due()
     assert work_through() == 0
-    assert (told(key, item)["status"], told(key, item)["code"]) == ("failed", "internal_error")
-    assert "not charged" in told(key, item)["error"]
+    assert (read_item(key, item)["status"], read_item(key, item)["code"]) == ("failed", "internal_error")
+    assert "not charged" in read_item(key, item)["error"]
     assert Hold.objects.get().state == "voided"
     assert the_batch().state == "finished"
     assert files_left(kept) == []
 
 
-def test_a_picture_that_kills_its_worker_each_time_is_given_up(key, small_png):
+def test_an_image_that_kills_its_worker_each_time_is_given_up(key, small_png):
     (item,) = make(key, small_png)
     for _ in range(3):
         assert leases.take_next() is not None
         lease_is_over()
     work_through()
-    assert told(key, item)["code"] == "internal_error"
+    assert read_item(key, item)["code"] == "internal_error"
     assert Hold.objects.get().state == "voided"
 
 
@@ -226,7 +226,7 @@ def test_no_place_is_no_try(key, small_png, monkeypatch):
     found = BatchItem.objects.get()
     assert (found.state, found.attempts) == ("queued", 0)
     work_through()
-    assert told(key, item)["status"] == "done"
+    assert read_item(key, item)["status"] == "done"
 
 
 def test_requests_go_first_at_the_gate(key, small_png, monkeypatch):
@@ -269,7 +269,7 @@ def test_an_address_is_fetched_when_its_turn_comes(key, small_png, hosts, settin
     item = send_address(key, f"http://127.0.0.1:{host.port}/photos/cat.png?size=2")
     assert host.requests == []
     work_through()
-    found = told(key, item)
+    found = read_item(key, item)
     assert (found["name"], found["status"], found["width"]) == ("cat.png", "done", 8)
     assert len(host.requests) == 1
 
@@ -280,7 +280,7 @@ def test_an_address_that_does_not_answer_fails_alone(key, hosts, settings):
     settings.IMAGE_URL_PORTS = [host.port]
     item = send_address(key, f"http://127.0.0.1:{host.port}/cat.png")
     work_through()
-    assert told(key, item)["code"] == "image_url_failed"
+    assert read_item(key, item)["code"] == "image_url_failed"
     assert Hold.objects.get().state == "voided"
 
 
@@ -289,7 +289,7 @@ def test_a_private_address_is_not_connected_to(key, hosts, settings):
     settings.IMAGE_URL_PORTS = [host.port]
     item = send_address(key, f"http://127.0.0.1:{host.port}/cat.png")
     work_through()
-    assert told(key, item)["code"] == "image_url_forbidden"
+    assert read_item(key, item)["code"] == "image_url_forbidden"
     assert host.connections == 0
 
 
@@ -300,18 +300,18 @@ def test_what_was_sent_is_erased_once_its_work_has_ended(key, small_png, kept):
     assert files_left(kept) == ["out/0-1"]
 
 
-def test_the_queries_of_one_picture(key, small_png):
+def test_the_queries_of_one_image(key, small_png):
     """A lease, a lookup, and one transaction for result, credit and batch."""
     make(key, small_png, 3)
     item = leases.take_next()
     assert item is not None
     with CaptureQueriesContext(connection) as queries:
         work.work(item)
-    asked = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
-    assert len(asked) <= 13, asked
+    statements = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+    assert len(statements) <= 13, statements
 
 
-def test_with_a_broker_each_picture_is_sent_after_the_commit(
+def test_with_a_broker_each_image_is_sent_after_the_commit(
     key, small_png, settings, monkeypatch, django_capture_on_commit_callbacks
 ):
     settings.CELERY_BROKER_URL = "amqp://broker"
@@ -362,7 +362,7 @@ def test_the_runner_works_until_it_is_stopped(key, small_png, monkeypatch, setti
 
 def test_work_on_an_image_of_a_cancelled_batch_stops(key, small_png, kept, monkeypatch, quick_model):
     """After the current step: here the model, which takes long enough for a check of the batch."""
-    monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.0)
+    monkeypatch.setattr("imaging.core.watch.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
     (item,) = make(key, small_png)
     predict = quick_model.predict
@@ -373,7 +373,7 @@ def test_work_on_an_image_of_a_cancelled_batch_stops(key, small_png, kept, monke
 
     monkeypatch.setattr(quick_model, "predict", cancel_meanwhile)
     assert work_through() == 1
-    assert told(key, item)["status"] == "cancelled"
+    assert read_item(key, item)["status"] == "cancelled"
     assert [hold.state for hold in Hold.objects.all()] == ["voided"]
     assert not [name for name in files_left(kept) if name.startswith("out/")]
 
@@ -395,7 +395,7 @@ def test_an_image_that_takes_too_long_fails_and_costs_nothing(
     monkeypatch.setattr(quick_model, "predict", slow)
     (item,) = make(key, small_png)
     assert work_through() == 1
-    failed = told(key, item)
+    failed = read_item(key, item)
     assert (failed["status"], failed["code"]) == ("failed", "image_too_slow")
     assert Hold.objects.get().state == "voided"
     assert (the_batch().state, files_left(kept)) == ("finished", [])
@@ -406,7 +406,7 @@ def test_an_image_over_which_a_worker_was_ended_is_not_tried_again(key, small_pn
     (item,) = make(key, small_png)
     assert leases.take(item.pk)
     work_on_batch_item.give_up(item.pk)
-    assert told(key, item)["code"] == "image_too_slow"
+    assert read_item(key, item)["code"] == "image_too_slow"
     assert Hold.objects.get().state == "voided"
     assert (the_batch().state, files_left(kept)) == ("finished", [])
     work_on_batch_item.give_up(item.pk)

@@ -23,7 +23,7 @@ def callback(user, receiver) -> Callback:
     return Callback.objects.get()
 
 
-def ask(browser, callback: Callback, reason: str = "the customer asked for it"):
+def post_retry(browser, callback: Callback, reason: str = "the customer asked for it"):
     data = {"action": "try_again", "_selected_action": [str(callback.pk)], "reason": reason}
     return browser.post(LIST, data, follow=True)
 
@@ -42,7 +42,7 @@ def test_staff_see_callbacks_and_their_tries_and_no_secret(callback, group):
 
 def test_support_sends_once_more_and_says_why(callback):
     before = callback.next_try_at
-    response = ask(browser_of(make_staff("Support")), callback)
+    response = post_retry(browser_of(make_staff("Support")), callback)
     assert f"Batch {callback.batch_id} will be reported again." in response.content.decode()
     callback.refresh_from_db()
     assert callback.next_try_at < before
@@ -59,7 +59,7 @@ def test_who_may_not(callback, case):
     if case == "staff's own":
         User.objects.update(is_staff=True)
     group = "Readers" if case == "reader" else "Support"
-    ask(browser_of(make_staff(group)), callback, "" if case == "no reason" else "why not")
+    post_retry(browser_of(make_staff(group)), callback, "" if case == "no reason" else "why not")
     callback.refresh_from_db()
     assert callback.next_try_at == before
     assert not LogEntry.objects.exists()

@@ -38,9 +38,9 @@ def test_a_batch_tells_its_address_once_it_has_ended(quick_model, pictures, key,
     assert (made["callback_url"], made["callback"]) == (url_of(host), None)
     work_through()
     assert (delivery.try_due(5), delivery.try_due(5)) == (1, 0)
-    told = Client(headers={"x-api-key": key}).get(f"/api/batches/{made['id']}").json()["callback"]
-    [attempt] = told.pop("attempts")
-    assert told == {"id": str(Callback.objects.get().pk), "state": "delivered", "tries": 1, "next_try_at": None}
+    callback = Client(headers={"x-api-key": key}).get(f"/api/batches/{made['id']}").json()["callback"]
+    [attempt] = callback.pop("attempts")
+    assert callback == {"id": str(Callback.objects.get().pk), "state": "delivered", "tries": 1, "next_try_at": None}
     assert {name: attempt[name] for name in ("number", "status", "error")} == {"number": 1, "status": 200, "error": None}
     assert len(host.requests) == 1
 
@@ -73,9 +73,9 @@ def test_one_more_try(tried, key):
     assert "RateLimit" in answer.headers
     host.reply = lambda path: [OK]
     assert delivery.try_due(1) == 1
-    told = Client(headers={"x-api-key": key}).get(f"/api/batches/{batch.pk}?items=0").json()["callback"]
-    assert [attempt["status"] for attempt in told["attempts"]] == [500, 200]
-    assert (told["state"], told["next_try_at"]) == ("delivered", None)
+    callback = Client(headers={"x-api-key": key}).get(f"/api/batches/{batch.pk}?items=0").json()["callback"]
+    assert [attempt["status"] for attempt in callback["attempts"]] == [500, 200]
+    assert (callback["state"], callback["next_try_at"]) == ("delivered", None)
 
 
 def test_a_user_token_will_do(tried, user):
@@ -87,11 +87,11 @@ def test_why_a_server_did_not_answer(user, receiver, key):
     host.stop()
     batch = ended_batch(user, url_of(host))
     delivery.try_due(1)
-    told = Client(headers={"x-api-key": key}).get(f"/api/batches/{batch.pk}").json()["callback"]
-    assert told["attempts"][0]["error"] == delivery.UNREACHABLE
-    assert told["attempts"][0]["status"] is None
-    assert told["state"] == "pending"
-    assert told["next_try_at"] is not None
+    callback = Client(headers={"x-api-key": key}).get(f"/api/batches/{batch.pk}").json()["callback"]
+    assert callback["attempts"][0]["error"] == delivery.UNREACHABLE
+    assert callback["attempts"][0]["status"] is None
+    assert callback["state"] == "pending"
+    assert callback["next_try_at"] is not None
 
 
 def test_without_a_callback(user, key):

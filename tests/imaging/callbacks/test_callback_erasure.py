@@ -36,9 +36,9 @@ def test_operators_see_what_waits_and_what_ended(user, receiver, client):
     Callback.objects.filter(pk=Callback.objects.filter(state="delivered").values("pk")[:1]).update(ended_at=long_ago)
     late = Callback.objects.filter(state="pending").order_by("pk")[0]
     Callback.objects.filter(pk=late.pk).update(next_try_at=timezone.now() - timedelta(minutes=5))
-    told = client.get("/metrics").content.decode()
+    metrics = client.get("/metrics").content.decode()
     for state, count in (("pending", 2), ("delivered", 1), ("failed", 0)):
-        assert f'rembg_callbacks{{state="{state}"}} {count}.0\n' in told
-    seconds = float(told.split("\nrembg_callback_late_seconds ")[1].split("\n")[0])
+        assert f'rembg_callbacks{{state="{state}"}} {count}.0\n' in metrics
+    seconds = float(metrics.split("\nrembg_callback_late_seconds ")[1].split("\n")[0])
     assert 300 <= seconds < 310
     assert CallbackTry.objects.count() == 4

@@ -17,8 +17,8 @@ def test_what_may_be_called(url):
     [
         ("ftp://example.com/", "it must begin with http:// or https://"),
         ("shop.example.com", "it must begin with http:// or https://"),
-        ("https://user:secret@example.com/", "it may not hold a user name or password"),
-        ("https://exa mple.com/", "it holds a space, a backslash or a character that cannot be sent"),
+        ("https://user:secret@example.com/", "it may not have a user name or password"),
+        ("https://exa mple.com/", "it contains a space, a backslash or a character that cannot be sent"),
         ("https:///path", "its host is not a valid name or address"),
         (f"https://example.com/{'a' * 2048}", "it is longer than 2048 characters"),
     ],

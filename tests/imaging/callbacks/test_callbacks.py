@@ -54,12 +54,12 @@ def test_five_times_500_and_then_200_is_one_delivery_with_a_valid_signature(user
     ids = set()
     for request, body in zip(host.requests, host.bodies, strict=True):
         headers = headers_of(request)
-        told = Webhook(secret).verify(body, headers)
+        event = Webhook(secret).verify(body, headers)
         ids.add(headers["webhook-id"])
     assert ids == {str(callback.pk)}
-    assert told["type"] == "batch.finished"
-    assert told["data"]["counts"] == {"total": 3, "done": 2, "failed": 1, "cancelled": 0}
-    assert (told["data"]["id"], told["data"]["status_url"]) == (str(batch.id), f"/api/batches/{batch.id}")
+    assert event["type"] == "batch.finished"
+    assert event["data"]["counts"] == {"total": 3, "done": 2, "failed": 1, "cancelled": 0}
+    assert (event["data"]["id"], event["data"]["status_url"]) == (str(batch.id), f"/api/batches/{batch.id}")
 
 
 def test_the_signature_by_hand(user, receiver):
@@ -84,9 +84,9 @@ def test_a_cancelled_batch_is_reported_as_such_with_its_full_address(user, recei
     host = receiver(lambda path: [OK])
     batch = ended_batch(user, url_of(host), Batch.State.CANCELLED, cancelled=1)
     try_now()
-    told = json.loads(host.bodies[0])
-    assert (told["type"], told["data"]["status"]) == ("batch.cancelled", "cancelled")
-    assert told["data"]["status_url"] == f"https://cutouts.example.com/api/batches/{batch.id}"
+    event = json.loads(host.bodies[0])
+    assert (event["type"], event["data"]["status"]) == ("batch.cancelled", "cancelled")
+    assert event["data"]["status_url"] == f"https://cutouts.example.com/api/batches/{batch.id}"
 
 
 def test_a_batch_is_announced_once_and_one_without_an_address_never(user, receiver):
@@ -201,7 +201,7 @@ def test_a_name_that_moves_between_two_tries_is_checked_again(user, receiver, se
     try_now()
     try_now()
     assert attempts() == [(1, 500, ""), (2, None, delivery.NOT_PUBLIC)]
-    assert names.asked == ["rebinding.test"] * 2
+    assert names.looked_up == ["rebinding.test"] * 2
     assert host.connections == 1
 
 

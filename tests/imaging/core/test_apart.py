@@ -1,4 +1,4 @@
-"""Decoding in a child process: the same pixels, and an end when it takes too long or the caller has gone."""
+"""Decoding in a child process: the same pixels, and an end when it takes too long or the caller disconnects."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Images of many threads in one run: each gets its own result or error, and none waits for ever."""
+"""Images of many threads in one run: each gets its own result or error, and none waits forever."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.imaging.core.pictures import photo
 SIZE, PATIENCE = 4, 10
 
 
-def picture(value: float, side: int = 8) -> Floats:
+def model_input(value: float, side: int = 8) -> Floats:
     return np.full((1, 3, side, side), value, np.float32)
 
 
@@ -55,7 +55,7 @@ def answers(made: BatchingEngine, values: list[float]) -> list[float | str]:
 
     def ask(value: float) -> float | str:
         try:
-            return float(made.run(picture(value)).max())
+            return float(made.run(model_input(value)).max())
         except ValueError as error:
             return str(error)
 
@@ -66,7 +66,7 @@ def answers(made: BatchingEngine, values: list[float]) -> list[float | str]:
 def hold(pool: ThreadPoolExecutor, made: BatchingEngine, network: Network) -> None:
     """A run that continues until the test releases it."""
     network.go_on.clear()
-    pool.submit(made.run, picture(0))
+    pool.submit(made.run, model_input(0))
     assert network.begun.acquire(timeout=PATIENCE)
 
 
@@ -82,7 +82,7 @@ def test_what_comes_during_a_run_goes_together_in_the_next_one():
     network = Network()
     with engine(network) as made, ThreadPoolExecutor(8) as pool:
         hold(pool, made, network)
-        waiting = [pool.submit(made.run, picture(value)) for value in range(1, 7)]
+        waiting = [pool.submit(made.run, model_input(value)) for value in range(1, 7)]
         while made._inbox.qsize() < len(waiting):
             pass
         network.go_on.set()
@@ -90,17 +90,17 @@ def test_what_comes_during_a_run_goes_together_in_the_next_one():
     assert network.sizes == [1, 4, 2]
 
 
-def test_only_the_picture_at_fault_gets_the_error():
+def test_only_the_image_at_fault_gets_the_error():
     network = Network()
     with engine(network, gather_seconds=0.05) as made:
         assert answers(made, [1, 0.5, 2]) == [2, "a half", 4]
         assert answers(made, [5]) == [10], "it goes on"
 
 
-def test_pictures_of_different_sizes_do_not_disturb_each_other():
+def test_images_of_different_sizes_do_not_disturb_each_other():
     network = Network()
     with engine(network, gather_seconds=0.05) as made, ThreadPoolExecutor(3) as pool:
-        shapes = pool.map(lambda side: made.run(picture(1, side)).shape, [8, 16, 8])
+        shapes = pool.map(lambda side: made.run(model_input(1, side)).shape, [8, 16, 8])
         assert list(shapes) == [(8, 8), (16, 16), (8, 8)]
 
 
@@ -108,7 +108,7 @@ def test_an_engine_that_is_closed_answers_what_waits_and_takes_nothing_more():
     network = Network()
     with engine(network) as made, ThreadPoolExecutor(4) as pool:
         hold(pool, made, network)
-        waiting = [pool.submit(made.run, picture(value)) for value in (1, 2)]
+        waiting = [pool.submit(made.run, model_input(value)) for value in (1, 2)]
         while made._inbox.qsize() < len(waiting):
             pass
         closing = pool.submit(made.close)
@@ -116,23 +116,23 @@ def test_an_engine_that_is_closed_answers_what_waits_and_takes_nothing_more():
         assert [float(one.result(PATIENCE).max()) for one in waiting] == [2, 4]
         closing.result(PATIENCE)
         with pytest.raises(RuntimeError, match="closed"):
-            made.run(picture(3))
+            made.run(model_input(3))
 
 
 def test_u2net_gives_the_same_in_a_batch_as_alone():
     """On the CPU: the very network that a GPU gets; its results for single images match the serving graph's."""
-    pictures = [matte.normalised(matte.shrunk(photo(seed=seed))) for seed in (1, 2)]
+    model_inputs = [matte.normalised(matte.shrunk(photo(seed=seed))) for seed in (1, 2)]
     session = BatchSession(serving_path("u2net"), device="cpu", threads=2)
     made = BatchingEngine(session.run_batch, size=2, gather_seconds=PATIENCE)
     try:
         with ThreadPoolExecutor(2) as pool:
-            together = list(pool.map(made.run, pictures))
+            together = list(pool.map(made.run, model_inputs))
     finally:
         made.close()
-    for one, response in zip(pictures, together, strict=True):
+    for one, response in zip(model_inputs, together, strict=True):
         np.testing.assert_allclose(response, session.run_batch(one)[0], atol=1e-5)
     alone = OnnxRuntimeEngine(serving_path("u2net"), threads=2)
-    np.testing.assert_allclose(together[0], alone.run(pictures[0]), atol=1e-5)
+    np.testing.assert_allclose(together[0], alone.run(model_inputs[0]), atol=1e-5)
 
 
 def test_a_missing_gpu_is_reported(monkeypatch):

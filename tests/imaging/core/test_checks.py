@@ -124,7 +124,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("kind", HEADERS)
-def test_a_picture_too_wide_or_too_tall_is_refused_before_it_is_decoded(kind):
+def test_an_image_too_wide_or_too_tall_is_refused_before_it_is_decoded(kind):
     make = HEADERS[kind]
     assert refused(make(12_000, 100)) == [TOO_WIDE]
     assert refused(make(100, 15_000)) == [TOO_TALL]
@@ -175,7 +175,7 @@ def test_broken_exif_is_as_good_as_none(format, block):
     assert accepted(file_bytes(photo(), format, exif=block)).orientation == 1
 
 
-def test_a_picture_of_many_frames_from_a_phone_is_a_jpeg():
+def test_an_image_of_many_frames_from_a_phone_is_a_jpeg():
     data = file_bytes(photo(), "MPO", save_all=True, append_images=[photo(seed=1)])
     assert accepted(data, "IMG_1.jpg") == ImageHeader("JPEG", 64, 48, 1)
 

@@ -28,7 +28,7 @@ def test_the_matte_becomes_the_alpha_and_colours_stay_as_they_are():
     assert (result[visible][:, :3] == array(image)[visible]).all()
 
 
-def test_the_removed_background_is_not_in_the_picture():
+def test_the_removed_background_is_not_in_the_image():
     result = array(opened(cutout_of(file_bytes(photo()), format="png")))
     removed = result[..., 3] == 0
     assert removed.any()
@@ -149,14 +149,14 @@ def test_transparent_pixels_lend_no_colour_to_the_edge(step):
 @pytest.mark.parametrize("mode", ["RGBA", "L"])
 def test_resizing_in_strips_is_resizing(size, mode, thin_strips):
     image = photo((64, 120), "RGBA").convert(mode)
-    pictures = [resize(image.copy(), size), image.resize(size, Image.Resampling.LANCZOS)]
-    ours, theirs = (array(picture.convert("RGBa") if mode == "RGBA" else picture) for picture in pictures)
+    resized = [resize(image.copy(), size), image.resize(size, Image.Resampling.LANCZOS)]
+    ours, theirs = (array(each.convert("RGBa") if mode == "RGBA" else each) for each in resized)
     # Pillow rounds to 8 bits between its two passes, whose order depends on the shape of what it resizes.
     assert np.abs(ours - theirs).mean() < 0.5
     assert np.abs(ours - theirs).max() <= 6
 
 
-def test_the_same_size_is_the_same_picture():
+def test_the_same_size_is_the_same_image():
     image = photo(mode="RGBA")
     assert resize(image, image.size) is image
     assert rotate(image, 0, True) is image

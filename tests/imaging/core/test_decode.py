@@ -235,7 +235,7 @@ def test_the_first_frame_of_an_animation(format):
     assert decoded(data).pixels.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
 
 
-def test_the_first_picture_of_a_phone():
+def test_the_first_image_of_a_phone():
     data = file_bytes(photo(), "MPO", save_all=True, append_images=[photo(seed=1)], quality=95, subsampling=0)
     assert error(decoded(data).pixels, photo()) < 5
 
@@ -267,7 +267,7 @@ def test_metadata_is_gone():
 
 @pytest.mark.parametrize("lie", [(63, 48), (65, 48), (64, 47), (10_000, 10_000)])
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "BMP", "JPEG"])
-def test_a_picture_that_is_not_what_its_header_said_is_refused(format, lie):
+def test_an_image_that_is_not_what_its_header_said_is_refused(format, lie):
     with pytest.raises(ImageRefused) as refusal:
         decode(io.BytesIO(file_bytes(photo(), format)), ImageHeader(format, lie[0], lie[1], 1))
     (problem,) = refusal.value.problems
@@ -302,7 +302,7 @@ def test_a_webp_whose_size_is_wrong_or_whose_last_byte_is_missing(mode, lossless
                 decoded(data[: -len(data) // 4])
 
 
-def test_running_out_of_memory_is_not_the_pictures_fault(monkeypatch):
+def test_running_out_of_memory_is_not_the_images_fault(monkeypatch):
     def fail(*_):
         raise MemoryError
 
@@ -338,7 +338,7 @@ SAMPLES = [
     length=st.just(1.0) | st.floats(0, 1),
     tail=st.binary(max_size=20),
 )
-def test_a_broken_file_is_a_picture_or_refused(data, flips, length, tail):
+def test_a_broken_file_is_an_image_or_refused(data, flips, length, tail):
     broken = bytearray(data[: int(len(data) * length)] + tail)
     for place, value in flips:
         if broken:

@@ -127,7 +127,7 @@ class TestPredictions:
     @needs_weights
     @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
     def test_near_fp32_and_marked(self, fast, exact, name):
-        image = Image.open(int8_gate.PICTURES / f"{name}.jpg").convert("RGB")
+        image = Image.open(int8_gate.PHOTOGRAPHS / f"{name}.jpg").convert("RGB")
         model = CautiousU2Net(
             fast, lambda: pytest.fail("needs no fp32"), name="u2net-int8", exact_name="u2net", trusted_peak=0.9
         )
@@ -139,7 +139,7 @@ class TestPredictions:
         assert error <= 0.006
         assert overlap >= 0.97
 
-    def test_a_picture_without_a_subject_is_run_in_fp32(self, fast, exact):
+    def test_an_image_without_a_subject_is_run_in_fp32(self, fast, exact):
         noise = Image.effect_noise((320, 320), 60).convert("RGB")
         model = CautiousU2Net(
             fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=load_recipe("u2net").trusted_peak

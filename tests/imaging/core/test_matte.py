@@ -71,7 +71,7 @@ def test_the_matte_is_rembgs_own(model, rembg_model, name):
 
 
 @needs_weights
-def test_a_large_picture_is_shrunk_in_two_steps_with_the_same_matte(model):
+def test_a_large_image_is_shrunk_in_two_steps_with_the_same_matte(model):
     image = photograph("coffee").resize((2400, 1600), Image.Resampling.BICUBIC)
     whole = image.resize((320, 320), Image.Resampling.LANCZOS)
     assert mean_difference(model.predict(image).matte, model.predict(whole).matte) <= 0.002
@@ -89,7 +89,7 @@ def test_transparency_of_the_input_makes_no_difference_to_the_model(model):
 @needs_weights
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1)])
 @pytest.mark.parametrize("color", ["black", "white"])
-def test_pictures_with_nothing_in_them(model, size, color):
+def test_images_with_nothing_in_them(model, size, color):
     matte = model.predict(Image.new("RGB", size, color)).matte
     assert enlarge(matte, Image.new("RGB", size, color), refine=True).size == size
 
@@ -125,7 +125,7 @@ def test_a_response_is_stretched_to_its_full_range():
     assert as_matte(response).getextrema() == (0, 255)
 
 
-def test_a_black_picture_is_no_division_by_zero():
+def test_a_black_image_is_no_division_by_zero():
     assert np.isfinite(normalised(Image.new("RGB", (320, 320)))).all()
 
 

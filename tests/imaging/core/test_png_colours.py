@@ -302,7 +302,7 @@ def test_what_is_broken_leaves_the_word_to_the_next(broken):
     assert_seen(file(broken + gama(100000)), BROWSER["gamma 1"][1])
 
 
-def test_the_first_that_is_sound_counts():
+def test_the_first_valid_one_counts():
     assert_seen(file(gama(100000) + gama(45455)), BROWSER["gamma 1"][1])
     assert_seen(file(cicp(12, 13, 0, 1) + cicp(9, 13, 0, 1)), BROWSER["Display P3"][1])
     assert decoded(file(iccp(P3) + iccp(SRGB))).icc_profile == P3

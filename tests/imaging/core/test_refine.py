@@ -97,11 +97,11 @@ def test_an_inputs_transparency_makes_no_difference():
     image = composite(alpha)
     transparent = image.copy()
     transparent.putalpha(alpha)
-    mattes = [enlarge(network_matte(alpha), picture, refine=True) for picture in (image, transparent)]
+    mattes = [enlarge(network_matte(alpha), each, refine=True) for each in (image, transparent)]
     assert (np.asarray(mattes[0]) == np.asarray(mattes[1])).all()
 
 
-def test_a_picture_hardly_larger_than_the_matte_is_left_alone():
+def test_an_image_hardly_larger_than_the_matte_is_left_alone():
     alpha = known_alpha(size=(470, 300))
     plain, refined = both(alpha, composite(alpha))
     assert (np.asarray(plain) == np.asarray(refined)).all()

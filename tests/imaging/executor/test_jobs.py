@@ -248,9 +248,9 @@ def test_an_order_arrives_as_it_was_sent(options):
 
 
 def test_an_order_of_the_release_before_says_not_for_whom(order):
-    told = json.loads(order.to_json())
-    del told["requester"]
-    assert Order.from_json(json.dumps(told)).requester == SOMEONE
+    payload = json.loads(order.to_json())
+    del payload["requester"]
+    assert Order.from_json(json.dumps(payload)).requester == SOMEONE
 
 
 def adjusted(monkeypatch) -> tuple[int, int]:
@@ -272,7 +272,7 @@ def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(setting
     presence.send_heartbeat("large", "u2net", 100)
     assert adjusted(monkeypatch) == (32, 0)
     store.get_redis().zrem(presence.PLACES_KEY, "large 100")
-    assert adjusted(monkeypatch) == (32, 0), "a worker of the release before does not tell its places"
+    assert adjusted(monkeypatch) == (32, 0), "a worker of the release before does not report its places"
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
 
 
@@ -351,8 +351,8 @@ def test_status_readiness_and_metrics_tell_of_the_workers(settings):
     presence.send_heartbeat("worker-1", "u2net-int8")
     presence.send_heartbeat("worker-2", "u2net-int8")
     assert ready()[1]["model"] is True
-    told = status()
-    assert (told["status"], told["model"]["name"], told["parts"]["model"]) == ("works", "u2net-int8", True)
+    report = status()
+    assert (report["status"], report["model"]["name"], report["parts"]["model"]) == ("works", "u2net-int8", True)
     figures = Client().get("/metrics").content.decode()
     assert "rembg_inference_workers 2.0" in figures
     assert 'rembg_model_info{name="u2net-int8"' in figures
@@ -387,7 +387,7 @@ def test_a_worker_that_is_gone_is_soon_no_longer_listed(monkeypatch):
 def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, broker, settings, monkeypatch):
     """After the current step, and without a result."""
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
-    monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.05)
+    monkeypatch.setattr("imaging.core.watch.CHECK_SECONDS", 0.05)
     settings.IMAGING_QUEUE_SECONDS = 0.3
     with pytest.raises(Busy):
         remote.execute(io.BytesIO(small_png), order)

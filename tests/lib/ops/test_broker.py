@@ -73,14 +73,14 @@ def test_a_queue_that_does_not_exist_is_empty(queue, quick_model):
 def test_deployments_that_share_a_broker_share_no_queue():
     """CELERY_QUEUE, as a fresh process reads it."""
     code = "from config import settings; print(*settings.QUEUES.values())"
-    told = {}
+    queues = {}
     for name in ("", "first", "second"):
         environment = {**os.environ, "CELERY_QUEUE": name}
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True)
-        told[name] = done.stdout.decode().split()
-    assert told[""] == ["celery", "inference", "batch"]
-    assert told["first"] == ["first", "first-inference", "first-batch"]
-    assert not set(told["first"]) & set(told["second"])
+        queues[name] = done.stdout.decode().split()
+    assert queues[""] == ["celery", "inference", "batch"]
+    assert queues["first"] == ["first", "first-inference", "first-batch"]
+    assert not set(queues["first"]) & set(queues["second"])
 
 
 @pytest.mark.parametrize("address", ["amqp://guest:guest@127.0.0.1:{}//", "redis://127.0.0.1:{}/0"])
@@ -89,6 +89,6 @@ def test_an_unreachable_broker_is_reported_and_the_process_stays_ready(settings,
         closed.bind(("127.0.0.1", 0))  # bound, but not listening
         settings.CELERY_BROKER_URL = address.format(closed.getsockname()[1])
         assert ready() == (200, {"database": True, "model": True, "broker": False})
-        told = Client().get("/metrics").content
-    assert b'rembg_part_up{part="broker"} 0.0' in told
-    assert b"rembg_tasks_waiting" not in told
+        metrics = Client().get("/metrics").content
+    assert b'rembg_part_up{part="broker"} 0.0' in metrics
+    assert b"rembg_tasks_waiting" not in metrics

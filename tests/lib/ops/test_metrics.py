@@ -41,8 +41,8 @@ class Change:
         return self.after.get(sample, 0) - self.before.get(sample, 0)
 
 
-def cut_out(key: str, picture: bytes) -> int:
-    return Client().post("/rmbg", headers={"x-api-key": key}, **form(picture)).status_code
+def cut_out(key: str, image: bytes) -> int:
+    return Client().post("/rmbg", headers={"x-api-key": key}, **form(image)).status_code
 
 
 @pytest.mark.parametrize(
@@ -112,23 +112,23 @@ def test_credits_on_hold_are_reported(user, key, small_png, quick_model):
     assert cut_out(key, small_png) == 200
     assert read()["rembg_credits_held", ()] == 0
     Hold.objects.update(state="held", created_at=timezone.now() - timedelta(minutes=20))
-    told = read()
-    assert told["rembg_credits_held", ()] == 1
-    assert 1190 < told["rembg_oldest_hold_seconds", ()] < 1300
+    figures = read()
+    assert figures["rembg_credits_held", ()] == 1
+    assert 1190 < figures["rembg_oldest_hold_seconds", ()] < 1300
 
 
 def test_stripe_events_by_state():
     for number, state in enumerate(("received", "failed", "failed", "flagged", "processed")):
         StripeEvent.objects.create(stripe_id=f"evt_{number}", type="invoice.paid", status=state)
-    told = read()
-    assert [told["rembg_stripe_events", (("state", state),)] for state in ("received", "failed", "flagged")] == [1, 2, 1]
+    figures = read()
+    assert [figures["rembg_stripe_events", (("state", state),)] for state in ("received", "failed", "flagged")] == [1, 2, 1]
 
 
 def test_model_and_parts(quick_model):
-    told = read()
-    assert told["rembg_model_info", (("name", "ellipse"), ("version", ""))] == 1
-    assert told["rembg_part_up", (("part", "model"),)] == 1
-    assert told["rembg_part_up", (("part", "database"),)] == 1
+    figures = read()
+    assert figures["rembg_model_info", (("name", "ellipse"), ("version", ""))] == 1
+    assert figures["rembg_part_up", (("part", "model"),)] == 1
+    assert figures["rembg_part_up", (("part", "database"),)] == 1
 
 
 def test_every_figure_says_what_it_is(quick_model):

@@ -200,8 +200,8 @@ def test_a_path_is_sent_as_it_was_read(web, path):
 
 def test_a_redirect_is_an_answer_where_none_is_followed(web):
     host = web(lambda path: [redirect("/elsewhere")])
-    told = outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"")
-    assert told.status == 302
+    response = outbound.send("POST", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5, body=b"")
+    assert response.status == 302
     assert len(host.requests) == 1
 
 
@@ -213,7 +213,7 @@ def test_a_name_with_a_dead_address_is_reached_at_its_next(names, web):
 
 
 @pytest.fixture
-def deaf() -> Iterator[socket.socket]:
+def silent() -> Iterator[socket.socket]:
     """A server whose queue of connections is full, so that it answers none."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.9", 0), backlog=0))
@@ -224,15 +224,15 @@ def deaf() -> Iterator[socket.socket]:
         yield server
 
 
-def test_a_name_with_a_silent_address_is_reached_at_its_next(names, web, deaf):
-    host, body = web(lambda path: [answer(b"hello")], port=deaf.getsockname()[1]), Body()
+def test_a_name_with_a_silent_address_is_reached_at_its_next(names, web, silent):
+    host, body = web(lambda path: [answer(b"hello")], port=silent.getsockname()[1]), Body()
     names.answers = {"two.test": [["127.0.0.9", "127.0.0.1"]]}
     get(host, body, "two.test", seconds=2)
     assert body.data == b"hello"
 
 
-def test_an_address_that_answers_no_connection_takes_no_longer_than_allowed(names, web, deaf):
-    port = deaf.getsockname()[1]
+def test_an_address_that_answers_no_connection_takes_no_longer_than_allowed(names, web, silent):
+    port = silent.getsockname()[1]
     started = time.monotonic()
     with pytest.raises(outbound.TooSlow):
         outbound.send("GET", f"http://127.0.0.9:{port}/", ports=[port], seconds=0.3)

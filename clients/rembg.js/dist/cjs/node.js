@@ -33,11 +33,11 @@ var RembgError = class extends Error {
   name = "RembgError";
   status;
   code;
-  /** Every problem of the request's fields, where there are several; else empty. */
+  /** Every problem of the request's fields, if there are several; else empty. */
   details;
-  /** For a question to the operator: the server logs it. */
+  /** Quote it when you ask the operator: the server logs it. */
   requestId;
-  /** Seconds after which the server wants to be asked again. */
+  /** Seconds to wait before the next try, as the server asked. */
   retryAfter;
   constructor(message, facts) {
     super(message, facts.cause === void 0 ? void 0 : { cause: facts.cause });
@@ -262,7 +262,7 @@ function createClient(platform) {
       try {
         return JSON.parse(text);
       } catch {
-        throw invalidResponse(reply, "The answer is no JSON");
+        throw invalidResponse(reply, "The response is not JSON");
       }
     });
   }
@@ -284,7 +284,7 @@ async function succeed(sent) {
 }
 async function notPicture(reply) {
   await reply.text();
-  return invalidResponse(reply, "The answer is no picture");
+  return invalidResponse(reply, "The response is not a picture");
 }
 function guarded(listener, limits) {
   return listener && ((event) => {

@@ -45,11 +45,11 @@ class FakeSource:
     """Delivers `content` in pieces, then fails with `fault` if there is one. Counts its calls."""
 
     def __init__(self, content: bytes = MODEL, fault: Exception | None = None) -> None:
-        self.content, self.fault, self.asked = content, fault, 0
+        self.content, self.fault, self.requests = content, fault, 0
         self.seen_while_sending: list[bool] = []
 
     def open(self, weights: Weights, scratch: Path):
-        self.asked += 1
+        self.requests += 1
         (scratch / "download.whl").write_bytes(b"what pip leaves")
         return self._chunks()
 

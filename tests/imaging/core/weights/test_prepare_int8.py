@@ -76,7 +76,7 @@ def test_is_made_once(builder):
 
 def test_what_is_not_near_enough_is_not_kept_and_not_made_again(home, builder):
     builder.refusal = "error 0.1"
-    assert "stays in fp32: in INT8 it is not near enough: error 0.1" in prepare_model()
+    assert "stays in fp32: INT8 is not accurate enough: error 0.1" in prepare_model()
     assert not int8_ready("u2net")
     assert int8_refused("u2net")
     assert int8_refusal_path("u2net").read_text() == "error 0.1\n"

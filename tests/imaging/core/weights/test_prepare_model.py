@@ -72,7 +72,7 @@ class TestSecondRun:
 
         assert "nothing to do" in prepare_model("u2net")
 
-        assert source.asked == 1
+        assert source.requests == 1
         assert serving_path("u2net").stat().st_mtime_ns == before
 
     def test_fetches_no_weights_that_were_deleted_once_their_serving_graph_is_made(self, use_sources):
@@ -83,7 +83,7 @@ class TestSecondRun:
 
         assert "nothing to do" in prepare_model("u2net")
 
-        assert source.asked == 1
+        assert source.requests == 1
         assert not weights_path("u2net").exists()
 
     def test_makes_a_lost_serving_graph_from_the_weights_that_are_there(self, use_sources):
@@ -96,7 +96,7 @@ class TestSecondRun:
         prepare_model("u2net")
 
         assert weights_ready("u2net")
-        assert source.asked == 1
+        assert source.requests == 1
 
     def test_a_new_recipe_makes_a_new_serving_graph_and_keeps_the_old(self, monkeypatch, use_sources):
         use_sources(FakeSource())
@@ -128,7 +128,7 @@ class TestSecondRun:
 
         prepare_model("u2net")
 
-        assert source.asked == 0
+        assert source.requests == 0
         assert serving_path("u2net").parent == home
         assert weights_ready("u2net")
 
@@ -148,7 +148,7 @@ class TestSources:
     def test_the_second_steps_in_when_the_first_fails(self, home, use_sources, bad):
         use_sources(bad, FakeSource())
         prepare_model("u2net")
-        assert bad.asked == 1
+        assert bad.requests == 1
         assert weights_path("u2net").read_bytes() == MODEL
         assert len(files_in(home)) == 2
 
@@ -198,7 +198,7 @@ class TestTwoRuns:
         for run in runs:
             run.join(20)
 
-        assert source.asked == 1
+        assert source.requests == 1
         assert weights_ready("u2net")
 
     def test_a_killed_one_is_cleaned_up_by_the_next(self, home, use_sources):
@@ -241,7 +241,7 @@ class TestDisk:
         message = failure_of("u2net")
         assert "Not enough disk space" in message
         assert "0 MB needed, 0 MB free" in message
-        assert source.asked == 0
+        assert source.requests == 0
 
     def test_a_disk_that_fills_up_meanwhile(self, home, use_sources):
         use_sources(FakeSource(MODEL[:250], OSError(errno.ENOSPC, "No space left on device")))
@@ -277,7 +277,7 @@ class TestServingGraph:
     def test_gives_the_first_output_to_the_last_bit(self, use_sources):
         use_sources(FakeSource())
         prepare_model("u2net")
-        picture = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype("float32")
+        values = np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype("float32")
         options = onnxruntime.SessionOptions()
         # When fused differently, the same arithmetic may round differently: compare the graphs as written.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -287,9 +287,9 @@ class TestServingGraph:
             for path in (weights_path("u2net"), serving_path("u2net"))
         )
 
-        (result,) = pruned.run(None, {"picture": picture})
+        (result,) = pruned.run(None, {"picture": values})
 
-        assert np.array_equal(result, full.run(["fused"], {"picture": picture})[0])
+        assert np.array_equal(result, full.run(["fused"], {"picture": values})[0])
 
     def test_holds_nothing_that_the_first_output_does_not_need(self, use_sources):
         use_sources(FakeSource())
