@@ -1,7 +1,7 @@
 """Processes one batch item, in a Celery worker or in a thread of the web process."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
@@ -22,7 +22,6 @@ from imaging.removal import cutouts, image_url
 from imaging.removal.upload import Form, Picture
 from lib.ops.database import give_back
 from lib.web import rate_limits
-from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +62,7 @@ def work(item: BatchItem) -> Verdict:
             ends.put_back(item, RETRY_SECONDS, counted=False)
             return Verdict.AGAIN
         except ImageRefused as refused:
-            _refuse(item, validation_error(refused.problems))
-        except ApiError as error:
-            _refuse(item, error)
+            _refuse(item, refused.problems)
         except SoftTimeLimitExceeded:
             _fail_slow(item)
         except Exception as error:
@@ -112,9 +109,9 @@ def _is_wanted(item: BatchItem) -> bool:
 @contextmanager
 def _form(item: BatchItem) -> Iterator[Form]:
     """The image and its options, as if they had been sent in a separate form."""
-    form = Form(fields=dict(item.batch.options))
+    form = Form(item.batch.options)
     if item.source_url:
-        form.fields[image_url.FIELD] = item.source_url
+        form[image_url.FIELD] = item.source_url
     else:
         give_back()
         form.picture = Picture(item.name, files.open_input(item), item.size)
@@ -135,8 +132,9 @@ def _deliver(item: BatchItem, delivery: Delivery) -> None:
     _erase_input(item)
 
 
-def _refuse(item: BatchItem, error: ApiError) -> None:
-    ends.fail(item, error.code, ends.refusal_of(error))
+def _refuse(item: BatchItem, problems: Sequence[Problem]) -> None:
+    code = problems[0].code if len(problems) == 1 else "validation_error"
+    ends.fail(item, code, " ".join(problem.message for problem in problems))
     _erase_input(item)
 
 

@@ -21,9 +21,9 @@ from imaging.core.problems import CallerGone, ImageRefused
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import LeftQueue
 from imaging.executor.orders import Delivery
-from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
+from imaging.removal import cutouts, image_url, request_facts, sending
 from imaging.removal.openapi import rmbg_schema
-from imaging.removal.upload import read_form
+from imaging.removal.upload import Form, FormParser, get_form, raise_refusal
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import ApiError
@@ -36,6 +36,7 @@ class RemoveBackgroundView(CustomerView):
     """Removes the background of one picture. The answer is the picture itself."""
 
     permission_classes = [AllowAny]
+    parser_classes = [FormParser]
     delivery: Delivery | None = None
     started = 0.0
 
@@ -58,8 +59,8 @@ class RemoveBackgroundView(CustomerView):
         customer = self.get_customer()
         rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request)
-        with rate_limits.concurrent_place(customer.policy) as place, read_form(request) as form:
+        raise_refusal(request)
+        with rate_limits.concurrent_place(customer.policy) as place, get_form(request, Form) as form:
             image_url.fetch_picture(form, customer.policy.subject)
             job = cutouts.check_form(form)
             sending.check_room(place)

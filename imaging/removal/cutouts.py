@@ -36,7 +36,7 @@ class Job:
 def check_form(form: Form) -> Job:
     """Find all problems of a form in one pass. Raises ImageRefused."""
     header, problems = _check_picture(form.picture)
-    options, option_problems = parse_options(form.fields)
+    options, option_problems = parse_options(form)
     problems += option_problems
     if header and not problems:
         problems += check_delivered_size(header.upright_size, options)

@@ -13,11 +13,11 @@ from imaging.core.options import parse_options, shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
+from imaging.removal.refusals import FetchFailed
 from imaging.removal.upload import Form, Picture, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
-from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -47,15 +47,16 @@ def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
     """Fetch the image at `image_url` into the form; do nothing if that field is missing or empty.
 
     Nothing is fetched for a form with any other problem. The form closes the image's file. `owner` is the subject of the
-    caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for. Raises
-    ApiError 400 for an image that cannot be fetched, Busy when too many are being fetched, or, if `of_batch`,
-    when the owner's own names are slow to resolve.
+    caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for.
+
+    Raises FetchFailed for an image that cannot be fetched; Busy when too many are being fetched, or, if `of_batch`, when the
+    owner's own names are slow to resolve.
     """
-    url = form.fields.get(FIELD, "").strip()
+    url = form.get(FIELD, "").strip()
     if not url:
         return
     if problems := _find_problems(form, url):
-        raise validation_error(problems)
+        raise FetchFailed(*problems)
     if form.picture:
         form.picture.file.close()
     form.picture = Picture(file_name(url), new_file(), fetched=True)
@@ -106,7 +107,7 @@ def too_large() -> Problem:
 
 def _find_problems(form: Form, url: str) -> list[Problem]:
     """The problems of the form before anything is fetched."""
-    _, option_problems = parse_options(form.fields)
+    _, option_problems = parse_options(form)
     return [*_address_problems(form, url), *option_problems]
 
 
@@ -146,7 +147,7 @@ def _places() -> FairPlaces:
 
 @contextmanager
 def _place(owner: str = "") -> Iterator[None]:
-    """Hold one of the process's download slots. Raises ApiError 503 when none becomes free in time."""
+    """Hold one of the process's download slots. Raises Busy when none becomes free in time."""
     if not _places().take(owner, PLACE_SECONDS):
         raise Busy
     try:
@@ -157,7 +158,7 @@ def _place(owner: str = "") -> Iterator[None]:
 
 @contextmanager
 def _explained(url: str, of_batch: bool) -> Iterator[None]:
-    """Turn a request's failure into the caller's error; operators find the cause in the log."""
+    """Turn a request's failure into FetchFailed or Busy; operators find the cause in the log."""
     try:
         yield
     except outbound.Crowded as error:
@@ -166,30 +167,27 @@ def _explained(url: str, of_batch: bool) -> Iterator[None]:
         raise _logged(url, timed_out(), error) from error
     except outbound.OutboundError as error:
         raise _logged(url, _problem(error), error.__cause__ or error) from error
-    except _NotAPicture as error:
-        raise _logged(url, error.problem, error) from error
+    except FetchFailed as error:
+        _log(url, error.problems[0], error)
+        raise
 
 
-def _logged(url: str, problem: Problem, cause: BaseException) -> ApiError:
+def _logged(url: str, problem: Problem, cause: BaseException) -> FetchFailed:
+    _log(url, problem, cause)
+    return FetchFailed(problem)
+
+
+def _log(url: str, problem: Problem, cause: BaseException) -> None:
     # Only the host: the rest of a URL may hold a secret.
     facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
     logger.info("picture not fetched", extra=facts)
-    return validation_error([problem])
-
-
-class _NotAPicture(Exception):
-    """The server was reached, but its response is unusable."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 def _download(url: str, picture: Picture, asker: Asker) -> None:
     def write(data: bytes) -> None:
         picture.write(data)
         if picture.size > MAX_BYTES:
-            raise _NotAPicture(too_large())
+            raise FetchFailed(too_large())
 
     def receive(answer: outbound.Answer) -> Callable[[bytes], None]:
         _check_head(answer)
@@ -202,8 +200,8 @@ def _download(url: str, picture: Picture, asker: Asker) -> None:
 def _check_head(answer: outbound.Answer) -> None:
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if answer.status != 200:
-        raise _NotAPicture(no_picture(answer.status))
+        raise FetchFailed(no_picture(answer.status))
     if encoding not in ("", "identity"):
-        raise _NotAPicture(compressed(encoding))
+        raise FetchFailed(compressed(encoding))
     if answer.length is not None and answer.length > MAX_BYTES:
-        raise _NotAPicture(too_large())
+        raise FetchFailed(too_large())

@@ -15,9 +15,9 @@ from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
-from imaging.removal import codings, image_url
+from imaging.removal import image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
-from imaging.removal.errors import busy_error
+from imaging.removal.errors import busy_error, malformed_form, unsupported_coding
 from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
@@ -150,7 +150,7 @@ BAD_REQUESTS = [
     *_each([*OF_DECODING, *OF_OPTIONS, *OF_AN_ADDRESS]),
     validation_error(PROBLEMS),
     ApiError("two_credentials"),
-    ApiError("malformed_form", reason=BROKEN_OFF),
+    malformed_form(BROKEN_OFF),
     ApiError("invalid_idempotency_key"),
 ]
 # The responses other than an image, per status: its meaning, and each of its errors. The documentation's table of errors is
@@ -169,7 +169,7 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
         ],
     ),
     413: ("The form is far too large.", [from_status(413)]),
-    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), codings.not_supported()]),
+    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), unsupported_coding()]),
     429: (
         "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
         [

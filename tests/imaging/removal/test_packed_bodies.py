@@ -10,12 +10,11 @@ from django.test import Client
 
 from billing.models import Hold
 from imaging.batches import upload
-from imaging.batches.upload import read_batch
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal import codings
-from imaging.removal.upload import MAX_PLAIN_BYTES, read_form
+from imaging.removal.upload import MAX_PLAIN_BYTES
 from lib.web.errors import ApiError
-from tests.imaging.removal.forms import form, part
+from tests.imaging.removal.forms import form, part, read_batch, read_form
 from tests.imaging.removal.test_upload import HEAD, MEGABYTE, MULTIPART, PLAIN, TAIL, Stream, request
 
 
@@ -63,7 +62,7 @@ def refused(body: bytes, coding: str = "gzip", content_type: str = MULTIPART) ->
 @pytest.mark.parametrize(("coding", "body"), PACKED)
 def test_a_packed_form(coding, body, piece):
     with read_form(packed(body, coding, piece=piece)) as read:
-        assert read.fields == {"format": "png"}
+        assert read == {"format": "png"}
         assert read.picture is not None
         read.picture.file.seek(0)
         assert read.picture.file.read() == NOISE
@@ -73,13 +72,13 @@ def test_a_packed_form(coding, body, piece):
 def test_a_packed_form_that_comes_byte_by_byte(bits):
     body = deflated(part('name="w"', b"5" * 300) + TAIL[2:], bits)
     with read_form(packed(body, "gzip" if bits == 31 else "deflate", piece=1)) as read:
-        assert read.fields == {"w": "5" * 300}
+        assert read == {"w": "5" * 300}
 
 
 @pytest.mark.parametrize(("coding", "body"), [("gzip", compress(b"w=5&h=6")), ("deflate", zlib.compress(b"w=5&h=6"))])
 def test_a_packed_plain_form(coding, body):
     with read_form(packed(body, coding, PLAIN)) as read:
-        assert read.fields == {"w": "5", "h": "6"}
+        assert read == {"w": "5", "h": "6"}
 
 
 def test_a_packed_batch():

@@ -3,16 +3,20 @@
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partialmethod
 from typing import BinaryIO, cast
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
-from imaging.removal.upload import Form, read_form
+from imaging.batches.upload import BatchForm
+from imaging.removal.upload import Form
 from lib.web.errors import ApiError
 from lib.web.request_body import DRAIN_BYTES
 from tests.bench.fuzz_multipart import Maker, Runner
+from tests.imaging.removal.forms import form as image_form
+from tests.imaging.removal.forms import read_form
 
 BOUNDARY = "test-boundary"
 MEGABYTE = 1024**2
@@ -109,7 +113,7 @@ def test_reading_ends_at_a_bound():
 
 
 def test_a_huge_text_field_is_cut_and_a_huge_form_refused():
-    assert len(parse(part('name="w"', b"1" * 9000), TAIL).fields["w"]) == 8192
+    assert len(parse(part('name="w"', b"1" * 9000), TAIL)["w"]) == 8192
     with pytest.raises(ApiError) as refusal:
         body = (bytes(MEGABYTE) for _ in range(DRAIN_BYTES // MEGABYTE * 2))
         head = b"--" + BOUNDARY.encode() + b'\r\nContent-Disposition: form-data; name="w"\r\n\r\n'
@@ -127,7 +131,7 @@ def test_the_first_picture_counts_and_unknown_files_are_ignored():
     )
     assert form.picture is not None
     assert (form.picture.name, form.picture.size) == ("a.png", 5)
-    assert form.fields == {"other": "ignored"}, "a text like any other, which no option is called by"
+    assert form == {"other": "ignored"}, "a text like any other, which no option is called by"
 
 
 @pytest.mark.parametrize(
@@ -202,13 +206,13 @@ def test_what_browsers_and_libraries_send_is_far_from_the_bounds():
     form = parse(*parts, part(f'name="image"; filename="{name}.png"', b"x"), TAIL)
     assert form.picture is not None
     assert form.picture.name == f"{name}.png"
-    assert len(form.fields) == 199
+    assert len(form) == 199
 
 
 def plain(body: bytes, content_type: str = PLAIN) -> dict[str, str]:
     made = request(Stream(iter([body])), len(body), content_type)
     with read_form(made) as form:
-        return form.fields
+        return form
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=utf-16", "; charset=x"])
@@ -243,3 +247,36 @@ def test_nothing_but_refusals_comes_out_whatever_goes_in():
     maker, runner = Maker(seed=20), Runner()
     outcomes = {runner.feed(maker.make(number))[0] for number in range(200)}
     assert {"read", "400 malformed_form", "400 missing_image"} <= outcomes
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("content_type", "status", "code"),
+    [
+        (MULTIPART, 400, "malformed_form"),
+        (PLAIN, 400, "missing_image"),
+        ("", 400, "missing_image"),
+        ("application/json", 415, "unsupported_media_type"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/rmbg", "/api/batches"])
+def test_an_empty_body_is_refused_like_any_other(path, content_type, status, code, key, quick_model):
+    """DRF calls no parser for one."""
+    answer = Client().generic("POST", path, headers={"X-API-Key": key}, CONTENT_TYPE=content_type, CONTENT_LENGTH="0")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/rmbg", "/api/batches"])
+def test_the_files_of_a_form_are_closed_before_the_answer_is_sent(path, key, small_png, quick_model, monkeypatch, pictures):
+    closed: list[str] = []
+    for kind in (Form, BatchForm):
+        monkeypatch.setattr(kind, "close", partialmethod(_noting, kind.close, closed))
+    answer = Client().post(path, **image_form(small_png), headers={"X-API-Key": key})
+    assert answer.status_code in (200, 202)
+    assert closed == [path]
+
+
+def _noting(form, close, closed: list[str]) -> None:
+    closed.append("/rmbg" if isinstance(form, Form) else "/api/batches")
+    close(form)
