@@ -14,7 +14,7 @@ from imaging.batches import callback, names, zips
 from imaging.batches.refusals import BatchTooLarge
 from imaging.batches.spool import Segment, Spool
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
-from imaging.core.options import parse_options
+from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import Problem
 from imaging.problems import FormRefused, make_problem
 from imaging.removal import doorkeeper, image_url
@@ -54,13 +54,14 @@ class Entry:
 
 
 class BatchForm(UploadForm):
-    """The form of a batch: its images, and `problems`, what is wrong with it as a whole."""
+    """The form of a batch: its images; their options; and `problems`, what is wrong with it as a whole."""
 
     def __init__(self) -> None:
         super().__init__()
         self.spool = Spool()
         self.entries: list[Entry] = []
         self.problems: list[Problem] = []
+        self.cutout_options = CutoutOptions()
 
     def close(self) -> None:
         self.spool.close()
@@ -82,7 +83,7 @@ class BatchForm(UploadForm):
 
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of the images, their names and the options: the same for a retry."""
-        digest = hashlib.sha256(repr((parse_options(self)[0], self.callback_url)).encode())
+        digest = hashlib.sha256(repr((self.cutout_options, self.callback_url)).encode())
         for entry in self.entries:
             digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
         return digest.hexdigest()
@@ -138,7 +139,8 @@ def _find_problems(form: BatchForm) -> list[Problem]:
         problems.append(NO_PICTURES)
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
-    problems += parse_options(form)[1]
+    form.cutout_options, option_problems = parse_options(form)
+    problems += option_problems
     if form.callback_url and (problem := callback.find_problem(form.callback_url)):
         problems.append(problem)
     return problems

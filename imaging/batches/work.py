@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import Enum
 from functools import partial
 
@@ -10,18 +10,18 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from billing.credits.admission import account_policy, subject_of
+from billing.credits.admission import account_policy
 from imaging import metrics
 from imaging.batches import ends, files, leases
+from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import Busy
-from imaging.executor.orders import Delivery
 from imaging.models import BatchItem
 from imaging.removal import cutouts, image_url
-from imaging.removal.upload import Form, Picture
+from imaging.removal.refusals import FetchFailed
+from imaging.removal.upload import Picture
 from lib.ops.database import give_back
-from lib.web import rate_limits
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ def work(item: BatchItem) -> Verdict:
         return Verdict.ENDED
     with leases.kept(item):
         try:
-            delivery = _cut_out(item)
-            _deliver(item, delivery)
+            cutout = _cut_out(item)
+            _deliver(item, cutout)
         except CallerGone:
             # It was cancelled, or another worker has taken it: there is nothing to end here.
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
@@ -87,16 +87,11 @@ def _fail_slow(item: BatchItem) -> None:
         _erase_input(item)
 
 
-def _cut_out(item: BatchItem) -> Delivery:
-    with _form(item) as form:
-        subject = subject_of(item.batch.account_id)
-        image_url.fetch_picture(form, subject, of_batch=True)
-        job = cutouts.check_form(form)
-        try:
-            return cutouts.run(job, Requester(subject, Rank.BATCH), still_wanted=partial(_is_wanted, item))
-        except ImageRefused:
-            rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
-            raise
+def _cut_out(item: BatchItem) -> Cutout:
+    policy = account_policy(item.batch.account)
+    with _picture(item, policy.subject) as picture:
+        job = cutouts.check(picture, item.batch.cutout_options, Requester(policy.subject, Rank.BATCH))
+        return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
 
 def _is_wanted(item: BatchItem) -> bool:
@@ -107,26 +102,24 @@ def _is_wanted(item: BatchItem) -> bool:
 
 
 @contextmanager
-def _form(item: BatchItem) -> Iterator[Form]:
-    """The image and its options, as if they had been sent in a separate form."""
-    form = Form(item.batch.options)
-    if item.source_url:
-        form[image_url.FIELD] = item.source_url
-    else:
+def _picture(item: BatchItem, subject: str) -> Iterator[Picture]:
+    """The image as it was sent, or fetched from its URL."""
+    if not item.source_url:
         give_back()
-        form.picture = Picture(item.name, files.open_input(item), item.size)
-    try:
-        yield form
-    finally:
-        if form.picture:
-            form.picture.file.close()
+        picture = Picture(item.name, files.open_input(item), item.size)
+    elif problems := image_url.find_problems(item.source_url):
+        raise FetchFailed(*problems)
+    else:
+        picture = image_url.fetch(item.source_url, subject, of_batch=True)
+    with closing(picture.file):
+        yield picture
 
 
-def _deliver(item: BatchItem, delivery: Delivery) -> None:
+def _deliver(item: BatchItem, cutout: Cutout) -> None:
     give_back()
-    files.store_result(item, delivery.cutout.content)
-    if ends.deliver(item, delivery.cutout):
-        metrics.note_delivery(delivery.queued, delivery.cutout.timings)
+    files.store_result(item, cutout.content)
+    if ends.deliver(item, cutout):
+        metrics.note_delivery(cutout.timings)
     else:
         files.erase_result(item)
     _erase_input(item)

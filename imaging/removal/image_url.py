@@ -9,12 +9,12 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
-from imaging.core.options import parse_options, shortened
+from imaging.core.options import shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import Form, Picture, new_file
+from imaging.removal.upload import Picture, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
@@ -43,26 +43,35 @@ def find_problem(url: str) -> Problem | None:
     return None
 
 
-def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
-    """Fetch the image at `image_url` into the form; do nothing if that field is missing or empty.
+def find_problems(url: str, picture: Picture | None = None) -> list[Problem]:
+    """Find the problem with fetching from a URL, for a form with this upload, before connecting."""
+    if not settings.IMAGE_URL_ENABLED:
+        return [SWITCHED_OFF]
+    # A browser's form has a nameless, empty part if no file was chosen.
+    if picture and (picture.name or picture.size):
+        return [TWO_PICTURES]
+    problem = find_problem(url)
+    return [problem] if problem else []
 
-    Nothing is fetched for a form with any other problem. The form closes the image's file. `owner` is the subject of the
-    caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for.
+
+def fetch(url: str, owner: str, *, of_batch: bool = False) -> Picture:
+    """Fetch the image at `url`, for a caller without other problems, who closes its file.
+
+    `owner` is the subject of the caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images
+    that no one waits for.
 
     Raises FetchFailed for an image that cannot be fetched; Busy when too many are being fetched, or, if `of_batch`, when the
     owner's own names are slow to resolve.
     """
-    url = form.get(FIELD, "").strip()
-    if not url:
-        return
-    if problems := _find_problems(form, url):
-        raise FetchFailed(*problems)
-    if form.picture:
-        form.picture.file.close()
-    form.picture = Picture(file_name(url), new_file(), fetched=True)
+    picture = Picture(file_name(url), new_file(), fetched=True)
     asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if of_batch else LOOKUP_SECONDS)
-    with _place(owner), _explained(url, of_batch):
-        _download(url, form.picture, asker)
+    try:
+        with _place(owner), _explained(url, of_batch):
+            _download(url, picture, asker)
+    except BaseException:
+        picture.file.close()
+        raise
+    return picture
 
 
 def invalid(reason: str) -> Problem:
@@ -103,22 +112,6 @@ def compressed(encoding: str) -> Problem:
 def too_large() -> Problem:
     """More bytes than an upload may have; the download stopped there, so the size is unknown."""
     return make_problem(FIELD, "image_url_too_large", megabytes=MAX_BYTES // MEBIBYTE)
-
-
-def _find_problems(form: Form, url: str) -> list[Problem]:
-    """The problems of the form before anything is fetched."""
-    _, option_problems = parse_options(form)
-    return [*_address_problems(form, url), *option_problems]
-
-
-def _address_problems(form: Form, url: str) -> list[Problem]:
-    if not settings.IMAGE_URL_ENABLED:
-        return [SWITCHED_OFF]
-    # A browser's form has a nameless, empty part if no file was chosen.
-    if form.picture and (form.picture.name or form.picture.size):
-        return [TWO_PICTURES]
-    problem = find_problem(url)
-    return [problem] if problem else []
 
 
 def _problem(error: outbound.OutboundError) -> Problem:

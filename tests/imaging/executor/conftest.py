@@ -1,5 +1,6 @@
 """Jobs on Redis, with workers in threads of the test's process."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.executor import runtime, store
-from imaging.executor.orders import Order
+from imaging.executor.jobs import Job
 from lib.ops import redis_client
 from tests.imaging.executor.fake_broker import WAIT, FakeBroker, HeldModel, left, lose_everything
 
@@ -54,5 +55,5 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> HeldModel:
 
 
 @pytest.fixture
-def order(small_png: bytes) -> Order:
-    return Order(ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)
+def job(small_png: bytes) -> Job:
+    return Job(io.BytesIO(small_png), ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)

@@ -1,6 +1,5 @@
 """Images that travel through an S3-compatible store instead of Redis: used, then deleted."""
 
-import io
 import os
 import time
 from collections.abc import Iterator
@@ -67,9 +66,9 @@ def test_a_picture_goes_there_and_back_through_the_bucket(key, small_png, quick_
     assert send(key, small_png, **fields).content == answer.content
 
 
-def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, broker, bucket):
+def test_redis_holds_no_picture_meanwhile(job, small_png, held_model, broker, bucket):
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(remote.execute, io.BytesIO(small_png), order)
+        answer = pool.submit(remote.execute, job)
         assert held_model.begun.acquire(timeout=WAIT)
         (name,) = objects(bucket)
         assert bucket.get_object(Bucket=BUCKET, Key=name)["Body"].read() == small_png
@@ -88,7 +87,7 @@ def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, brok
     assert states() == ["voided", "voided"]
 
 
-def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broker, bucket, settings, monkeypatch):
+def test_a_store_that_is_away_is_waited_for(job, small_png, quick_model, broker, bucket, settings, monkeypatch):
     """As long as the caller waits; a worker that cannot read the image does not count as crashed over it."""
     found, tries = payloads._InStorage.find, iter(range(2 * 5))
 
@@ -105,7 +104,7 @@ def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broke
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.05)
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.02)
     broker.deliver = to_worker
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
 
 
 def test_a_bucket_that_is_not_there_is_a_503_and_costs_nothing(key, small_png, broker, s3, settings):
