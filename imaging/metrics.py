@@ -16,14 +16,14 @@ STATM = Path("/proc/self/statm")
 
 STAGE_SECONDS = Histogram(
     "rembg_stage_seconds",
-    "Time of each step of a delivered picture; `queue` is the wait for a place.",
+    "Time of each step of a delivered image; `queue` is the wait for a place.",
     ["stage"],
     buckets=metrics.BUCKETS,
     registry=metrics.registry,
 )
 MEMORY = Gauge(
     "rembg_memory_bytes",
-    "Resident memory of the web processes, as of each one's last picture.",
+    "Resident memory of the web processes, as of each one's last image.",
     multiprocess_mode="livesum",
     registry=metrics.registry,
 )

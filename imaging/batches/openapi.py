@@ -66,7 +66,7 @@ FORM_OF_ADDRESSES = {
 
 
 FORM_PROBLEMS = [
-    upload.NO_PICTURES,
+    upload.NO_IMAGES,
     NO_FILE_CHOSEN,
     upload.TOO_MANY,
     upload.not_a_zip("pictures.zip"),
@@ -128,8 +128,8 @@ TAGS = ["Batches"]
 
 
 def _headers(*statuses: int) -> list[OpenApiParameter]:
-    told = [*statuses, 400, 401, 403, 405, 429, 500, 503]
-    return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE, RETRY_AFTER]
+    shown = [*statuses, 400, 401, 403, 405, 429, 500, 503]
+    return [response_header("X-Request-Id", "Unique per request, also in our logs.", shown), CHALLENGE, RETRY_AFTER]
 
 
 def _errors(*methods: str, **more: Any) -> dict[Any, Any]:

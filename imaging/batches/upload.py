@@ -24,17 +24,17 @@ from lib.web.server import uploads
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
-MAX_PICTURES = 500
+MAX_IMAGES = 500
 MAX_TOTAL = 2 * 1024**3
 # Files, URLs, options, and some unknown parts.
-MAX_PARTS = 2 * MAX_PICTURES
+MAX_PARTS = 2 * MAX_IMAGES
 # What a form of that many parts contains besides its files.
 FRAMING_BYTES = 8 * MEBIBYTE
 
-NO_PICTURES = Problem(
+NO_IMAGES = Problem(
     FIELD, "missing_image", "No images provided. Include at least one 'image' or 'zip' file, or an 'image_url'."
 )
-TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_PICTURES)
+TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_IMAGES)
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def _may_fit(request: HttpRequest) -> bool:
 def _find_problems(form: BatchForm) -> list[Problem]:
     problems = list(dict.fromkeys(form.problems))
     if not form.entries and not problems:
-        problems.append(NO_PICTURES)
+        problems.append(NO_IMAGES)
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
     form.cutout_options, option_problems = parse_options(form)
@@ -207,7 +207,7 @@ class _BatchReader(PartReader):
 
     def _has_room(self, entries: list[Entry]) -> bool:
         """Whether one more entry fits. If there are too many, the rest of the body is read but not kept."""
-        if len(entries) < MAX_PICTURES and TOO_MANY not in self.form.problems:
+        if len(entries) < MAX_IMAGES and TOO_MANY not in self.form.problems:
             return True
         self.form.problems.append(TOO_MANY)
         return False

@@ -20,7 +20,7 @@ from imaging.executor.gate import Busy
 from imaging.models import BatchItem
 from imaging.removal import cutouts, image_url
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import Picture
+from imaging.removal.upload import ImageFile
 from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ def _fail_slow(item: BatchItem) -> None:
 
 def _cut_out(item: BatchItem) -> Cutout:
     policy = account_policy(item.batch.account)
-    with _picture(item, policy.subject) as picture:
-        job = cutouts.check(picture, item.batch.cutout_options, Requester(policy.subject, Rank.BATCH))
+    with _image(item, policy.subject) as image:
+        job = cutouts.check(image, item.batch.cutout_options, Requester(policy.subject, Rank.BATCH))
         return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
 
@@ -102,17 +102,17 @@ def _is_wanted(item: BatchItem) -> bool:
 
 
 @contextmanager
-def _picture(item: BatchItem, subject: str) -> Iterator[Picture]:
+def _image(item: BatchItem, subject: str) -> Iterator[ImageFile]:
     """The image as it was sent, or fetched from its URL."""
     if not item.source_url:
         give_back()
-        picture = Picture(item.name, files.open_input(item), item.size)
+        image = ImageFile(item.name, files.open_input(item), item.size)
     elif problems := image_url.find_problems(item.source_url):
         raise FetchFailed(*problems)
     else:
-        picture = image_url.fetch(item.source_url, subject, of_batch=True)
-    with closing(picture.file):
-        yield picture
+        image = image_url.fetch(item.source_url, subject, of_batch=True)
+    with closing(image.file):
+        yield image
 
 
 def _deliver(item: BatchItem, cutout: Cutout) -> None:
@@ -134,10 +134,10 @@ def _refuse(item: BatchItem, problems: Sequence[Problem]) -> None:
 def _try_again(item: BatchItem, error: Exception) -> Verdict:
     """Retry after a crash on our side, or give up after ATTEMPTS. Does nothing if the image was cancelled meanwhile."""
     if item.attempts >= ATTEMPTS:
-        logger.error("a picture of a batch failed for good", exc_info=error, extra=_facts(item))
+        logger.error("an image of a batch failed for good", exc_info=error, extra=_facts(item))
         _give_up(item)
     elif ends.put_back(item, RETRY_SECONDS, counted=True):
-        logger.error("a picture of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
+        logger.error("an image of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
         return Verdict.AGAIN
     return Verdict.ENDED
 
@@ -155,7 +155,7 @@ def _erase_input(item: BatchItem) -> None:
     try:
         files.erase_input(item)
     except Exception:
-        logger.exception("a picture of a batch could not be erased", extra=_facts(item))
+        logger.exception("an image of a batch could not be erased", extra=_facts(item))
 
 
 def _facts(item: BatchItem) -> dict[str, object]:

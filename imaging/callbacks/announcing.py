@@ -53,5 +53,5 @@ def send_again(callback: Callback) -> None:
 
 def _queue(pk: UUID) -> None:
     # Without a broker a task would keep the caller waiting for the receiver.
-    tell = partial(tasks.try_callback.delay, str(pk)) if settings.CELERY_BROKER_URL else runner.wake
-    transaction.on_commit(tell, robust=True)
+    queue = partial(tasks.try_callback.delay, str(pk)) if settings.CELERY_BROKER_URL else runner.wake
+    transaction.on_commit(queue, robust=True)

@@ -85,7 +85,7 @@ class _Handover:
         raise Busy
 
     def _look_after(self, view: store.View) -> None:
-        if not (view.exists and payloads.renew_picture(self.id)):
+        if not (view.exists and payloads.renew_image(self.id)):
             # Redis was restarted or evicted the job.
             self._hand_over()
         elif view.is_claimed:
@@ -98,7 +98,7 @@ class _Handover:
 
     def _hand_over(self) -> None:
         self.job.file.seek(0)
-        payloads.put_picture(self.id, self.job.file.read())
+        payloads.put_image(self.id, self.job.file.read())
         store.put(self.id, self.job.to_json())
         self.is_handed_over = True
         self._publish()
@@ -135,7 +135,7 @@ class _Handover:
     def _forget(self, result: str | None) -> None:
         try:
             store.forget(self.id)
-            payloads.remove(self.id, payloads.PICTURE, *([result] if result else []))
+            payloads.remove(self.id, payloads.IMAGE, *([result] if result else []))
         except payloads.AWAY as error:
             # In Redis it expires, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

@@ -33,13 +33,13 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
     text, attempts = begun
     with store.kept(job_id, worker):
         if attempts > MAX_ATTEMPTS:
-            logger.error("a picture has cost several workers", extra={"job": job_id, "attempts": attempts})
+            logger.error("an image has cost several workers", extra={"job": job_id, "attempts": attempts})
             return store.answer(job_id, jobs.CRASHED)
-        picture = payloads.find_picture(job_id)
-        if picture is None:
+        image = payloads.find_image(job_id)
+        if image is None:
             return False
         try:
-            job = Job.from_json(text, io.BytesIO(picture))
+            job = Job.from_json(text, io.BytesIO(image))
             cutout = runtime.execute(job, still_wanted=partial(_is_wanted, job_id))
         except CallerGone:
             return False

@@ -38,7 +38,7 @@ CRASHED = {"status": 500, "code": "internal_error"}
 
 
 class RemoveBackgroundView(CustomerView):
-    """Removes the background of one picture. The answer is the picture itself."""
+    """Removes the background of one image. The answer is the image itself."""
 
     permission_classes = [AllowAny]
     parser_classes = [FormParser]

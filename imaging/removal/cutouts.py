@@ -18,12 +18,12 @@ from imaging.executor.jobs import Job
 from imaging.problems import make_problem
 from imaging.removal import image_url
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
+from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, ImageFile
 from lib.ops.database import give_back
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy
 
-NO_PICTURE = make_problem(FIELD, "missing_image")
+NO_IMAGE = make_problem(FIELD, "missing_image")
 NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
 
 
@@ -34,22 +34,22 @@ def check_form(form: Form, requester: Requester) -> Job:
     """
     options, problems = parse_options(form)
     if url := form.get(image_url.FIELD, "").strip():
-        if found := [*image_url.find_problems(url, form.picture), *problems]:
+        if found := [*image_url.find_problems(url, form.image), *problems]:
             raise FetchFailed(*found)
         form.close()
-        form.picture = image_url.fetch(url, requester.name)
-    return check(form.picture, options, requester, problems)
+        form.image = image_url.fetch(url, requester.name)
+    return check(form.image, options, requester, problems)
 
 
-def check(picture: Picture | None, options: CutoutOptions, requester: Requester, problems: Sequence[Problem] = ()) -> Job:
+def check(image: ImageFile | None, options: CutoutOptions, requester: Requester, problems: Sequence[Problem] = ()) -> Job:
     """Find all problems of an image in one pass. `problems` are those of its options. Raises ImageRefused."""
-    header, found = _check_picture(picture)
+    header, found = _check_image(image)
     found += problems
     if header and not found:
         found += check_delivered_size(header.upright_size, options)
-    if found or header is None or picture is None:
+    if found or header is None or image is None:
         raise ImageRefused(*found)
-    return Job(picture.file, header, options, settings.IMAGING_REFINE, requester, picture.name)
+    return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name)
 
 
 def fingerprint(job: Job) -> str:
@@ -86,11 +86,11 @@ def remove_background(job: Job, policy: Policy, *, still_wanted: Callable[[], bo
         raise
 
 
-def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
-    if picture is None:
-        return None, [NO_PICTURE]
-    if not picture.name:
+def _check_image(image: ImageFile | None) -> tuple[ImageHeader | None, list[Problem]]:
+    if image is None:
+        return None, [NO_IMAGE]
+    if not image.name:
         return None, [NO_FILE_CHOSEN]
     # For a fetched image, a name such as `photo.php` means nothing.
-    name = "" if picture.fetched else picture.name
-    return check_image(picture.file, name=name, size=picture.size)
+    name = "" if image.fetched else image.name
+    return check_image(image.file, name=name, size=image.size)

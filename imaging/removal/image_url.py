@@ -14,7 +14,7 @@ from imaging.core.problems import Problem
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import Picture, new_file
+from imaging.removal.upload import ImageFile, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
@@ -30,7 +30,7 @@ LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
 # The formats we read come first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
 HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
 
-TWO_PICTURES = make_problem(FIELD, "two_pictures")
+TWO_IMAGES = make_problem(FIELD, "two_pictures")
 SWITCHED_OFF = make_problem(FIELD, "image_url_disabled")
 
 
@@ -43,18 +43,18 @@ def find_problem(url: str) -> Problem | None:
     return None
 
 
-def find_problems(url: str, picture: Picture | None = None) -> list[Problem]:
+def find_problems(url: str, image: ImageFile | None = None) -> list[Problem]:
     """Find the problem with fetching from a URL, for a form with this upload, before connecting."""
     if not settings.IMAGE_URL_ENABLED:
         return [SWITCHED_OFF]
     # A browser's form has a nameless, empty part if no file was chosen.
-    if picture and (picture.name or picture.size):
-        return [TWO_PICTURES]
+    if image and (image.name or image.size):
+        return [TWO_IMAGES]
     problem = find_problem(url)
     return [problem] if problem else []
 
 
-def fetch(url: str, owner: str, *, of_batch: bool = False) -> Picture:
+def fetch(url: str, owner: str, *, of_batch: bool = False) -> ImageFile:
     """Fetch the image at `url`, for a caller without other problems, who closes its file.
 
     `owner` is the subject of the caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images
@@ -63,15 +63,15 @@ def fetch(url: str, owner: str, *, of_batch: bool = False) -> Picture:
     Raises FetchFailed for an image that cannot be fetched; Busy when too many are being fetched, or, if `of_batch`, when the
     owner's own names are slow to resolve.
     """
-    picture = Picture(file_name(url), new_file(), fetched=True)
+    image = ImageFile(file_name(url), new_file(), fetched=True)
     asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if of_batch else LOOKUP_SECONDS)
     try:
         with _place(owner), _explained(url, of_batch):
-            _download(url, picture, asker)
+            _download(url, image, asker)
     except BaseException:
-        picture.file.close()
+        image.file.close()
         raise
-    return picture
+    return image
 
 
 def invalid(reason: str) -> Problem:
@@ -99,7 +99,7 @@ def timed_out() -> Problem:
     return make_problem(FIELD, "image_url_timeout", seconds=settings.IMAGE_URL_SECONDS)
 
 
-def no_picture(status: int) -> Problem:
+def no_image(status: int) -> Problem:
     """The server answered with a status other than 200."""
     return make_problem(FIELD, "image_url_failed", status=status)
 
@@ -173,13 +173,13 @@ def _logged(url: str, problem: Problem, cause: BaseException) -> FetchFailed:
 def _log(url: str, problem: Problem, cause: BaseException) -> None:
     # Only the host: the rest of a URL may hold a secret.
     facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
-    logger.info("picture not fetched", extra=facts)
+    logger.info("image not fetched", extra=facts)
 
 
-def _download(url: str, picture: Picture, asker: Asker) -> None:
+def _download(url: str, image: ImageFile, asker: Asker) -> None:
     def write(data: bytes) -> None:
-        picture.write(data)
-        if picture.size > MAX_BYTES:
+        image.write(data)
+        if image.size > MAX_BYTES:
             raise FetchFailed(too_large())
 
     def receive(answer: outbound.Answer) -> Callable[[bytes], None]:
@@ -193,7 +193,7 @@ def _download(url: str, picture: Picture, asker: Asker) -> None:
 def _check_head(answer: outbound.Answer) -> None:
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if answer.status != 200:
-        raise FetchFailed(no_picture(answer.status))
+        raise FetchFailed(no_image(answer.status))
     if encoding not in ("", "identity"):
         raise FetchFailed(compressed(encoding))
     if answer.length is not None and answer.length > MAX_BYTES:

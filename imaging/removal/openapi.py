@@ -16,7 +16,7 @@ from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
 from imaging.removal import image_url
-from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
+from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_IMAGE
 from imaging.removal.errors import busy_error, malformed_form, unsupported_coding
 from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
@@ -133,19 +133,19 @@ OF_OPTIONS = [
     *_wrong(mask="true", bg_color="red"),
 ]
 OF_AN_ADDRESS = [
-    image_url.TWO_PICTURES,
+    image_url.TWO_IMAGES,
     image_url.invalid("it must begin with http:// or https://"),
     image_url.forbidden("its host has no public address"),
     image_url.too_many_redirects(),
     image_url.unreachable(),
     image_url.timed_out(),
-    image_url.no_picture(404),
+    image_url.no_image(404),
     image_url.compressed("gzip"),
     image_url.too_large(),
     image_url.SWITCHED_OFF,
 ]
 BAD_REQUESTS = [
-    *_each([NO_PICTURE, NO_FILE_CHOSEN]),
+    *_each([NO_IMAGE, NO_FILE_CHOSEN]),
     *_each(problem for problem in OF_A_FILE if problem),
     *_each([*OF_DECODING, *OF_OPTIONS, *OF_AN_ADDRESS]),
     validation_error(PROBLEMS),

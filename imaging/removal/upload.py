@@ -68,7 +68,7 @@ _REASONS = (
 
 
 @dataclass(slots=True)
-class Picture:
+class ImageFile:
     """The uploaded image. `size` is the bytes sent; `file` holds it only up to MAX_BYTES.
 
     `fetched` means that it was downloaded, not uploaded: no one named it as a file, so its name proves nothing.
@@ -104,13 +104,13 @@ class UploadForm(dict[str, str]):
 
 
 class Form(UploadForm):
-    """The form of one image. `picture` is None without an `image` file part."""
+    """The form of one image. `image` is None without an `image` file part."""
 
-    picture: Picture | None = None
+    image: ImageFile | None = None
 
     def close(self) -> None:
-        if self.picture:
-            self.picture.file.close()
+        if self.image:
+            self.image.file.close()
 
 
 class FormParser(BaseParser):
@@ -320,9 +320,9 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
 
 def _give_up(form: Form, known_length: int) -> None:
     """Stop reading a body that is far too large; the image's size is then the announced one."""
-    if form.picture is None or form.picture.size <= MAX_BYTES:
+    if form.image is None or form.image.size <= MAX_BYTES:
         raise BodyTooLarge
-    form.picture.size = max(form.picture.size, known_length)
+    form.image.size = max(form.image.size, known_length)
 
 
 class PartReader(ABC):
@@ -430,17 +430,17 @@ class _FormReader(PartReader):
     def __init__(self, form: Form) -> None:
         super().__init__()
         self.form = form
-        self.sink: Picture | None = None
-        self.empty: Picture | None = None
+        self.sink: ImageFile | None = None
+        self.empty: ImageFile | None = None
 
     def begin_file(self, filename: str) -> None:
-        self.sink, self.empty = None, self.form.picture
+        self.sink, self.empty = None, self.form.image
         if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
             return
         if self.empty:
             # Browsers' forms send an empty, nameless file for each empty input.
             self.empty.file.close()
-        self.sink = self.form.picture = Picture(filename, new_file())
+        self.sink = self.form.image = ImageFile(filename, new_file())
 
     def take_bytes(self, data: bytes) -> None:
         if self.sink:
@@ -449,7 +449,7 @@ class _FormReader(PartReader):
     def end_file(self) -> None:
         if self.sink and self.empty and not self.sink.size:
             self.sink.file.close()
-            self.form.picture = self.empty
+            self.form.image = self.empty
         self.sink = None
 
     def has_enough(self) -> bool:

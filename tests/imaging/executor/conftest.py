@@ -28,7 +28,7 @@ def _redis(settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     settings.IMAGING_EXECUTOR = "celery"
     settings.REDIS_URL = redis_url
     settings.IMAGING_QUEUE_SECONDS = WAIT
-    monkeypatch.setattr(store, "BELL_SECONDS", 0.05)
+    monkeypatch.setattr(store, "NOTIFICATION_SECONDS", 0.05)
     for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
         forget()
     lose_everything()

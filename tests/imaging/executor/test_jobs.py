@@ -212,7 +212,7 @@ def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(job, small_png
 def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(job, small_png, broker):
     """What is written before the caller waits: every key has an expiry."""
     store.put("job", job.to_json())
-    payloads.put_picture("job", small_png)
+    payloads.put_image("job", small_png)
     assert store.claim("job", "worker")
     store.wait("job", 0.01)
     payloads.put_result("job", "worker", small_png)

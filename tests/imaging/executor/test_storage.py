@@ -120,20 +120,20 @@ def test_what_killed_processes_have_left_is_swept(settings, tmp_path: Path):
     tasks.sweep_handover()
     settings.IMAGING_HANDOVER = "storage"
     tasks.sweep_handover()
-    payloads.put_picture("old", b"old")
-    payloads.put_picture("new", b"new")
+    payloads.put_image("old", b"old")
+    payloads.put_image("new", b"new")
     storages["pictures"].save("batches/old", ContentFile(b"another's"))
     hours_ago = time.time() - payloads.LEFT_OVER.total_seconds() - 1
     for name in ("handover/old-picture", "batches/old"):
         os.utime(tmp_path / name, (hours_ago, hours_ago))
     tasks.sweep_handover()
-    assert payloads.find_picture("old") is None
-    assert payloads.find_picture("new") == b"new"
+    assert payloads.find_image("old") is None
+    assert payloads.find_image("new") == b"new"
     assert (tmp_path / "batches/old").exists()
 
 
 def test_what_is_old_in_a_bucket_is_swept(bucket, monkeypatch):
-    payloads.put_picture("left", b"left")
+    payloads.put_image("left", b"left")
     assert payloads.sweep() == 0
     monkeypatch.setattr(payloads, "LEFT_OVER", -payloads.LEFT_OVER)
     assert payloads.sweep() == 1

@@ -9,7 +9,7 @@ from django.test import Client
 
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal import part_heads
-from imaging.removal.upload import Form, Picture
+from imaging.removal.upload import Form, ImageFile
 from lib.web.errors import ApiError
 from tests.imaging.removal.forms import read_batch, read_form
 from tests.imaging.removal.test_upload import BOUNDARY, MEGABYTE, MULTIPART, Stream, request
@@ -39,7 +39,7 @@ def parse(*parts: bytes, content_type: str = MULTIPART, piece: int = 2**30) -> F
 def read_image(*parts: bytes, content_type: str = MULTIPART, piece: int = 2**30) -> tuple[str, bytes]:
     """Name and content of the image of a form; it must have one."""
     with read_form(asked(b"".join(parts) + END, content_type, piece)) as form:
-        picture: Picture | None = form.picture
+        picture: ImageFile | None = form.image
         assert picture is not None
         picture.file.seek(0)
         return picture.name, picture.file.read()
@@ -80,8 +80,8 @@ def test_an_image_is_a_file_without_a_file_name(headers, content, piece):
 @pytest.mark.parametrize("content", [b"", b"hello", b"https://example.com/a.png", "写真です".encode()])
 @pytest.mark.parametrize("headers", [(), ("Content-Type: text/plain",)])
 def test_a_text_in_the_field_of_the_image_is_no_file(headers, content):
-    assert parse(part('name="image"', content, *headers)).picture is None
-    image = parse(part('name="image"', content, "Content-Type: application/octet-stream")).picture
+    assert parse(part('name="image"', content, *headers)).image is None
+    image = parse(part('name="image"', content, "Content-Type: application/octet-stream")).image
     assert image is not None
     assert image.size == len(content)
 
@@ -120,7 +120,7 @@ SECOND = part('name="image"; filename="b.png"', b"second")
      ((NAMED_EMPTY, FULL), "a.png", 5), ((NAMED_EMPTY, EMPTY), "e.png", 0), ((EMPTY,), "", 0), ((EMPTY, EMPTY), "", 0)],
 )  # fmt: skip
 def test_the_first_image_input_that_holds_something_counts(parts, name, size):
-    image = parse(*parts).picture
+    image = parse(*parts).image
     assert image is not None
     assert (image.name, image.size, image.file.closed) == (name, size, True)
 
@@ -278,10 +278,10 @@ def test_base64_counts_as_what_it_stands_for(extra, is_kept):
         yield b"\r\n" + END
 
     with read_form(request(Stream(chunks()), 2**30)) as form:
-        assert form.picture is not None
-        assert form.picture.size == MAX_BYTES + extra
-        form.picture.file.seek(0, 2)
-        assert form.picture.file.tell() == (MAX_BYTES if is_kept else 0)
+        assert form.image is not None
+        assert form.image.size == MAX_BYTES + extra
+        form.image.file.seek(0, 2)
+        assert form.image.file.tell() == (MAX_BYTES if is_kept else 0)
 
 
 def test_of_base64_that_is_far_too_long_the_end_need_not_be_there():
@@ -292,8 +292,8 @@ def test_of_base64_that_is_far_too_long_the_end_need_not_be_there():
         bytes(MEGABYTE + 1),
     ]
     with read_form(request(Stream(iter([*chunks, b"\r\n" + END])), 2**30)) as form:
-        assert form.picture is not None
-        assert form.picture.size > MAX_BYTES
+        assert form.image is not None
+        assert form.image.size > MAX_BYTES
 
 
 # --- Boundaries -----------------------------------------------------------------------------------

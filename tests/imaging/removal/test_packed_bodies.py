@@ -63,9 +63,9 @@ def refused(body: bytes, coding: str = "gzip", content_type: str = MULTIPART) ->
 def test_a_packed_form(coding, body, piece):
     with read_form(packed(body, coding, piece=piece)) as read:
         assert read == {"format": "png"}
-        assert read.picture is not None
-        read.picture.file.seek(0)
-        assert read.picture.file.read() == NOISE
+        assert read.image is not None
+        read.image.file.seek(0)
+        assert read.image.file.read() == NOISE
 
 
 @pytest.mark.parametrize("bits", [31, 15, -15])
@@ -114,7 +114,7 @@ def test_what_is_no_gzip_is_said_to_be_none(body, content_type):
 
 def test_nothing_is_a_packed_nothing():
     with read_form(packed(b"", "gzip", PLAIN)) as read:
-        assert read.picture is None
+        assert read.image is None
 
 
 def bomb(megabytes: int) -> bytes:
@@ -128,9 +128,9 @@ def noise(megabytes: int) -> bytes:
 
 def test_an_image_that_is_too_large_unpacked_is_refused_as_any_other():
     with read_form(packed(noise(51), "gzip")) as read:
-        assert read.picture is not None
-        assert read.picture.size == 51 * MEGABYTE
-        assert read.picture.file.seek(0, 2) == 0, "nothing of it is kept"
+        assert read.image is not None
+        assert read.image.size == 51 * MEGABYTE
+        assert read.image.file.seek(0, 2) == 0, "nothing of it is kept"
 
 
 @pytest.mark.parametrize(("body", "status"), [(noise(100), None), (bomb(200), 413)], ids=["noise", "zeros"])
@@ -146,8 +146,8 @@ def test_no_more_is_unpacked_than_an_upload_may_have(monkeypatch, body, status):
     monkeypatch.setattr(codings._Inflating, "_count", counted)
     if status is None:
         with read_form(packed(body, "gzip")) as read:
-            assert read.picture is not None
-            assert read.picture.size > MAX_BYTES
+            assert read.image is not None
+            assert read.image.size > MAX_BYTES
     else:
         assert refused(body).status == status
     assert unpacked <= MAX_BYTES + MAX_PLAIN_BYTES + MEGABYTE

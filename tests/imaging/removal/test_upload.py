@@ -84,10 +84,10 @@ def test_60_mb_are_counted_without_being_kept():
     tracemalloc.start()
     with read_form(request(stream, length)) as form:
         peak = tracemalloc.get_traced_memory()[1]
-        assert form.picture is not None
-        assert form.picture.size == 60 * MEGABYTE
-        form.picture.file.seek(0)
-        assert form.picture.file.read() == b"", "what was kept is let go of"
+        assert form.image is not None
+        assert form.image.size == 60 * MEGABYTE
+        form.image.file.seek(0)
+        assert form.image.file.read() == b"", "what was kept is let go of"
     tracemalloc.stop()
     assert peak < 5 * MEGABYTE
 
@@ -95,11 +95,11 @@ def test_60_mb_are_counted_without_being_kept():
 def test_49_mb_lie_in_a_file_without_a_name():
     stream, length = big_body(49)
     with read_form(request(stream, length)) as form:
-        assert form.picture is not None
-        form.picture.file.seek(0, 2)
-        assert form.picture.file.tell() == 49 * MEGABYTE
-        assert not isinstance(form.picture.file.name, str), "nothing to find on the disk"
-        file = form.picture.file
+        assert form.image is not None
+        form.image.file.seek(0, 2)
+        assert form.image.file.tell() == 49 * MEGABYTE
+        assert not isinstance(form.image.file.name, str), "nothing to find on the disk"
+        file = form.image.file
     assert file.closed
 
 
@@ -107,8 +107,8 @@ def test_reading_ends_at_a_bound():
     megabytes = DRAIN_BYTES // MEGABYTE * 4
     stream, length = big_body(megabytes)
     with read_form(request(stream, length)) as form:
-        assert form.picture is not None
-        assert form.picture.size >= length
+        assert form.image is not None
+        assert form.image.size >= length
     assert stream.served < DRAIN_BYTES + 2 * MEGABYTE
 
 
@@ -129,8 +129,8 @@ def test_the_first_picture_counts_and_unknown_files_are_ignored():
         part('name="image"; filename="b.png"', b"second"),
         TAIL,
     )
-    assert form.picture is not None
-    assert (form.picture.name, form.picture.size) == ("a.png", 5)
+    assert form.image is not None
+    assert (form.image.name, form.image.size) == ("a.png", 5)
     assert form == {"other": "ignored"}, "a text like any other, which no option is called by"
 
 
@@ -145,8 +145,8 @@ def test_the_first_picture_counts_and_unknown_files_are_ignored():
 )
 def test_how_clients_name_their_file(disposition, headers, name):
     form = parse(part(disposition, b"x", *headers), TAIL)
-    assert form.picture is not None
-    assert form.picture.name == name
+    assert form.image is not None
+    assert form.image.name == name
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_what_browsers_and_libraries_send_is_far_from_the_bounds():
     name = "; ".join(f"holiday {number}" for number in range(50))
     parts = [part(f'name="f{number}"', b"x", "Content-Type: text/plain;\r\n charset=utf-8") for number in range(199)]
     form = parse(*parts, part(f'name="image"; filename="{name}.png"', b"x"), TAIL)
-    assert form.picture is not None
-    assert form.picture.name == f"{name}.png"
+    assert form.image is not None
+    assert form.image.name == f"{name}.png"
     assert len(form) == 199
 
 
