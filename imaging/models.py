@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.models import Account, Hold
-from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.options import CutoutOptions, UnknownOption, parse_options
 
 # The form in which batches store their options.
 OPTIONS_VERSION = 1
@@ -63,11 +63,13 @@ class Batch(models.Model):
     def cutout_options(self) -> CutoutOptions:
         """The options of each image, as parsed when the batch was created.
 
-        Batches of the release before have the text fields alone, and so has one whose options were stored in a newer form.
+        Batches of the release before have the text fields alone. Raises UnknownOption for those of a newer release.
         """
-        if self.parsed_options and self.parsed_options["version"] == OPTIONS_VERSION:
-            return CutoutOptions.from_json(self.parsed_options["options"])
-        return parse_options(self.options)[0]
+        if self.parsed_options is None:
+            return parse_options(self.options)[0]
+        if self.parsed_options["version"] != OPTIONS_VERSION:
+            raise UnknownOption(f"version {self.parsed_options['version']}")
+        return CutoutOptions.from_json(self.parsed_options["options"])
 
     @cutout_options.setter
     def cutout_options(self, options: CutoutOptions) -> None:

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 from billing.credits.admission import account_policy
 from imaging import metrics
 from imaging.batches import ends, files, leases
+from imaging.core.options import UnknownOption
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
 from imaging.executor.fair_queue import Rank, Requester
@@ -57,8 +58,8 @@ def work(item: BatchItem) -> Verdict:
         except CallerGone:
             # It was cancelled, or another worker has taken it: there is nothing to end here.
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
-        except Busy:
-            # This is no one's fault, and not counted as an attempt.
+        except (Busy, UnknownOption):
+            # This is no one's fault, and not counted as an attempt. A worker of a newer release knows the option.
             ends.put_back(item, RETRY_SECONDS, counted=False)
             return Verdict.AGAIN
         except ImageRefused as refused:

@@ -21,6 +21,10 @@ MAX_ANGLE = 360
 _T = TypeVar("_T")
 
 
+class UnknownOption(Exception):
+    """A newer release has options that this one lacks. Ignoring one would deliver another image than was asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoutOptions:
     """What the caller wants delivered.
@@ -49,7 +53,9 @@ class CutoutOptions:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CutoutOptions":
-        """The options that `to_json` wrote. Raises TypeError for an option that does not exist here."""
+        """The options that `to_json` wrote. Raises UnknownOption for one that a newer release wrote."""
+        if unknown := values.keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise UnknownOption(", ".join(sorted(unknown)))
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 

@@ -44,7 +44,7 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str | bytes, file: BinaryIO) -> "Job":
-        """The job that `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
+        """The job that `to_json` wrote. Raises UnknownOption; ValueError, KeyError or TypeError for anything else."""
         facts = json.loads(text)
         # The previous release does not send the requester.
         requester = facts.get("requester", {"name": "", "rank": Rank.CUSTOMER})

@@ -2,7 +2,7 @@
 
 | key | holds | lives |
 |---|---|---|
-| `imaging:{ID}:job` | a hash: the job as JSON in `order`, and `attempts`, how often one began | while the web process renews it |
+| `imaging:{ID}:job` | a hash: `order`, the job as JSON; `attempts`, how often one began | while the web process renews it |
 | `imaging:{ID}:claim` | the worker that is at it | while that worker renews it |
 | `imaging:{ID}:answer` | the outcome as JSON | ANSWER_SECONDS |
 | `imaging:{ID}:bell` | the notification: a list that gets one element once there is an answer | ANSWER_SECONDS |

@@ -9,6 +9,7 @@ import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
+from imaging.core.options import UnknownOption
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
 from imaging.executor import jobs, payloads, runtime, store
@@ -42,6 +43,10 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
             job = Job.from_json(text, io.BytesIO(image))
             cutout = runtime.execute(job, still_wanted=partial(_is_wanted, job_id))
         except CallerGone:
+            return False
+        except UnknownOption:
+            # Without an answer the web process sends the job again, until a worker of its own release takes it.
+            logger.warning("a job has options of a newer release", extra={"job": job_id})
             return False
         except Exception as error:
             return store.answer(job_id, _failure(error))

@@ -428,10 +428,19 @@ def test_workers_use_the_options_as_they_were_parsed(key, small_png):
     assert BatchItem.objects.get().media_type == "image/png"
 
 
-@pytest.mark.parametrize("parsed", [None, {"version": 2, "options": {"brightness": 7}}])
-def test_a_batch_of_another_release_goes_by_its_text_fields(parsed, key, small_png):
-    assert post(key, ("a.png", small_png), format="png", w="4").status_code == 202
+@pytest.mark.parametrize("parsed", [{"version": 2, "options": {}}, {"version": 1, "options": {"brightness": 7}}])
+def test_a_batch_of_a_newer_release_is_left_to_its_workers(parsed, key, small_png):
+    make(key, small_png)
     Batch.objects.update(parsed_options=parsed)
+    work_through()
+    item = BatchItem.objects.get()
+    assert (item.state, item.attempts) == ("queued", 0)
+    assert item.leased_until is not None and item.leased_until > timezone.now()
+
+
+def test_a_batch_of_the_release_before_goes_by_its_text_fields(key, small_png):
+    assert post(key, ("a.png", small_png), format="png", w="4").status_code == 202
+    Batch.objects.update(parsed_options=None)
     work_through()
     item = BatchItem.objects.get()
     assert (item.state, item.media_type, item.width) == ("done", "image/png", 4)

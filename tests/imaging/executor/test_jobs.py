@@ -279,6 +279,16 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
     }
 
 
+def test_a_job_with_options_of_a_newer_release_is_left_to_its_workers(job, small_png, quick_model):
+    facts = json.loads(job.to_json())
+    facts["options"]["brightness"] = 7
+    store.put("newer", json.dumps(facts))
+    payloads.put_image("newer", small_png)
+    assert worker.work("newer") is False
+    assert store.claim("newer", "another worker") is not None, "the job is still there, and free"
+    lose_everything()
+
+
 def test_this_release_reads_the_jobs_of_the_one_before(job):
     """It sends every option."""
     facts = json.loads(job.to_json())
