@@ -22,7 +22,7 @@ from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
 from imaging.batches.upload import BatchForm, BatchParser
 from imaging.executor.gate import Busy
 from imaging.models import Batch
-from imaging.removal.upload import get_form, raise_refusal
+from imaging.removal.forms import get_form, raise_refusal
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import field_problem, from_status, validation_error

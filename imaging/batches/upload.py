@@ -19,7 +19,8 @@ from imaging.core.problems import Problem
 from imaging.problems import FormRefused, make_problem
 from imaging.removal import doorkeeper, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN
-from imaging.removal.upload import FIELD, PartReader, UploadForm, read_body
+from imaging.removal.forms import UploadForm
+from imaging.removal.upload import FIELD, PartReader, read_body
 from lib.web.server import uploads
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"

@@ -20,8 +20,8 @@ from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import Busy
 from imaging.models import BatchItem
 from imaging.removal import cutouts, image_url
+from imaging.removal.forms import ImageFile
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import ImageFile
 from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)

@@ -56,7 +56,8 @@ class CutoutOptions:
         """The options that `to_json` wrote. Raises UnknownOption for one that a newer release wrote."""
         if unknown := values.keys() - {field.name for field in dataclasses.fields(cls)}:
             raise UnknownOption(", ".join(sorted(unknown)))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        read: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**read)
 
 
 def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Problem]]:

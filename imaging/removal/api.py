@@ -1,13 +1,19 @@
-"""`POST /rmbg`: the view, and its record of each call."""
+"""`POST /rmbg`: the view, its response, and its record of each call.
 
+A result that the caller does not read at once waits on disk, and keeps the caller's place.
+"""
+
+import io
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
@@ -24,16 +30,20 @@ from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.jobs import QUEUE, Job
-from imaging.removal import cutouts, sending
+from imaging.removal import cutouts
+from imaging.removal.forms import Form, FormParser, get_form, raise_refusal
 from imaging.removal.openapi import rmbg_schema
-from imaging.removal.upload import Form, FormParser, get_form, raise_refusal
 from lib.ops import tracing
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import ApiError
+from lib.web.rate_limits import Place
+from lib.web.server import budgets
 
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100
+# Up to this size a result may stay in the server's memory.
+MEMORY_BYTES = 256 * 1024
 CRASHED = {"status": 500, "code": "internal_error"}
 
 
@@ -68,14 +78,14 @@ class RemoveBackgroundView(CustomerView):
         with rate_limits.concurrent_place(customer.policy) as place, get_form(request, Form) as form:
             rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
             job = cutouts.check_form(form, Requester(customer.policy.subject, rank))
-            sending.check_room(place)
+            check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The response is built inside, so no one pays for one that could not be built.
             with admission.charged(customer, get_request_id(request), retry) as credits:
                 self.cutout = cutout = _cut_out(request, customer, job)
                 timings = {**cutout.timings, "total": time.perf_counter() - self.started}
                 headers = cutout_headers(cutout, name=job.name, credits=credits, timings=timings)
-                return sending.respond(cutout.content, cutout.size, headers, place)
+                return respond(cutout.content, cutout.size, headers, place)
 
 
 def _cut_out(request: Request, customer: Customer, job: Job) -> Cutout:
@@ -112,6 +122,57 @@ def stem(name: str) -> str:
     """The file name without folders and extension, safe to send back; `image` if nothing is left."""
     base = PurePosixPath(UNSAFE_IN_NAMES.sub("", name).replace("\\", "/")).name
     return PurePosixPath(base).stem.strip(". ")[:MAX_STEM] or "image"
+
+
+def check_room(place: Place) -> None:
+    """Raise ApiError 503 while the unread results of the caller, or of all callers, fill their space: before any charge."""
+    if not budgets.results().has_room(place.subject):
+        raise _too_many_unread()
+
+
+def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
+    """The answer with a result, open at its start. A large one keeps `place`, and its bytes count, until it is sent or the
+    caller is gone.
+
+    Raises ApiError 503 if there is no space for it, OSError when the disk is full.
+    """
+    if size <= MEMORY_BYTES:
+        return HttpResponse(content.read(), headers=dict(headers))
+    budget = budgets.results()
+    if not budget.take(place.subject, size):
+        raise _too_many_unread()
+    # The response may never be sent: in any case each of these runs once, at the latest when the file is closed.
+    try:
+        # The server closes it after sending.
+        file = _on_disk(content)
+    except BaseException:
+        budget.give_back(place.subject, size)
+        raise
+    ends = [weakref.finalize(file, budget.give_back, place.subject, size), weakref.finalize(file, place.leave_soon)]
+    place.keep()
+    others = {name: value for name, value in headers.items() if name != "Content-Type"}
+    response = FileResponse(file, content_type=headers["Content-Type"], headers=others)
+    response._resource_closers += ends  # type: ignore[attr-defined]  # untyped; Django's only hook for the end of an answer
+    return response
+
+
+def _on_disk(content: BinaryIO) -> BinaryIO:
+    """`content`, if it is already on disk; else a copy."""
+    if not isinstance(content, io.BytesIO):
+        return content
+    file = cast(BinaryIO, TemporaryFile())  # noqa: SIM115 - returned
+    try:
+        file.write(content.getbuffer())
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _too_many_unread() -> ApiError:
+    text = "Too many results have not been read yet. Read them, or try again in a few seconds."
+    return ApiError("server_busy", message=text)
 
 
 def note_call(

@@ -17,8 +17,9 @@ from imaging.executor.gate import LeftQueue
 from imaging.executor.jobs import Job
 from imaging.problems import make_problem
 from imaging.removal import image_url
+from imaging.removal.forms import Form, ImageFile
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, ImageFile
+from imaging.removal.upload import CHUNK_BYTES, FIELD
 from lib.ops.database import give_back
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy

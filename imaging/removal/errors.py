@@ -3,19 +3,13 @@
 from imaging.core.problems import ImageRefused
 from imaging.executor.gate import Busy
 from imaging.problems import FormRefused
-from imaging.removal.refusals import BodyTooLarge, MalformedForm, TooManyUnread, UnsupportedCoding, UnsupportedMediaType
+from imaging.removal.refusals import BodyTooLarge, MalformedForm, UnsupportedCoding, UnsupportedMediaType
 from lib.web.errors import ApiError, from_status, register_translation, validation_error
 
 
 def busy_error() -> ApiError:
     """The 503 when every place is taken."""
     text = "All processing slots and queue places are taken. Please try again in a few seconds."
-    return ApiError("server_busy", message=text)
-
-
-def unread_error() -> ApiError:
-    """The 503 while too many results wait to be read."""
-    text = "Too many results have not been read yet. Read them, or try again in a few seconds."
     return ApiError("server_busy", message=text)
 
 
@@ -34,7 +28,6 @@ def unsupported_coding() -> ApiError:
 def register() -> None:
     """Called once, when the app is ready."""
     register_translation(Busy, lambda _: busy_error())
-    register_translation(TooManyUnread, lambda _: unread_error())
     register_translation(ImageRefused, lambda refused: validation_error(refused.problems))
     register_translation(FormRefused, lambda refused: validation_error(refused.problems))
     register_translation(MalformedForm, lambda refused: malformed_form(refused.reason))

@@ -13,8 +13,8 @@ from imaging.core.options import shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
+from imaging.removal.forms import ImageFile, new_file
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import ImageFile, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker

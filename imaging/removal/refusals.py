@@ -1,4 +1,4 @@
-"""Why a form, a body or a result is refused. `imaging.removal.errors` makes the API's errors of these."""
+"""Why a form or a body is refused. `imaging.removal.errors` makes the API's errors of these."""
 
 from imaging.core.problems import ImageRefused
 
@@ -29,7 +29,3 @@ class UnsupportedCoding(Exception):
 
 class FetchFailed(ImageRefused):
     """The image at `image_url` cannot be fetched. Carries one or more problems."""
-
-
-class TooManyUnread(Exception):
-    """Too many results wait to be read by their callers. A later retry may succeed."""

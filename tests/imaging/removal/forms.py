@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from imaging.batches.upload import BatchForm, BatchParser
-from imaging.removal.upload import Form, FormParser
+from imaging.removal.forms import Form, FormParser
 from lib.web.errors import find_translation
 
 BOUNDARY = "test-boundary"

@@ -9,7 +9,7 @@ from django.test import Client
 
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal import part_heads
-from imaging.removal.upload import Form, ImageFile
+from imaging.removal.forms import Form, ImageFile
 from lib.web.errors import ApiError
 from tests.imaging.removal.forms import read_batch, read_form
 from tests.imaging.removal.test_upload import BOUNDARY, MEGABYTE, MULTIPART, Stream, request

@@ -11,7 +11,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 
 from imaging.batches.upload import BatchForm
-from imaging.removal.upload import Form
+from imaging.removal.forms import Form
 from lib.web.errors import ApiError
 from lib.web.request_body import DRAIN_BYTES
 from tests.bench.fuzz_multipart import Maker, Runner
