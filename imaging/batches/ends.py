@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.credits import ledger
 from billing.metrics import CREDITS
-from imaging.batches import callback
+from imaging import callbacks
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
 from lib.web.errors import find_reason
@@ -117,7 +117,8 @@ def _end_batch(batch_id: uuid.UUID, state: Batch.State) -> bool:
         return False
     batch.state, batch.finished_at = state, timezone.now()
     batch.save(update_fields=["state", "finished_at"])
-    callback.batch_ended(batch)
+    # Once for each batch, in the transaction that ends it.
+    callbacks.announce(batch)
     return True
 
 

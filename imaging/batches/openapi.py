@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from imaging.batches import callback, upload, zips
+from imaging.batches import upload, zips
 from imaging.batches.errors import (
     batch_too_large,
     daily_limit_reached,
@@ -16,6 +16,7 @@ from imaging.batches.errors import (
     tries_used_up,
 )
 from imaging.batches.serializers import BatchListSerializer, BatchSerializer
+from imaging.callbacks import addresses
 from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.models import BatchItem
@@ -51,7 +52,7 @@ BATCH_FORM: dict[str, Any] = {
         **OPTIONS,
         "callback_url": {
             "type": "string",
-            "maxLength": callback.MAX_URL,
+            "maxLength": addresses.MAX_URL,
             "description": "A public http or https address that is called when the batch has ended.",
             "example": "",
         },
@@ -71,8 +72,8 @@ FORM_PROBLEMS = [
     upload.TOO_MANY,
     upload.not_a_zip("pictures.zip"),
     SWITCHED_OFF,
-    callback.invalid("it must begin with http:// or https://"),
-    callback.forbidden("its host has no public address"),
+    addresses.invalid("it must begin with http:// or https://"),
+    addresses.forbidden("its host has no public address"),
     *PROBLEMS,
 ]
 BAD_REQUESTS = [

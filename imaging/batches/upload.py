@@ -10,9 +10,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
 
-from imaging.batches import callback, names, zips
+from imaging.batches import names, zips
 from imaging.batches.refusals import BatchTooLarge
 from imaging.batches.spool import Segment, Spool
+from imaging.callbacks import addresses
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import Problem
@@ -23,7 +24,7 @@ from imaging.removal.forms import UploadForm
 from imaging.removal.upload import FIELD, PartReader, read_body
 from lib.web.server import uploads
 
-ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
+ZIP_FIELD = "zip"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
 MAX_IMAGES = 500
 MAX_TOTAL = 2 * 1024**3
@@ -76,7 +77,7 @@ class BatchForm(UploadForm):
     @property
     def callback_url(self) -> str:
         """The URL to call when the batch has ended; empty for none."""
-        return self.get(CALLBACK_FIELD, "").strip()
+        return self.get(addresses.FIELD, "").strip()
 
     def content(self, entry: Entry) -> Segment:
         """An image's bytes as a file."""
@@ -142,7 +143,7 @@ def _find_problems(form: BatchForm) -> list[Problem]:
         problems.append(image_url.SWITCHED_OFF)
     form.cutout_options, option_problems = parse_options(form)
     problems += option_problems
-    if form.callback_url and (problem := callback.find_problem(form.callback_url)):
+    if form.callback_url and (problem := addresses.find_problem(form.callback_url)):
         problems.append(problem)
     return problems
 
