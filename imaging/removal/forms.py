@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, Self, TypeVar, cast
+from typing import IO, Any, BinaryIO, Self, TypeVar, cast
 
 from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
@@ -95,9 +95,10 @@ def get_form(request: Request, kind: type[FormT]) -> FormT:
 
     DRF calls no parser for an empty body. Ours decides about that as about any other body.
     """
-    form = request.data
+    form: object = request.data
     if not isinstance(form, UploadForm):
-        form = request.parsers[0].parse(request, request.content_type, request.parser_context)
+        [parser] = request.parsers or []
+        form = parser.parse(cast(IO[bytes], request), request.content_type, request.parser_context)
     assert isinstance(form, kind)  # noqa: S101 - for mypy: the view declares the parser
     return form
 
