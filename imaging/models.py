@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -13,6 +14,11 @@ from imaging.core.options import CutoutOptions, UnknownOption, parse_options
 
 # The form in which batches store their options.
 OPTIONS_VERSION = 1
+
+
+def stored_options(options: CutoutOptions) -> dict[str, Any]:
+    """The value of `Batch.parsed_options` from which `Batch.cutout_options` reads them."""
+    return {"version": OPTIONS_VERSION, "options": options.to_json()}
 
 
 class Batch(models.Model):
@@ -70,10 +76,6 @@ class Batch(models.Model):
         if self.parsed_options["version"] != OPTIONS_VERSION:
             raise UnknownOption(f"version {self.parsed_options['version']}")
         return CutoutOptions.from_json(self.parsed_options["options"])
-
-    @cutout_options.setter
-    def cutout_options(self, options: CutoutOptions) -> None:
-        self.parsed_options = {"version": OPTIONS_VERSION, "options": options.to_json()}
 
 
 class BatchItem(models.Model):

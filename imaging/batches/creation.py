@@ -20,7 +20,7 @@ from billing.models import Account
 from imaging.batches import dispatch, ends, files
 from imaging.batches.refusals import DailyLimitReached, KeyReused, TooManyBatches
 from imaging.batches.upload import BatchForm, Entry
-from imaging.models import Batch, BatchItem
+from imaging.models import Batch, BatchItem, stored_options
 from lib.ops.database import give_back
 from lib.web.texts import storable
 
@@ -100,7 +100,8 @@ def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id
     now = timezone.now()
     return Batch(
         id=uuid.uuid4(), account=account, key=customer.caller.key, channel=customer.caller.channel,
-        request_id=request_id, options=form.options, cutout_options=form.cutout_options, callback_url=form.callback_url,
+        request_id=request_id, options=form.options, parsed_options=stored_options(form.cutout_options),
+        callback_url=form.callback_url,
         idempotency_key=retry.key if retry else None, fingerprint=retry.fingerprint if retry else "",
         created_at=now, expires_at=now + timedelta(hours=settings.BATCH_HOURS),
     )  # fmt: skip
