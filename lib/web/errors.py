@@ -1,7 +1,8 @@
-"""The one error class of the product, and the one place that renders errors.
+"""The errors that callers see, and the one place that renders them.
 
-Domain code raises `ApiError`. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the
-API's contract; anywhere else it becomes a page.
+Views raise `ApiError`. Domain code raises its own exceptions; the `errors` module of its app registers the errors that they
+become. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the API's contract; anywhere
+else it becomes a page.
 """
 
 import errno
@@ -133,6 +134,14 @@ def find_translation(exception: Exception) -> ApiError | None:
     if isinstance(exception, ApiError):
         return exception
     return next((translate(exception) for kind, translate in _translations.items() if isinstance(exception, kind)), None)
+
+
+def get_translation(exception: Exception) -> ApiError:
+    """The same, for code that shows or keeps an error's text itself. Raises `exception` if it has no translation."""
+    error = find_translation(exception)
+    if error is None:
+        raise exception
+    return error
 
 
 def _translate(exception: Exception) -> ApiError | None:
