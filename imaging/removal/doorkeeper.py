@@ -14,7 +14,7 @@ from billing.credits import admission, anonymous
 from billing.credits.admission import Customer
 from imaging.core.codecs.checks import MAX_BYTES
 from lib.web import rate_limits
-from lib.web.errors import ApiError, from_status
+from lib.web.errors import from_status, get_translation
 from lib.web.request_body import DRAIN_BYTES
 from lib.web.server import uploads
 from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
@@ -41,10 +41,10 @@ def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
         if customer.account is None and not is_open:
             return Verdict(from_status(401))
         _check_allowances(customer)
-    except ApiError as refusal:
-        return Verdict(refusal)
     except APIException as refusal:
         return Verdict(from_status(refusal.status_code))
+    except Exception as refusal:
+        return Verdict(get_translation(refusal))
     return Verdict(holder=None if customer.account is None else customer.policy.subject)
 
 
