@@ -1,6 +1,6 @@
 """Syncs an account with its subscription at Stripe. Every event about a subscription ends here, as does `replay`.
 
-The subscription is read again, under a lease, and our state made to match. So events may repeat and arrive in any order.
+The subscription is read again, under a lease, and our state synced with it. So events may repeat and arrive in any order.
 """
 
 from datetime import UTC, datetime
@@ -22,8 +22,8 @@ FLAG_NONE = ""
 
 
 def sync(account: Account, stripe_id: str) -> str:
-    """Make our state match a subscription. Returns what support has to look into, or an empty string."""
-    return stripe_customers.move(account, lambda account: read(account, stripe_id))
+    """Sync the account with a subscription. Returns what support has to look into, or an empty string."""
+    return stripe_customers.sync(account, lambda account: read(account, stripe_id))
 
 
 def read(account: Account, stripe_id: str) -> Apply:
