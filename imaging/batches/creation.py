@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import standing
 from billing.credits import ledger
 from billing.credits.admission import Customer
-from billing.credits.idempotency import LIFETIME, Retry
+from billing.credits.idempotency import LIFETIME, IdempotencyKeyReused, Retry
 from billing.metrics import CREDITS
 from billing.models import Account
 from imaging.batches import dispatch, ends, files
@@ -38,8 +38,8 @@ MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Create the batch, or return the one that an earlier request with the same `Idempotency-Key` created.
 
-    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or as `check_places`;
-    401 if the account was deleted or locked, or the key revoked, while the form arrived.
+    Raises IdempotencyKeyReused, NotEnoughCredits, KeyLimitReached, what `check_places` raises, and AccessEnded if the
+    account was deleted or locked, or the key revoked, while the form arrived.
     """
     standing.check(account.user_id, customer.caller.key)
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
@@ -62,9 +62,9 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
 
 
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
-    """Raise ApiError 409 if the batch was created by a different request."""
+    """Raise IdempotencyKeyReused if the batch was created by a different request."""
     if batch.fingerprint != fingerprint:
-        raise ApiError("idempotency_key_reused")
+        raise IdempotencyKeyReused
 
 
 def _find_earlier(account: Account, retry: Retry) -> Batch | None:

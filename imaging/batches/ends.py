@@ -11,11 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.credits import ledger
+from billing.credits.refusals import HoldExpired
 from billing.metrics import CREDITS
 from imaging.batches import callback
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, get_translation
 
 State = BatchItem.State
 MAX_ERROR = 500
@@ -98,7 +99,8 @@ def _post(item: BatchItem) -> bool:
     if not ledger.post(item.hold):
         try:
             again = ledger.hold_again(item.hold)
-        except ApiError as error:
+        except HoldExpired as expired:
+            error = get_translation(expired)
             facts = {"code": error.code, "error": shortened(error.message), "result_size": 0}
             BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
             return False
