@@ -14,7 +14,7 @@ from lib.ops import access_log
 from lib.web.errors import ApiError
 
 # Compared against when no row is found, so that a known and an unknown lookup take the same time.
-_NOBODY = new_key().digest()
+_DECOY = new_key().digest()
 
 
 class EmailNotVerified(Exception):
@@ -90,7 +90,7 @@ def check_one_credential(request: HttpRequest) -> None:
 def find_live_key(parsed: KeyText) -> ApiKey | None:
     """The live key of an active owner, in at most one query; None otherwise."""
     key = ApiKey.find(parsed.lookup)
-    matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
+    matches = hmac.compare_digest(key.digest if key else _DECOY, parsed.digest())
     if key is None or not matches or not key.is_live or not key.user.is_active:
         return None
     return key

@@ -80,7 +80,7 @@ def sync(account: Account, read: Read, finish: Finish | None = None) -> str:
         try:
             return _apply(account, lease, read(account), finish)
         except BaseException as error:
-            _give_back(account, lease)
+            _release(account, lease)
             if not isinstance(error, OutOfDate):
                 raise
     raise PaymentAccountBusy
@@ -129,10 +129,10 @@ def _end_lease(account: Account, lease: uuid.UUID) -> bool:
     return bool(ours.update(lease=None, leased_until=None))
 
 
-def _give_back(account: Account, lease: uuid.UUID) -> None:
+def _release(account: Account, lease: uuid.UUID) -> None:
     """Release the lease after a failure, so that the next sync need not wait for it to expire."""
     try:
         with transaction.atomic():
             _end_lease(account, lease)
     except DatabaseError:
-        logger.warning("a lease for Stripe was not given back", extra={"account": account.pk}, exc_info=True)
+        logger.warning("a lease for Stripe was not released", extra={"account": account.pk}, exc_info=True)

@@ -218,7 +218,7 @@ def test_a_subscription_that_begins_after_the_accounts_deletion_is_flagged(tell,
     told = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
     tell("invoice.paid", told["latest_invoice"])
     assert StripeEvent.objects.get().status == "flagged"
-    assert "goes on being paid, and its account is deleted" in StripeEvent.objects.get().error
+    assert "is still being paid for, and its account is deleted" in StripeEvent.objects.get().error
     told["cancel_at_period_end"] = True
     tell("customer.subscription.updated", told)
     assert StripeEvent.objects.latest("id").status == "processed"
