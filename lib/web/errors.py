@@ -212,7 +212,7 @@ def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 
 class ApiErrorMiddleware:
-    """Renders an `ApiError` raised by a page. (DRF has already rendered those of the API.)"""
+    """Renders what a page raises and a caller may see. (DRF has already rendered the API's errors.)"""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
