@@ -20,8 +20,8 @@ from lib.web.errors import ApiError, from_status
 from lib.web.openapi import errors
 
 
-class SessionOfOurs(SessionAuthentication):
-    """The web app's session, with our words for a missing CSRF token."""
+class WebAppSession(SessionAuthentication):
+    """The web app's session, with our error for a missing CSRF token."""
 
     def enforce_csrf(self, request: Request) -> None:
         try:
@@ -33,7 +33,7 @@ class SessionOfOurs(SessionAuthentication):
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the session appears in the OpenAPI document."""
 
-    target_class = SessionOfOurs
+    target_class = WebAppSession
     name = "Session"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
@@ -50,7 +50,7 @@ class UserTokenSerializer(serializers.Serializer[object]):
 class UserTokenView(ApiView):
     """Mints a user token for the session."""
 
-    authentication_classes = [SessionOfOurs]
+    authentication_classes = [WebAppSession]
     permission_classes = [AllowAny]
     # The CSRF check may look for its token in the body before it reads the header.
     parser_classes = [FormParser]
@@ -65,7 +65,7 @@ class UserTokenView(ApiView):
         auth=[{"Session": []}],  # type: ignore[list-item]  # the annotation knows names alone
         responses={
             200: OpenApiResponse(UserTokenSerializer, "A fresh token."),
-            401: errors("Nobody is logged in.", ApiError("not_logged_in")),
+            401: errors("No user is logged in.", ApiError("not_logged_in")),
             403: errors(
                 "The address is not verified, or the CSRF token is missing.",
                 ApiError("email_not_verified"),

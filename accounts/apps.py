@@ -6,7 +6,12 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import signals  # noqa: F401  (registers itself)
+        from accounts import (
+            errors,
+            signals,  # noqa: F401  (registers itself)
+        )
+
+        errors.register()
 
 
 class StaffAdminConfig(AdminConfig):

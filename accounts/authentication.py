@@ -14,20 +14,24 @@ from lib.ops import access_log
 from lib.web.errors import ApiError
 
 # Compared against when no row is found, so that a known and an unknown lookup take the same time.
-_NOBODY = new_key().digest()
+_DECOY = new_key().digest()
+
+
+class EmailNotVerified(Exception):
+    """The owner of the credential has not verified the e-mail address."""
 
 
 def check_verified(user: User) -> None:
-    """Raise the API contract's 403 unless the owner's e-mail address is verified."""
+    """Raise EmailNotVerified unless the owner's e-mail address is verified."""
     if user.email_verified_at is None:
-        raise ApiError("email_not_verified")
+        raise EmailNotVerified
 
 
 class ApiKeyAuthentication(BaseAuthentication):
     """`x-api-key: KEY`. Read from the header only."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
-        """Return the owner and the key; None without a key. Raises ApiError 400, 401 or 403."""
+        """Return the owner and the key; None without a key. Raises ApiError, EmailNotVerified or TooManyFailedCalls."""
         text = request.headers.get("x-api-key")
         if text is None:
             return None
@@ -53,7 +57,7 @@ class UserTokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer TOKEN`, a token minted for a session of the web app."""
 
     def authenticate(self, request: Request) -> tuple[User, str] | None:
-        """Return the user and the token; None without a token. Raises ApiError 400, 401 or 403."""
+        """Return the user and the token; None without a token. Raises as ApiKeyAuthentication does."""
         token = find_bearer_token(request)
         if token is None:
             return None
@@ -86,7 +90,7 @@ def check_one_credential(request: HttpRequest) -> None:
 def find_live_key(parsed: KeyText) -> ApiKey | None:
     """The live key of an active owner, in at most one query; None otherwise."""
     key = ApiKey.find(parsed.lookup)
-    matches = hmac.compare_digest(key.digest if key else _NOBODY, parsed.digest())
+    matches = hmac.compare_digest(key.digest if key else _DECOY, parsed.digest())
     if key is None or not matches or not key.is_live or not key.user.is_active:
         return None
     return key

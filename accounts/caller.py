@@ -9,9 +9,12 @@ from rest_framework.request import Request
 from accounts.authentication import find_bearer_token
 from accounts.models import ApiKey, User
 from lib.web.client_address import client_address
-from lib.web.errors import ApiError
 
 Channel = Literal["api", "app", "anonymous"]
+
+
+class NotLoggedIn(Exception):
+    """The request has no signed-in user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ def claimed_channel(request: HttpRequest) -> Channel:
 
 
 def get_signed_in(request: HttpRequest) -> User:
-    """The signed-in user of a page or API request. Raises ApiError 401 `not_logged_in` if there is none."""
+    """The signed-in user of a page or API request. Raises NotLoggedIn if there is none."""
     if not isinstance(request.user, User):
-        raise ApiError("not_logged_in")
+        raise NotLoggedIn
     return request.user
 
 

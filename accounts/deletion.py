@@ -11,18 +11,23 @@ from django.db.models import Q
 
 from accounts.models import ApiKey, User, lock_keys
 from accounts.tasks import remove_sessions
-from lib.web.errors import ApiError
 
 Veto = Callable[[User], str | None]
-
 Eraser = Callable[[User], None]
 
 _vetoes: list[Veto] = []
 _erasers: list[Eraser] = []
 
-
 # Marks a deleted account. No mail address can have this domain.
 IS_DELETED = Q(email__startswith="deleted-", email__endswith="@invalid")
+
+
+class DeletionRefused(Exception):
+    """An app objects to the deletion: `objection` is its text for the customer."""
+
+    def __init__(self, objection: str) -> None:
+        super().__init__(objection)
+        self.objection = objection
 
 
 def register_veto(veto: Veto) -> None:
@@ -44,12 +49,12 @@ def find_objection(user: User) -> str | None:
 def delete_account(user: User) -> None:
     """End every key, session and token, and erase the personal data. The row stays, because the ledger refers to it.
 
-    Raises ApiError 409 `deletion_refused` while an app objects.
+    Raises DeletionRefused while an app objects.
     """
     # Anything being created for the account right now is either visible and erased, or refused: see accounts.standing.
     lock_keys(user.pk)
     if objection := find_objection(user):
-        raise ApiError("deletion_refused", message=objection)
+        raise DeletionRefused(objection)
     user.revoke_keys()
     ApiKey.objects.filter(user=user).update(name="deleted")
     EmailAddress.objects.filter(user=user).delete()

@@ -13,11 +13,18 @@ from django.http import HttpRequest
 
 from lib.web import rate_limits
 from lib.web.client_address import client_address
-from lib.web.errors import ApiError
 
 # Addresses and keys remembered per process; past it, the least recently used are evicted.
 CAPACITY = 10_000
 GOOD_SECONDS = 15 * 60
+
+
+class TooManyFailedCalls(Exception):
+    """Calls from the address have failed too often: it is refused for another `seconds_left`, at least 1."""
+
+    def __init__(self, seconds_left: int) -> None:
+        super().__init__(seconds_left)
+        self.seconds_left = seconds_left
 
 
 class _Until:
@@ -50,10 +57,10 @@ _good = _Until()
 
 
 def check(request: HttpRequest, lookup: str = "") -> None:
-    """Raise ApiError 429 `rate_limited` for an address that has failed too often, unless the key worked recently."""
+    """Raise TooManyFailedCalls for an address that has failed too often, unless the key worked recently."""
     left = _refused.seconds_left(client_address(request))
     if left and settings.RATE_LIMIT_ENABLED and not (lookup and _good.seconds_left(lookup)):
-        raise ApiError("rate_limited", retry_after=max(1, round(left)))
+        raise TooManyFailedCalls(max(1, round(left)))
 
 
 def note_failure(request: HttpRequest) -> None:

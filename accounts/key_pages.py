@@ -21,13 +21,13 @@ from django.views.generic import FormView
 from accounts.caller import get_signed_in
 from accounts.forms import KeyForm, NewKeyForm, RotateKeyForm
 from accounts.keys import KeyText
-from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, User
-from lib.web.errors import ApiError
+from accounts.models import MAX_LIVE_KEYS, ApiKey, ApiKeyMonth, KeyNotLive, TooManyKeys, User
+from lib.web.errors import get_translation
 
 
 @method_decorator(never_cache, name="dispatch")
 class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generic for mypy only
-    """A page of the keys section. Errors of the domain are shown next to the form."""
+    """A page of the keys section. What the domain refuses is shown next to the form."""
 
     success_url = reverse_lazy("keys")
 
@@ -39,13 +39,13 @@ class KeyPage(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # generi
     def form_valid(self, form: Form) -> HttpResponse:
         try:
             return self.act(form)
-        except ApiError as error:
-            form.add_error(None, error.message)
+        except (TooManyKeys, KeyNotLive) as refused:
+            form.add_error(None, get_translation(refused).message)
             return self.form_invalid(form)
 
     @abstractmethod
     def act(self, form: Form) -> HttpResponse:
-        """Carry out the form. Raises ApiError."""
+        """Carry out the form. Raises TooManyKeys or KeyNotLive."""
 
 
 class KeysView(KeyPage):

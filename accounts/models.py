@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
-from lib.web.errors import ApiError
 
 # Writing the time of last use on every request would turn every busy key into a hot row.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -22,6 +21,18 @@ MAX_LIVE_KEYS = 20
 # All that a call needs to know about its key and the key's owner.
 KEY_FACTS = ["id", "user_id", "lookup", "digest", "expires_at", "revoked_at", "last_used_at", "monthly_credit_cap"]
 USER_FACTS = ["id", "public_id", "is_active", "email_verified_at"]
+
+
+class TooManyKeys(Exception):
+    """The account has `limit` live keys, and may not have more."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class KeyNotLive(Exception):
+    """The key has ended or was rotated before."""
 
 
 def new_public_id() -> str:
@@ -147,12 +158,12 @@ class ApiKeyManager(models.Manager["ApiKey"]):
     ) -> tuple["ApiKey", KeyText]:
         """Make a key and return it with its text, which exists nowhere else and cannot be recovered.
 
-        Raises ApiError 409 `too_many_keys` when the user has MAX_LIVE_KEYS live ones.
+        Raises TooManyKeys when the user has MAX_LIVE_KEYS live ones.
         """
         # Of two requests that would both count 19, the second waits here and counts 20.
         lock_keys(user.pk)
         if ApiKey.objects.live().filter(user=user).count() >= MAX_LIVE_KEYS:
-            raise ApiError("too_many_keys", limit=MAX_LIVE_KEYS)
+            raise TooManyKeys(MAX_LIVE_KEYS)
         text = new_key()
         key = self.create(
             user=user,
@@ -250,8 +261,8 @@ class ApiKey(models.Model):
     def rotate(self, grace: timedelta) -> tuple["ApiKey", KeyText]:
         """Make a key that replaces this one at once; this one keeps working for `grace`, a zero grace ends it now.
 
-        A key with an expiry is replaced by one with the same lifetime. Raises ApiError 409 `key_not_live` for a key that
-        has ended or was already rotated, `too_many_keys` when there is no room for both during the grace time.
+        A key with an expiry is replaced by one with the same lifetime. Raises KeyNotLive for a key that has ended
+        or was already rotated, TooManyKeys when there is no room for both during the grace time.
         """
         # Of two concurrent rotations, the second waits here and finds the key rotated.
         lock_keys(self.user_id)
@@ -260,7 +271,7 @@ class ApiKey(models.Model):
         end = min(self.expires_at or now + grace, now + grace)
         ended = {"expires_at": end} if grace else {"revoked_at": now}
         if not live.update(**ended):
-            raise ApiError("key_not_live")
+            raise KeyNotLive
         key_cache.drop_on_commit([self.lookup])
         expires_at = now + (self.expires_at - self.created_at) if self.expires_at else None
         made = ApiKey.objects.issue(

@@ -20,10 +20,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import FormView, UpdateView
 
 from accounts.caller import get_signed_in
-from accounts.deletion import delete_account, find_objection
+from accounts.deletion import DeletionRefused, delete_account, find_objection
 from accounts.forms import DeleteAccountForm, ProfileForm
 from accounts.models import User
-from lib.web.errors import ApiError
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -68,8 +67,8 @@ class DeleteAccountView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]
     def form_valid(self, form: DeleteAccountForm) -> HttpResponse:
         try:
             delete_account(self.owner)
-        except ApiError as error:
-            form.add_error(None, error.message)
+        except DeletionRefused as refused:
+            form.add_error(None, refused.objection)
             return self.form_invalid(form)
         logout(self.request)
         messages.success(self.request, gettext("Your account is deleted. Its keys no longer work."))

@@ -6,25 +6,28 @@ later one sees what the earlier one did. The user's row is locked before any oth
 """
 
 from accounts.models import ApiKey, User
-from lib.web.errors import ApiError
+
+
+class AccessEnded(Exception):
+    """The account was deleted or locked, or the key was revoked or has expired."""
 
 
 def lock(user_id: int, key: ApiKey | None) -> None:
     """Keep this account from being deleted or locked, and this key from being revoked, until the transaction ends.
 
     (On SQLite it locks nothing and need not: a transaction there has exclusive use of the whole database.)
-    Raises ApiError 401 `invalid_api_key` if that has already happened, or if the key has expired.
+    Raises AccessEnded if that has already happened, or if the key has expired.
     """
     # Does not lock the row's primary key, so that rows that only refer to the user can still be inserted.
     locked = User.objects.select_for_update(no_key=True).filter(pk=user_id, is_active=True).only("pk").first()
     if locked is None or not _is_live(key):
-        raise ApiError("invalid_api_key")
+        raise AccessEnded
 
 
 def check(user_id: int, key: ApiKey | None) -> None:
-    """Raise ApiError 401 `invalid_api_key` unless the account is active and the key live right now."""
+    """Raise AccessEnded unless the account is active and the key live right now."""
     if not User.objects.filter(pk=user_id, is_active=True).exists() or not _is_live(key):
-        raise ApiError("invalid_api_key")
+        raise AccessEnded
 
 
 def _is_live(key: ApiKey | None) -> bool:

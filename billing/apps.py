@@ -7,6 +7,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.deletion import register_eraser, register_veto
+        from billing import errors
         from billing import metrics as billing_metrics
         from billing.dashboard import request_log
         from billing.payments.subscriptions import object_to_deletion
@@ -15,6 +16,7 @@ class BillingConfig(AppConfig):
         from billing.tasks import forget_requests_on_commit
         from lib.ops import lifecycle, metrics
 
+        errors.register()
         metrics.register("billing", billing_metrics.read)
         lifecycle.register("request-log", request_log.log)
         lifecycle.register("sweeper", sweeper)

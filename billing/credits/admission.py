@@ -64,9 +64,8 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
     The hold is renewed while the block runs. If it is voided anyway, another credit is held and posted in its place.
 
     Yields the credits that the block costs: 1, or 0 for an anonymous caller, who uses the daily allowance instead, and for
-    the retry of a request that was already delivered. Before the block, raises ApiError 429 when no credit is left, and 409
-    when the retry's key belongs to a different request or its first try is still running. After the block, raises 503
-    `hold_expired` when its credit was voided and no other is left.
+    the retry of a request that was already delivered. Before the block, raises what `anonymous.take`,
+    `ledger.hold` or `idempotency.hold_once` raises; after it, HoldExpired when its credit was voided and no other is left.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
@@ -132,5 +131,5 @@ def _allowed(address: str) -> Iterator[None]:
         try:
             anonymous.give_back(usage)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("an anonymous picture stays counted", extra={"reason": str(error).strip()})
+            logger.warning("an image of an anonymous caller stays counted", extra={"reason": str(error).strip()})
         raise

@@ -10,7 +10,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from billing.models import AnonymousUsage
-from lib.web.errors import ApiError
+
+
+class DailyLimitReached(Exception):
+    """The address has used its images of today. The next day begins in `seconds_left`, at least 1."""
+
+    def __init__(self, seconds_left: int) -> None:
+        super().__init__(seconds_left)
+        self.seconds_left = seconds_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +34,19 @@ class Allowance:
 
 
 def take(address: str) -> int:
-    """Use one of today's images and return the row's id, for `give_back`. Raises ApiError 429 `daily_limit_reached`."""
+    """Use one of today's images and return the row's id, for `give_back`. Raises DailyLimitReached."""
     today = timezone.now().date()
     usage, _ = AnonymousUsage.objects.get_or_create(address_digest=_digest(address), day=today)
     free = AnonymousUsage.objects.filter(pk=usage.pk, used__lt=settings.ANONYMOUS_IMAGES_PER_DAY)
     if not free.update(used=F("used") + 1):
-        raise ApiError("daily_limit_reached", retry_after=_seconds_to_midnight())
+        raise DailyLimitReached(_seconds_to_midnight())
     return usage.pk
 
 
 def check(address: str) -> None:
-    """Raise ApiError 429 `daily_limit_reached` if none of today's images are left. Uses none."""
+    """Raise DailyLimitReached if none of today's images are left. Uses none."""
     if not allowance(address).remaining:
-        raise ApiError("daily_limit_reached", retry_after=_seconds_to_midnight())
+        raise DailyLimitReached(_seconds_to_midnight())
 
 
 def give_back(usage_id: int) -> None:

@@ -12,14 +12,34 @@ from django.utils import timezone
 from accounts import standing
 from accounts.models import ApiKey
 from billing.credits import ledger
+from billing.credits.refusals import HoldExpired
 from billing.models import Account, Hold, IdempotencyRecord
-from lib.web.errors import ApiError
 
 LIFETIME = timedelta(hours=24)
 # A retry does all the work again and costs nothing. Clients with automatic retries try 2 to 5 times.
 MAX_REPLAYS = 10
 # Visible ASCII, as in the header's draft (draft-ietf-httpapi-idempotency-key-header), quoted or not.
 VALID_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+class InvalidIdempotencyKey(Exception):
+    """The header is empty, too long or not visible ASCII."""
+
+
+class IdempotencyKeyReused(Exception):
+    """The key was used for a different request."""
+
+
+class IdempotencyInProgress(Exception):
+    """The first request with the key is still running."""
+
+
+class IdempotencyKeyUsedUp(Exception):
+    """The delivered request was retried `retries` times, the most that is free."""
+
+    def __init__(self, retries: int) -> None:
+        super().__init__(retries)
+        self.retries = retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +51,10 @@ class Retry:
 
 
 def find_retry_key(request: HttpRequest) -> str | None:
-    """The caller's `Idempotency-Key`, if there is one. Raises ApiError 400 if it is empty, too long or not visible ASCII."""
+    """The caller's `Idempotency-Key`, if there is one. Raises InvalidIdempotencyKey."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not VALID_KEY.fullmatch(key):
-        raise ApiError("invalid_idempotency_key")
+        raise InvalidIdempotencyKey
     return key
 
 
@@ -42,8 +62,8 @@ def find_retry_key(request: HttpRequest) -> str | None:
 def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
     """Hold a credit for this request. Returns None, with nothing to pay, if an earlier try was delivered.
 
-    Raises ApiError 409 if the key was used for another request, its first try is still running, or the delivered request
-    has been retried MAX_REPLAYS times; 401 and 429 as `hold` does.
+    Raises IdempotencyKeyReused, IdempotencyInProgress, or IdempotencyKeyUsedUp after MAX_REPLAYS retries of a delivered
+    request; also what `ledger.hold` raises.
     """
     # The row's lock makes a simultaneous second try wait until the first one's hold is visible.
     record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
@@ -53,14 +73,14 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
         record.fingerprint, record.hold, record.created_at = retry.fingerprint, None, timezone.now()
         record.replays = 0
     if record.fingerprint != retry.fingerprint:
-        raise ApiError("idempotency_key_reused")
+        raise IdempotencyKeyReused
     state = record.hold.state if record.hold else Hold.State.VOIDED
     if state == Hold.State.HELD:
-        raise ApiError("idempotency_in_progress")
+        raise IdempotencyInProgress
     if state == Hold.State.POSTED:
         standing.check(account.user_id, key)
         if record.replays >= MAX_REPLAYS:
-            raise ApiError("idempotency_key_used_up", retries=MAX_REPLAYS)
+            raise IdempotencyKeyUsedUp(MAX_REPLAYS)
         record.replays += 1
         record.save(update_fields=["replays"])
         return None
@@ -73,13 +93,13 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
 def hold_again(lost: Hold, retry: Retry) -> Hold:
     """`ledger.hold_again` for a request with a key. The key refers to the new hold from then on.
 
-    Also raises ApiError 503 `hold_expired` when a later try with the key holds or has spent the credit.
+    Also raises HoldExpired when a later try with the key holds or has spent the credit.
     """
     # The row's lock makes a later try wait until the new hold is visible.
     records = IdempotencyRecord.objects.select_for_update(no_key=True)
     record = records.filter(account_id=lost.account_id, key=retry.key, hold_id=lost.pk).first()
     if record is None:
-        raise ApiError("hold_expired")
+        raise HoldExpired
     record.hold = ledger.hold_again(lost)
     record.save(update_fields=["hold"])
     return record.hold

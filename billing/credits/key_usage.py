@@ -29,7 +29,7 @@ _GIVE_BACK = "UPDATE accounts_apikeymonth SET held = held - %s WHERE key_id = %s
 def take(key: ApiKey, month: date, count: int = 1) -> bool:
     """Count `count` requests of `key` as held in the month that starts on `month`. False when its cap leaves less room.
 
-    Raises ApiError 401 `invalid_api_key` if the key or its owner has become invalid since the request was authenticated.
+    Raises AccessEnded if the key or its owner has become invalid since the request was authenticated.
     """
     cap = NO_CAP if key.monthly_credit_cap is None else key.monthly_credit_cap
     now = connection.ops.adapt_datetimefield_value(timezone.now())

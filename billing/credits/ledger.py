@@ -17,12 +17,20 @@ from django.utils import timezone
 
 from accounts import standing
 from accounts.models import ApiKey, User
+from accounts.standing import AccessEnded
 from billing.credits import after_post as usage
 from billing.credits import due, key_usage
+from billing.credits.refusals import (
+    BalanceTooLow,
+    HoldExpired,
+    KeyLimitReached,
+    MonthlyLimitReached,
+    NotEnoughCredits,
+    ReasonRequired,
+)
 from billing.credits.windows import get_window, month_bounds, month_of, open_window
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
 from lib.sql import execute
-from lib.web.errors import ApiError
 
 FREE_PLAN = "Free"
 
@@ -60,9 +68,8 @@ def get_account(user: User) -> Account:
 def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str) -> Hold:
     """Hold one credit: an included one if any is left, else a prepaid one.
 
-    Raises ApiError 429, with the seconds to wait: `key_limit_reached` when the key has reached its monthly cap,
-    `monthly_limit_reached` when no credit is left. Raises ApiError 401 if the account or the key has become invalid since
-    the request was authenticated. On an error nothing is held.
+    Raises KeyLimitReached when the key has reached its monthly cap, MonthlyLimitReached when no credit is left, AccessEnded
+    if the account or the key has become invalid since the request was authenticated. Then nothing is held.
     """
     now = timezone.now()
     month = month_of(now)
@@ -70,10 +77,10 @@ def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str)
     if key is None:
         standing.check(account.user_id, None)
     elif not key_usage.take(key, month):
-        raise ApiError("key_limit_reached", retry_after=int((month_bounds(month)[1] - now).total_seconds()) + 1)
+        raise KeyLimitReached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
     bucket = _take(account, window)
     if bucket is None:
-        raise ApiError("monthly_limit_reached", retry_after=window.seconds_left(now))
+        raise MonthlyLimitReached(window.seconds_left(now))
     made = Hold.objects.create(
         account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
     )
@@ -88,8 +95,8 @@ def hold_many(
     """Hold one credit for each of `request_ids`, in their order: included credits first, then prepaid ones.
 
     All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
-    Raises ApiError 429: `key_limit_reached` when the key's cap leaves fewer, `not_enough_credits` when the account does;
-    401 if the account or the key has become invalid.
+    Raises KeyLimitReached when the key's cap leaves fewer, NotEnoughCredits when the account does, and AccessEnded if the
+    account or the key has become invalid.
     """
     now = timezone.now()
     month, count = month_of(now), len(request_ids)
@@ -97,13 +104,13 @@ def hold_many(
     if key is None:
         standing.check(account.user_id, None)
     elif not key_usage.take(key, month, count):
-        raise ApiError("key_limit_reached", retry_after=int((month_bounds(month)[1] - now).total_seconds()) + 1)
+        raise KeyLimitReached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
     included = _take_included(window, count)
     if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(
         prepaid_balance=F("prepaid_balance") - (count - included)
     ):
         left = included + Account.objects.values_list("prepaid_balance", flat=True).get(pk=account.pk)
-        raise ApiError("not_enough_credits", wanted=count, left=left, retry_after=window.seconds_left(now))
+        raise NotEnoughCredits(count, left, window.seconds_left(now))
     buckets = [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
     made = Hold.objects.bulk_create(
         Hold(
@@ -117,12 +124,12 @@ def hold_many(
 
 
 def check_credits(account: Account, count: int) -> None:
-    """Raise `not_enough_credits` if `hold_many` would raise it now. Holds nothing: another request may still be faster."""
+    """Raise NotEnoughCredits if `hold_many` would raise it now. Holds nothing: another request may still be faster."""
     now = timezone.now()
     window = get_window(account, now)
     left = max(0, window.allowance - window.used - window.held) + account.prepaid_balance
     if left < count:
-        raise ApiError("not_enough_credits", wanted=count, left=left, retry_after=window.seconds_left(now))
+        raise NotEnoughCredits(count, left, window.seconds_left(now))
 
 
 @transaction.atomic
@@ -207,15 +214,15 @@ def hold_again(lost: Hold) -> Hold:
     """Hold and spend another credit for a request whose hold was voided while it was running. Returns the new hold.
 
     The new credit counts in the current window and month, and against the same key's cap. A hold that was already spent is
-    returned unchanged. Raises ApiError 503 `hold_expired` when no credit is left; nothing is held then.
+    returned unchanged. Raises HoldExpired when no credit is left; nothing is held then.
     """
     if Hold.objects.filter(pk=lost.pk, state=Hold.State.POSTED).exists():
         return lost
     account = get_account(lost.account.user)
     try:
         made = hold(account, channel=lost.channel, key=lost.key, request_id=lost.request_id)
-    except ApiError as error:
-        raise ApiError("hold_expired") from error
+    except (KeyLimitReached, MonthlyLimitReached, AccessEnded) as error:
+        raise HoldExpired from error
     post(made)
     return made
 
@@ -260,14 +267,14 @@ def is_used(reference: str) -> bool:
 
 @transaction.atomic
 def adjust(account: Account, credits: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
-    """Give or, below zero, take prepaid credits for support. Raises ApiError 400 without a reason or with too few left.
+    """Give or, below zero, take prepaid credits for support. Raises ReasonRequired, or BalanceTooLow.
 
     A `token` moves credits only once: False if it was used before.
     """
     if not reason.strip():
-        raise ApiError("reason_required")
+        raise ReasonRequired
     if credits < 0 and _locked_balance(account) < -credits:
-        raise ApiError("balance_too_low")
+        raise BalanceTooLow
     note = f"{reason.strip()} ({staff.email})"[:255]
     reference = f"adjust:{token or uuid.uuid4()}"
     return _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=reference, note=note)

@@ -90,7 +90,7 @@ def requests_csv(request: HttpRequest) -> HttpResponseBase:
 
 
 def _read(request: HttpRequest) -> Asked:
-    """Raises ApiError 404 for a cycle that the customer does not have."""
+    """Raises NoSuchCycle for a cycle that the customer does not have."""
     user = get_signed_in(request)
     account = ledger.get_account(user)
     cycles = usage_report.list_cycles(account)

@@ -13,7 +13,10 @@ from billing.dashboard import daily_usage
 from billing.dashboard.daily_usage import Spent
 from billing.membership import usage as membership
 from billing.models import Account, Bucket, UsageWindow
-from lib.web.errors import ApiError
+
+
+class NoSuchCycle(Exception):
+    """No listed window of the account starts at the time asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,11 @@ def list_cycles(account: Account) -> list[Cycle]:
 
 
 def get_cycle(cycles: Sequence[Cycle], asked: str | None) -> Cycle:
-    """The cycle that starts at the `asked` Unix second; the current one if None. Raises ApiError 404."""
+    """The cycle that starts at the `asked` Unix second; the current one if None. Raises NoSuchCycle."""
     for cycle in cycles:
         if cycle.is_current if asked is None else str(cycle.unix) == asked:
             return cycle
-    raise ApiError("no_such_cycle")
+    raise NoSuchCycle
 
 
 def get_report(cycle: Cycle) -> Report:

@@ -91,7 +91,7 @@ def membership_usage_schema(view: Callable[..., Any]) -> Callable[..., Any]:
                 "The figures.",
                 examples=[OpenApiExample("expanded", EXAMPLE), OpenApiExample("listBillingCycles", LIST_EXAMPLE)],
             ),
-            400: errors("A parameter is wrong. All problems are told at once.", *BAD_REQUESTS),
+            400: errors("A parameter is wrong. All problems are reported at once.", *BAD_REQUESTS),
             401: errors("The key is missing, unknown, revoked or expired.", ApiError("invalid_api_key")),
             403: errors("The owner's e-mail address is not verified.", ApiError("email_not_verified")),
             405: errors("Only GET is possible here.", from_status(405)),

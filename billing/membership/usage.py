@@ -12,7 +12,7 @@ from accounts.models import User
 from billing.credits import ledger
 from billing.credits.windows import calendar_bounds, month_of
 from billing.models import Account, MonthlyUsage, Plan, UsageWindow
-from lib.web.errors import ApiError, FieldProblem, field_problem, validation_error
+from lib.web.errors import FieldProblem, field_problem
 
 FLAG_ON = ("1", "true")
 DIGITS = re.compile(r"\d{1,12}")
@@ -27,6 +27,22 @@ JOIN billing_plan AS plan ON plan.id = account.plan_id
 LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
 WHERE account.user_id = %s
 """
+
+
+class InvalidQuery(Exception):
+    """The parameters have one or more problems."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+class UnknownBillingCycle(Exception):
+    """No billing window of the account starts in the second `start`, in Unix time."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__(start)
+        self.start = start
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +94,21 @@ class Query:
 
 
 def parse_query(query: Mapping[str, str]) -> Query:
-    """Parse the parameters. Raises ApiError 400 with all problems at once. With `listBillingCycles`, ignores all others."""
+    """Parse the parameters. Raises InvalidQuery with all problems at once. With `listBillingCycles`, ignores all others."""
     if _is_on(query.get("listBillingCycles")):
         return Query(list_cycles=True)
     problems: Problems = []
     month = _parse_month(query, problems)
     window_start = _parse_window_start(query, problems)
     if problems:
-        raise validation_error(problems)
+        raise InvalidQuery(problems)
     flags = [flag.strip() for flag in query.get("expand", "").split(",")]
     expand = "billing_cycle" in flags or _is_on(query.get("includeBillingCycle"))
     return Query(expand_cycle=expand, month=month, window_start=window_start)
 
 
 def get_usage(user: User, query: Query) -> Usage:
-    """The usage that was asked for. Raises ApiError 400 for a window that the account does not have."""
+    """The usage that was asked for. Raises UnknownBillingCycle for a window that the account does not have."""
     account, month = read(user, query.month)
     window = _get_asked_window(account, query.window_start)
     cycle = get_cycle(account, window or current_window(account)) if query.expand_cycle else None
@@ -105,10 +121,10 @@ def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
     rows = Account.objects.raw(_ACCOUNT_AND_MONTH, [month.isoformat(), user.pk])
     # An account is created on first use.
     account = next(iter(rows), None) or ledger.get_account(user)
-    told = vars(account)
-    if "plan_label" in told:
-        account.plan = Plan(id=account.plan_id, label=told["plan_label"], included_credits=told["plan_credits"])
-    used = {"app_used": told.get("month_app_used") or 0, "api_used": told.get("month_api_used") or 0}
+    row = vars(account)
+    if "plan_label" in row:
+        account.plan = Plan(id=account.plan_id, label=row["plan_label"], included_credits=row["plan_credits"])
+    used = {"app_used": row.get("month_app_used") or 0, "api_used": row.get("month_api_used") or 0}
     return account, MonthlyUsage(account=account, month=month, **used)
 
 
@@ -171,7 +187,7 @@ def _get_asked_window(account: Account, start: datetime | None) -> UsageWindow |
     if window is None and _unix(current.start) == _unix(start):
         window = current
     if window is None:
-        raise ApiError("unknown_billing_cycle", start=_unix(start))
+        raise UnknownBillingCycle(_unix(start))
     return window
 
 

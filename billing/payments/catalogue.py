@@ -61,7 +61,7 @@ def items() -> Iterator[Item]:
 
 
 def sync() -> list[str]:
-    """Make Stripe's catalogue match ours. Returns the changes made there, one line each; a second run changes nothing."""
+    """Sync Stripe's catalogue with ours. Returns the changes made there, one line each; a second run changes nothing."""
     client = stripe_client.get_client()
     wanted = list(items())
     remote = client.find_prices([item.lookup_key for item in wanted])

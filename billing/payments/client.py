@@ -1,6 +1,6 @@
 """The one wrapper around Stripe's SDK: nothing else imports `stripe`.
 
-Responses are returned as plain dicts; errors are raised as ApiError. Requests that create something carry an idempotency
+Responses are returned as plain dicts; errors are raised as PaymentError. Requests that create something carry an idempotency
 key derived from our rows, so that our own retries also create it only once.
 """
 
@@ -16,7 +16,6 @@ from django.conf import settings
 from django.db import transaction
 
 from lib.ops.database import give_back
-from lib.web.errors import ApiError
 
 # The API version that this code was written against. Change it here, with the tests, never by an SDK upgrade alone.
 API_VERSION = "2026-10-28.endive"
@@ -37,6 +36,42 @@ class InvalidSignature(Exception):
     """A webhook's body is not what Stripe signed, or its signature is too old."""
 
 
+class PaymentError(Exception):
+    """Stripe, or our own rules of asking it, did not let a request succeed."""
+
+
+class PaymentUnavailable(PaymentError):
+    """The same request may succeed later."""
+
+
+class PaymentRefused(PaymentError):
+    """The same request will be refused again."""
+
+
+class PaymentSwitchedOff(PaymentUnavailable):
+    """This deployment takes no payments."""
+
+
+class PaymentProviderUnavailable(PaymentUnavailable):
+    """Stripe cannot be reached, or fails."""
+
+
+class PaymentObjectUnknown(PaymentRefused):
+    """Stripe has no object with this id."""
+
+
+class PaymentRequestInvalid(PaymentRefused):
+    """Stripe refused the request."""
+
+
+class CardDeclined(PaymentRefused):
+    """The card was declined. `reason` is Stripe's text for the customer, in the customer's language; it may be empty."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def is_enabled() -> bool:
     """Whether this deployment takes payments."""
     return bool(settings.STRIPE_SECRET_KEY)
@@ -48,9 +83,9 @@ def _make_client(key: str, base: str) -> "StripeClient":
 
 
 def get_client() -> "StripeClient":
-    """The client for this deployment's settings. Raises ApiError 503 if payment is switched off."""
+    """The client for this deployment's settings. Raises PaymentSwitchedOff."""
     if not is_enabled():
-        raise ApiError("payment_switched_off")
+        raise PaymentSwitchedOff
     return _make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
 
 
@@ -224,9 +259,9 @@ def require_no_transaction() -> None:
 
 
 def _checked(stripe_id: str) -> str:
-    """Return a well-formed id. Raises ApiError 400 otherwise: an empty id would request a list."""
+    """Return a well-formed id. Raises PaymentObjectUnknown otherwise: an empty id would request a list."""
     if not OBJECT_ID.fullmatch(stripe_id):
-        raise ApiError("payment_object_unknown")
+        raise PaymentObjectUnknown
     return stripe_id
 
 
@@ -239,10 +274,10 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except stripe.CardError as error:
-        raise ApiError("card_declined", message=error.user_message or "") from error
+        raise CardDeclined(error.user_message or "") from error
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
-            raise ApiError("payment_object_unknown") from error
-        raise ApiError("payment_request_invalid") from error
+            raise PaymentObjectUnknown from error
+        raise PaymentRequestInvalid from error
     except stripe.StripeError as error:
-        raise ApiError("payment_provider_unavailable") from error
+        raise PaymentProviderUnavailable from error

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from billing.models import Account, StripeCustomer
 from billing.payments import client as stripe_client
-from lib.web.errors import ApiError, from_status
+from billing.payments.client import PaymentRefused, PaymentUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,14 @@ class OutOfDate(Exception):
     """The reading from Stripe may be older than the stored state: read it again."""
 
 
+class PaymentAccountBusy(PaymentUnavailable):
+    """Other syncs of the account left no turn to this one."""
+
+
+class WrongCustomer(PaymentRefused):
+    """A Stripe object belongs to another customer."""
+
+
 def get_or_create(account: Account) -> str:
     """The account's customer id at Stripe, created on first use. Two simultaneous calls get the same one."""
     known = StripeCustomer.objects.filter(account=account).first()
@@ -59,12 +67,12 @@ def find(customer_id: str) -> Account | None:
     return Account.objects.filter(stripe_customer__stripe_id=customer_id).first()
 
 
-def move(account: Account, read: Read, finish: Finish | None = None) -> str:
+def sync(account: Account, read: Read, finish: Finish | None = None) -> str:
     """Sync an account with Stripe: `read`, then apply the result. Returns what support has to look into, or an empty string.
 
     `finish` gets that string in the transaction that applies the reading. Both may be called again after a rollback.
-    Raises ApiError 503 `payment_account_busy` when other syncs of the account leave no turn, and what `read` raises;
-    RuntimeError inside a transaction.
+    Raises PaymentAccountBusy when other syncs of the account leave no turn, what `read` raises, and RuntimeError inside a
+    transaction.
     """
     stripe_client.require_no_transaction()
     for _ in range(TRIES):
@@ -72,16 +80,16 @@ def move(account: Account, read: Read, finish: Finish | None = None) -> str:
         try:
             return _apply(account, lease, read(account), finish)
         except BaseException as error:
-            _give_back(account, lease)
+            _release(account, lease)
             if not isinstance(error, OutOfDate):
                 raise
-    raise ApiError("payment_account_busy")
+    raise PaymentAccountBusy
 
 
 def require_owner(account: Account, remote: dict[str, Any]) -> None:
-    """Raise ApiError 404 unless a Stripe object belongs to the account."""
+    """Raise WrongCustomer unless a Stripe object belongs to the account."""
     if not StripeCustomer.objects.filter(account=account, stripe_id=remote["customer"]).exists():
-        raise from_status(404)
+        raise WrongCustomer
 
 
 @transaction.atomic
@@ -100,7 +108,7 @@ def _take_lease(account: Account) -> uuid.UUID:
     lease, deadline = uuid.uuid4(), time.monotonic() + WAIT_SECONDS
     while not _take(account, lease):
         if time.monotonic() >= deadline:
-            raise ApiError("payment_account_busy")
+            raise PaymentAccountBusy
         time.sleep(random.uniform(*POLL_SECONDS))  # noqa: S311 - no secret
     return lease
 
@@ -121,10 +129,10 @@ def _end_lease(account: Account, lease: uuid.UUID) -> bool:
     return bool(ours.update(lease=None, leased_until=None))
 
 
-def _give_back(account: Account, lease: uuid.UUID) -> None:
+def _release(account: Account, lease: uuid.UUID) -> None:
     """Release the lease after a failure, so that the next sync need not wait for it to expire."""
     try:
         with transaction.atomic():
             _end_lease(account, lease)
     except DatabaseError:
-        logger.warning("a lease for Stripe was not given back", extra={"account": account.pk}, exc_info=True)
+        logger.warning("a lease for Stripe was not released", extra={"account": account.pk}, exc_info=True)

@@ -1,7 +1,7 @@
 """Stripe's events: each is stored once by its id, then processed by one short handler.
 
 An event is only a signal. A handler reads the event's object again and leaves the rest to `subscriptions` or `purchases`, so
-order and repetition do not matter. Stripe is called outside any transaction: see `stripe_customers.move`.
+order and repetition do not matter. Stripe is called outside any transaction: see `stripe_customers.sync`.
 """
 
 import logging
@@ -16,8 +16,9 @@ from billing.models import Account, StripeEvent
 from billing.payments import client as stripe_client
 from billing.payments import customers as stripe_customers
 from billing.payments import purchases, subscriptions
+from billing.payments.client import PaymentObjectUnknown
 from billing.payments.customers import Apply
-from lib.web.errors import ApiError
+from lib.web.errors import find_translation
 from lib.web.texts import is_storable
 
 logger = logging.getLogger(__name__)
@@ -26,14 +27,22 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Account, str], Apply]
 
 
+class InvalidEvent(Exception):
+    """The value of the event's `name`, a column's name, cannot be stored."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
 def receive(event: dict[str, Any]) -> StripeEvent:
-    """Store an event once, with its object's id and without its payload. Raises ApiError 400 if it is not a Stripe event."""
-    told = event["data"]["object"]
-    customer = told["id"] if told.get("object") == "customer" else told.get("customer")
+    """Store an event once, with its object's id and without its payload. Raises InvalidEvent."""
+    subject = event["data"]["object"]
+    customer = subject["id"] if subject.get("object") == "customer" else subject.get("customer")
     values = {
         "stripe_id": event["id"],
         "type": event["type"],
-        "object_id": told.get("id") or "",
+        "object_id": subject.get("id") or "",
         "customer_id": customer or "",
         "is_live_mode": event["livemode"],
     }
@@ -43,11 +52,11 @@ def receive(event: dict[str, Any]) -> StripeEvent:
 
 
 def _check(values: dict[str, Any]) -> None:
-    """Raise ApiError 400 `invalid_event` unless the columns can hold all values."""
+    """Raise InvalidEvent unless the columns can hold all values."""
     for name, value in values.items():
         length = getattr(StripeEvent._meta.get_field(name), "max_length", None)
         if not (isinstance(value, bool) if length is None else isinstance(value, str) and is_storable(value, length)):
-            raise ApiError("invalid_event", name=name)
+            raise InvalidEvent(name)
 
 
 def process(pk: int, *, again: bool = False) -> bool:
@@ -75,10 +84,8 @@ def _process(event: StripeEvent, again: bool) -> None:
         _finish(event, again, f"unknown customer '{event.customer_id}'")
         return
     try:
-        stripe_customers.move(event.account, partial(_read, event, again, handler), partial(_finish, event, again))
-    except ApiError as error:
-        if error.code != "payment_object_unknown":
-            raise
+        stripe_customers.sync(event.account, partial(_read, event, again, handler), partial(_finish, event, again))
+    except PaymentObjectUnknown:
         _finish(event, again, f"Stripe does not know '{event.object_id}'")
 
 
@@ -102,11 +109,12 @@ def _finish(event: StripeEvent, again: bool, flag: str, *, done: StripeEvent.Sta
 
 
 def _record_failure(pk: int, error: Exception) -> None:
+    text = find_translation(error) or error
     with transaction.atomic():
         event = StripeEvent.objects.select_for_update(no_key=True).get(pk=pk)
         # Another process may have finished it meanwhile.
         if event.is_open:
-            event.status, event.error = StripeEvent.Status.FAILED, f"{type(error).__name__}: {error}"[:2000]
+            event.status, event.error = StripeEvent.Status.FAILED, f"{type(error).__name__}: {text}"[:2000]
             event.attempts += 1
             event.save()
 

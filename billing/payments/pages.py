@@ -20,7 +20,7 @@ from billing.models import Account, CreditPack, PackPurchase, Plan, StripePrice,
 from billing.payments import catalogue, purchases, subscriptions
 from billing.payments import client as stripe_client
 from billing.payments import customers as stripe_customers
-from billing.payments.client import Json
+from billing.payments.client import Json, PaymentError, PaymentRefused
 from lib.web.errors import ApiError, from_status
 
 PURCHASES_SHOWN = 12
@@ -68,9 +68,9 @@ def checkout_done(request: HttpRequest) -> HttpResponse:
         raise from_status(404)
     try:
         purchases.sync(account, session)
-    except ApiError as error:
-        if error.status < 500:
-            raise from_status(404) from error
+    except PaymentRefused as error:
+        raise from_status(404) from error
+    except PaymentError:
         messages.info(request, gettext("Your payment is being confirmed. It will show here in a minute."))
         return redirect("billing")
     messages.success(request, gettext("Thank you. Your payment is shown below as soon as your bank has confirmed it."))
@@ -144,6 +144,6 @@ def _invoices(account: Account) -> list[Json] | None:
         return []
     try:
         found = stripe_client.get_client().list_invoices(account.stripe_customer.stripe_id)
-    except ApiError:
+    except PaymentError:
         return None
     return [one | {"date": subscriptions.moment(one["created"])} for one in found if one["status"] != "draft"]

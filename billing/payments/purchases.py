@@ -35,8 +35,8 @@ class Reading:
 
 
 def sync(account: Account, checkout_id: str) -> str:
-    """Make our state match a Checkout session. Returns what support has to look into, or an empty string."""
-    return stripe_customers.move(account, lambda account: read(account, checkout_id))
+    """Sync the account with a Checkout session. Returns what support has to look into, or an empty string."""
+    return stripe_customers.sync(account, lambda account: read(account, checkout_id))
 
 
 def read(account: Account, checkout_id: str, dispute: Json | None = None, *, is_sale: bool = True) -> Apply:

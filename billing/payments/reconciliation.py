@@ -41,10 +41,10 @@ def _compare_subscriptions(account: Account, remote: list[Json]) -> Iterator[str
         if ours is None:
             yield f"subscription {one['id']} ({one['status']}) is not known here"
             continue
-        said = subscriptions.describe(one)
+        theirs = subscriptions.describe(one)
         for field in COMPARED:
-            if getattr(ours, field) != said[field]:
-                yield f"subscription {one['id']}: {field} is {getattr(ours, field)}, Stripe says {said[field]}"
+            if getattr(ours, field) != theirs[field]:
+                yield f"subscription {one['id']}: {field} is {getattr(ours, field)}, Stripe says {theirs[field]}"
     yield from (f"subscription {missing} is not known to Stripe" for missing in known)
 
 

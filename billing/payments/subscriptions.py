@@ -1,6 +1,6 @@
 """Syncs an account with its subscription at Stripe. Every event about a subscription ends here, as does `replay`.
 
-The subscription is read again, under a lease, and our state made to match. So events may repeat and arrive in any order.
+The subscription is read again, under a lease, and our state synced with it. So events may repeat and arrive in any order.
 """
 
 from datetime import UTC, datetime
@@ -22,8 +22,8 @@ FLAG_NONE = ""
 
 
 def sync(account: Account, stripe_id: str) -> str:
-    """Make our state match a subscription. Returns what support has to look into, or an empty string."""
-    return stripe_customers.move(account, lambda account: read(account, stripe_id))
+    """Sync the account with a subscription. Returns what support has to look into, or an empty string."""
+    return stripe_customers.sync(account, lambda account: read(account, stripe_id))
 
 
 def read(account: Account, stripe_id: str) -> Apply:
@@ -43,7 +43,7 @@ def _apply(found: list[dict[str, Any]], account: Account) -> str:
         stripe_customers.require_owner(account, remote)
         known = _record(account, remote)
         if known.is_live:
-            return _count(account, known, remote)
+            return _sync_live(account, known, remote)
     if find_live(account) is not None:
         # It was created after Stripe was read.
         raise OutOfDate
@@ -52,7 +52,7 @@ def _apply(found: list[dict[str, Any]], account: Account) -> str:
     return FLAG_NONE
 
 
-def _count(account: Account, known: Subscription, remote: dict[str, Any]) -> str:
+def _sync_live(account: Account, known: Subscription, remote: dict[str, Any]) -> str:
     """Provide what a live subscription has paid for, if it is the one that counts."""
     # Two at once are a mistake for support to fix. Until then the older one counts, whichever event arrives first.
     leading = find_live(account)
@@ -63,7 +63,7 @@ def _count(account: Account, known: Subscription, remote: dict[str, Any]) -> str
     if _is_paid(remote):
         _provision(account, known, known.price.plan)
     if account.user.is_deleted and not known.cancel_at_period_end:
-        return f"{known.stripe_id} goes on being paid, and its account is deleted"
+        return f"{known.stripe_id} is still being paid for, and its account is deleted"
     return FLAG_NONE
 
 

@@ -16,17 +16,35 @@ from django.utils import translation
 from accounts import mails
 from accounts.models import User
 from billing.credits import ledger
+from billing.credits.refusals import BalanceTooLow, ReasonRequired
 from billing.membership.usage import current_window
 from billing.models import Account
 from billing.payments import client as stripe_client
 from billing.payments import events as stripe_events
 from billing.payments import reconciliation as stripe_reconciliation
 from billing.payments import subscriptions
+from billing.payments.client import PaymentError
 from billing.support import forms
 from billing.support.roles import MAY_ACT
-from lib.web.errors import ApiError
+from lib.web.errors import get_translation
 
 Data = dict[str, Any]
+
+
+class ActionRefused(Exception):
+    """The action is not possible, or no longer."""
+
+
+class DoneBefore(ActionRefused):
+    """The same form has moved credits before."""
+
+
+class HoldSettled(ActionRefused):
+    """The hold was settled or renewed meanwhile."""
+
+
+class OwnAccount(ActionRefused):
+    """Staff may not lock themselves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +59,9 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A kind of action. `effect` describes what will happen; `run` does it, returns what happened, and may raise ApiError.
+    """A kind of action. `effect` describes what will happen; `run` does it and returns what happened.
 
-    With `asks_stripe`, it runs outside any transaction.
+    `run` may raise one of REFUSALS. With `asks_stripe`, it runs outside any transaction.
     """
 
     name: str
@@ -61,6 +79,10 @@ class Action:
         return issubclass(self.form, forms.TargetForm)
 
 
+# Why an action is not done. None of them changes anything.
+REFUSALS = (ActionRefused, ReasonRequired, BalanceTooLow, PaymentError)
+
+
 def may_act(staff: User, account: Account) -> bool:
     """Support may act on customers. Only superusers may act on staff, including themselves."""
     protected = account.user.is_staff or account.user.is_superuser
@@ -75,7 +97,7 @@ def offered(staff: User, account: Account) -> list[Action]:
 
 
 def perform(action: Action, act: Act) -> str:
-    """Perform the action and log who did what, to whom and why. Both or neither. Raises ApiError."""
+    """Perform the action and log who did what, to whom and why. Both or neither. Raises one of REFUSALS."""
     if action.asks_stripe:
         return _perform_at_stripe(action, act)
     with transaction.atomic():
@@ -89,8 +111,8 @@ def _perform_at_stripe(action: Action, act: Act) -> str:
     entry = _log(act, f"{action.label}: begun.")
     try:
         done = action.run(act)
-    except ApiError as error:
-        _note(entry, act, f"{action.label}: failed. {error.message}")
+    except PaymentError as error:
+        _note(entry, act, f"{action.label}: failed. {get_translation(error).message}")
         raise
     _note(entry, act, done)
     return done
@@ -126,7 +148,7 @@ def _credits(act: Act) -> str:
     credits, reason = act.data["credits"], act.data["reason"]
     moved = ledger.adjust(act.account, credits, staff=act.staff, reason=reason, token=act.data["token"])
     if not moved:
-        raise ApiError("done_before")
+        raise DoneBefore
     return f"Prepaid credits {credits:+,d}."
 
 
@@ -153,7 +175,7 @@ def _void_effect(account: Account, data: Data) -> str:
 def _void(act: Act) -> str:
     hold = act.data["target"]
     if not ledger.void_if_stale(hold.pk):
-        raise ApiError("hold_settled")
+        raise HoldSettled
     return f"Hold of request {hold.request_id} voided."
 
 
@@ -205,7 +227,7 @@ def _tell_of_revoked_keys(user: User, key: str) -> None:
 
 def _lock(act: Act) -> str:
     if act.account.user_id == act.staff.pk:
-        raise ApiError("own_account")
+        raise OwnAccount
     act.account.user.set_active(False)
     return "Account locked."
 

@@ -16,7 +16,7 @@ from billing.payments import client as stripe_client
 from billing.support import actions, search, story
 from billing.support.actions import Act, Action
 from billing.support.forms import ReasonForm
-from lib.web.errors import ApiError
+from lib.web.errors import get_translation
 
 Context = dict[str, Any]
 
@@ -70,8 +70,9 @@ def action_page(desk: Desk, request: HttpRequest, pk: int, name: str) -> HttpRes
             effect = action.effect(account, _target(form))
         elif form.is_valid():
             effect = action.effect(account, form.cleaned_data)
-    except ApiError as error:
-        form.add_error(None, error.message) if form.is_bound else messages.error(request, error.message)
+    except actions.REFUSALS as refused:
+        text = get_translation(refused).message
+        form.add_error(None, text) if form.is_bound else messages.error(request, text)
     context = {"account": account, "action": action, "form": form, "effect": effect}
     return _page(desk, request, "action", f"{action.label}: {account}", context)
 

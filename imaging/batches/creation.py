@@ -14,11 +14,11 @@ from django.utils import timezone
 from accounts import standing
 from billing.credits import ledger
 from billing.credits.admission import Customer
-from billing.credits.idempotency import LIFETIME, Retry
+from billing.credits.idempotency import LIFETIME, IdempotencyKeyReused, Retry
 from billing.metrics import CREDITS
 from billing.models import Account
 from imaging.batches import dispatch, ends, files
-from imaging.batches.refusals import DailyLimitReached, KeyReused, TooManyBatches
+from imaging.batches.refusals import DailyBatchLimitReached, TooManyBatches
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem, stored_options
 from lib.ops.database import give_back
@@ -38,8 +38,8 @@ MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Create the batch, or return the one that an earlier request with the same `Idempotency-Key` created.
 
-    Raises KeyReused; what `ledger.hold_many` and `check_places` raise; what `standing.check` raises if the account was
-    deleted or locked, or the key revoked, while the form arrived.
+    Raises IdempotencyKeyReused, NotEnoughCredits, KeyLimitReached, what `check_places` raises, and AccessEnded if the
+    account was deleted or locked, or the key revoked, while the form arrived.
     """
     standing.check(account.user_id, customer.caller.key)
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
@@ -62,9 +62,9 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
 
 
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
-    """Raise KeyReused if the batch was created by a different request."""
+    """Raise IdempotencyKeyReused if the batch was created by a different request."""
     if batch.fingerprint != fingerprint:
-        raise KeyReused
+        raise IdempotencyKeyReused
 
 
 def _find_earlier(account: Account, retry: Retry) -> Batch | None:
@@ -79,7 +79,7 @@ def _oldest_retry() -> datetime:
 
 
 def check_places(account: Account) -> None:
-    """Raise TooManyBatches or DailyLimitReached if the account may not create a batch now."""
+    """Raise TooManyBatches or DailyBatchLimitReached if the account may not create a batch now."""
     _check_places(account, made=0)
 
 
@@ -93,7 +93,7 @@ def _check_places(account: Account, *, made: int) -> None:
     oldest = before[settings.BATCHES_PER_DAY - 1 + made :][:1].first()
     left = DAY - (timezone.now() - oldest) if oldest else timedelta()
     if left > timedelta():
-        raise DailyLimitReached(int(left.total_seconds()) + 1)
+        raise DailyBatchLimitReached(int(left.total_seconds()) + 1)
 
 
 def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id: str, retry: Retry | None) -> Batch:

@@ -11,11 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from billing.credits import ledger
+from billing.credits.refusals import HoldExpired
 from billing.metrics import CREDITS
 from imaging import callbacks
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
-from lib.web.errors import find_reason
+from lib.web.errors import get_reason
 
 State = BatchItem.State
 MAX_ERROR = 500
@@ -93,9 +94,8 @@ def _post(item: BatchItem) -> bool:
     if not ledger.post(item.hold):
         try:
             again = ledger.hold_again(item.hold)
-        except Exception as error:
-            if (reason := find_reason(error)) is None:
-                raise
+        except HoldExpired as expired:
+            reason = get_reason(expired)
             facts = {"code": reason.code, "error": shortened(reason.message), "result_size": 0}
             BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
             return False

@@ -5,8 +5,7 @@ from django.conf import settings
 from imaging.batches.refusals import (
     BatchErased,
     BatchTooLarge,
-    DailyLimitReached,
-    KeyReused,
+    DailyBatchLimitReached,
     NoResult,
     NoResults,
     NoSuchImage,
@@ -56,8 +55,7 @@ def register() -> None:
     """Called once, when the app is ready."""
     register_translation(BatchTooLarge, lambda _: batch_too_large())
     register_translation(TooManyBatches, lambda _: too_many_batches())
-    register_translation(DailyLimitReached, lambda refused: daily_limit_reached(refused.wait))
-    register_translation(KeyReused, lambda _: ApiError("idempotency_key_reused"))
+    register_translation(DailyBatchLimitReached, lambda refused: daily_limit_reached(refused.wait))
     register_translation(NoSuchImage, lambda refused: no_such_image(refused.position))
     register_translation(NoResult, lambda refused: no_result(refused.state))
     register_translation(NoResults, lambda _: no_results())

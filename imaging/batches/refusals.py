@@ -9,16 +9,12 @@ class TooManyBatches(Exception):
     """As many batches as one account may have at once are in progress."""
 
 
-class DailyLimitReached(Exception):
+class DailyBatchLimitReached(Exception):
     """The account has created as many batches as it may in 24 hours. `wait`: the seconds until it may create another."""
 
     def __init__(self, wait: int) -> None:
         super().__init__(wait)
         self.wait = wait
-
-
-class KeyReused(Exception):
-    """An earlier, different request was sent with the same `Idempotency-Key`."""
 
 
 class NoSuchImage(Exception):

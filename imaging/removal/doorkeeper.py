@@ -13,7 +13,7 @@ from billing.credits import admission, anonymous
 from billing.credits.admission import Customer
 from imaging.core.codecs.checks import MAX_BYTES
 from lib.web import rate_limits
-from lib.web.errors import find_translation, from_status
+from lib.web.errors import from_status, get_translation
 from lib.web.request_body import DRAIN_BYTES
 from lib.web.server import uploads
 from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
@@ -40,10 +40,8 @@ def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
         _check_allowances(customer)
     except APIException as refusal:
         return Verdict(from_status(refusal.status_code))
-    except Exception as error:
-        if (refused := find_translation(error)) is None:
-            raise
-        return Verdict(refused)
+    except Exception as refusal:
+        return Verdict(get_translation(refusal))
     return Verdict(holder=None if customer.account is None else customer.policy.subject)
 
 

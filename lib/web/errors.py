@@ -1,7 +1,8 @@
-"""The one error class of the product, and the one place that renders errors.
+"""The errors that callers see, and the one place that renders them.
 
-Domain code raises `ApiError`. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the
-API's contract; anywhere else it becomes a page.
+Views raise `ApiError`. Domain code raises its own exceptions; the `errors` module of its app registers the errors that they
+become. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the API's contract; anywhere
+else it becomes a page.
 """
 
 import errno
@@ -135,6 +136,14 @@ def find_translation(exception: Exception) -> ApiError | None:
     return next((translate(exception) for kind, translate in _translations.items() if isinstance(exception, kind)), None)
 
 
+def get_translation(exception: Exception) -> ApiError:
+    """The same, for code that shows or keeps an error's text itself. Raises `exception` if it has no translation."""
+    error = find_translation(exception)
+    if error is None:
+        raise exception
+    return error
+
+
 class Reason(NamedTuple):
     """Why something was refused, as a row stores it or a page shows it: without a status."""
 
@@ -142,10 +151,10 @@ class Reason(NamedTuple):
     message: str
 
 
-def find_reason(exception: Exception) -> Reason | None:
-    """The code and message of `exception`, if it is one that a view would answer as an error of the API."""
-    error = find_translation(exception)
-    return None if error is None else Reason(error.code, error.message)
+def get_reason(exception: Exception) -> Reason:
+    """The code and message of what a view would answer for `exception`. Raises `exception` if it has no translation."""
+    error = get_translation(exception)
+    return Reason(error.code, error.message)
 
 
 def _translate(exception: Exception) -> ApiError | None:
@@ -216,7 +225,7 @@ def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
 
 
 class ApiErrorMiddleware:
-    """Renders an `ApiError` raised by a page. (DRF has already rendered those of the API.)"""
+    """Renders what a page raises and a caller may see. (DRF has already rendered the API's errors.)"""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

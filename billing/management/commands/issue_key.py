@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import transaction
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, TooManyKeys, User
 from billing.credits import ledger
 from billing.models import Plan
-from lib.web.errors import ApiError
+from lib.web.errors import get_translation
 
 
 class Command(BaseCommand):
@@ -33,8 +33,8 @@ class Command(BaseCommand):
             ledger.grant_prepaid(account, prepaid, reference=f"issue_key:{uuid.uuid4()}", note="manage.py issue_key")
         try:
             _, text = ApiKey.objects.issue(account.user, name="issue_key")
-        except ApiError as error:
-            raise CommandError(error.message) from error
+        except TooManyKeys as refused:
+            raise CommandError(get_translation(refused).message) from refused
         self.stdout.write(text.text)
 
 

@@ -8,7 +8,8 @@ from billing.credits import due
 from billing.credits.reconciliation import reconcile
 from billing.models import Account
 from billing.payments import reconciliation as stripe_reconciliation
-from lib.web.errors import ApiError
+from billing.payments.client import PaymentError
+from lib.web.errors import get_translation
 
 
 class Command(BaseCommand):
@@ -52,8 +53,8 @@ class Command(BaseCommand):
             found = stripe_reconciliation.differences(account)
             if found and fix:
                 stripe_reconciliation.sync(account)
-        except ApiError as error:
-            raise CommandError(error.message) from error
+        except PaymentError as error:
+            raise CommandError(get_translation(error).message) from error
         for difference in found:
             self.stdout.write(f"{account}: {difference}")
         return len(found)

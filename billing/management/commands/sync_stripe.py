@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from billing.payments import catalogue
-from lib.web.errors import ApiError
+from billing.payments.client import PaymentError
+from lib.web.errors import get_translation
 
 
 class Command(BaseCommand):
@@ -14,7 +15,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             changes = catalogue.sync()
-        except ApiError as error:
-            raise CommandError(error.message) from error
+        except PaymentError as error:
+            raise CommandError(get_translation(error).message) from error
         for change in changes or ["nothing to change"]:
             self.stdout.write(change)

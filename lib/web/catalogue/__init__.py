@@ -1,4 +1,5 @@
-"""Every error of the product, by code. A new error is one row here, raised as `ApiError(code, …)`, and its translations.
+"""Every error of the product, by code. A new error is one row here and its translations. A view raises it as
+`ApiError(code, …)`; for an exception of the domain, the `errors` module of its app names the code.
 
 The error guide, the dashboard, the OpenAPI document, error pages and our scripts read these rows.
 """

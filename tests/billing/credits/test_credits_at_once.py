@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from billing.credits import due, ledger
 from billing.credits.reconciliation import reconcile
+from billing.credits.refusals import HoldExpired, MonthlyLimitReached, NotEnoughCredits
 from billing.models import Account, Bucket, Hold, LedgerEntry, Plan
-from lib.web.errors import ApiError
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
@@ -64,7 +64,7 @@ def work(account: Account, seed: int) -> int:
 
 def take(account: Account, ids: list[str]) -> list[Hold]:
     """A request's hold or a batch's; none when no credit is left."""
-    with contextlib.suppress(ApiError):
+    with contextlib.suppress(MonthlyLimitReached, NotEnoughCredits):
         if len(ids) > 1:
             return ledger.hold_many(account, ids, channel="api", key=None, until=timezone.now())
         return [ledger.hold(account, channel="api", key=None, request_id=ids[0])]
@@ -75,8 +75,7 @@ def spend(held: Hold) -> bool:
     """Deliver: with this credit, with another, or not at all."""
     try:
         return ledger.post(held) or bool(ledger.hold_again(held))
-    except ApiError as error:
-        assert error.code == "hold_expired"
+    except HoldExpired:
         return False
 
 

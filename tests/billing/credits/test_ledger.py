@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import ledger
+from billing.credits.refusals import KeyLimitReached, MonthlyLimitReached, NotEnoughCredits
 from billing.models import Account, Bucket, Hold, LedgerEntry, Plan, UsageWindow
-from lib.web.errors import ApiError
 
 pytestmark = pytest.mark.django_db
 
@@ -72,9 +72,9 @@ def test_included_credits_go_first_then_prepaid_then_nothing(account):
     UsageWindow.objects.filter(pk=window_before.pk).update(allowance=2)
     LedgerEntry.objects.filter(kind="renew").update(available=2)
     assert [hold(account).bucket for _ in range(3)] == ["included", "prepaid", "prepaid"]
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(MonthlyLimitReached) as refusal:
         hold(account)
-    assert refusal.value.code == "monthly_limit_reached"
+    assert refusal.value.seconds_left > 0
     assert prepaid(account) == 0
     assert_ledger_proves(account)
 
@@ -138,22 +138,21 @@ def test_many_are_held_at_once_included_ones_first_and_each_is_settled_alone(acc
 
 def test_of_many_all_or_none_are_held(account):
     ledger.grant_prepaid(account, 2, reference="pack")
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(NotEnoughCredits) as refusal:
         hold_many(account, 53)
-    assert (refusal.value.status, refusal.value.code) == (429, "not_enough_credits")
-    assert "needs 53 credits, and 52 are left" in refusal.value.message
-    assert int(refusal.value.headers["Retry-After"]) > 0
+    assert (refusal.value.wanted, refusal.value.left) == (53, 52)
+    assert refusal.value.seconds_left > 0
     assert (Hold.objects.count(), prepaid(account)) == (0, 2)
     assert len(hold_many(account, 52)) == 52
 
 
 def test_many_need_room_under_the_cap_of_their_key(account):
     key, _ = ApiKey.objects.issue(account.user, name="capped", monthly_credit_cap=3)
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(KeyLimitReached) as refusal:
         hold_many(account, 4, key)
-    assert refusal.value.code == "key_limit_reached"
+    assert refusal.value.seconds_left > 0
     held = hold_many(account, 3, key)
-    with pytest.raises(ApiError):
+    with pytest.raises(KeyLimitReached):
         hold_many(account, 1, key)
     ledger.void(held[0])
     assert len(hold_many(account, 1, key)) == 1
@@ -187,8 +186,7 @@ def test_many_voids_are_as_many_single_ones(account, user):
 
 def test_checking_the_credits_beforehand_holds_none(account):
     ledger.check_credits(account, 50)
-    with pytest.raises(ApiError) as refusal:
+    with pytest.raises(NotEnoughCredits) as refusal:
         ledger.check_credits(account, 51)
-    assert refusal.value.code == "not_enough_credits"
-    assert "needs 51 credits, and 50 are left" in refusal.value.message
+    assert (refusal.value.wanted, refusal.value.left) == (51, 50)
     assert not Hold.objects.exists()

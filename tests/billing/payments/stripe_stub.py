@@ -10,8 +10,7 @@ from typing import Any
 import stripe
 from django.db import transaction
 
-from billing.payments.client import require_no_transaction
-from lib.web.errors import ApiError
+from billing.payments.client import PaymentObjectUnknown, require_no_transaction
 
 SECRET = "whsec_test"
 CUSTOMER = "cus_1"
@@ -77,7 +76,7 @@ class StripeStub:
     def get(self, stripe_id: str) -> Json:
         require_no_transaction()
         if stripe_id not in self.objects:
-            raise ApiError("payment_object_unknown")
+            raise PaymentObjectUnknown
         return json.loads(json.dumps(self.objects[stripe_id]))
 
     get_subscription = get_invoice = get_checkout = get_charge = get_dispute = get

@@ -16,7 +16,8 @@ from billing.credits import ledger
 from billing.models import Account, CreditPack, LedgerEntry, Plan, StripeEvent, StripePrice, Subscription
 from billing.payments import client as stripe_client
 from billing.payments import customers as stripe_customers
-from lib.web.errors import ApiError
+from billing.payments.client import CardDeclined, PaymentObjectUnknown
+from lib.web.errors import get_translation
 from tests.billing.conftest import spend
 from tests.fakes.stripe_server import StripeFake
 
@@ -147,9 +148,8 @@ def test_stripe_is_only_asked_for_checkout_ids(browser, stripe, account, query):
 def test_the_client_asks_for_no_object_without_an_id(stripe, odd):
     before = len(stripe.requests)
     for method in ("get_subscription", "get_invoice", "get_checkout", "get_charge", "get_dispute"):
-        with pytest.raises(ApiError) as refusal:
+        with pytest.raises(PaymentObjectUnknown):
             getattr(stripe_client.get_client(), method)(odd)
-        assert refusal.value.code == "payment_object_unknown"
     assert len(stripe.requests) == before
 
 
@@ -321,7 +321,9 @@ def test_support_sees_stripe_and_replays(stripe, subscribed, admin_client):
     assert (event.status, event.attempts) == ("processed", 1)
 
 
-def test_a_declined_card_is_a_400(stripe):
-    with pytest.raises(ApiError) as refused, stripe_client._errors():
-        raise stripe_sdk.CardError("no", "card", "card_declined")
-    assert (refused.value.status, refused.value.code) == (400, "card_declined")
+@pytest.mark.parametrize(("reason", "message"), [("Karte abgelehnt.", "Karte abgelehnt."), ("", "The card was declined.")])
+def test_a_declined_card_is_a_400(stripe, reason, message):
+    with pytest.raises(CardDeclined) as refused, stripe_client._errors():
+        raise stripe_sdk.CardError("no", "card", "card_declined", json_body={"error": {"message": reason}})
+    error = get_translation(refused.value)
+    assert (error.status, error.code, error.message) == (400, "card_declined", message)

@@ -13,8 +13,8 @@ from accounts.deletion import delete_account
 from billing.credits import ledger
 from billing.models import LedgerEntry, PackPurchase, StripeEvent, UsageWindow
 from billing.payments import events as stripe_events
+from billing.payments.client import PaymentProviderUnavailable
 from billing.tasks import process_stripe_event
-from lib.web.errors import ApiError
 from tests.billing.payments.stripe_stub import event, sign
 
 pytestmark = pytest.mark.django_db
@@ -121,13 +121,17 @@ def test_a_failure_is_answered_503_and_the_next_try_succeeds(send_event, stub, c
     stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)["latest_invoice"]
 
     def fail(stripe_id):
-        raise ApiError("payment_provider_unavailable", message="away")
+        raise PaymentProviderUnavailable
 
     with monkeypatch.context() as away:
         away.setattr(stub, "get_subscription", fail)
         assert send_event("invoice.paid", stripe_object).status_code == 503
         stored = StripeEvent.objects.get()
-        assert (stored.status, stored.attempts, stored.error) == ("failed", 1, "ApiError: away")
+        assert (stored.status, stored.attempts) == ("failed", 1)
+        assert stored.error == (
+            "PaymentProviderUnavailable: The payment provider cannot be reached at the moment. "
+            "Nothing was charged; try again in a minute."
+        )
         with pytest.raises(CommandError, match="failed again"):
             call_command("replay_stripe_events", "--failed")
     assert send_event("invoice.paid", stripe_object).status_code == 204
@@ -217,7 +221,7 @@ def test_a_subscription_that_begins_after_the_accounts_deletion_is_flagged(send_
     stripe_object = stub.subscribe("Premium-1000", JANUARY, FEBRUARY)
     send_event("invoice.paid", stripe_object["latest_invoice"])
     assert StripeEvent.objects.get().status == "flagged"
-    assert "goes on being paid, and its account is deleted" in StripeEvent.objects.get().error
+    assert "is still being paid for, and its account is deleted" in StripeEvent.objects.get().error
     stripe_object["cancel_at_period_end"] = True
     send_event("customer.subscription.updated", stripe_object)
     assert StripeEvent.objects.latest("id").status == "processed"

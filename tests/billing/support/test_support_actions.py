@@ -17,8 +17,8 @@ from accounts.deletion import delete_account
 from accounts.models import ApiKey, User
 from billing.credits import ledger
 from billing.models import Hold, LedgerEntry, Plan, StripeEvent, Subscription
+from billing.payments.client import PaymentProviderUnavailable
 from billing.support import actions, roles
-from lib.web.errors import ApiError
 from tests.billing.conftest import current_window, spend
 from tests.billing.payments.stripe_stub import CUSTOMER
 from tests.billing.support.staff import act_url, browser_of, make_staff, page
@@ -296,11 +296,12 @@ def test_an_action_that_stripe_refuses_is_in_the_trail_as_failed(support, custom
     month_at_stripe(stub)
 
     def fail(stripe_id):
-        raise ApiError("payment_provider_unavailable", message="Stripe is away.")
+        raise PaymentProviderUnavailable
 
     monkeypatch.setattr(stub, "get_subscription", fail)
-    assert "Stripe is away." in act(support, customer, "resync").content.decode()
-    assert audit() == [("support@example.com", f"Match with Stripe: failed. Stripe is away. Reason: {REASON}")]
+    text = "The payment provider cannot be reached at the moment. Nothing was charged; try again in a minute."
+    assert text in act(support, customer, "resync").content.decode()
+    assert audit() == [("support@example.com", f"Match with Stripe: failed. {text} Reason: {REASON}")]
 
 
 def test_without_payment_no_stripe_action_is_offered(support, customer, stub, settings):

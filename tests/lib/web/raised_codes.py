@@ -1,4 +1,4 @@
-"""Finds the error codes and bare statuses that the source raises, without running it."""
+"""Finds the errors that the source raises, without running it: codes, bare statuses, and exceptions with a translation."""
 
 import ast
 from collections.abc import Iterator
@@ -14,11 +14,18 @@ TAKES_STATUS = ("from_status", "server_error", "Refused")
 
 @dataclass
 class Found:
-    """`codes` and `statuses` are literals in the source; `unclear` are other expressions in place of a code."""
+    """`codes` and `statuses` are literals in the source; `unclear` are other expressions in place of a code.
+
+    `defined`, `raised` and `translated` are names of classes: all that there are, those that a `raise` names, and those that
+    are registered with `register_translation`.
+    """
 
     codes: set[str] = field(default_factory=set)
     statuses: set[int] = field(default_factory=set)
     unclear: set[str] = field(default_factory=set)
+    defined: set[str] = field(default_factory=set)
+    raised: set[str] = field(default_factory=set)
+    translated: set[str] = field(default_factory=set)
 
 
 def sources() -> list[Path]:
@@ -30,7 +37,12 @@ def raised_in(*paths: Path) -> Found:
     """What these modules raise."""
     found = Found()
     for path in paths:
-        for name, arguments in _calls(path.read_text()):
+        tree = ast.parse(path.read_text())
+        found.defined |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        found.raised |= {_name(node.exc) for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc}
+        for name, arguments in _calls(tree):
+            if name == "register_translation" and arguments:
+                found.translated.add(_name(arguments[0]))
             if name in TAKES_CODE and len(arguments) > TAKES_CODE[name]:
                 _note(found, arguments[TAKES_CODE[name]])
             if name in TAKES_STATUS and arguments:
@@ -39,12 +51,17 @@ def raised_in(*paths: Path) -> Found:
     return found
 
 
-def _calls(source: str) -> Iterator[tuple[str, list[ast.expr]]]:
-    for node in ast.walk(ast.parse(source)):
+def _calls(tree: ast.Module) -> Iterator[tuple[str, list[ast.expr]]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            function = node.func
-            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            yield name, node.args
+            yield _name(node), node.args
+
+
+def _name(expression: ast.expr) -> str:
+    """The last part of a name, or of what a call calls; empty for anything else."""
+    if isinstance(expression, ast.Call):
+        expression = expression.func
+    return expression.attr if isinstance(expression, ast.Attribute) else getattr(expression, "id", "")
 
 
 def _note(found: Found, argument: ast.expr) -> None:

@@ -18,6 +18,9 @@ RAISED = raised_in(*sources())
 CORE = raised_in(*sorted((ROOT / "imaging/core").glob("**/*.py")))
 # An error passed on from where it was found to where it is answered: its code is written elsewhere.
 PASSED_ON = {"code", "error.code", "problem.code", "problems[0].code"}
+DOMAIN = raised_in(*(path for path in sources() if path.relative_to(ROOT).parts[0] in ("accounts", "billing")))
+# Exceptions that their callers always catch.
+CAUGHT = {"InvalidSignature", "OutOfDate"}
 # Raised by the framework for bare statuses.
 FRAMEWORK = {error.status_code for error in vars(exceptions).values() if hasattr(error, "status_code")}
 # Worded where it is raised: an app's objection to a deletion.
@@ -34,6 +37,16 @@ def test_every_row_is_raised():
     assert sorted(set(catalogue.ROWS) - written - by_status) == []
 
 
+def test_every_translated_exception_is_raised():
+    """Its translation names a code, so without this the row of a code that is never raised would go unnoticed."""
+    assert RAISED.translated - RAISED.raised == set()
+
+
+def test_every_exception_of_accounts_and_billing_has_a_translation():
+    """Without one, a view would answer 500."""
+    assert (DOMAIN.raised & DOMAIN.defined) - RAISED.translated == CAUGHT
+
+
 def test_every_bare_status_has_a_row():
     assert sorted(RAISED.statuses - set(catalogue.DEFAULTS)) == []
     for status in RAISED.statuses:
@@ -48,6 +61,7 @@ def test_codes_are_written_where_they_are_raised():
 def test_the_search_finds_codes():
     assert {"rate_limited", "invalid_color", "out_of_range", "image_too_wide", "key_not_live"} <= RAISED.codes
     assert {413, 431} <= RAISED.statuses
+    assert {"Busy", "ImageRefused", "NotEnoughCredits", "KeyNotLive"} <= RAISED.raised & RAISED.translated
 
 
 def test_no_code_has_two_rows():
