@@ -92,9 +92,9 @@ def result_name(name: str, media_type: str) -> str:
 
 def _part(text: str) -> str:
     """One folder or file name of a path; empty for a part that is no real name, such as `..` or `.. .`."""
-    composed = unicodedata.normalize("NFC", text)
-    seen = "".join(one for one in composed if one in _JOINERS or unicodedata.category(one) not in _UNSEEN)
-    clean = _cut(_NOT_IN_PATHS.sub("_", seen).strip())
+    seen = "".join(one for one in text if one in _JOINERS or unicodedata.category(one) not in _UNSEEN)
+    # Composed last: an unseen character may have kept a letter and its accent apart.
+    clean = _cut(_NOT_IN_PATHS.sub("_", unicodedata.normalize("NFC", seen)).strip())
     # Windows drops spaces and dots at the end, in any order.
     while clean != (clean := clean.strip().rstrip(".")):
         pass

@@ -324,6 +324,6 @@ def test_support_sees_stripe_and_replays(stripe, subscribed, admin_client):
 @pytest.mark.parametrize(("reason", "message"), [("Karte abgelehnt.", "Karte abgelehnt."), ("", "The card was declined.")])
 def test_a_declined_card_is_a_400(stripe, reason, message):
     with pytest.raises(CardDeclined) as refused, stripe_client._errors():
-        raise stripe_sdk.CardError("no", "card", "card_declined", json_body={"error": {"message": reason}})
+        raise stripe_sdk.CardError(reason, "card", "card_declined")
     error = get_translation(refused.value)
     assert (error.status, error.code, error.message) == (400, "card_declined", message)

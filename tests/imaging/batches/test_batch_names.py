@@ -49,6 +49,7 @@ def test_the_name_of_a_result(name, result):
 
 @given(st.one_of(st.text(max_size=300), NASTY))
 @example("..\u00a0./x")
+@example("A\u2066\u0300.png")
 @settings(derandomize=True, database=None, deadline=None, max_examples=400)
 def test_whatever_a_customer_calls_it_a_result_stays_where_it_is_unpacked(name):
     result = named(name)

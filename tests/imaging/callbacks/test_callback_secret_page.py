@@ -39,9 +39,9 @@ def test_a_rotation_shows_the_new_one_and_tells_until_when_the_old_one_signs(own
     assert old != secret_of(user)
     assert secret_of(user) in page
     assert old not in page
-    assert "signs as well until" in page
+    assert "also signs until" in page
     CallbackSecret.objects.update(previous_until=timezone.now() - timedelta(seconds=1))
-    assert "signs as well until" not in owner.get(PAGE).content.decode()
+    assert "also signs until" not in owner.get(PAGE).content.decode()
 
 
 def test_everybody_has_their_own(owner, user):
