@@ -83,8 +83,9 @@ def test_a_page_follows_its_batch_by_itself_and_cancels_the_rest(
     dialog = editor.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Send the batch")).to_be_disabled()
     expect(dialog.locator("#batch-what")).to_have_text("Choose pictures or a zip.")
-    large = encoded(Image.effect_noise((1200, 1200), 90), "JPEG")
-    editor.locator("#batch-files").set_input_files([file(f"large-{number}.jpg", large) for number in range(12)])
+    # Each is another image, so that each takes the model its time.
+    large = [encoded(Image.effect_noise((1200, 1200), 90), "JPEG") for _ in range(12)]
+    editor.locator("#batch-files").set_input_files([file(f"large-{n}.jpg", data) for n, data in enumerate(large)])
     dialog.get_by_role("button", name="Send the batch").click()
     expect(editor.locator("#item-0")).to_contain_text("Done", timeout=SLOW)
     editor.get_by_role("button", name="Cancel the rest").click()
