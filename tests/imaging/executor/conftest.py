@@ -1,7 +1,6 @@
 """Jobs on Redis, with workers in threads of the test's process."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,14 +11,6 @@ from imaging.executor import runtime, store
 from imaging.executor.orders import Order
 from lib.ops import redis_client
 from tests.imaging.executor.fake_broker import WAIT, FakeBroker, HeldModel, left, lose_everything
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One Redis database for all tests that need one: they take turns."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(autouse=True)
