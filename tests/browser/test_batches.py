@@ -27,10 +27,14 @@ def session(server: ProductServer) -> str:
     return make_session(server, "batches@example.com")
 
 
-@pytest.fixture(scope="module")
-def many() -> list[FilePayload]:
-    """Ten images and one file that is none: more than the editor takes without asking."""
-    good = [encoded(Image.new("RGB", (40 + number, 30), "teal"), "JPEG") for number in range(GOOD)]
+@pytest.fixture
+def many(page: Page) -> list[FilePayload]:
+    """Ten images and one file that is none: more than the editor takes without asking.
+
+    In each window others, so that the model remembers none, and the page is there before the batch has ended.
+    """
+    colour = "teal" if page.viewport_size == DESKTOP else "navy"
+    good = [encoded(Image.new("RGB", (40 + number, 30), colour), "JPEG") for number in range(GOOD)]
     return [*(file(f"chair-{number}.jpg", data) for number, data in enumerate(good)), file("notes.png", b"no picture")]
 
 
@@ -84,7 +88,7 @@ def test_a_page_follows_its_batch_by_itself_and_cancels_the_rest(
     expect(dialog.get_by_role("button", name="Send the batch")).to_be_disabled()
     expect(dialog.locator("#batch-what")).to_have_text("Choose pictures or a zip.")
     # Each is another image, so that each takes the model its time.
-    large = [encoded(Image.effect_noise((1200, 1200), 90), "JPEG") for _ in range(12)]
+    large = [encoded(Image.effect_noise((300, 300), 90), "JPEG") for _ in range(12)]
     editor.locator("#batch-files").set_input_files([file(f"large-{n}.jpg", data) for n, data in enumerate(large)])
     dialog.get_by_role("button", name="Send the batch").click()
     expect(editor.locator("#item-0")).to_contain_text("Done", timeout=SLOW)
