@@ -31,10 +31,12 @@ def session(server: ProductServer) -> str:
 def many(page: Page) -> list[FilePayload]:
     """Ten images and one file that is none: more than the editor takes without asking.
 
-    In each window others, so that the model remembers none, and the page is there before the batch has ended.
+    The model remembers most of them. The last three are others in each window, so that the page is there before they end.
     """
-    colour = "teal" if page.viewport_size == DESKTOP else "navy"
-    good = [encoded(Image.new("RGB", (40 + number, 30), colour), "JPEG") for number in range(GOOD)]
+    green = 200 if page.viewport_size == DESKTOP else 100
+    colours = [(0, 128, 128)] * (GOOD - 3) + [(20 * number, green, 0) for number in range(3)]
+    sizes = [(43 if number == 3 else 40, 30) for number in range(GOOD)]
+    good = [encoded(Image.new("RGB", size, colour), "JPEG") for size, colour in zip(sizes, colours, strict=True)]
     return [*(file(f"chair-{number}.jpg", data) for number, data in enumerate(good)), file("notes.png", b"no picture")]
 
 
