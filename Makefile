@@ -14,6 +14,9 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version
 
 export PORT
 
+# The suite starts a hundred processes. Where Python is told not to write bytecode, each would compile the project again.
+test test-postgres coverage: export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:

@@ -66,6 +66,12 @@ def uses_database(item: pytest.Item) -> bool:
     return asks and not OWN_DATABASE & fixtures
 
 
+def run_folder(factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder that all workers of a run share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 class EllipseMatte:
     """A model with one fixed answer: an ellipse in the middle is the subject."""
 
@@ -154,9 +160,14 @@ def premium(user: User) -> User:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductServer]:
-    """The product, running with the real model and its own database; limits on."""
-    folder = tmp_path_factory.mktemp("server")
-    running = ProductServer(folder).start()
+    """The product, running with the real model and its own database; limits on.
+
+    The model works on each image once in a run, for all workers: see `tests.remembering_wsgi`.
+    """
+    folder, mattes = tmp_path_factory.mktemp("server"), run_folder(tmp_path_factory) / "mattes"
+    mattes.mkdir(exist_ok=True)
+    environment = {"REMEMBERED_MATTES": str(mattes)}
+    running = ProductServer(folder, environment, application="tests.remembering_wsgi:application").start()
     yield running
     running.stop()
 

@@ -1,10 +1,13 @@
 """Databases for one run: fresh on this machine's PostgreSQL and Redis, dropped afterwards. Needs no Django."""
 
+import fcntl
 import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,7 +18,7 @@ DATABASE_URL = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
 BROKER_URL = os.environ.get("TEST_BROKER_URL", "amqp://guest:guest@127.0.0.1:5672//")
 # The Redis databases of the tests, of the benchmarks and of `make image-test`, so that each may flush.
-REDIS_DATABASE = 9
+REDIS_DATABASES = (9, 12, 13, 14, 15)
 REDIS_BENCH_DATABASE = 10
 REDIS_IMAGE_DATABASE = 11
 
@@ -33,15 +36,35 @@ def scratch_postgres() -> Iterator[str]:
 
 
 @contextmanager
-def scratch_redis(number: int = REDIS_DATABASE) -> Iterator[str]:
-    """The address of an empty Redis database. Raises redis.RedisError where no Redis answers."""
-    url = f"{REDIS_URL.rstrip('/')}/{number}"
-    with redis.Redis.from_url(url, socket_connect_timeout=3) as client:
+def scratch_redis(number: int | None = None) -> Iterator[str]:
+    """The address of an empty Redis database: `number`, or one of REDIS_DATABASES that no other process has.
+
+    Raises redis.RedisError where no Redis answers.
+    """
+    with ExitStack() as stack:
+        free = stack.enter_context(_free_redis_database()) if number is None else number
+        url = f"{REDIS_URL.rstrip('/')}/{free}"
+        client = stack.enter_context(redis.Redis.from_url(url, socket_connect_timeout=3))
         client.flushdb()
         try:
             yield url
         finally:
             client.flushdb()
+
+
+@contextmanager
+def _free_redis_database() -> Iterator[int]:
+    """Workers of one run, and other runs on this machine, flush what is theirs: each has databases for itself meanwhile."""
+    for number in REDIS_DATABASES:
+        # Where all are taken, wait for the last one.
+        wait = 0 if number == REDIS_DATABASES[-1] else fcntl.LOCK_NB
+        with (Path(tempfile.gettempdir()) / f"rembg-tests-redis-{number}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | wait)
+            except BlockingIOError:
+                continue
+            yield number
+            return
 
 
 @contextmanager

@@ -22,6 +22,8 @@ READY_SECONDS = 60
 STOP_SECONDS = 30
 # Where the product keeps its data, in VAR_DIR, if no DATABASE_URL is set.
 DATABASE = "db.sqlite3"
+# The databases by URL that this process has migrated: several deployments, one after another, share one.
+MIGRATED: set[str] = set()
 
 
 @dataclass
@@ -48,10 +50,12 @@ class ProductServer:
 
     def start(self) -> "ProductServer":
         """Migrate, start, and wait until it reports that it is ready."""
-        if "DATABASE_URL" in self.environment:
-            self.manage("migrate", "--verbosity", "0")
-        else:
+        url = self.environment.get("DATABASE_URL")
+        if url is None:
             (self.folder / DATABASE).write_bytes(migrated_database())
+        elif url not in MIGRATED:
+            self.manage("migrate", "--verbosity", "0")
+            MIGRATED.add(url)
         return self.serve()
 
     def serve(self) -> "ProductServer":

@@ -15,23 +15,16 @@ from accounts import key_cache
 from accounts.models import ApiKey
 from lib.ops import redis_client
 from lib.web import rate_limits
-from tests.conftest import skip_or_fail
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.services]
 
-# A separate Redis database.
-REDIS_URL = "redis://127.0.0.1:6379/12"
-
 
 @pytest.fixture
-def in_redis(settings) -> Iterator[redis.Redis]:
-    """The product with REDIS_URL set."""
-    connection = redis.Redis.from_url(REDIS_URL)
-    try:
-        connection.flushdb()
-    except redis.RedisError:
-        skip_or_fail("there is no Redis at 127.0.0.1:6379")
-    use_redis(settings, REDIS_URL)
+def in_redis(settings, redis_url: str) -> Iterator[redis.Redis]:
+    """The product with REDIS_URL set, and Redis empty."""
+    connection = redis.Redis.from_url(redis_url)
+    connection.flushdb()
+    use_redis(settings, redis_url)
     yield connection
     connection.flushdb()
 

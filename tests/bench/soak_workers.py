@@ -18,7 +18,6 @@ from tests.scratch_databases import BROKER_URL, REDIS_BENCH_DATABASE, scratch_po
 from tests.services.inference import FAULTS, Load, WorkerDeployment, assert_answered_and_charged, inject_faults_under_load
 
 DEADLINE = 30
-REDIS_BROKER_DATABASE = 12
 # Longer than a worker takes to start: each fault finds workers at work.
 PAUSES = (0.3, 2.5)
 OUTAGES = (1, 5, 15)
@@ -30,7 +29,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--broker", choices=["rabbitmq", "redis", "both"], default="both")
     options = parser.parse_args()
-    with scratch_redis(REDIS_BROKER_DATABASE) as on_redis:
+    with scratch_redis() as on_redis:
         brokers = {"rabbitmq": BROKER_URL, "redis": on_redis}
         for name, url in brokers.items():
             if options.broker in (name, "both"):

@@ -10,26 +10,19 @@ import redis
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.windows import in_one_window
-from tests.conftest import skip_or_fail
 from tests.server import ProductServer
 from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery staple"
-# A separate Redis database.
-REDIS_URL = "redis://127.0.0.1:6379/11"
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProductServer, ProductServer]]:
+def pair(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[tuple[ProductServer, ProductServer]]:
     """Two web processes of one deployment, with the cache in Redis."""
-    try:
-        redis.Redis.from_url(REDIS_URL).flushdb()
-    except redis.RedisError:
-        skip_or_fail("there is no Redis at 127.0.0.1:6379")
     folder = tmp_path_factory.mktemp("pair")
-    first, second = (Deployment(folder, REDIS_URL=REDIS_URL, EMAIL_URL="consolemail://", LOG_LEVEL="INFO") for _ in range(2))
+    first, second = (Deployment(folder, REDIS_URL=redis_url, EMAIL_URL="consolemail://", LOG_LEVEL="INFO") for _ in range(2))
     first.start()
     second.serve()
     yield first, second
@@ -122,7 +115,7 @@ def test_the_copy_button_copies_the_key(page: Page, server: ProductServer):
 
 
 def test_a_key_revoked_in_one_process_is_refused_by_the_other_on_the_next_call(
-    browser: Browser, pair: tuple[ProductServer, ProductServer], photo: bytes
+    browser: Browser, pair: tuple[ProductServer, ProductServer], redis_url: str, photo: bytes
 ):
     first, second = pair
     context = browser.new_context(base_url=first.url)
@@ -132,7 +125,8 @@ def test_a_key_revoked_in_one_process_is_refused_by_the_other_on_the_next_call(
     assert first.rmbg(key, files={"image": ("photo.jpg", photo)}).status_code == 200
     for _ in range(3):
         assert second.rmbg(key).status_code == 400, "accepted, and remembered in Redis"
-    assert redis.Redis.from_url(REDIS_URL).keys("*api_key:*")
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys("*api_key:*")
     page.goto("/profile/keys")
     revoke(page)
     assert [server.rmbg(key).status_code for server in (second, first, second)] == [401, 401, 401]

@@ -212,6 +212,7 @@ def test_an_error_is_a_sentence_with_what_to_do(editor: Page, little: bytes, sta
         expect(shown.locator("a")).to_have_attribute("href", link)
 
 
+@in_one_window
 def test_one_picture_can_have_settings_of_its_own(editor: Page, little: bytes):
     editor.route("**/rmbg", fulfil_with_matte)
     add(editor, file("one.jpg", little), file("two.jpg", little))
@@ -230,6 +231,7 @@ def test_one_picture_can_have_settings_of_its_own(editor: Page, little: bytes):
     expect(editor.get_by_role("button", name="Choose pictures")).to_be_focused()
 
 
+@in_one_window
 def test_the_keyboard_alone_is_enough(editor: Page, little: bytes):
     editor.route("**/rmbg", fulfil_with_matte)
     with editor.expect_file_chooser() as chooser:

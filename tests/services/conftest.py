@@ -1,4 +1,4 @@
-"""Deployments on PostgreSQL and Redis, and on SQLite alone. All of them run in one worker: they share two cores."""
+"""Deployments on PostgreSQL and Redis, and on SQLite alone. One worker runs all tests of each."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,21 @@ import pytest
 
 from tests.services.deployment import Deployment
 
+SHARED = ("on_postgres", "on_sqlite")
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("services"))
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """The shared deployment that a test uses, or its file: these wait most of the time, and may do so next to others."""
+    parameters = getattr(item, "callspec", None)
+    asked = {*getattr(item, "fixturenames", ()), parameters and parameters.params.get("deployment")}
+    return next((name for name in SHARED if name in asked), item.path.stem)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import requests
@@ -138,6 +138,21 @@ def slow_clients(port: int, mode: str, count: int, *, source: str = "127.0.0.1")
         yield clients
     finally:
         clients.close()
+
+
+def modes_given_up(port: int, modes: Iterable[str], seconds: float) -> set[str]:
+    """Of five clients of each mode, sending their few bytes all the while: the modes of which all ended in time."""
+    with ExitStack() as stack:
+        waiting = {mode: stack.enter_context(slow_clients(port, mode, 5)) for mode in modes}
+
+        def are_gone() -> bool:
+            time.sleep(0.3)
+            for clients in waiting.values():
+                clients.dribble()
+            return all(clients.ended == 5 for clients in waiting.values())
+
+        wait_until(are_gone, seconds)
+        return {mode for mode, clients in waiting.items() if clients.ended == 5}
 
 
 def is_served(url: str, *, seconds: float = 5) -> bool:

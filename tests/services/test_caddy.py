@@ -13,7 +13,7 @@ from tests.conftest import skip_or_fail
 from tests.imaging.removal.forms import form
 from tests.services.caddy import SECOND, Caddy, configuration
 from tests.services.deployment import Deployment
-from tests.services.slow_clients import MODES, exchange, head, is_served, read_answer, slow_clients, wait_until
+from tests.services.slow_clients import MODES, exchange, head, is_served, modes_given_up, read_answer, slow_clients
 
 pytestmark = pytest.mark.services
 
@@ -72,24 +72,26 @@ def test_every_deadline_is_set():
 @pytest.mark.parametrize("mode", MODES)
 def test_200_slow_clients_keep_no_caller_waiting(proxied, mode):
     with slow_clients(proxied.port, mode, 200) as clients:
-        for _ in range(3):
+        for pause in (0.3, 0.3, 0):
             clients.dribble()
             assert is_answered(proxied)
-            time.sleep(0.3)
+            time.sleep(pause)
     assert is_served(proxied.deployment.url), "neither is who asks the server itself"
 
 
 # Of a body of less than 256 kB, Caddy reads the rest itself after responding, until its own deadline.
-@pytest.mark.parametrize("mode", ["headers", "body with a wrong key", "upload without a key"])
-def test_a_slow_client_is_given_up(proxied, mode):
-    with slow_clients(proxied.port, mode, 5) as clients:
+GIVEN_UP = ("headers", "body with a wrong key", "upload without a key")
 
-        def are_gone() -> bool:
-            time.sleep(0.4)
-            clients.dribble()
-            return clients.ended == 5
 
-        assert wait_until(are_gone, 15)
+@pytest.fixture(scope="module")
+def given_up(proxied: Proxied) -> set[str]:
+    """The modes of which the proxy ends every client: all wait for their deadlines at the same time."""
+    return modes_given_up(proxied.port, GIVEN_UP, 15)
+
+
+@pytest.mark.parametrize("mode", GIVEN_UP)
+def test_a_slow_client_is_given_up(given_up, mode):
+    assert mode in given_up
 
 
 @pytest.mark.parametrize(("path", "megabytes"), [("/accounts/login/", 6), ("/rmbg", 320)])

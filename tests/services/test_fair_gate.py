@@ -21,12 +21,11 @@ IMAGE_SECONDS, SECONDS_PER_MEGAPIXEL = 0.6, 2.0
 # In megapixels: of two of these, one fits.
 BUDGET, LARGE = 3, 2.0
 AT_ONCE = 16
-REDIS_BROKER_DATABASE = 11
 
 
 @pytest.fixture
 def redis_broker(redis_url: str) -> Iterator[str]:
-    with scratch_redis(REDIS_BROKER_DATABASE) as url:
+    with scratch_redis() as url:
         yield url
 
 

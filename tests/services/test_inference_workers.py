@@ -20,7 +20,6 @@ pytestmark = pytest.mark.services
 DEADLINE = 20
 # A restored broker is found again within 30 s at most; the first tries come sooner.
 RECOVERY_SECONDS = 60
-REDIS_BROKER_DATABASE = 11
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def rabbitmq() -> str:
 @pytest.fixture(scope="module")
 def redis_broker(redis_url: str) -> Iterator[str]:
     try:
-        with scratch_redis(REDIS_BROKER_DATABASE) as url:
+        with scratch_redis() as url:
             yield url
     except redis.RedisError as error:
         skip_or_fail(f"Redis does not answer: {error}")

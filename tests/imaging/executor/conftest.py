@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +12,6 @@ from imaging.executor import runtime, store
 from imaging.executor.jobs import Job
 from lib.ops import redis_client
 from tests.imaging.executor.fake_broker import WAIT, FakeBroker, HeldModel, left, lose_everything
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One Redis database for all tests that need one: they take turns."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -367,18 +367,26 @@ def test_a_caller_who_goes_leaves_nothing_for_workers(job, small_png, broker):
     assert broker.wanted == [False]
 
 
-def test_the_wait_for_a_turn_counts_for_the_deadline(job, small_png, broker, settings):
-    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE, settings.IMAGING_QUEUE_SECONDS = 1, 1, 0.5
-    runtime.get_gate().resize(slots=1, queue_size=1, large_slots=1)
+def test_the_wait_for_a_turn_counts_for_the_deadline(job, small_png, broker, settings, monkeypatch):
+    settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 1, 1
+    gate, waits = runtime.get_gate(), []
+    gate.resize(slots=1, queue_size=1, large_slots=1)
     broker.deliver = broker.lose
-    started = time.monotonic()
+
+    def give_up(job: str, seconds: float) -> NoReturn:
+        waits.append(seconds)
+        raise Busy
+
+    monkeypatch.setattr(store, "wait", give_up)
     with ThreadPoolExecutor(1) as pool:
-        with runtime.get_gate().admit(0):
+        with gate.admit(0):
             answer = pool.submit(remote.execute, job)
-            time.sleep(0.4)
+            while gate.waiting == 0:
+                time.sleep(0.001)
+            time.sleep(0.2)
         with pytest.raises(Busy):
             answer.result()
-    assert time.monotonic() - started < 0.85
+    assert waits[0] <= WAIT - 0.2
 
 
 def test_the_web_process_holds_no_model(settings, monkeypatch):

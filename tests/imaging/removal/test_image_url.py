@@ -162,6 +162,8 @@ def test_an_address_that_is_too_long():
 # --- Servers that misbehave -----------------------------------------------------------------------
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
+# They would go on for ever. Long enough for the busiest machine.
+PATIENCE = 30.0
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_a_server_that_drips_is_cut_off(settings, web, key, start):
     host: Host = web(lambda path: host.drip(*start))
     started = time.monotonic()
     response = ask(f"http://127.0.0.1:{host.port}/", key)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE
     assert_refused(response, "image_url_timeout", "The picture of 'image_url' did not arrive within 0.5 seconds.")
 
 
@@ -188,15 +190,15 @@ def test_a_server_that_says_nothing_is_cut_off(settings, web, key):
     host: Host = web(lambda path: (b"" for _ in iter(host.stopping.wait, True)))
     started = time.monotonic()
     assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_timeout")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_a_server_that_drips_what_is_no_answer_is_not_waited_for(settings, web, key):
-    settings.IMAGE_URL_SECONDS = 5
+    settings.IMAGE_URL_SECONDS = 2 * PATIENCE
     host: Host = web(lambda path: host.drip())
     started = time.monotonic()
     assert_refused(ask(f"http://127.0.0.1:{host.port}/", key), "image_url_unreachable", UNREACHABLE)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_a_handshake_that_drips_is_cut_off(settings, web):
@@ -204,7 +206,7 @@ def test_a_handshake_that_drips_is_cut_off(settings, web):
     host: Host = web(lambda path: host.drip(b"\x16\x03\x03\x40\x00"), listens=False)
     started = time.monotonic()
     assert_refused(ask(f"https://127.0.0.1:{host.port}/"), "image_url_timeout")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_the_time_is_one_for_all_redirects(settings, web):
@@ -367,12 +369,11 @@ def test_the_names_of_one_customer_hang_and_the_pictures_of_others_come(quick_mo
     hanging(user)
     host = web(lambda path: [answer(small_png)])
     names.answers = {"pictures.test": [["127.0.0.1"]]}
-    started = time.monotonic()
+    # It would raise if it waited for them: they hang until the test has ended.
     outbound.send(
-        "GET", f"http://pictures.test:{host.port}/", ports=[host.port], seconds=5,
+        "GET", f"http://pictures.test:{host.port}/", ports=[host.port], seconds=PATIENCE,
         asker=Asker(image_url.__dict__["IMAGES"], f"account:{ledger.get_account(other).pk}"),
     )  # fmt: skip
-    assert time.monotonic() - started < 0.1
     assert ask(f"http://pictures.test:{host.port}/", ApiKey.objects.issue(other, name="x")[1].text).status_code == 200
     assert ask(f"http://pictures.test:{host.port}/").status_code == 200
 

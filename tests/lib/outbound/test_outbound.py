@@ -4,6 +4,7 @@ import ipaddress
 import itertools
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ from lib.outbound.urls import MAX_URL
 from tests.hosts import Host, answer, networks, redirect
 
 WEB = (80, 443)
+# Seconds in which what must not wait has long ended, on the busiest machine too.
+PATIENCE = 30.0
 
 REFUSED = [
     "0.0.0.0",  # noqa: S104 - an address to connect to, which Linux takes for this machine
@@ -236,7 +239,7 @@ def test_an_address_that_answers_no_connection_takes_no_longer_than_allowed(name
     started = time.monotonic()
     with pytest.raises(outbound.TooSlow):
         outbound.send("GET", f"http://127.0.0.9:{port}/", ports=[port], seconds=0.3)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_a_socket_to_another_address_is_refused(web):
@@ -262,11 +265,13 @@ def test_the_environment_changes_nothing(names, web, tmp_path, monkeypatch):
 
 
 def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(public_addresses, "look_up", lambda host, port: time.sleep(0.6))
+    answered = threading.Event()
+    monkeypatch.setattr(public_addresses, "look_up", lambda host, port: [str(answered.wait(2 * PATIENCE))])
     started = time.monotonic()
     with pytest.raises(outbound.TooSlow):
         outbound.send("GET", "http://slow.test/", ports=WEB, seconds=0.1)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < PATIENCE
+    answered.set()
 
 
 # --- The answer -----------------------------------------------------------------------------------
@@ -287,9 +292,9 @@ def test_what_goes_wrong_with_the_body_is_the_callers_own(web, capfd):
 def test_an_unwanted_body_is_not_waited_for(web):
     host: Host = web(lambda path: host.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"))
     started = time.monotonic()
-    received = outbound.send("GET", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=5)
+    received = outbound.send("GET", f"http://127.0.0.1:{host.port}/", ports=[host.port], seconds=2 * PATIENCE)
     assert (received.status, received.length) == (200, 1000)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_a_body_is_taken_in_pieces_and_no_further_than_it_is_wanted(web):
@@ -328,20 +333,23 @@ def test_an_answer_beyond_what_is_read(web, head):
 
 def test_slow_servers_hold_up_no_other_thread(web):
     """Neither the calls to others nor this thread wait while libcurl waits."""
-    slow: Host = web(lambda path: slow.drip(b"HTTP/1.1 200 OK\r\n\r\n"))
+    begun = threading.Semaphore(0)
+
+    def reply(path: str) -> Iterator[bytes]:
+        begun.release()
+        return slow.drip(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    slow: Host = web(reply)
     quick = web(lambda path: [answer(b"hello")])
-
-    def wait(_: int) -> None:
-        with pytest.raises(outbound.TooSlow):
-            get(slow, Body(), seconds=1)
-
     with ThreadPoolExecutor(20) as threads:
-        waiting = threads.map(wait, range(20))
-        body, started = Body(), time.monotonic()
+        waiting = [threads.submit(get, slow, Body(), seconds=2 * PATIENCE) for _ in range(20)]
+        assert all(begun.acquire(timeout=PATIENCE) for _ in range(20)), "all at the same time"
+        body = Body()
         get(quick, body)
-        assert (body.data, time.monotonic() - started < 0.5) == (b"hello", True)
-        list(waiting)
-    assert time.monotonic() - started < 2
+        assert body.data == b"hello"
+        assert not any(call.done() for call in waiting)
+        slow.stopping.set()
+    assert all(call.exception() is None for call in waiting)
 
 
 def test_a_public_authority_is_trusted_once_though_the_system_has_it_too(monkeypatch):
