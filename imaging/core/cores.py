@@ -78,8 +78,11 @@ def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
 def in_background(work: Callable[[], Result]) -> "Future[Result]":
     """Start `work` on another core; without one, do it now."""
     helpers = _helpers.get()
-    if helpers is not None:
-        return helpers.pool.submit(work)
+    return at_once(work) if helpers is None else helpers.pool.submit(work)
+
+
+def at_once(work: Callable[[], Result]) -> "Future[Result]":
+    """Do `work` now, and return its result as in_background() does."""
     done: Future[Result] = Future()
     done.set_result(work())
     return done

@@ -41,8 +41,9 @@ _TRANSPOSE_BY_ORIENTATION = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """Upright pixels, mode RGB or RGBA, in their own memory (see imaging.core.canvas), and their ICC profile (an RGB one) byte
-    for byte, or None.
+    """Upright pixels, mode RGB or RGBA, in their own memory (imaging.core.canvas), and their ICC profile or None.
+
+    The profile is one for RGB, byte for byte; there is no other metadata.
     """
 
     pixels: Image.Image

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.canvas import rows_of
 from imaging.core.memory import is_large
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ _STRIP_PIXELS = 256 * 1024
 
 
 def encode_image(plane: Image.Image) -> bytes:
-    """The payload of a `VP8L` chunk: `plane` (L) as an opaque grey image."""
+    """The payload of a `VP8L` chunk: `plane` (L, in its own memory) as an opaque grey image."""
     bits = _BitWriter()
     bits.write(_SIGNATURE, 8)
     bits.write(plane.width - 1, 14)
@@ -57,7 +58,7 @@ def encode_image(plane: Image.Image) -> bytes:
 
 
 def encode_alpha(plane: Image.Image) -> bytes:
-    """The payload of an `ALPH` chunk (RFC 9649, section 2.7.1.2): `plane` (L)."""
+    """The payload of an `ALPH` chunk (RFC 9649, section 2.7.1.2): the alpha of `plane` (RGBA, in its own memory)."""
     bits = _BitWriter()
     bits.write(_LOSSLESS_COMPRESSION | _GRADIENT_FILTER << 2, 8)
     bits.write(0, 1 + 1 + 1)  # no transform, no colour cache, one set of codes
@@ -146,15 +147,28 @@ def _residuals(plane: Image.Image, top: int, bottom: int) -> Bytes:
 
     The first row is predicted from the left, the first column from above, the first pixel as 0.
     """
-    above = plane.crop((0, top - 1, plane.width, bottom))  # with zeros above the first row
-    pixels = np.asarray(above, np.int16)
+    if top == 0:
+        pixels = _rows(plane, 0, bottom)
+        pixels = np.concatenate((np.zeros_like(pixels[:1]), pixels))
+    else:
+        pixels = _rows(plane, top - 1, bottom)
     left, corner, over = pixels[1:, :-1], pixels[:-1, :-1], pixels[:-1, 1:]
     residuals = pixels[1:].copy()
-    residuals[:, 1:] -= (left + over - corner).clip(0, 255)
+    residuals[:, 1:] -= left + over - corner
+    # left + over - corner can leave the range only where both steps are none of 0; those are few.
+    rows, columns = np.nonzero((left != corner) & (over != corner))
+    predicted = sum(sign * samples[rows, columns].astype(np.int16) for sign, samples in ((1, left), (1, over), (-1, corner)))
+    residuals[rows, columns + 1] = pixels[1:, 1:][rows, columns] - predicted.clip(0, 255)
     residuals[:, 0] -= pixels[:-1, 0]
     if top == 0:
         residuals[0, 1:] = pixels[1, 1:] - pixels[1, :-1]
-    return residuals.astype(np.uint8).ravel()
+    return residuals.ravel()
+
+
+def _rows(plane: Image.Image, top: int, bottom: int) -> Bytes:
+    """Rows of the grey image or of the alpha, contiguous."""
+    rows = rows_of(plane, top, bottom)
+    return np.ascontiguousarray(rows[..., 3]) if plane.mode == "RGBA" else rows
 
 
 def _runs(values: Bytes) -> Tokens:
