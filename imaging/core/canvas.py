@@ -106,3 +106,16 @@ def turned(image: Image.Image, method: Image.Transpose) -> Image.Image:
     for_each(turn, strips(image.size, pixels=CACHED_PIXELS))
     image.close()
     return result
+
+
+def reduced(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
+    """`image` (RGB) with the mean of each block of `factors`, columns and rows, as one pixel."""
+    columns, rows = factors
+    result = Image.new("RGB", (-(-image.width // columns), -(-image.height // rows)))
+
+    def reduce(strip: tuple[int, int]) -> None:
+        top, bottom = strip
+        result.paste(image.reduce(factors, (0, top, image.width, bottom)), (0, top // rows))
+
+    for_each(reduce, strips(image.size, multiple=rows, pixels=CACHED_PIXELS))
+    return result

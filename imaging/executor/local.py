@@ -21,11 +21,14 @@ def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | 
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
     megapixels = peak_megapixels(order.header, order.options)
-    with runtime.get_gate().admit(megapixels, order.requester, still_wanted) as queued:
+    gate = runtime.get_gate()
+    with gate.admit(megapixels, order.requester, still_wanted) as queued:
         model = runtime.get_model()
         # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
-        work = partial(cut_out, file, order.header, order.options, model, refine=order.refine, watch=watch)
+        # Several images share the cores best with one each.
+        cores = max(1, settings.IMAGING_THREADS // gate.running)
+        work = partial(cut_out, file, order.header, order.options, model, refine=order.refine, watch=watch, cores=cores)
         # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not runtime.is_worker()
         return Delivery(low_priority.run(work) if is_low else work(), queued)

@@ -50,7 +50,9 @@ def main() -> None:
         cases = prepare(Path(folder), options.megapixels)
         base = Path(folder) / "base"
         base.mkdir()
-        archive = subprocess.run(["git", "archive", options.against, "imaging"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        archive = subprocess.run(
+            ["git", "archive", options.against, "imaging"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
         subprocess.run(["tar", "-x"], cwd=base, input=archive.stdout, check=True)
         with side(base, Path(folder)) as theirs, side(ROOT, Path(folder)) as ours:
             for format in options.formats:
@@ -114,10 +116,16 @@ def compare(title: str, names: list[str], format: str, rounds: int, theirs: Side
             seconds = [[sum(answer[kind] for answer in answers) / len(answers) for answers in pair] for pair in pairs]
             before, now = (statistics.median(values) * 1000 for values in zip(*seconds, strict=True))
             ratio = statistics.median(ours / theirs for theirs, ours in seconds)
-            print(f"{unit + (' of processor' if kind == 'cpu' else ''):20} {before:9.1f} {now:9.1f} {ratio:6.2f}", flush=True)
+            print(
+                f"{unit + (' of processor' if kind == 'cpu' else ''):20} {before:9.1f} {now:9.1f} {ratio:6.2f}", flush=True
+            )
     for name in names:
-        files = [Path(side.ask(name=name, format=format, busy=False, keep=True)["file"]).read_bytes() for side in (theirs, ours)]
-        print(f"  {name:18} {len(files[0]):9,} {len(files[1]):9,} {len(files[1]) / len(files[0]):6.3f}  {difference(*files)}")
+        files = [
+            Path(side.ask(name=name, format=format, busy=False, keep=True)["file"]).read_bytes() for side in (theirs, ours)
+        ]
+        print(
+            f"  {name:18} {len(files[0]):9,} {len(files[1]):9,} {len(files[1]) / len(files[0]):6.3f}  {difference(*files)}"
+        )
 
 
 def difference(before: bytes, now: bytes) -> str:
@@ -126,7 +134,9 @@ def difference(before: bytes, now: bytes) -> str:
     alpha = np.abs(first[..., 3] - second[..., 3]).max()
     visible = (first[..., 3] > 0) & (second[..., 3] > 0)
     error = float(np.square(first[visible][:, :3] - second[visible][:, :3], dtype=np.float32).mean())
-    return f"alpha differs by {alpha} at most, colours " + (f"{10 * np.log10(255**2 / error):.1f} dB" if error else "are equal")
+    return f"alpha differs by {alpha} at most, colours " + (
+        f"{10 * np.log10(255**2 / error):.1f} dB" if error else "are equal"
+    )
 
 
 def serve(folder: Path) -> None:

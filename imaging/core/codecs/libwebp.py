@@ -1,8 +1,7 @@
 """libwebp's encoder for lossy colours, called directly instead of through Pillow.
 
-Pillow copies an image into libwebp as 32-bit ARGB, which libwebp then converts to YUV. Here strips are converted,
-and of them only what can be seen: the output is identical, and 4 bytes of memory a pixel are saved. At 100 megapixels that is
-400 MB.
+Pillow copies an image into libwebp as 32-bit ARGB, which libwebp then converts to YUV. Here it is converted in strips, and
+only what can be seen of it: the output is identical, without 4 bytes of memory a pixel. At 100 megapixels that is 400 MB.
 
 The structures are those of libwebp's encode.h, which may only grow within a major version of its ABI; libwebp checks that.
 """

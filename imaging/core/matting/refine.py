@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imaging.core.canvas import in_mode, new_image, rows_of
+from imaging.core.canvas import in_mode, new_image, reduced, rows_of
 from imaging.core.cores import for_each
 from imaging.core.geometry import Size
 from imaging.core.strips import CACHED_PIXELS, strips
@@ -74,7 +74,7 @@ def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
     image = in_mode(image, "RGB")
     prior = _prior(matte.point(_STRETCHED), cell, image.size)
     certain, band = _certain(np.asarray(prior))
-    lines = _lines(_reduced(image, _BLOCK * cell), prior, band)
+    lines = _lines(reduced(image, (_BLOCK * cell, _BLOCK * cell)), prior, band)
     result = new_image("L", image.size)
 
     def draw(strip: tuple[int, int]) -> None:
@@ -86,17 +86,6 @@ def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
         rows_of(result, top, bottom)[:] = alpha[: bottom - top, : image.width]
 
     for_each(draw, strips(image.size, multiple=cell, pixels=_STRIP_PIXELS))
-    return result
-
-
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    result = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
-
-    def reduce(strip: tuple[int, int]) -> None:
-        top, bottom = strip
-        result.paste(image.reduce(factor, (0, top, image.width, bottom)), (0, top // factor))
-
-    for_each(reduce, strips(image.size, multiple=factor, pixels=_STRIP_PIXELS))
     return result
 
 
