@@ -11,6 +11,7 @@ The constants were chosen with tests/bench/bench_edges.py, on the half of its im
 """
 
 import math
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -233,6 +234,7 @@ def _tiles(pixels: Bytes, shape: tuple[int, ...], cell: int) -> npt.NDArray[np.u
     return tiles.reshape(shape[0], cell, shape[1], cell)
 
 
+@cache
 def _interpolation(cell: int) -> Floats:
     """The bilinear weights (9, cell * cell) of a cell and its eight neighbours for each pixel of the cell."""
     place = (np.arange(cell, dtype=np.float32) + 0.5) / cell - 0.5
