@@ -67,6 +67,7 @@ def in_own_memory(image: Image.Image) -> Image.Image:
     """`image` (RGB, RGBA or L) in new_memory(), which rows_of() needs; `image` itself if it is there already."""
     if hasattr(image, "_memory"):
         return image
+    image.load()
     copy = new_image(image.mode, image.size)
     # The core's own paste is one copy; Pillow's would look at modes and palettes first.
     copy.im.paste(image.im, (0, 0, *image.size))
