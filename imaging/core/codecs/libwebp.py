@@ -113,15 +113,13 @@ def find_library() -> ctypes.CDLL | None:
 
 
 class Planes:
-    """The colours of an image of `size` as YUV 4:2:0, black where nothing has been converted."""
+    """Room for the colours of an image of `size` as YUV 4:2:0, which convert_rows() fills."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         width, height = self.size = size
         luma, chroma = (height, width), (-(-height // _CHROMA), -(-width // _CHROMA))
-        memory, starts = (
-            new_memory(math.prod(luma) + 2 * math.prod(chroma)),
-            (0, math.prod(luma), math.prod(luma) + math.prod(chroma)),
-        )
+        starts = 0, math.prod(luma), math.prod(luma) + math.prod(chroma)
+        memory = new_memory(starts[2] + math.prod(chroma))
         self.y, self.u, self.v = (
             np.frombuffer(memory, np.uint8, math.prod(shape), start).reshape(shape)
             for start, shape in zip(starts, (luma, chroma, chroma), strict=True)
