@@ -19,7 +19,7 @@ from PIL import Image
 from imaging.core.canvas import Bytes, in_mode, in_own_memory, rows_of
 from imaging.core.codecs import libwebp, vp8l
 from imaging.core.cores import at_once, for_each, in_background
-from imaging.core.memory import is_large
+from imaging.core.memory import is_large, trim
 from imaging.core.strips import CACHED_PIXELS, strips
 
 Pixels: TypeAlias = npt.NDArray[np.uint32]
@@ -56,6 +56,8 @@ def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
     # A large image has its alpha encoded first: the memory of both would be the peak.
     start = at_once if is_large(image.size) else in_background
     alpha = None if is_opaque else start(partial(vp8l.encode_alpha, image))
+    if is_large(image.size):
+        trim()
     colours = (b"VP8 ", _encoded_colours(image))
     if alpha is None and not icc_profile:
         return _container([colours])
