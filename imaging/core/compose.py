@@ -7,11 +7,11 @@ the steps that need a copy in another mode work in horizontal strips.
 
 import math
 
-import numpy as np
 from PIL import Image, ImageChops
 
-from imaging.core.canvas import in_mode
+from imaging.core.canvas import in_mode, in_own_memory, new_image, rows_of, turned
 from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
+from imaging.core.cores import for_each
 from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
 from imaging.core.options import RGBA, CutoutOptions
 from imaging.core.strips import CACHED_PIXELS, strips
@@ -76,9 +76,13 @@ def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions)
 
 def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
     """Cut `image` (RGB or RGBA) out along `matte` (L, same size): RGBA. Takes ownership of both images."""
-    alpha = effective_alpha(image, matte)
+    alpha = in_own_memory(effective_alpha(image, matte))
     cutout = in_mode(image, "RGBA")
-    cutout.putalpha(alpha)
+
+    def put(strip: tuple[int, int]) -> None:
+        rows_of(cutout, *strip)[..., 3] = rows_of(alpha, *strip)
+
+    for_each(put, strips(cutout.size, pixels=CACHED_PIXELS))
     alpha.close()
     return cutout
 
@@ -95,17 +99,17 @@ def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
 
 
 def clear_transparent(image: Image.Image) -> None:
-    """Make the pixels of `image` (RGBA) whose alpha is zero 0,0,0,0, in place.
+    """Make the pixels of `image` (RGBA, in its own memory) whose alpha is zero 0,0,0,0, in place.
 
     Otherwise the file would still hold the removed background, invisible, and be bigger for it.
     """
-    for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
-        strip = image.crop((0, top, image.width, bottom))
+
+    def clear(strip: tuple[int, int]) -> None:
         # RGBA as one number, the lowest byte first.
-        pixels = np.frombuffer(bytearray(strip.tobytes()), "<u4")
+        pixels = rows_of(image, *strip).view("<u4")
         pixels *= pixels >= 1 << 24
-        strip.frombytes(pixels)
-        image.paste(strip, (0, top))
+
+    for_each(clear, strips(image.size, pixels=CACHED_PIXELS))
 
 
 def rotate(image: Image.Image, angle: float, expand: bool) -> Image.Image:
@@ -120,16 +124,14 @@ def rotate(image: Image.Image, angle: float, expand: bool) -> Image.Image:
         return _rotate_freely(image, angle, size)
     if turns == 0:
         return image
-    turned = image.transpose(_TRANSPOSE_BY_QUARTER_TURNS[turns])
-    image.close()
-    return _centred(turned, size)
+    return _centred(turned(image, _TRANSPOSE_BY_QUARTER_TURNS[turns]), size)
 
 
 def _centred(image: Image.Image, size: Size) -> Image.Image:
     """`image` cropped and padded to `size` about its centre."""
     if image.size == size:
         return image
-    canvas = Image.new(image.mode, size)
+    canvas = new_image(image.mode, size)
     canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     image.close()
     return canvas
@@ -140,7 +142,7 @@ def _rotate_freely(image: Image.Image, angle: float, size: Size) -> Image.Image:
     mode = image.mode
     image.close()
     a, b, c, d, e, f = _rotation(angle, source.size, size)
-    canvas = Image.new(mode, size)
+    canvas = new_image(mode, size)
     for top, bottom in strips(size):
         matrix = (a, b, b * top + c, d, e, e * top + f)
         strip_size = (size[0], bottom - top)
@@ -174,7 +176,7 @@ def resize(image: Image.Image, size: Size) -> Image.Image:
     """`image` (RGBA or L) resampled (Lanczos, premultiplied) to `size`; `image` itself if it already has that size."""
     if image.size == size:
         return image
-    canvas = Image.new(image.mode, size)
+    canvas = new_image(image.mode, size)
     scale = image.height / size[1]
     for top, bottom in strips((max(size[0], image.width), size[1]), stretch=scale):
         canvas.paste(_resized_rows(image, size[0], top * scale, bottom * scale, bottom - top), (0, top))

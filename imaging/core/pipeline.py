@@ -11,6 +11,7 @@ from imaging.core.codecs.decode import decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.compose import compose_cutout, compose_mask
+from imaging.core.cores import use_cores
 from imaging.core.matting.matte import MatteModel
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
@@ -51,17 +52,24 @@ def cut_out(
     *,
     refine: bool = True,
     watch: Watch | None = None,
+    cores: int = 1,
 ) -> Cutout:
     """Remove the background of the image in `file`, whose checked header is `header`.
 
     `refine` redraws the edges of a matte that is smaller than the image (see imaging.core.matting.refine). `watch` is
-    checked before each step.
+    checked before each step. `cores` is how many cores to use for what is not inference; the result is the same.
 
     Raises ImageRefused if it does not decode, and what `watch` raises. The order is the contract's: upright, cut out,
     rotated, resized, on its background, encoded.
     """
+    with use_cores(cores):
+        return _cut_out(file, header, options, model, refine, watch or Watch())
+
+
+def _cut_out(
+    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, refine: bool, watch: Watch
+) -> Cutout:
     timings: dict[str, float] = {}
-    watch = watch or Watch()
     watch.check()
     with _timed(timings, "decode"):
         decoded = decode(file, header, watch)

@@ -136,11 +136,14 @@ def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cuto
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
     megapixels = peak_megapixels(job.header, job.options)
-    with get_gate().admit(megapixels, job.requester, still_wanted) as queued:
+    gate = get_gate()
+    with gate.admit(megapixels, job.requester, still_wanted) as queued:
         model = get_model()
         # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
-        work = partial(cut_out, job.file, job.header, job.options, model, refine=job.refine, watch=watch)
+        # Several images share the cores best with one each.
+        cores = max(1, settings.IMAGING_THREADS // gate.running)
+        work = partial(cut_out, job.file, job.header, job.options, model, refine=job.refine, watch=watch, cores=cores)
         # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not _is_worker
         cutout = low_priority.run(work) if is_low else work()

@@ -9,12 +9,11 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageFile
 
-from imaging.core.canvas import new_image
+from imaging.core.canvas import in_own_memory, new_image, turned
 from imaging.core.codecs.apart import decode_apart
 from imaging.core.codecs.headers import ImageHeader, walk_through
 from imaging.core.codecs.srgb import open_profile
 from imaging.core.codecs.walk import Colours, Data, Probe, Walk, content_of, open_parts
-from imaging.core.memory import is_large
 from imaging.core.problems import INVALID_IMAGE, CallerGone, ImageRefused
 from imaging.core.strips import CACHED_PIXELS, strips
 from imaging.core.watch import Watch
@@ -42,7 +41,10 @@ _TRANSPOSE_BY_ORIENTATION = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """Upright pixels, mode RGB or RGBA, without metadata, and their ICC profile (an RGB one) byte for byte, or None."""
+    """Upright pixels, mode RGB or RGBA, in their own memory (imaging.core.canvas), and their ICC profile or None.
+
+    The profile is one for RGB, byte for byte; there is no other metadata.
+    """
 
     pixels: Image.Image
     icc_profile: bytes | None
@@ -61,17 +63,16 @@ def decode(file: BinaryIO, header: ImageHeader, watch: Watch | None = None) -> D
         if walk.seconds > APART_SECONDS:
             pixels, profile = decode_apart(data, walk, watch)
         else:
-            size = walk.width, walk.height
-            pixels, profile = decode_here(data, walk, watch, partial(new_image, size=size) if is_large(size) else None)
+            pixels, profile = decode_here(data, walk, watch, partial(new_image, size=(walk.width, walk.height)))
     return DecodedImage(_upright(pixels, header.orientation), profile)
 
 
 def decode_here(
-    data: Data, walk: Walk, watch: Watch, make_image: Callable[[str], Image.Image] | None = None
+    data: Data, walk: Walk, watch: Watch, make_image: Callable[[str], Image.Image]
 ) -> tuple[Image.Image, bytes | None]:
     """Decode in this process: pixels as stored, not upright, and the profile. Raises as `decode` does.
 
-    `make_image` makes the image of a mode (RGB or RGBA) for pixels that need no conversion, instead of Pillow.
+    `make_image` makes the image of a mode (RGB or RGBA) for pixels that need no conversion.
     """
     with _refusing_failures(watch):
         parts = walk.parts if walk.unpack is None else walk.unpack(data)
@@ -274,4 +275,4 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     method = _TRANSPOSE_BY_ORIENTATION.get(orientation)
-    return image if method is None else image.transpose(method)
+    return in_own_memory(image) if method is None else turned(image, method)

@@ -1,24 +1,27 @@
 """libwebp's encoder for lossy colours, called directly instead of through Pillow.
 
-Pillow copies an image into libwebp as 32-bit ARGB, which libwebp then converts to YUV. Here it is converted strip by strip:
-the output is identical, and 4 bytes of memory a pixel are saved. At 100 megapixels that is 400 MB.
+Pillow copies an image into libwebp as 32-bit ARGB, which libwebp then converts to YUV. Here it is converted in strips, and
+only what can be seen of it: the output is identical, without 4 bytes of memory a pixel. At 100 megapixels that is 400 MB.
 
 The structures are those of libwebp's encode.h, which may only grow within a major version of its ABI; libwebp checks that.
 """
 
 import ctypes
+import math
 from ctypes import POINTER, Structure, byref, c_float, c_int, c_size_t, c_uint8, c_uint32, c_void_p
 from functools import cache
 
-from PIL import Image
+import numpy as np
 
-from imaging.core.strips import strips
+from imaging.core.canvas import Bytes, new_memory
+from imaging.core.cores import cores_in_use
 
 _ABI_VERSION = 0x0210
 # The preset that WebPConfigInit() takes, and the quality that is overwritten.
 _PRESET_DEFAULT, _ANY_QUALITY = 0, 75.0
-# Chroma has half the resolution: a strip with an odd number of rows would share its last row of chroma with the next one.
-_CHROMA_ROWS = 2
+# Chroma has half the resolution.
+_CHROMA = 2
+_BLACK_Y, _BLACK_UV = 16, 128
 
 
 class _Config(Structure):
@@ -26,7 +29,9 @@ class _Config(Structure):
         ("lossless", c_int),
         ("quality", c_float),
         ("method", c_int),
-        ("others", c_int * 23),
+        ("others", c_int * 18),
+        ("thread_level", c_int),
+        ("more", c_int * 4),
         # What a later version appends.
         ("reserve", c_int * 32),
     ]
@@ -107,20 +112,63 @@ def find_library() -> ctypes.CDLL | None:
     return library if is_same_abi else None
 
 
-def encode_colours(library: ctypes.CDLL, image: Image.Image, quality: float, method: int) -> bytes:
-    """The lossy WebP file of `image` (RGB, or fully opaque RGBA), `quality` 0-100, `method` 0-6.
+class Planes:
+    """Room for the colours of an image of `size` as YUV 4:2:0, which convert_rows() fills."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        width, height = self.size = size
+        luma, chroma = (height, width), (-(-height // _CHROMA), -(-width // _CHROMA))
+        starts = 0, math.prod(luma), math.prod(luma) + math.prod(chroma)
+        memory = new_memory(starts[2] + math.prod(chroma))
+        self.y, self.u, self.v = (
+            np.frombuffer(memory, np.uint8, math.prod(shape), start).reshape(shape)
+            for start, shape in zip(starts, (luma, chroma, chroma), strict=True)
+        )
+
+
+def convert_rows(library: ctypes.CDLL, rows: Bytes, planes: Planes, top: int, left: int, right: int) -> None:
+    """Put the colours of `rows` (rows, width, 4), the first of which is `top`, into `planes`.
+
+    Outside of the columns from `left` to `right` they are black. `top` and `left` are even, and so is the number of rows, if
+    more follow.
+    """
+    down = slice(top, top + len(rows)), slice(top // _CHROMA, -(-(top + len(rows)) // _CHROMA))
+    across = slice(left, right), slice(left // _CHROMA, -(-right // _CHROMA))
+    for plane, half, black in ((planes.y, 0, _BLACK_Y), (planes.u, 1, _BLACK_UV), (planes.v, 1, _BLACK_UV)):
+        plane[down[half], : across[half].start] = black
+        plane[down[half], across[half].stop :] = black
+    if left == right:
+        return
+    strip = _new_picture(library, (right - left, len(rows)))
+    try:
+        _check(library.WebPPictureImportRGBX(byref(strip), rows[:, left:].ctypes.data, rows.strides[0]), strip)
+        for plane, half, address, stride in (
+            (planes.y, 0, strip.y, strip.y_stride),
+            (planes.u, 1, strip.u, strip.uv_stride),
+            (planes.v, 1, strip.v, strip.uv_stride),
+        ):
+            target = plane[down[half], across[half]]
+            source = (c_uint8 * (len(target) * stride)).from_address(address)
+            target[:] = np.frombuffer(source, np.uint8).reshape(-1, stride)[:, : target.shape[1]]
+    finally:
+        library.WebPPictureFree(byref(strip))
+
+
+def encode_colours(library: ctypes.CDLL, planes: Planes, quality: float, method: int) -> bytes:
+    """The lossy WebP file of `planes`, `quality` 0-100, `method` 0-6.
 
     Raises EncodingFailed, and MemoryError.
     """
     config = _Config()
     library.WebPConfigInitInternal(byref(config), _PRESET_DEFAULT, quality, _ABI_VERSION)
     config.method = method
-    picture, writer = _new_picture(library, image.size), _Writer()
+    # The file is the same.
+    config.thread_level = int(cores_in_use() > 1)
+    picture, writer = _new_picture(library, planes.size), _Writer()
+    picture.y, picture.u, picture.v = (plane.ctypes.data for plane in (planes.y, planes.u, planes.v))
+    picture.y_stride, picture.uv_stride = planes.y.shape[1], planes.u.shape[1]
     library.WebPMemoryWriterInit(byref(writer))
     try:
-        _check(library.WebPPictureAlloc(byref(picture)), picture)
-        for top, bottom in strips(image.size, multiple=_CHROMA_ROWS):
-            _import_rows(library, picture, image, top, bottom)
         picture.writer = ctypes.cast(library.WebPMemoryWrite, c_void_p)
         picture.custom_ptr = ctypes.addressof(writer)
         _check(library.WebPEncode(byref(config), byref(picture)), picture)
@@ -135,21 +183,6 @@ def _new_picture(library: ctypes.CDLL, size: tuple[int, int]) -> _Picture:
     library.WebPPictureInitInternal(byref(picture), c_int(_ABI_VERSION))
     picture.width, picture.height = size
     return picture
-
-
-def _import_rows(library: ctypes.CDLL, picture: _Picture, image: Image.Image, top: int, bottom: int) -> None:
-    """Convert the rows from `top` (even) to `bottom` of `image`, and put them into the planes of `picture`."""
-    rows = image.crop((0, top, image.width, bottom)).tobytes("raw", "RGBX" if image.mode == "RGB" else "RGBA")
-    strip = _new_picture(library, (image.width, bottom - top))
-    try:
-        _check(library.WebPPictureImportRGBX(byref(strip), rows, 4 * image.width), strip)
-        # The width is the same, and so are the strides.
-        ctypes.memmove(picture.y + top * picture.y_stride, strip.y, (bottom - top) * picture.y_stride)
-        first, count = top // _CHROMA_ROWS, -(-(bottom - top) // _CHROMA_ROWS)
-        for whole, part in ((picture.u, strip.u), (picture.v, strip.v)):
-            ctypes.memmove(whole + first * picture.uv_stride, part, count * picture.uv_stride)
-    finally:
-        library.WebPPictureFree(byref(strip))
 
 
 # VP8_ENC_ERROR_OUT_OF_MEMORY and VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY

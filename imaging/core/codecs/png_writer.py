@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.canvas import in_own_memory, rows_of
 from imaging.core.strips import CACHED_PIXELS, strips
 
 deflate: ModuleType
@@ -33,6 +34,7 @@ _CHUNK_BYTES = 1 << 20
 
 def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None) -> None:
     """Write the PNG file of `image` (L, RGB or RGBA), with no metadata but `icc_profile`, to `file`."""
+    image = in_own_memory(image)
     colour_type, sample_bytes = _LAYOUTS[image.mode]
     header = image.width.to_bytes(4, "big") + image.height.to_bytes(4, "big") + bytes((8, colour_type, 0, 0, 0))
     file.write(_SIGNATURE)
@@ -43,7 +45,9 @@ def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None) -> 
     pending = bytearray()
     above = np.zeros((1, image.width * sample_bytes), np.uint8)
     for top, bottom in strips(image.size, pixels=CACHED_PIXELS):
-        samples = np.asarray(image.crop((0, top, image.width, bottom))).reshape(bottom - top, -1)
+        # Of RGB's four bytes, three.
+        samples = rows_of(image, top, bottom).reshape(bottom - top, image.width, -1)[..., :sample_bytes]
+        samples = samples.reshape(bottom - top, -1)
         pending += stream.compress(_filtered(np.concatenate((above, samples)), sample_bytes))
         above = samples[-1:]
         if len(pending) >= _CHUNK_BYTES:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.canvas import in_mode, reduced
 from imaging.core.matting.engines import Engine
 from imaging.core.memory import is_large
 
@@ -131,24 +132,27 @@ def _started_pool(threads: int) -> ThreadPoolExecutor:
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """`image` without its alpha at the size of the network's input."""
-    if image.mode == "RGB":
-        return _resized(image)
-    # The same as converting to RGB first, band by band: converting would copy the whole image.
-    bands = [_resized(image.getchannel(band)) for band in "RGB"]
-    return Image.merge("RGB", bands)
+    """`image` without its alpha at the size of the network's input.
 
-
-def _resized(image: Image.Image) -> Image.Image:
-    return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    What Pillow's resize() makes with Lanczos and _REDUCING_GAP, byte for byte, but the first step uses all idle cores.
+    """
+    image = in_mode(image, "RGB")
+    across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip(image.size, _INPUT_SIZE, strict=True))
+    # In pixels of what has been reduced, whose last block may be cut off.
+    box = (0, 0, image.width / across, image.height / down)
+    if across > 1 or down > 1:
+        image = reduced(image, (across, down))
+    return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS, box)
 
 
 def normalised(image: Image.Image) -> Floats:
     """(1, 3, 320, 320): divided by the brightest sample, then standardised."""
     samples = np.asarray(image, np.float32)
     samples = samples / max(float(samples.max()), 1e-6)
-    standardised: Floats = (samples - _MEAN) / _STD
-    return np.ascontiguousarray(standardised.transpose(2, 0, 1)[np.newaxis])
+    # Planes first: a loop over three samples at a time takes four times as long.
+    planes = np.ascontiguousarray(samples.transpose(2, 0, 1))
+    standardised: Floats = (planes - _MEAN[:, np.newaxis, np.newaxis]) / _STD[:, np.newaxis, np.newaxis]
+    return standardised[np.newaxis]
 
 
 def as_matte(response: Floats) -> Image.Image:

@@ -11,14 +11,17 @@ The constants were chosen with tests/bench/bench_edges.py, on the half of its im
 """
 
 import math
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.canvas import in_mode, new_image, reduced, rows_of
+from imaging.core.cores import for_each
 from imaging.core.geometry import Size
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -49,8 +52,8 @@ _TRUST = 5.0
 # A fit counts fully from the first mean weight on, and not at all below the second: in haze, and where an edge is soft, the
 # network's matte is fine enough, and a fit would only sharpen it.
 _CLEAR, _HAZY = 0.75, 0.5
-# Half a million pixels at a time: about 20 MB where all of them are edge.
-_STRIP_PIXELS = 512 * 1024
+# About 10 MB where all of them are edge.
+_STRIP_PIXELS = CACHED_PIXELS
 
 
 def enlarge(matte: Image.Image, image: Image.Image, *, refine: bool) -> Image.Image:
@@ -68,24 +71,30 @@ def enlarge(matte: Image.Image, image: Image.Image, *, refine: bool) -> Image.Im
 
 def _refined(matte: Image.Image, image: Image.Image) -> Image.Image:
     cell = math.ceil(max(image.size) / max(matte.size))
+    # Without its alpha, by which Pillow would weight its colours.
+    image = in_mode(image, "RGB")
     prior = _prior(matte.point(_STRETCHED), cell, image.size)
     certain, band = _certain(np.asarray(prior))
-    lines = _lines(_reduced(image, _BLOCK * cell), prior, band)
-    result = Image.new("L", image.size)
-    for top, bottom in strips(image.size, multiple=cell, pixels=_STRIP_PIXELS):
+    lines = _lines(reduced(image, (_BLOCK * cell, _BLOCK * cell)), prior, band)
+    result = new_image("L", image.size)
+
+    def draw(strip: tuple[int, int]) -> None:
+        top, bottom = strip
         cells = slice(top // cell, -(-bottom // cell))
-        strip = np.repeat(np.repeat(certain[cells], cell, axis=0), cell, axis=1)
+        alpha = _enlarged(certain[cells], cell)
         if band[cells].any():
-            _draw(strip, image, top, cell, band[cells], lines[:, cells.start : cells.stop + 2])
-        result.paste(Image.fromarray(strip), (0, top))
+            _draw(alpha, rows_of(image, top, bottom), band[cells], lines[:, cells.start : cells.stop + 2])
+        rows_of(result, top, bottom)[:] = alpha[: bottom - top, : image.width]
+
+    for_each(draw, strips(image.size, multiple=cell, pixels=_STRIP_PIXELS))
     return result
 
 
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    if image.mode == "RGB":
-        return image.reduce(factor)
-    # Pillow would weight the colours by alpha.
-    return Image.merge("RGB", [image.getchannel(band).reduce(factor) for band in "RGB"])
+def _enlarged(cells: Bytes, size: int) -> Bytes:
+    """`cells`, each made `size` x `size` pixels."""
+    pixels = np.empty((len(cells), size, cells.shape[1] * size), np.uint8)
+    pixels[:] = cells.repeat(size, axis=1)[:, np.newaxis]
+    return pixels.reshape(len(cells) * size, -1)
 
 
 def _prior(matte: Image.Image, cell: int, size: Size) -> Image.Image:
@@ -203,22 +212,29 @@ def _box_sum(planes: Floats, radius: int) -> Floats:
     return planes
 
 
-def _draw(strip: Bytes, image: Image.Image, top: int, cell: int, band: Mask, lines: Floats) -> None:
-    """Apply `lines` to the pixels of `image` in the cells of `band`, and put their alpha into `strip`, in place."""
+def _draw(alpha: Bytes, pixels: Bytes, band: Mask, lines: Floats) -> None:
+    """Apply `lines` to the `pixels` (rows, columns, 4) in the cells of `band`, and put the result into `alpha`, in place."""
+    cell = len(alpha) // len(band)
     rows, columns = np.nonzero(band)
-    left, right = columns.min(), columns.max() + 1
-    pixels = np.asarray(image.crop((left * cell, top, right * cell, top + len(strip))))
-    tiles = pixels.reshape(len(band), cell, right - left, cell, -1)[rows, :, columns - left, :, :3]
+    tiles = _tiles(pixels, band.shape, cell)[rows, :, columns].view(np.uint8)
     corners = np.stack([lines[:, rows + down, columns + across] for down in range(3) for across in range(3)], axis=-1)
     # One product per cell: a single large one would wake BLAS' threads, which cost more than they save.
-    terms = corners.transpose(1, 0, 2) @ _interpolation(cell)
-    alpha = terms[:, 3].reshape(-1, cell, cell)
+    terms = (corners.transpose(1, 0, 2) @ _interpolation(cell)).reshape(-1, 4, cell, cell)
+    drawn = terms[:, 3]
     for channel in range(3):
-        alpha += terms[:, channel].reshape(alpha.shape) * tiles[..., channel]
-    drawn = (alpha.clip(0, 255) + 0.5).astype(np.uint8)
-    strip.reshape(len(band), cell, -1, cell)[rows, :, columns] = drawn
+        drawn += terms[:, channel] * tiles[..., channel::4]
+    alpha.reshape(len(band), cell, -1, cell)[rows, :, columns] = (drawn.clip(0, 255) + 0.5).astype(np.uint8)
 
 
+def _tiles(pixels: Bytes, shape: tuple[int, ...], cell: int) -> npt.NDArray[np.uint32]:
+    """`pixels` (rows, columns, 4) as `shape` cells: (cells down, cell, cells across, cell), black beyond the image."""
+    height, width = pixels.shape[:2]
+    tiles = np.zeros((shape[0] * cell, shape[1] * cell), np.uint32)
+    tiles[:height, :width] = pixels.view(np.uint32)[..., 0]
+    return tiles.reshape(shape[0], cell, shape[1], cell)
+
+
+@cache
 def _interpolation(cell: int) -> Floats:
     """The bilinear weights (9, cell * cell) of a cell and its eight neighbours for each pixel of the cell."""
     place = (np.arange(cell, dtype=np.float32) + 0.5) / cell - 0.5

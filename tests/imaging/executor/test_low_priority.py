@@ -1,5 +1,6 @@
 """Large images are processed at a lower priority; small ones and everything else are not."""
 
+import contextlib
 import io
 import os
 import sys
@@ -55,3 +56,23 @@ def test_only_large_images_of_web_processes(side, is_worker, is_low, monkeypatch
     options, _ = parse_options({})
     runtime.execute(Job(None, ImageHeader("PNG", side, side, 1), options, refine=True))  # type: ignore[arg-type]
     assert (threads[0] is not threading.current_thread()) is is_low
+
+
+@pytest.mark.parametrize(("others", "cores"), [(0, 4), (1, 2), (2, 1), (7, 1)])
+def test_images_at_work_share_the_cores(others, cores, monkeypatch, settings, quick_model):
+    settings.IMAGING_THREADS, settings.IMAGING_SLOTS = 4, 8
+    runtime.get_gate.cache_clear()
+    given = []
+
+    def cut_out(*arguments, **options) -> Cutout:
+        given.append(options["cores"])
+        return Cutout(io.BytesIO(), 0, "image/png", "png", 10, 10, "ellipse", {})
+
+    monkeypatch.setattr(runtime, "cut_out", cut_out)
+    options, _ = parse_options({})
+    with contextlib.ExitStack() as at_work:
+        for _ in range(others):
+            at_work.enter_context(runtime.get_gate().admit(1))
+        runtime.execute(Job(None, ImageHeader("PNG", 10, 10, 1), options, refine=True))  # type: ignore[arg-type]
+    runtime.get_gate.cache_clear()
+    assert given == [cores]
