@@ -132,6 +132,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-slim.in -o requirements-slim.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
+	$(UV_COMPILE) $(ARGS) requirements-int8.in -o requirements-int8.txt
 	$(UV_COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt
 	$(UV_COMPILE) $(ARGS) requirements-gpu.in -o requirements-gpu.txt
 
