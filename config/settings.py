@@ -274,16 +274,16 @@ IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
 # Redraw the edges of a small matte at the image's full resolution.
 IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# u2net only. auto: INT8 where the processor has instructions for it, through OpenVINO if that is installed; else fp32.
+# auto: what `prepare_model` found to be the fastest here. INT8 is for u2net only.
 IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
-IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
-if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
-    raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
+IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino", "mnn")
 # cuda: an NVIDIA GPU, with requirements-gpu.txt; at most this many images go through the network together.
 IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
 IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
-if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
-    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves u2net in fp32 with onnxruntime, and nothing else")
+if IMAGING_DEVICE == "cuda" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME in ("openvino", "mnn")):
+    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves in fp32 with onnxruntime, and nothing else")
+if IMAGING_PRECISION == "int8" and IMAGING_RUNTIME == "mnn":
+    raise ImproperlyConfigured("IMAGING_PRECISION=int8 needs OpenVINO or onnxruntime, not mnn")
 # Images processed at once, and threads per inference.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from imaging.core.weights.files import weights_version
+from imaging.core.weights.registry import weights_version
 from imaging.executor import presence, runtime
 from lib.ops import metrics
 

@@ -22,7 +22,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from billing.models import RequestRecord
-from imaging.core.weights.files import weights_version
+from imaging.core.weights.registry import weights_version
 from imaging.executor import runtime
 from lib.ops import health, readiness
 

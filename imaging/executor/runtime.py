@@ -15,7 +15,8 @@ from django.conf import settings
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
 from imaging.core.weights.files import missing_rembg
-from imaging.core.weights.serving import CannotServe, load_u2net
+from imaging.core.weights.registry import NATIVE
+from imaging.core.weights.serving import CannotServe, load_native
 from imaging.executor import presence
 from imaging.executor.gate import QUEUE_SIZE, SLOTS, Gate
 
@@ -123,8 +124,9 @@ def adjust_gate() -> None:
 
 def _load() -> MatteModel:
     name = settings.IMAGING_MODEL
-    if name == "u2net":
-        return load_u2net(
+    if name in NATIVE:
+        return load_native(
+            name,
             precision=settings.IMAGING_PRECISION,
             runtime=settings.IMAGING_RUNTIME,
             threads=settings.IMAGING_THREADS,

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from imaging.core.weights.int8_gate import agreement
 from PIL import Image
 
 from imaging.core.matting.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
 from imaging.core.matting.matte import normalised, shrunk, stretched
 from imaging.core.weights.files import int8_path, int8_ready, serving_path
-from imaging.core.weights.int8_gate import agreement
 from imaging.core.weights.recipe import load_recipe
 
 ROUNDS = 7

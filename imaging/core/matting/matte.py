@@ -13,11 +13,12 @@ from PIL import Image
 
 from imaging.core.matting.confidence import confidence
 from imaging.core.matting.engines import Engine
-from imaging.core.matting.network import U2NET, Network
+from imaging.core.matting.network import Network
 from imaging.core.memory import is_large
 
 Floats = npt.NDArray[np.float32]
 
+_U2NET = Network()
 # First shrink larger images to three times the size by averaging: for 12 megapixels that takes 30 instead of 100 ms, and
 # moves the matte by 0.0002 of its range.
 _REDUCING_GAP = 3.0
@@ -53,7 +54,7 @@ def warm_up(model: MatteModel) -> None:
 class NetworkModel:
     """A network of the registry, with exactly the maths of rembg's session for it, but without rembg's imports."""
 
-    def __init__(self, engine: Engine, *, name: str, network: Network = U2NET) -> None:
+    def __init__(self, engine: Engine, *, name: str, network: Network = _U2NET) -> None:
         """`engine` runs `network`; `name` is what its predictions say of their maker."""
         self._engine = engine
         self._network = network
@@ -131,7 +132,7 @@ def _started_pool(threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-def shrunk(image: Image.Image, network: Network = U2NET) -> Image.Image:
+def shrunk(image: Image.Image, network: Network = _U2NET) -> Image.Image:
     """`image` without its alpha at the size of the network's input."""
 
     def resized(image: Image.Image) -> Image.Image:
@@ -143,7 +144,7 @@ def shrunk(image: Image.Image, network: Network = U2NET) -> Image.Image:
     return Image.merge("RGB", [resized(image.getchannel(band)) for band in "RGB"])
 
 
-def normalised(image: Image.Image, network: Network = U2NET) -> Floats:
+def normalised(image: Image.Image, network: Network = _U2NET) -> Floats:
     """(1, 3, height, width): divided by the brightest sample, then standardised."""
     samples = np.asarray(image, np.float32)
     samples = samples / max(float(samples.max()), 1e-6)

@@ -5,33 +5,27 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imaging.core.matting.engines import Floats
-from imaging.core.memory import trim
 from imaging.core.matting.mnn_manifest import read_manifest
+from imaging.core.memory import trim
 
 # MNN's hint of that name: see `imaging.core.weights.mnn_conversion`.
 _WINOGRAD_MEMORY_LEVEL = 3
 
 
-def mnn_installed() -> bool:
-    """Whether MnnEngine can be made."""
-    return find_spec("MNN") is not None
-
-
 class MnnEngine:
     """MNN. A session serves one image at a time, so there is a pool of them; each has its own copy of the weights."""
 
-    def __init__(self, path: Path, *, threads: int, sessions: int = 1, keeps_memory: bool = True) -> None:
+    def __init__(self, path: Path, *, threads: int, sessions: int = 1) -> None:
         """Load the folder `path`; `threads` is the number of CPU threads of a session.
 
-        Up to `sessions` are made, each when all others are busy; more images wait. MNN keeps the memory of a run whatever
-        `keeps_memory` asks. Raises ValueError if a file is damaged, RuntimeError if MNN cannot load one.
+        Up to `sessions` are made, each when all others are busy; more images wait. Raises ValueError if a file is
+        damaged, RuntimeError if MNN cannot load one.
         """
         self._path, self._threads = path, threads
         self._parts = read_manifest(path)

@@ -19,6 +19,3 @@ class Network:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     is_logit: bool = False
-
-
-U2NET = Network()

