@@ -21,8 +21,8 @@ _MAX_SESSIONS = 4
 class Figure:
     """What one engine took: seconds for an image by number of threads; and why it must not serve, or "".
 
-    `effort` is the processor time of an image on one thread, in seconds: other programs hardly change it. `left` is the share
-    of the gate's images that INT8 leaves to fp32; their effort is included.
+    `effort` is the processor time of an image on one thread, in seconds: other programs hardly change it. `left` is the
+    share of the gate's images that INT8 leaves to fp32; their effort is included.
     """
 
     runtime: str

@@ -13,7 +13,7 @@ from imaging.core.matting.matte import CautiousModel, MatteModel, NetworkModel
 from imaging.core.weights import engines
 from imaging.core.weights.choice import Choice, best_split, find_any_choice, find_choice
 from imaging.core.weights.engines import EXTRAS, MNN, ONNXRUNTIME, ONNXRUNTIME_INT8, OPENVINO_INT8, Kind, make_engine
-from imaging.core.weights.files import int8_ready, serving_path
+from imaging.core.weights.files import has_int8_recipe, int8_ready, serving_path
 from imaging.core.weights.recipe import load_recipe
 from imaging.core.weights.registry import NATIVE, versioned
 
@@ -38,7 +38,8 @@ def load_native(
     if device == "cuda":
         engine = _on_gpu(name, threads, batch_size)
         return NetworkModel(engine, name=label(name, "cuda-fp32"), network=NATIVE[name].network)
-    kinds = choose(name, precision, runtime)
+    # INT8 is for models with a recipe; an operator who insists on it may serve others as well.
+    kinds = choose(name, precision if has_int8_recipe(name) else "auto", runtime)
     for kind in kinds:
         try:
             return _loaded(name, kind, kinds, threads)
