@@ -121,7 +121,7 @@ MIDDLEWARE = [
 ]
 
 CSRF_FAILURE_VIEW = "lib.web.errors.csrf_failure"
-# Pages accept no files. Endpoints that do have their own parser: see imaging.removal.upload.
+# Pages accept no files. Endpoints that do have their own parser: see imaging.removal.forms.
 FILE_UPLOAD_HANDLERS = ["lib.web.no_files.RefuseFiles"]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -9,15 +10,24 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.models import Account, Hold
+from imaging.core.options import CutoutOptions, UnknownOption, parse_options
+
+# The form in which batches store their options.
+OPTIONS_VERSION = 1
+
+
+def stored_options(options: CutoutOptions) -> dict[str, Any]:
+    """The value of `Batch.parsed_options` from which `Batch.cutout_options` reads them."""
+    return {"version": OPTIONS_VERSION, "options": options.to_json()}
 
 
 class Batch(models.Model):
     """Images that were sent together, with one set of options.
 
-    `options` are the text fields as sent, already validated. `request_id` is that of the request that created the batch;
-    the hold of each image has it with the image's position appended. `idempotency_key` and `fingerprint` make a retry find
-    this batch instead of creating another. Images are kept in storage under the batch's id until `expires_at`; `erased_at`
-    is set once they are gone.
+    `options` are the text fields as sent, `parsed_options` what they mean: see `cutout_options`. `request_id` is that of the
+    request that created the batch; the hold of each image has it with the image's position appended. `idempotency_key` and
+    `fingerprint` make a retry find this batch instead of creating another. Images are kept in storage under the batch's id
+    until `expires_at`; `erased_at` is set once they are gone.
     """
 
     class State(models.TextChoices):
@@ -31,6 +41,7 @@ class Batch(models.Model):
     channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
     request_id = models.CharField(max_length=128, db_index=True)
     options = models.JSONField(default=dict)
+    parsed_options = models.JSONField(null=True)
     callback_url = models.CharField(max_length=2048, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is set
     fingerprint = models.CharField(max_length=64, blank=True)
@@ -53,6 +64,18 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def cutout_options(self) -> CutoutOptions:
+        """The options of each image, as parsed when the batch was created.
+
+        Batches of the release before have the text fields alone. Raises UnknownOption for those of a newer release.
+        """
+        if self.parsed_options is None:
+            return parse_options(self.options)[0]
+        if self.parsed_options["version"] != OPTIONS_VERSION:
+            raise UnknownOption(f"version {self.parsed_options['version']}")
+        return CutoutOptions.from_json(self.parsed_options["options"])
 
 
 class BatchItem(models.Model):

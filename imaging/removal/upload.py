@@ -1,4 +1,4 @@
-"""Reads a `/rmbg` form while it arrives: text fields, and one image that is counted, bounded and never written under a name.
+"""Reads a form while it arrives: text fields, and files that are counted, bounded and never written under a name.
 
 Django's own parser cannot serve here: it drops a file part with an empty name, for which we have a specific message, and we
 must detect a body over the limit and report its real size without keeping it.
@@ -7,25 +7,20 @@ must detect a body over the limit and report its real size without keeping it.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
 from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from rest_framework.request import Request
 
-from imaging.core.codecs.checks import MAX_BYTES
 from imaging.core.codecs.headers import find_format
 from imaging.removal import codings, part_heads
-from imaging.removal.codings import TooMuch, TransferDecoder, Undecodable
+from imaging.removal.codings import TooMuch, TransferDecoder
+from imaging.removal.refusals import BodyTooLarge, MalformedForm, UnsupportedMediaType
 from lib.ops.database import give_back
 from lib.web import header_parameters
-from lib.web.errors import ApiError, from_status
 from lib.web.header_parameters import without_single_quotes
-from lib.web.request_body import DRAIN_BYTES
 
 FIELD = "image"
 # The fields that may be files. Every other part is text, regardless of its type or file name.
@@ -34,8 +29,6 @@ FILE_FIELDS = (FIELD, "zip")
 NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024
 Reader = Callable[[int], bytes]
-# Up to this size an image stays in memory; a larger one goes to an anonymous file, which disappears even if we are killed.
-MEMORY_BYTES = 1024**2
 # No valid field is anywhere near this long. A longer value is cut, and refused by the field's own check.
 MAX_FIELD_BYTES = 8 * 1024
 MAX_PARTS = 200
@@ -66,69 +59,20 @@ _REASONS = (
 )
 
 
-@dataclass(slots=True)
-class Picture:
-    """The uploaded image. `size` is the bytes sent; `file` holds it only up to MAX_BYTES.
-
-    `fetched` means that it was downloaded, not uploaded: no one named it as a file, so its name proves nothing.
-    """
-
-    name: str
-    file: BinaryIO
-    size: int = 0
-    fetched: bool = False
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes; past the limit only count them, and discard those kept."""
-        if self.size <= MAX_BYTES < self.size + len(data):
-            self.file.seek(0)
-            self.file.truncate()
-        self.size += len(data)
-        if self.size <= MAX_BYTES:
-            self.file.write(data)
-
-
-@dataclass(slots=True)
-class Form:
-    """A parsed form. `picture` is None without an `image` file part."""
-
-    fields: dict[str, str] = field(default_factory=dict)
-    picture: Picture | None = None
-
-
-@contextmanager
-def read_form(request: HttpRequest) -> Iterator[Form]:
-    """Parse the request's body. The image's file is deleted when the block ends.
-
-    Raises ApiError 415 for other content types, 400 for a body that does not match its headers.
-    """
-    form = Form()
-    try:
-        _read(request, form)
-        yield form
-    finally:
-        if form.picture:
-            form.picture.file.close()
-
-
-def _read(request: HttpRequest, form: Form) -> None:
-    bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": MAX_BYTES + MAX_PLAIN_BYTES}
-    if not read_body(request, _FormReader(form), **bounds):
-        _give_up(form, _known_length(request))
-
-
-def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int) -> bool:
+def read_body(
+    request: HttpRequest | Request, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int
+) -> bool:
     """Pass the parts of a form to `reader` while they arrive. False once `max_bytes` were read; the rest is left unread.
 
-    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises ApiError 415 for other content types
-    and codings, 400 for a body that does not match its headers or has more than `max_parts`, 413 for one that unpacks to far
-    more bytes than images do.
+    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises UnsupportedMediaType or
+    UnsupportedCoding; MalformedForm for a body that does not match its headers or has more than `max_parts`; BodyTooLarge
+    for one that unpacks to far more bytes than images do.
     """
     # A client may send its body slowly: hold no database connection meanwhile.
     give_back()
     media_type, parameters = header_parameters.parse(request.headers.get("Content-Type", ""))
     if media_type not in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
-        raise from_status(415)
+        raise UnsupportedMediaType
     read = codings.unpacked(request.read, request.headers.get("Content-Encoding", ""), max_unpacked)
     try:
         if media_type == "multipart/form-data":
@@ -137,25 +81,25 @@ def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max
         _read_plain(read, reader)
     except TooMuch:
         return False
-    except (MultipartError, UnreadablePostError, Undecodable) as error:
-        raise ApiError("malformed_form", reason=_reason(error)) from error
+    except (MultipartError, UnreadablePostError) as error:
+        raise MalformedForm(_reason(error)) from error
     return True
 
 
 def _read_plain(read: Reader, reader: "PartReader") -> None:
     """Read a form without files. Not with Django's parser, which takes 0.4 s for a megabyte of `%`.
 
-    Raises ApiError 400 for more than MAX_PLAIN_FIELDS, 413 for more bytes or escapes than a batch's URLs can need.
+    Raises MalformedForm for more than MAX_PLAIN_FIELDS, BodyTooLarge for more bytes or escapes than a batch's URLs can need.
     """
     body = bytearray()
     while data := read(CHUNK_BYTES):
         body += data
         if len(body) > MAX_PLAIN_BYTES:
-            raise from_status(413)
+            raise BodyTooLarge
     if body.count(b"&") >= MAX_PLAIN_FIELDS:
-        raise ApiError("malformed_form", reason=f"it has more than {MAX_PLAIN_FIELDS} fields.")
+        raise MalformedForm(f"it has more than {MAX_PLAIN_FIELDS} fields.")
     if body.count(b"%") > MAX_ESCAPES:
-        raise from_status(413)
+        raise BodyTooLarge
     for pair in filter(None, body.replace(b"+", b" ").split(b"&")):
         name, _, value = pair.partition(b"=")
         reader.take_text(_unescaped(name), _unescaped(value)[:MAX_FIELD_BYTES])
@@ -165,19 +109,12 @@ def _unescaped(text: bytes | bytearray) -> str:
     return unquote_to_bytes(bytes(text)).decode("utf-8", "replace")
 
 
-def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
+def _reason(error: MultipartError | UnreadablePostError) -> str:
     """The problem with a body, in our words: an exception's text may reveal anything."""
     if isinstance(error, UnreadablePostError):
         return BROKEN_OFF
-    if isinstance(error, Undecodable):
-        return error.reason
     text = str(error)
     return next((reason for start, reason in _REASONS if text.startswith(start)), "it is not a sound multipart form.")
-
-
-def _known_length(request: HttpRequest) -> int:
-    """The announced bytes of the body. For a chunked one the server knows them once it has arrived."""
-    return int(request.META.get("CONTENT_LENGTH") or 0)
 
 
 def _read_multipart(read: Reader, boundary: str, reader: "PartReader", max_parts: int, max_bytes: int) -> bool:
@@ -277,13 +214,6 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
         super()._on_segment_headerline(line)
 
 
-def _give_up(form: Form, known_length: int) -> None:
-    """Stop reading a body that is far too large; the image's size is then the announced one."""
-    if form.picture is None or form.picture.size <= MAX_BYTES:
-        raise from_status(413)
-    form.picture.size = max(form.picture.size, known_length)
-
-
 class PartReader(ABC):
     """Takes the parts of a form one after the other. A subclass handles each file and text."""
 
@@ -316,14 +246,14 @@ class PartReader(ABC):
             self.begin_file(NAMELESS if head.filename is None else head.filename)
 
     def take(self, data: bytes) -> None:
-        """Take some bytes of the part. Raises Undecodable."""
+        """Take some bytes of the part. Raises MalformedForm."""
         self.received += len(data)
         if self._decoder is not None:
             data = self._decoded(self._decoder, data)
         self._take_decoded(data)
 
     def end(self) -> None:
-        """The part is complete. Raises Undecodable."""
+        """The part is complete. Raises MalformedForm."""
         if self._decoder is not None:
             self._take_decoded(self._decoder.end())
         self._decide()
@@ -335,7 +265,7 @@ class PartReader(ABC):
     def _decoded(self, decoder: TransferDecoder, data: bytes) -> bytes:
         try:
             return decoder.take(data)
-        except Undecodable:
+        except MalformedForm:
             if not self.has_enough():
                 raise
         # The server keeps no more of so long a part: see `lib.web.server.bodies`.
@@ -381,44 +311,3 @@ class PartReader(ABC):
     @abstractmethod
     def take_text(self, name: str, text: str) -> None:
         """A text field, at most MAX_FIELD_BYTES long."""
-
-
-class _FormReader(PartReader):
-    """Stores the parts of a form: the first non-empty `image` and the text fields. Drops all others."""
-
-    def __init__(self, form: Form) -> None:
-        super().__init__()
-        self.form = form
-        self.sink: Picture | None = None
-        self.empty: Picture | None = None
-
-    def begin_file(self, filename: str) -> None:
-        self.sink, self.empty = None, self.form.picture
-        if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
-            return
-        if self.empty:
-            # Browsers' forms send an empty, nameless file for each empty input.
-            self.empty.file.close()
-        self.sink = self.form.picture = Picture(filename, new_file())
-
-    def take_bytes(self, data: bytes) -> None:
-        if self.sink:
-            self.sink.write(data)
-
-    def end_file(self) -> None:
-        if self.sink and self.empty and not self.sink.size:
-            self.sink.file.close()
-            self.form.picture = self.empty
-        self.sink = None
-
-    def has_enough(self) -> bool:
-        return self.sink is not None and self.sink.size > MAX_BYTES
-
-    def take_text(self, name: str, text: str) -> None:
-        self.form.fields[name] = text
-
-
-def new_file() -> BinaryIO:
-    """A file for one image, in memory or anonymous."""
-    # read_form closes it at the end of the request.
-    return cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))

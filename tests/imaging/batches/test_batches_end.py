@@ -14,7 +14,8 @@ from accounts.deletion import delete_account
 from billing.credits import ledger
 from billing.credits.reconciliation import reconcile
 from billing.models import Hold, LedgerEntry, UsageWindow
-from imaging.batches import callback, expiry, leases, upkeep, work
+from imaging import callbacks
+from imaging.batches import expiry, leases, upkeep, work
 from imaging.models import Batch, BatchItem
 from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
 
@@ -31,7 +32,7 @@ def kept(pictures):
 def ended(monkeypatch) -> list[str]:
     """The states of batches reported as ended."""
     told: list[str] = []
-    monkeypatch.setattr(callback, "batch_ended", lambda batch: told.append(batch.state))
+    monkeypatch.setattr(callbacks, "announce", lambda batch: told.append(batch.state))
     return told
 
 

@@ -21,7 +21,7 @@ from imaging.core.codecs.checks import MAX_BYTES
 from imaging.executor import runtime
 from imaging.models import BatchItem
 from imaging.removal import image_url
-from imaging.removal.upload import new_file
+from imaging.removal.forms import new_file
 from lib.outbound import addresses as public_addresses
 from lib.outbound import client as outbound
 from lib.outbound.lookups import Asker, Lookups
