@@ -270,7 +270,14 @@ WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=3 * 1024**3, minimum=64 
 
 # --- Imaging --------------------------------------------------------------------------------------
 
-IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
+# What callers may name in the field `model`; the first is the default. IMAGING_MODEL names a single one.
+IMAGING_MODELS = env.list("IMAGING_MODELS", default=[env.str("IMAGING_MODEL", default="u2net")])
+# Megabytes of all loaded models; past it the least recently used goes. The default model stays.
+IMAGING_MODELS_MEMORY = at_least("IMAGING_MODELS_MEMORY", default=4096, minimum=0)
+# Models whose licence forbids commercial use, or asks for an agreement, are served only if they are named here as well.
+IMAGING_ACCEPTED_LICENCES = env.list("IMAGING_ACCEPTED_LICENCES", default=[])
+if not IMAGING_MODELS:
+    raise ImproperlyConfigured("IMAGING_MODELS must name a model")
 # Redraw the edges of a small matte at the image's full resolution.
 IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -303,8 +303,6 @@ def _prepare_with_rembg(name: str, say: Say) -> None:
         raise WeightsError(f"There is no model named {name!r}. The names are: {', '.join(usable)}.")
     if refusal := _refusal(name, sessions[name]):
         raise WeightsError(f"{name} cannot be served: {refusal}.")
-    if name == "bria-rmbg":
-        say("Note: the weights of bria-rmbg are not free for commercial use.")
     if weights_ready(name):
         say(f"{name} is ready, nothing to do: {weights_path(name)}")
         return

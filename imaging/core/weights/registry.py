@@ -1,5 +1,6 @@
 """The models that can be served: one row each. Adding a model is adding a row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,13 +18,15 @@ _DEFAULT = Network()
 class Model:
     """A model of rembg's catalogue. `commercial` is whether its licence allows commercial use of the weights.
 
-    `speed` is that of one image on a CPU: fast is up to half of u2net's time, slow more than twice of it.
+    `speed` is that of one image on a CPU: fast is up to half of u2net's time, slow more than twice of it. `megabytes` is the
+    memory that the loaded model and its runs take, roughly.
     """
 
     name: str
     licence: str
     commercial: bool
     speed: Speed
+    megabytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ U2NET = Weights(
     licence="Apache-2.0",
     commercial=True,
     speed="medium",
+    megabytes=650,
     checksum="sha256:8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
     size=175_997_641,
     release_url=f"{_RELEASES}u2net.onnx",
@@ -67,6 +71,7 @@ U2NETP = Weights(
     licence="Apache-2.0",
     commercial=True,
     speed="fast",
+    megabytes=200,
     checksum="sha256:309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8",
     size=4_574_861,
     release_url=f"{_RELEASES}u2netp.onnx",
@@ -78,6 +83,7 @@ ISNET = Weights(
     licence="Apache-2.0",
     commercial=True,
     speed="slow",
+    megabytes=1600,
     checksum="md5:fc16ebd8b0c10d971d3513d564d01e29",
     size=178_600_000,
     release_url=f"{_RELEASES}isnet-general-use.onnx",
@@ -88,6 +94,7 @@ BIREFNET = Weights(
     licence="MIT",
     commercial=True,
     speed="slow",
+    megabytes=5000,
     checksum="md5:7a35a0141cbbc80de11d9c9a28f52697",
     size=973_000_000,
     release_url=f"{_RELEASES}BiRefNet-general-epoch_244.onnx",
@@ -99,6 +106,7 @@ BIREFNET_LITE = Weights(
     licence="MIT",
     commercial=True,
     speed="slow",
+    megabytes=3000,
     checksum="md5:4fab47adc4ff364be1713e97b7e66334",
     size=224_000_000,
     release_url=f"{_RELEASES}BiRefNet-general-bb_swin_v1_tiny-epoch_232.onnx",
@@ -111,17 +119,17 @@ NATIVE: dict[str, Weights] = {row.name: row for row in (U2NET, U2NETP, ISNET, BI
 
 # Served through rembg's sessions.
 _THROUGH_REMBG = (
-    Model("silueta", "Apache-2.0", commercial=True, speed="fast"),
-    Model("u2net_human_seg", "Apache-2.0", commercial=True, speed="medium"),
-    Model("u2net_cloth_seg", "MIT", commercial=True, speed="slow"),
-    Model("isnet-anime", "Apache-2.0", commercial=True, speed="slow"),
-    Model("birefnet-general-fp16", "MIT", commercial=True, speed="slow"),
-    Model("birefnet-portrait", "MIT", commercial=True, speed="slow"),
-    Model("birefnet-dis", "MIT", commercial=True, speed="slow"),
-    Model("birefnet-hrsod", "MIT", commercial=True, speed="slow"),
-    Model("birefnet-cod", "MIT", commercial=True, speed="slow"),
-    Model("birefnet-massive", "MIT", commercial=True, speed="slow"),
-    Model("bria-rmbg", "BRIA RMBG-2.0, CC BY-NC 4.0", commercial=False, speed="slow"),
+    Model("silueta", "Apache-2.0", commercial=True, speed="fast", megabytes=500),
+    Model("u2net_human_seg", "Apache-2.0", commercial=True, speed="medium", megabytes=600),
+    Model("u2net_cloth_seg", "MIT", commercial=True, speed="slow", megabytes=900),
+    Model("isnet-anime", "Apache-2.0", commercial=True, speed="slow", megabytes=1600),
+    Model("birefnet-general-fp16", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("birefnet-portrait", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("birefnet-dis", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("birefnet-hrsod", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("birefnet-cod", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("birefnet-massive", "MIT", commercial=True, speed="slow", megabytes=5000),
+    Model("bria-rmbg", "BRIA RMBG-2.0, CC BY-NC 4.0", commercial=False, speed="slow", megabytes=5000),
 )
 MODELS: dict[str, Model] = {**NATIVE, **{row.name: row for row in _THROUGH_REMBG}}
 
@@ -136,3 +144,32 @@ def versioned(model: str) -> str:
     """`model` with its version, as callers may pin it: u2net@8d10d2f3bb75. The name alone if rembg fetches its weights."""
     version = weights_version(model)
     return f"{model}@{version}" if version else model
+
+
+def unaccepted_licence(model: str, accepted: Sequence[str]) -> str | None:
+    """Why `model` may not be served, as a clause with the remedy; None if its licence allows it or is in `accepted`."""
+    row = MODELS.get(model)
+    if row is None or row.commercial or model in accepted:
+        return None
+    remedy = f"set IMAGING_ACCEPTED_LICENCES={model} if you may use it"
+    return f"the licence of {model} ({row.licence}) does not allow commercial use: {remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What `X-Model` says: name, version, and the engine that made the matte; version and engine may be unknown."""
+
+    name: str
+    version: str = ""
+    engine: str = ""
+
+    def __str__(self) -> str:
+        named = f"{self.name}@{self.version}" if self.version else self.name
+        return f"{named}; engine={self.engine}" if self.engine else named
+
+    @classmethod
+    def parse(cls, text: str) -> "Label":
+        """The label that `str` made, or a name alone."""
+        named, _, engine = text.partition("; engine=")
+        name, _, version = named.partition("@")
+        return cls(name, version, engine)

@@ -15,7 +15,7 @@ from imaging.core.weights.choice import Choice, best_split, find_any_choice, fin
 from imaging.core.weights.engines import EXTRAS, MNN, ONNXRUNTIME, ONNXRUNTIME_INT8, OPENVINO_INT8, Kind, make_engine
 from imaging.core.weights.files import has_int8_recipe, int8_ready, serving_path
 from imaging.core.weights.recipe import load_recipe
-from imaging.core.weights.registry import NATIVE, versioned
+from imaging.core.weights.registry import NATIVE, Label, weights_version
 
 PRECISIONS = ("auto", "fp32", "int8")
 RUNTIMES = ("auto", *engines.RUNTIMES)
@@ -51,7 +51,7 @@ def load_native(
 
 def label(name: str, engine: str) -> str:
     """What `X-Model` says: name, version, and the engine that made the matte."""
-    return f"{versioned(name)}; engine={engine}"
+    return str(Label(name, weights_version(name), engine))
 
 
 def _loaded(name: str, kind: Kind, kinds: list[Kind], threads: int) -> MatteModel:
