@@ -398,7 +398,7 @@ def test_status_readiness_and_metrics_tell_of_the_workers(settings):
     assert (told["status"], told["model"]["name"], told["parts"]["model"]) == ("works", "u2net-int8", True)
     figures = Client().get("/metrics").content.decode()
     assert "rembg_inference_workers 2.0" in figures
-    assert 'rembg_model_info{name="u2net-int8"' in figures
+    assert 'rembg_model_info{engine="",name="u2net-int8"' in figures
     store.get_redis().delete(presence.KEY)
     forget(settings, "CELERY_BROKER_URL", "")
 
