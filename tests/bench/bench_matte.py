@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-
 from PIL import Image
 
 from imaging.core.matting.engines import Engine

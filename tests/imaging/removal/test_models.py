@@ -28,9 +28,7 @@ def two_models(settings, monkeypatch, quick_model):
     def load(name):
         loads.append(name)
         model = Named(f"{versioned(name)}; engine=stand-in", quick_model)
-        model.predict = lambda image: quick_model.predict(image).__class__(
-            quick_model.predict(image).matte, model.name, 0.75
-        )
+        model.predict = lambda image: Prediction(quick_model.predict(image).matte, model.name, 0.75)
         return model
 
     monkeypatch.setattr(runtime, "_pool", models.Pool(load))
