@@ -13,7 +13,7 @@ FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_COMPILE=0
 RUN python -m venv /opt/venv && /opt/venv/bin/pip uninstall --yes --quiet setuptools
 ENV PATH=/opt/venv/bin:$PATH
-COPY requirements.txt requirements-slim.txt requirements-fast.txt requirements-gpu.txt /tmp/
+COPY requirements.txt requirements-slim.txt requirements-fast.txt requirements-int8.txt requirements-gpu.txt /tmp/
 # u2net needs none of rembg's packages: scipy, numba and scikit-image alone are 350 MB.
 ARG MODELS=u2net
 ARG IMAGING_MODEL=u2net
@@ -22,12 +22,12 @@ RUN case "$MODELS/$IMAGING_MODEL" in \
       u2net/* | all/*) pip install --require-hashes -r /tmp/requirements.txt ;; \
       *) echo "MODELS must be u2net or all, got $MODELS" >&2; exit 1 ;; \
     esac
-# For processors with INT8 instructions: OpenVINO, without its GPU and NPU plugins, which are 60 MB. Build on a processor with
-# those instructions, too: the INT8 weights are made during the build.
+# The engines that may be fastest: MNN; for processors with INT8 instructions OpenVINO, without its GPU and NPU plugins, which
+# are 60 MB. Build on a processor like those that run it: the engines are timed during the build.
 # For an NVIDIA GPU: another package has the same module, so the first must be removed before the second is installed.
 ARG DEVICE=cpu
 RUN case "$DEVICE" in \
-      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt \
+      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt -r /tmp/requirements-int8.txt \
         && rm -f /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_gpu_plugin.so \
           /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_npu_plugin.so \
           /opt/venv/lib/python3*/site-packages/openvino/libs/cache.json ;; \

@@ -92,7 +92,7 @@ RANDOM_SECRET := $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(6
 
 audit: .venv/.stamp-dev ## look for known weaknesses of what is pinned; needs an index that knows them
 	$(BIN)/deptry . --no-ansi
-	@for file in requirements.txt requirements-fast.txt requirements-otel.txt requirements-gpu.txt requirements-dev.txt; do \
+	@for file in requirements.txt requirements-fast.txt requirements-int8.txt requirements-otel.txt requirements-gpu.txt requirements-dev.txt; do \
 	  echo "== $$file"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement "$$file" --progress-spinner off || exit 1; \
 	done
 
@@ -135,6 +135,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-slim.in -o requirements-slim.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
+	$(UV_COMPILE) $(ARGS) requirements-int8.in -o requirements-int8.txt
 	$(UV_COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt
 	$(UV_COMPILE) $(ARGS) requirements-gpu.in -o requirements-gpu.txt
 
@@ -164,10 +165,12 @@ clean: ## remove the virtual environment, caches and collected files; keeps var/
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@
 
-# Where the processor benefits. Everything works without it, only slower: some platforms have no wheel.
-.venv/.stamp-fast: requirements-fast.txt imaging/core/cpu.py .venv/.stamp-runtime
+# What can be fastest on this processor; `prepare_model` finds out. Everything works without it: some platforms have no wheel.
+.venv/.stamp-fast: requirements-fast.txt requirements-int8.txt imaging/core/cpu.py .venv/.stamp-runtime
+	@echo "Installing MNN, for faster cutouts"
+	@$(PIP_INSTALL) --only-binary=:all: -r requirements-fast.txt || echo "MNN is not to be had here: going on without it"
 	@if $(BIN)/python -c 'import sys; from imaging.core.cpu import int8_profits; sys.exit(not int8_profits())'; then \
-	  echo "Installing OpenVINO, for faster cutouts on this processor"; \
-	  $(PIP_INSTALL) --only-binary=:all: -r requirements-fast.txt || echo "OpenVINO is not to be had here: going on without it"; \
+	  echo "Installing OpenVINO, for INT8 on this processor"; \
+	  $(PIP_INSTALL) --only-binary=:all: -r requirements-int8.txt || echo "OpenVINO is not to be had here: going on without it"; \
 	fi
 	@touch $@

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from imaging.core.weights.files import missing_rembg
+from imaging.core.weights.registry import unaccepted_licence
 from lib.ops import tracing
 
 
@@ -182,10 +183,15 @@ def check_tracing(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
 
 
 @register()
-def check_model(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """All models except u2net need extra packages."""
-    problem = missing_rembg(settings.IMAGING_MODEL)
-    return [Error(f"IMAGING_MODEL={problem}.", id="config.E008")] if problem else []
+def check_models(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Some models need extra packages, some a licence that the operator has to accept."""
+    found: list[CheckMessage] = []
+    for name in settings.IMAGING_MODELS:
+        if problem := missing_rembg(name):
+            found.append(Error(f"IMAGING_MODELS: {problem}.", id="config.E008"))
+        if problem := unaccepted_licence(name, settings.IMAGING_ACCEPTED_LICENCES):
+            found.append(Error(f"IMAGING_MODELS: {problem}.", id="config.E009"))
+    return found
 
 
 @register()

@@ -270,20 +270,27 @@ WEB_RESULT_BYTES = at_least("WEB_RESULT_BYTES", default=3 * 1024**3, minimum=64 
 
 # --- Imaging --------------------------------------------------------------------------------------
 
-IMAGING_MODEL = env.str("IMAGING_MODEL", default="u2net")
+# What callers may name in the field `model`; the first is the default. IMAGING_MODEL names a single one.
+IMAGING_MODELS = env.list("IMAGING_MODELS", default=[env.str("IMAGING_MODEL", default="u2net")])
+# Megabytes of all loaded models; past it the least recently used goes. The default model stays.
+IMAGING_MODELS_MEMORY = at_least("IMAGING_MODELS_MEMORY", default=4096, minimum=0)
+# Models whose licence forbids commercial use, or asks for an agreement, are served only if they are named here as well.
+IMAGING_ACCEPTED_LICENCES = env.list("IMAGING_ACCEPTED_LICENCES", default=[])
+if not IMAGING_MODELS:
+    raise ImproperlyConfigured("IMAGING_MODELS must name a model")
 # Redraw the edges of a small matte at the image's full resolution.
 IMAGING_REFINE = env.bool("IMAGING_REFINE", default=True)
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# u2net only. auto: INT8 where the processor has instructions for it, through OpenVINO if that is installed; else fp32.
+# auto: what `prepare_model` found to be the fastest here. INT8 is for u2net only.
 IMAGING_PRECISION = one_of("IMAGING_PRECISION", "auto", "fp32", "int8")
-IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino")
-if IMAGING_MODEL != "u2net" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
-    raise ImproperlyConfigured(f"IMAGING_PRECISION=int8 and IMAGING_RUNTIME=openvino need u2net, not {IMAGING_MODEL}")
+IMAGING_RUNTIME = one_of("IMAGING_RUNTIME", "auto", "onnxruntime", "openvino", "mnn")
 # cuda: an NVIDIA GPU, with requirements-gpu.txt; at most this many images go through the network together.
 IMAGING_DEVICE = one_of("IMAGING_DEVICE", "cpu", "cuda")
 IMAGING_BATCH_SIZE = at_least("IMAGING_BATCH_SIZE", default=8, minimum=1)
-if IMAGING_DEVICE == "cuda" and (IMAGING_MODEL != "u2net" or IMAGING_PRECISION == "int8" or IMAGING_RUNTIME == "openvino"):
-    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves only u2net, in fp32, with onnxruntime")
+if IMAGING_DEVICE == "cuda" and (IMAGING_PRECISION == "int8" or IMAGING_RUNTIME in ("openvino", "mnn")):
+    raise ImproperlyConfigured("IMAGING_DEVICE=cuda serves in fp32 with onnxruntime, and nothing else")
+if IMAGING_PRECISION == "int8" and IMAGING_RUNTIME == "mnn":
+    raise ImproperlyConfigured("IMAGING_PRECISION=int8 needs OpenVINO or onnxruntime, not mnn")
 # Images processed at once, and threads per inference.
 IMAGING_SLOTS = at_least("IMAGING_SLOTS", default=_CORES, minimum=1)
 IMAGING_THREADS = at_least("IMAGING_THREADS", default=_CORES, minimum=1)

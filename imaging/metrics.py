@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from imaging.core.weights.files import weights_version
+from imaging.core.weights.registry import Label
 from imaging.executor import presence, runtime
 from lib.ops import metrics
 
@@ -45,13 +45,14 @@ def note_memory() -> None:
 
 
 def read() -> Iterator[Metric]:
-    """The model of the process that is scraped: all have the same one."""
+    """The models of the process that is scraped: all have the same default."""
     note_memory()
-    name = runtime.model_name()
     family = GaugeMetricFamily(
-        "rembg_model_info", "The model that is served; 0 until it is loaded.", labels=["name", "version"]
+        "rembg_model_info", "The models that are served; 0 until one is loaded.", labels=["name", "version", "engine"]
     )
-    family.add_metric([name, weights_version(name)], runtime.is_ready())
+    for text in runtime.model_labels():
+        label = Label.parse(text)
+        family.add_metric([label.name, label.version, label.engine], runtime.is_ready())
     yield family
     if runtime.is_remote():
         count = len(presence.find_models())

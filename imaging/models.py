@@ -113,6 +113,7 @@ class BatchItem(models.Model):
     width = models.PositiveIntegerField(default=0)
     height = models.PositiveIntegerField(default=0)
     model = models.CharField(max_length=64, blank=True)
+    confidence = models.FloatField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -6,10 +6,12 @@ from imaging.batches import pages as batch_pages
 from imaging.batches.callback_retry import CallbackRetryView
 from imaging.callbacks.pages import SecretView
 from imaging.removal.api import RemoveBackgroundView
+from imaging.removal.models_api import ModelsView
 
 urlpatterns = [
     path("", include("imaging.batches.urls")),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
+    path("api/models", ModelsView.as_view(), name="models"),
     path("api/batches/<uuid:batch_id>/callback/retry", CallbackRetryView.as_view(), name="callback-retry"),
     path("batches", batch_pages.batch_list, name="batches"),
     path("batches/<uuid:pk>", batch_pages.batch_page, name="batch-page"),

@@ -24,11 +24,12 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from imaging.core.matting.matte import normalised, shrunk, stretched
-from imaging.core.weights.files import OWN_WEIGHTS, serving_path
+from imaging.core.weights.files import serving_path
 from imaging.core.weights.fixed_graph import with_fixed_shapes
-from imaging.core.weights.int8_gate import agreement
+from imaging.core.weights.gate import agreement
 from imaging.core.weights.quantisation import Quantiser, quantise, quantised_nodes
 from imaging.core.weights.recipe import Floats, Recipe, recipe_path, write_recipe
+from imaging.core.weights.registry import NATIVE
 
 # The first convolution reads the image, which has negative values; the last seven make one channel each: little work.
 FLOAT_NODES = frozenset({"Conv_0", "Conv_945", "Conv_946", "Conv_966", "Conv_986", "Conv_1006", "Conv_1026", "Conv_1047"})
@@ -48,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     source = serving_path("u2net")
     ranges = find_ranges(source, arguments.calibrate)
-    recipe = Recipe(OWN_WEIGHTS["u2net"].sha256, ranges, FLOAT_NODES, {}, TRUSTED_PEAK)
+    recipe = Recipe(NATIVE["u2net"].checksum.removeprefix("sha256:"), ranges, FLOAT_NODES, {}, TRUSTED_PEAK)
     corrections = find_corrections(source, arguments.calibrate, recipe)
     recipe = Recipe(recipe.weights_sha256, ranges, FLOAT_NODES, corrections, TRUSTED_PEAK)
     write_recipe(arguments.output, recipe, measure(source, recipe, arguments.hold_back))

@@ -80,7 +80,7 @@ class EllipseMatte:
     def predict(self, image: Image.Image) -> Prediction:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return Prediction(matte, self.name)
+        return Prediction(matte, self.name, 1.0)
 
 
 @pytest.fixture(scope="session")

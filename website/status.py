@@ -22,7 +22,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from billing.models import RequestRecord
-from imaging.core.weights.files import weights_version
+from imaging.core.weights.registry import Label
 from imaging.executor import runtime
 from lib.ops import health, readiness
 
@@ -107,13 +107,13 @@ def read() -> Status:
     """The state of this process and of what it depends on, and the latest figures."""
     gate = runtime.get_gate()
     parts = _parts()
-    name = runtime.model_name()
+    label = Label.parse(runtime.model_label())
     periods = _figures() if parts["database"] else NOTHING
     return Status(
         health=_health(parts, periods.last_hour, is_full=gate.is_full),
         parts=parts,
-        model=name,
-        version=weights_version(name),
+        model=label.name,
+        version=label.version,
         busy=gate.running,
         slots=gate.slots,
         waiting=gate.waiting,

@@ -61,6 +61,8 @@ class RequestRecord(models.Model):
     queue_ms = models.PositiveIntegerField(default=0)
     inference_ms = models.PositiveIntegerField(default=0)
     model = models.CharField(max_length=64, blank=True)
+    # How sure the model was of its matte, 0-1; null for errors.
+    confidence = models.FloatField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

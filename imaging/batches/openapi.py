@@ -23,7 +23,7 @@ from imaging.models import BatchItem
 from imaging.removal.cutouts import NO_FILE_CHOSEN
 from imaging.removal.errors import malformed_form, unsupported_coding
 from imaging.removal.image_url import SWITCHED_OFF
-from imaging.removal.openapi import FORM, PROBLEMS
+from imaging.removal.openapi import FORM, PROBLEMS, X_CONFIDENCE, X_MODEL
 from imaging.removal.upload import BROKEN_OFF
 from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
@@ -239,7 +239,8 @@ read_item = extend_schema(
         response_header("Content-Disposition", 'inline; filename="<input stem>.<ext>"', [200]),
         response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
         response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
-        response_header("X-Model", "Name and version of the model that made the matte.", [200]),
+        response_header("X-Model", X_MODEL, [200]),
+        response_header("X-Confidence", X_CONFIDENCE, [200], float),
     ],
     responses={
         **{(200, media_type): OpenApiResponse(OpenApiTypes.BINARY, "The picture.") for media_type in MEDIA_TYPES.values()},

@@ -19,6 +19,8 @@ from lib.web import catalogue
 
 BATCHES_A_PAGE = 20
 ITEMS_A_PAGE = 50
+# Results with a lower confidence are worth a look.
+DOUBTFUL = 0.85
 State = BatchItem.State
 Rows = TypeVar("Rows", bound=Model)
 
@@ -26,6 +28,16 @@ Rows = TypeVar("Rows", bound=Model)
 def batches_of(account: Account) -> QuerySet[Batch]:
     """The account's batches, newest first."""
     return Batch.objects.filter(account=account).order_by("-created_at", "-pk")
+
+
+def items_of(batch: Batch, show: str | None) -> QuerySet[BatchItem]:
+    """The batch's images: all, those that "failed", or the "doubtful": done, but the model was not sure of them."""
+    items = batch.items.order_by("position")
+    if show == "failed":
+        return items.filter(state=State.FAILED)
+    if show == "doubtful":
+        return items.filter(state=State.DONE, confidence__lt=DOUBTFUL)
+    return items
 
 
 def page_of(rows: QuerySet[Rows], size: int, number: str | None) -> Page[Rows]:
@@ -100,6 +112,11 @@ class Row:
     reason: str | Promise
     is_english: bool
     has_result: bool
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the model was not sure of the result."""
+        return self.item.confidence is not None and self.item.confidence < DOUBTFUL
 
 
 def rows_of(items: Page[BatchItem], *, is_kept: bool) -> list[Row]:

@@ -21,7 +21,7 @@ from billing.models import Account
 from imaging import callbacks
 from imaging.batches import ends, expiry, overview
 from imaging.batches.api import item_response, zip_response
-from imaging.models import Batch, BatchItem, Callback
+from imaging.models import Batch, Callback
 
 # A page that follows progress requests only the part that changes.
 LIVE = "live"
@@ -49,11 +49,8 @@ def batch_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 def _facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
     [summary] = overview.summarise([batch])
-    items = batch.items.order_by("position")
-    only_failed = request.GET.get("show") == "failed"
-    if only_failed:
-        items = items.filter(state=BatchItem.State.FAILED)
-    shown = overview.page_of(items, overview.ITEMS_A_PAGE, request.GET.get("page"))
+    show = request.GET.get("show")
+    shown = overview.page_of(overview.items_of(batch, show), overview.ITEMS_A_PAGE, request.GET.get("page"))
     callback = Callback.objects.filter(batch=batch).first()
     return {
         "batch": batch,
@@ -61,7 +58,8 @@ def _facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
         "is_open": summary.is_open or (callback is not None and callback.state == Callback.State.PENDING),
         "page": shown,
         "rows": overview.rows_of(shown, is_kept=summary.is_kept),
-        "only_failed": only_failed,
+        "show": show if show in ("failed", "doubtful") else "",
+        "doubtful": overview.items_of(batch, "doubtful").count(),
         "callback": callback,
         "attempts": overview.attempts_of(callback) if callback else [],
     }

@@ -46,6 +46,9 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     height = NumberOrNull(source="item.height", help_text="Of the result, in pixels.")
     bytes = NumberOrNull(source="item.result_size", help_text="Of the result.")
     model = TextOrNull(source="item.model", help_text="The model that made the matte, as in `X-Model`.")
+    confidence = serializers.FloatField(
+        source="item.confidence", allow_null=True, help_text="How sure the model is of it, 0–1, as in `X-Confidence`."
+    )
     result_url = serializers.CharField(allow_null=True, help_text="Where the result is, while it is there.")
 
 

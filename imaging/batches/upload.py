@@ -17,6 +17,7 @@ from imaging.callbacks import addresses
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import Problem
+from imaging.executor import runtime
 from imaging.problems import FormRefused, make_problem
 from imaging.removal import doorkeeper, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN
@@ -25,7 +26,7 @@ from imaging.removal.upload import FIELD, PartReader, read_body
 from lib.web.server import uploads
 
 ZIP_FIELD = "zip"
-OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
+OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model")
 MAX_IMAGES = 500
 MAX_TOTAL = 2 * 1024**3
 # Files, URLs, options, and some unknown parts.
@@ -142,7 +143,7 @@ def _find_problems(form: BatchForm) -> list[Problem]:
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
     form.cutout_options, option_problems = parse_options(form)
-    problems += option_problems
+    problems += [*option_problems, *runtime.find_model_problems(form.cutout_options)]
     if form.callback_url and (problem := addresses.find_problem(form.callback_url)):
         problems.append(problem)
     return problems

@@ -16,6 +16,7 @@ from imaging.batches import ends, files, leases
 from imaging.core.options import UnknownOption
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
+from imaging.executor import models
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import Busy
 from imaging.models import BatchItem
@@ -91,7 +92,10 @@ def _fail_slow(item: BatchItem) -> None:
 def _cut_out(item: BatchItem) -> Cutout:
     policy = account_policy(item.batch.account)
     with _image(item, policy.subject) as image:
-        job = cutouts.check(image, item.batch.cutout_options, Requester(policy.subject, Rank.BATCH))
+        options = item.batch.cutout_options
+        # The version that it is pinned to may have gone since; what this worker lacks, another one has.
+        problems = models.find_problems(options.model, settings.IMAGING_MODELS)
+        job = cutouts.check(image, options, Requester(policy.subject, Rank.BATCH), problems)
         return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
 

@@ -1,6 +1,8 @@
-"""The processor's cores and INT8 support."""
+"""The processor: cores, INT8 support, identity."""
 
+import hashlib
 import os
+import platform
 from pathlib import Path
 
 # Multiply bytes and add up the products in one instruction. x86: AVX-512 VNNI, AVX-VNNI, AMX; 64-bit Arm: dot product and
@@ -28,3 +30,14 @@ def _features(cpuinfo: Path) -> list[str]:
     # One line per core: "flags" on x86, "Features" on Arm.
     features = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
     return next(features, [])
+
+
+def processor(cpuinfo: Path = _CPUINFO) -> str:
+    """The processor's model and its features, as one short text that differs wherever an engine's speed may."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.lower().startswith(("model name", "cpu part")))
+    features = hashlib.sha256(" ".join(sorted(_features(cpuinfo))).encode()).hexdigest()[:8]
+    return f"{next(names, platform.machine())} {features}"

@@ -30,7 +30,7 @@ class CutoutOptions:
     """What the caller wants delivered.
 
     `width` and `height` are 1-10000 px or None (unset); `background` is straight (not premultiplied) RGBA, each 0-255;
-    `angle` is in degrees, counter-clockwise, -360 to 360.
+    `angle` is in degrees, counter-clockwise, -360 to 360. `model` is a name, or a name@version; "" is the default.
     """
 
     format: OutputFormat = "webp"
@@ -41,6 +41,7 @@ class CutoutOptions:
     background: RGBA | None = None
     angle: float = 0.0
     expand: bool = True
+    model: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The options as values that JSON has, without those that are at their default.
@@ -76,6 +77,7 @@ def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Proble
         background=reader.read("bg_color", _parse_color, None),
         angle=reader.read("angle", _parse_angle, 0.0),
         expand=reader.read("expand", _parse_boolean, True),
+        model=reader.text("model"),
     )
     if options.mask and reader.text("bg_color"):
         reader.problems.append(Problem("mask", "mask_with_bg_color", MASK_WITH_BG_COLOR))

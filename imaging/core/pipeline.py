@@ -23,6 +23,7 @@ from imaging.core.watch import Watch
 class Cutout:
     """The delivered file and the facts about it; `timings` are seconds by step: decode, inference, compose, encode.
 
+    `confidence` is how sure the model is of its matte, 0-1; None from a worker of the release before.
     `content` is open at its start: in memory, or on disk if it is large. `size` is in bytes.
     """
 
@@ -34,6 +35,7 @@ class Cutout:
     height: int
     model: str
     timings: Mapping[str, float]
+    confidence: float | None = None
 
     @property
     def data(self) -> bytes:
@@ -93,7 +95,8 @@ def _cut_out(
     width, height = composed.size
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
-    return Cutout(content, size, MEDIA_TYPES[options.format], options.format, width, height, prediction.model, timings)
+    media_type, made = MEDIA_TYPES[options.format], (prediction.model, timings, prediction.confidence)
+    return Cutout(content, size, media_type, options.format, width, height, *made)
 
 
 @contextmanager

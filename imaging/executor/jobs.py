@@ -69,11 +69,12 @@ def refused(refusal: ImageRefused) -> str:
 def delivered(cutout: Cutout, payload: str) -> str:
     """The outcome of a finished cutout, as JSON. `payload` names its bytes, which are sent separately."""
     facts = {field.name: getattr(cutout, field.name) for field in dataclasses.fields(cutout)}
-    del facts["content"], facts["size"]
+    # Web processes of the release before know none of these fields of a cutout.
+    del facts["content"], facts["size"], facts["confidence"]
     # The web process measures the wait, with its own clock.
     facts["timings"] = {step: seconds for step, seconds in cutout.timings.items() if step != QUEUE}
     # The key of the previous release.
-    return json.dumps({"outcome": "delivered", "cutout": facts, "parcel": payload})
+    return json.dumps({"outcome": "delivered", "cutout": facts, "parcel": payload, "confidence": cutout.confidence})
 
 
 def payload_name(facts: dict[str, Any]) -> str:
@@ -90,4 +91,4 @@ def payload_name(facts: dict[str, Any]) -> str:
 
 def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
     """The cutout of an outcome that is `delivered`."""
-    return Cutout(io.BytesIO(data), len(data), **facts["cutout"])
+    return Cutout(io.BytesIO(data), len(data), **facts["cutout"], confidence=facts.get("confidence"))

@@ -1,10 +1,11 @@
 """Tracks the live workers of the queue `inference`, the model of each and how many images it works on at once.
 
-Two sorted sets in Redis, scored by expiry time: the second one is new, so the previous release can still read the first.
+Three sorted sets in Redis, scored by expiry time: with separate ones the previous release can still read the first two.
 """
 
 import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from lib.ops.redis_client import get_redis, key_name
 
 KEY = "imaging:workers"
 PLACES_KEY = "imaging:places"
+NAMES_KEY = "imaging:models"
 # A worker sends heartbeats three times as often.
 ALIVE_SECONDS = 15
 
@@ -31,15 +33,20 @@ end
 _FIND = "return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. redis.call('TIME')[1], '+inf')"
 
 
-def send_heartbeat(worker: str, model: str, places: int = 1) -> None:
-    """Report that the worker is alive with `model`, for `places` images at once. Raises redis.RedisError."""
-    keys, lines = (key_name(KEY), key_name(PLACES_KEY)), (f"{worker} {model}", f"{worker} {places}")
-    store.get_redis().eval(_ANNOUNCE, 2, *keys, str(ALIVE_SECONDS), *lines)
+def send_heartbeat(worker: str, model: str, places: int = 1, names: Sequence[str] = ()) -> None:
+    """Report that the worker is alive with `model`, for `places` images at once, and has the models `names`.
+
+    Raises redis.RedisError.
+    """
+    keys = [key_name(key) for key in (KEY, PLACES_KEY, NAMES_KEY)]
+    lines = (f"{worker} {model}", f"{worker} {places}", f"{worker} {','.join(names)}")
+    store.get_redis().eval(_ANNOUNCE, len(keys), *keys, str(ALIVE_SECONDS), *lines)
 
 
-def keep_announcing(model: str, places: int) -> None:
+def keep_announcing(model: str, places: int, names: Sequence[str]) -> None:
     """Send heartbeats for as long as this process lives. Call it after any fork: it starts a thread."""
-    threading.Thread(target=_send_heartbeats, args=[uuid.uuid4().hex, model, places], name="presence", daemon=True).start()
+    arguments = [uuid.uuid4().hex, model, places, names]
+    threading.Thread(target=_send_heartbeats, args=arguments, name="presence", daemon=True).start()
 
 
 def find_models() -> list[str]:
@@ -48,6 +55,14 @@ def find_models() -> list[str]:
         return sorted(_find(KEY).values())
     except redis.RedisError:
         return []
+
+
+def find_names() -> set[str]:
+    """The names of the models that live workers have; empty while Redis is down."""
+    try:
+        return {name for names in _find(NAMES_KEY).values() for name in names.split(",")}
+    except redis.RedisError:
+        return set()
 
 
 def count_places() -> int:
@@ -66,9 +81,9 @@ def _find(key: str) -> dict[str, str]:
     return {worker: rest for worker, _, rest in parts}
 
 
-def _send_heartbeats(worker: str, model: str, places: int) -> None:
+def _send_heartbeats(worker: str, model: str, places: int, names: Sequence[str]) -> None:
     pause = threading.Event()
     while True:
         with suppress(redis.RedisError):  # the next heartbeat follows soon
-            send_heartbeat(worker, model, places)
+            send_heartbeat(worker, model, places, names)
         pause.wait(ALIVE_SECONDS / 3)

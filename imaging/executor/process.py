@@ -15,7 +15,7 @@ from django.conf import settings
 
 from imaging.core.memory import bound_heaps
 from imaging.core.weights.files import weights_ready
-from imaging.executor import presence, runtime
+from imaging.executor import models, presence, runtime
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,11 @@ def check_worker(instance: Any, **kwargs: Any) -> None:
         logger.warning("nothing is sent to these queues; see CELERY_QUEUE", extra={"queues": sorted(unknown)})
     if not _processes_images():
         return
-    if not weights_ready(settings.IMAGING_MODEL):
-        raise SystemExit(f"The weights of {settings.IMAGING_MODEL} are not there. Run `manage.py prepare_model`.")
+    if not weights_ready(models.default_name()):
+        raise SystemExit(f"The weights of {models.default_name()} are not there. Run `manage.py prepare_model`.")
+    if settings.QUEUES["inference"] in _queues():
+        for name in models.ready_names()[1:]:
+            current_app.amqp.queues.select_add(models.queue_of(name))
     # Other pools work in threads of this process, or in the process itself.
     if not issubclass(instance.pool_cls, Prefork):
         # No more than its own gate admits.
@@ -56,7 +59,7 @@ def prepare(places: int = 1) -> None:
             # Celery replaces this process. Better no process than one that fails every image.
             time.sleep(PAUSE_SECONDS)
             raise SystemExit(1)
-        presence.keep_announcing(runtime.model_name(), places)
+        presence.keep_announcing(runtime.model_label(), places, models.ready_names())
 
 
 def _processes_images() -> bool:

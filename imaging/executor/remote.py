@@ -16,7 +16,7 @@ from django.conf import settings
 from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
-from imaging.executor import jobs, payloads, runtime, store, tasks
+from imaging.executor import jobs, models, payloads, runtime, store, tasks
 from imaging.executor.gate import Busy
 from imaging.executor.jobs import QUEUE, Job
 from lib.ops import broker
@@ -106,7 +106,8 @@ class _Handover:
     def _publish(self) -> None:
         self.was_claimed = False
         try:
-            tasks.cut_out.apply_async((self.id,), expiration=settings.IMAGING_QUEUE_SECONDS)
+            queue = models.queue_of(models.name_of(self.job.options.model))
+            tasks.cut_out.apply_async((self.id,), expiration=settings.IMAGING_QUEUE_SECONDS, queue=queue)
             self.published = time.monotonic()
         except broker.errors() as error:
             logger.warning("the broker is away, trying again", extra={"job": self.id, "error": str(error)})

@@ -1,4 +1,4 @@
-"""The process's one model and one gate, and the work with them: wait for a place, then cut out.
+"""The process's models and one gate, and the work with them: wait for a place, then cut out.
 
 Both are created on first use: after any fork, which onnxruntime's threads do not survive.
 A web process that hands images to workers has no model, and its gate bounds the images handed out.
@@ -9,7 +9,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 
 import redis
@@ -18,13 +19,16 @@ from django.conf import settings
 from imaging.core.geometry import peak_megapixels
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
+from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import Cutout, cut_out
+from imaging.core.problems import Problem
 from imaging.core.watch import Watch
 from imaging.core.weights.files import missing_rembg
-from imaging.core.weights.serving import CannotServe, load_u2net
-from imaging.executor import low_priority, presence
+from imaging.core.weights.registry import NATIVE, versioned
+from imaging.core.weights.serving import CannotServe, load_native
+from imaging.executor import low_priority, models, presence
 from imaging.executor.fair_queue import LARGE_MEGAPIXELS
-from imaging.executor.gate import QUEUE_SIZE, SLOTS, Gate
+from imaging.executor.gate import QUEUE_SIZE, SLOTS, Busy, Gate
 from imaging.executor.jobs import QUEUE, Job
 
 logger = logging.getLogger(__name__)
@@ -55,13 +59,40 @@ def is_remote() -> bool:
 
 
 def get_model() -> MatteModel:
-    """The loaded and warmed-up model. The first caller loads it; others wait."""
+    """The default model, loaded and warm. The first caller loads it; others wait. It stays loaded."""
     global _model
     if _model is None:
         with _loading:
             if _model is None:
-                _model = _load()
+                _model = _load(models.default_name())
     return _model
+
+
+@contextmanager
+def _model_for(name: str) -> Iterator[MatteModel]:
+    """Model `name`, loaded, for the work on one image. Raises Busy if its weights are not on this machine."""
+    if name == models.default_name():
+        yield get_model()
+        return
+    if name not in models.ready_names():
+        # A batch's image, on a worker without the model: another worker takes it.
+        raise Busy
+    with _pool.borrowed(name, settings.IMAGING_MODELS_MEMORY - models.megabytes(models.default_name())) as model:
+        yield model
+
+
+def model_names() -> list[str]:
+    """The models that callers may name, the default first: those whose weights are here, or that live workers have."""
+    if not is_remote():
+        return models.ready_names()
+    announced = presence.find_names()
+    first, *others = settings.IMAGING_MODELS
+    return [first, *(name for name in others if name in announced)]
+
+
+def find_model_problems(options: CutoutOptions) -> list[Problem]:
+    """What is wrong with the model that `options` name: one problem at most."""
+    return models.find_problems(options.model, model_names()) if options.model else []
 
 
 def is_ready() -> bool:
@@ -69,11 +100,16 @@ def is_ready() -> bool:
     return bool(presence.find_models()) if is_remote() else _model is not None
 
 
-def model_name() -> str:
-    """The name of the model loaded here or by a worker, or of the one that will be loaded."""
+def model_label() -> str:
+    """What `X-Model` says of the default model: loaded here, by a worker, or not yet."""
     if is_remote():
-        return next(iter(presence.find_models()), str(settings.IMAGING_MODEL))
-    return _model.name if _model else str(settings.IMAGING_MODEL)
+        return next(iter(presence.find_models()), versioned(models.default_name()))
+    return _model.name if _model else versioned(models.default_name())
+
+
+def model_labels() -> list[str]:
+    """The same for all models that are loaded here, the default first."""
+    return [model_label(), *([] if is_remote() else _pool.names())]
 
 
 def warm_up() -> None:
@@ -136,9 +172,9 @@ def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cuto
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
     megapixels = peak_megapixels(job.header, job.options)
+    name = models.name_of(job.options.model)
     gate = get_gate()
-    with gate.admit(megapixels, job.requester, still_wanted) as queued:
-        model = get_model()
+    with gate.admit(megapixels, job.requester, still_wanted) as queued, _model_for(name) as model:
         # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
         # Several images share the cores best with one each.
@@ -150,10 +186,10 @@ def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cuto
     return dataclasses.replace(cutout, timings={QUEUE: queued, **cutout.timings})
 
 
-def _load() -> MatteModel:
-    name = settings.IMAGING_MODEL
-    if name == "u2net":
-        return load_u2net(
+def _load(name: str) -> MatteModel:
+    if name in NATIVE:
+        return load_native(
+            name,
             precision=settings.IMAGING_PRECISION,
             runtime=settings.IMAGING_RUNTIME,
             threads=settings.IMAGING_THREADS,
@@ -161,7 +197,10 @@ def _load() -> MatteModel:
             batch_size=settings.IMAGING_BATCH_SIZE,
         )
     if problem := missing_rembg(name):
-        raise CannotServe(f"IMAGING_MODEL={problem}")
+        raise CannotServe(f"IMAGING_MODELS: {problem}")
     model = RembgMatte(name)
     matte.warm_up(model)
     return model
+
+
+_pool = models.Pool(_load)

@@ -114,8 +114,14 @@ def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[
         "X-Height": str(cutout.height),
         "X-Credits-Charged": str(credits),
         "X-Model": cutout.model,
+        **confidence_header(cutout.confidence),
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
     }
+
+
+def confidence_header(confidence: float | None) -> dict[str, str]:
+    """The header with a confidence, 0-1, unless a worker of the release before sent none."""
+    return {} if confidence is None else {"X-Confidence": f"{confidence:.3f}"}
 
 
 def stem(name: str) -> str:
@@ -229,4 +235,5 @@ def _cutout_facts(cutout: Cutout | None) -> dict[str, Any]:
         "queue_ms": round(cutout.timings[QUEUE] * 1000),
         "inference_ms": round(cutout.timings.get("inference", 0.0) * 1000),
         "model": cutout.model,
+        "confidence": cutout.confidence,
     }

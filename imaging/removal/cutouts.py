@@ -34,6 +34,7 @@ def check_form(form: Form, requester: Requester) -> Job:
     Raises ImageRefused; what `image_url.fetch` raises.
     """
     options, problems = parse_options(form)
+    problems += runtime.find_model_problems(options)
     if url := form.get(image_url.FIELD, "").strip():
         if found := [*image_url.find_problems(url, form.image), *problems]:
             raise FetchFailed(*found)

@@ -15,6 +15,7 @@ from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
+from imaging.executor import models
 from imaging.removal import image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_IMAGE
 from imaging.removal.errors import busy_error, malformed_form, unsupported_coding
@@ -23,6 +24,11 @@ from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
 from lib.web.openapi import errors, response_header
 
+X_MODEL = "Name and version of the model that made the matte, then its engine: `u2net@8d10d2f3bb75; engine=mnn-fp32`."
+X_CONFIDENCE = (
+    "How sure the model is of the matte, 0–1: the mean of |2p − 1| over the pixels with a probability p of subject above "
+    "0.05, weighted by p. Low where much of the subject is undecided, 0 where there is none."
+)
 ALL = [200, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503]
 LIMITED = [200, 400, 429, 503]
 
@@ -91,6 +97,12 @@ FORM: dict[str, Any] = {
         "expand": _boolean(
             True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."
         ),
+        "model": {
+            "type": "string",
+            "description": "The model that makes the matte: a name that `GET /api/models` lists, or one with its version, "
+            "such as `u2net@8d10d2f3bb75`, which another default never changes. Empty: the default.",
+            "example": "",
+        },
         "return_base64": _boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
     },
 }
@@ -131,6 +143,8 @@ OF_OPTIONS = [
     *_wrong(bg_color="#12345"),
     *_wrong(mask="maybe"),
     *_wrong(mask="true", bg_color="red"),
+    *models.find_problems("fastest", ["u2net", "u2netp"]),
+    *models.find_problems("u2net@000000000000", ["u2net"]),
 ]
 OF_AN_ADDRESS = [
     image_url.TWO_IMAGES,
@@ -200,7 +214,8 @@ HEADERS = [
     response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
     response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
     response_header("X-Credits-Charged", "1, or 0 for an anonymous call and for the retry of a delivered one.", [200], int),
-    response_header("X-Model", "Name and version of the model that made the matte.", [200]),
+    response_header("X-Model", X_MODEL, [200]),
+    response_header("X-Confidence", X_CONFIDENCE, [200], float),
     response_header("Server-Timing", "queue, decode, inference, compose, encode and total, in milliseconds.", [200]),
     response_header("RateLimit", "The limits that apply to this caller as they stand (IETF draft).", LIMITED),
     response_header("RateLimit-Policy", "The limits that apply to this caller (IETF draft).", LIMITED),

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
 from imaging.core.matting.engines import OnnxRuntimeEngine
-from imaging.core.matting.matte import U2Net
+from imaging.core.matting.matte import NetworkModel
 from imaging.core.matting.refine import enlarge
 from imaging.core.weights.files import serving_path
 
@@ -37,14 +37,14 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, default=4)
     parser.add_argument("--all", action="store_true")
     arguments = parser.parse_args()
-    model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
+    model = NetworkModel(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     side = round((arguments.megapixels * 1e6) ** 0.5)
     ratios = [compare(model, index, side) for index in range(IMAGES) if arguments.all or index % 2]
     sad, gradient, seconds = np.exp(np.mean(np.log(ratios), axis=0))
     print(f"{arguments.megapixels:g} MP, ours / rembg: SAD {sad:.2f}, gradient {gradient:.2f}; processor time {seconds:.2f}")
 
 
-def compare(model: U2Net, index: int, side: int) -> tuple[float, float, float]:
+def compare(model: NetworkModel, index: int, side: int) -> tuple[float, float, float]:
     name, image, truth = scene(index, side)
     matte = model.predict(image).matte
     band = unknown_band(truth)

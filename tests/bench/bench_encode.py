@@ -21,7 +21,7 @@ from imaging.core.codecs import webp_writer as webp
 from imaging.core.codecs.encode import encode
 from imaging.core.compose import compose_cutout
 from imaging.core.matting.engines import OnnxRuntimeEngine
-from imaging.core.matting.matte import U2Net
+from imaging.core.matting.matte import NetworkModel
 from imaging.core.matting.refine import enlarge
 from imaging.core.options import CutoutOptions, OutputFormat
 from imaging.core.weights.files import serving_path
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 12])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    model = U2Net(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
+    model = NetworkModel(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
     for megapixels in arguments.megapixels:
         image = photograph(round((megapixels * 1e6) ** 0.5))
         matte = enlarge(model.predict(image).matte, image, refine=True)

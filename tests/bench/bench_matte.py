@@ -1,4 +1,4 @@
-"""u2net in fp32 and INT8, with onnxruntime and OpenVINO: speed, quality and memory.
+"""u2net with each engine that is installed: speed, quality and memory.
 
     PYTHONPATH=. python tests/bench/bench_matte.py
 
@@ -12,50 +12,44 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from imaging.core.matting.engines import Engine, OnnxRuntimeEngine, OpenVinoEngine, openvino_installed
+from imaging.core.matting.engines import Engine
 from imaging.core.matting.matte import normalised, shrunk, stretched
-from imaging.core.weights.files import int8_path, int8_ready, serving_path
-from imaging.core.weights.int8_gate import agreement
+from imaging.core.weights.engines import CANDIDATES, ONNXRUNTIME_INT8, is_possible, make_engine
+from imaging.core.weights.gate import agreement
 from imaging.core.weights.recipe import load_recipe
+from tests.bench.results import Results
 
 ROUNDS = 7
 STREAMS = 2
 STREAM_IMAGES = 8
 PHOTOGRAPHS = ("astronaut", "brick", "chelsea", "coffee", "coins", "gravel", "rocket")
-ENGINES: dict[str, tuple[Callable[..., Engine], Callable[[str], Path]]] = {
-    "onnxruntime fp32": (OnnxRuntimeEngine, serving_path),
-    "onnxruntime int8": (OnnxRuntimeEngine, int8_path),
-    "openvino fp32": (OpenVinoEngine, serving_path),
-    "openvino int8": (OpenVinoEngine, int8_path),
-}
+KINDS = {str(kind): kind for kind in (*CANDIDATES, ONNXRUNTIME_INT8)}
 
 
 def main() -> None:
     if len(sys.argv) > 2:
         one_stream(sys.argv[2], int(sys.argv[1]))
         return
-    names = [name for name in ENGINES if "openvino" not in name or openvino_installed()]
-    if not int8_ready("u2net"):
-        sys.exit("The INT8 version is not there: IMAGING_PRECISION=int8 python manage.py prepare_model")
+    names = [name for name, kind in KINDS.items() if is_possible("u2net", kind)]
+    results = Results("bench_matte", model="u2net")
     speeds = {threads: latencies(names, threads) for threads in (1, 2)}
     print(f"{'':18} {'1 thread':>9} {'2 threads':>10} {'2 streams':>11} {'memory':>8}")
     for name in names:
         rate, megabytes = streams(name)
         one, two = speeds[1][name], speeds[2][name]
         print(f"{name:18} {one:6.0f} ms {two:7.0f} ms {rate:9.2f}/s {megabytes:5.0f} MB", flush=True)
+        results.add(name, ms_1_thread=one, ms_2_threads=two, per_second_2_streams=rate, megabytes=megabytes)
     for name in names[1:]:
         print(f"{name:18} {quality(name)}", flush=True)
 
 
 def make(name: str, threads: int) -> Engine:
-    engine_class, path = ENGINES[name]
-    return engine_class(path("u2net"), threads=threads)
+    return make_engine("u2net", KINDS[name], threads=threads)
 
 
 def photographs() -> dict[str, np.ndarray]:
@@ -102,7 +96,7 @@ def one_stream(name: str, count: int) -> None:
 
 def quality(name: str) -> str:
     """How close `name` is to fp32, counting the images that INT8 leaves to fp32 as fp32."""
-    exact, engine = make("onnxruntime fp32", 2), make(name, 2)
+    exact, engine = make("onnxruntime-fp32", 2), make(name, 2)
     trusted_peak = load_recipe("u2net").trusted_peak if "int8" in name else 0
     figures, left = [], 0
     for batch in photographs().values():

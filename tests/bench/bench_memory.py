@@ -96,10 +96,10 @@ def run_case(name: str, path: Path) -> None:
     from imaging.core.memory import bound_heaps
     from imaging.core.options import parse_options
     from imaging.core.pipeline import cut_out
-    from imaging.core.weights.serving import load_u2net
+    from imaging.core.weights.serving import load_native
 
     bound_heaps()
-    model = load_u2net(threads=os.cpu_count() or 1)
+    model = load_native("u2net", threads=os.cpu_count() or 1)
     options, _ = parse_options(CASES[name][2])
     file = io.BytesIO(path.read_bytes())
     # Proportional: memory shared with the decoding process counts once.

@@ -1,9 +1,10 @@
 """The product against `rembg s`: the same photographs, the same weights, the same machine, in turn (A B A B).
 
-    python tests/bench/bench_server.py [--quick] [--soak IMAGES]
+    python tests/bench/bench_server.py [--quick] [--soak IMAGES] [--model u2netp] [--rounds ROUNDS]
 
 Prints images per second, latencies, memory, bytes and the medians of ratios; then where a request's time goes, and the
 memory of both after a long run of mixed images. Takes half an hour; `--quick` measures only what has a goal.
+The figures are in var/bench/results/bench_server-MODEL.json, too.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from skimage import data
 
 from tests.bench.load import Memory, Round, run_round
 from tests.bench.rembg_server import RembgServer
+from tests.bench.results import Results
 from tests.server import ROOT, ProductServer
 
 ENVIRONMENT = ROOT / "var" / "bench" / "rembg"
@@ -57,16 +59,19 @@ def _jpeg(pixels: np.ndarray, megapixels: float, seed: int) -> bytes:
 class Ours:
     """The product with its defaults, except for the limits on requests."""
 
-    def __init__(self, folder: Path) -> None:
-        self.server = ProductServer(folder, {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING"}).start()
+    def __init__(self, folder: Path, model: str) -> None:
+        settings = {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING", "IMAGING_MODELS": model}
+        self.server = ProductServer(folder, settings).start()
         assert self.server.process is not None
         self.key = self.server.issue_key("bench@example.com", prepaid=1_000_000)
         self.memory = Memory(self.server.process.pid)
         self.timings: list[dict[str, float]] = []
+        self.served_by = ""
 
     def send(self, image: bytes, format: str = "webp") -> int:
         answer = self.server.rmbg(self.key, files={"image": ("a.jpg", image)}, data={"format": format})
         answer.raise_for_status()
+        self.served_by = answer.headers["X-Model"]
         steps = re.findall(r"(\w+);dur=([\d.]+)", answer.headers["Server-Timing"])
         self.timings.append({step: float(duration) for step, duration in steps})
         return len(answer.content)
@@ -75,14 +80,15 @@ class Ours:
 class Theirs:
     """`rembg s`, which answers with PNG."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: str) -> None:
+        self.model = model
         self.server = RembgServer(folder, ENVIRONMENT).start()
         assert self.server.process is not None
         self.memory = Memory(self.server.process.pid)
 
     def send(self, image: bytes) -> int:
         files = {"file": ("a.jpg", image)}
-        answer = requests.post(self.server.url, files=files, data={"model": "u2net"}, timeout=600)
+        answer = requests.post(self.server.url, files=files, data={"model": self.model}, timeout=600)
         answer.raise_for_status()
         return len(answer.content)
 
@@ -91,16 +97,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--soak", type=int, default=SOAK_IMAGES)
+    parser.add_argument("--model", default="u2net")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
+    results = Results(f"bench_server-{options.model}", model=options.model, rounds=options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        ours = Ours(Path(folder))
-        theirs = Theirs(Path(folder))
+        ours = Ours(Path(folder), options.model)
+        theirs = Theirs(Path(folder), options.model)
         try:
             ready = time.perf_counter() - started
-            print(f"both ready after {ready:.1f} s; the product alone: {restart(ours):.1f} s (goal <= 3)")
-            compare(ours, theirs, quick=options.quick)
-            soak(ours, theirs, options.soak)
+            alone = restart(ours)
+            print(f"both ready after {ready:.1f} s; the product alone: {alone:.1f} s (goal <= 3)", flush=True)
+            results.add("ready after the start", seconds=alone)
+            compare(ours, theirs, results, quick=options.quick, rounds=options.rounds)
+            soak(ours, theirs, options.soak, results)
         finally:
             ours.server.stop()
             theirs.server.stop()
@@ -116,7 +127,7 @@ def restart(ours: Ours) -> float:
     return time.perf_counter() - started
 
 
-def compare(ours: Ours, theirs: Theirs, *, quick: bool) -> None:
+def compare(ours: Ours, theirs: Theirs, results: Results, *, quick: bool, rounds: int) -> None:
     """All sizes with all numbers of clients, WebP out; then PNG on both sides."""
     for side in (ours, theirs):
         side.send(photographs(1)[0])
@@ -125,19 +136,36 @@ def compare(ours: Ours, theirs: Theirs, *, quick: bool) -> None:
     cases = [(size, clients, "webp") for size in SIZES for clients in CLIENTS] + [(1, 1, "png"), (12, 1, "png")]
     for megapixels, clients, format in GOALS if quick else cases:
         ours.timings.clear()
-        rounds = take_turns(ours, theirs, megapixels, clients, format)
-        report(megapixels, clients, format, rounds)
+        taken = take_turns(ours, theirs, megapixels, clients, format, rounds)
+        report(megapixels, clients, format, taken)
+        results.add(
+            f"{megapixels} MP, {clients} clients, {format}",
+            served_by=ours.served_by,
+            rounds=[{"ours": figures(mine), "rembg": figures(other)} for mine, other in taken],
+            ratios={name: median_ratio(taken, name) for name in ("per_second", "p50", "size")},
+            steps_ms=steps(ours),
+        )
         if clients == 1:
             print_steps(ours)
     print(f"\npeak memory, MB: ours {ours.memory.peak:.0f}, rembg {theirs.memory.peak:.0f}")
 
 
-def take_turns(ours: Ours, theirs: Theirs, megapixels: float, clients: int, format: str) -> list[tuple[Round, Round]]:
-    """Send the same images to one and then to the other, ROUNDS times."""
+def figures(one: Round) -> dict[str, float]:
+    return {name: getattr(one, name) for name in ("per_second", "p50", "p95", "size")}
+
+
+def median_ratio(taken: list[tuple[Round, Round]], name: str) -> float:
+    return statistics.median(getattr(mine, name) / getattr(other, name) for mine, other in taken)
+
+
+def take_turns(
+    ours: Ours, theirs: Theirs, megapixels: float, clients: int, format: str, count: int
+) -> list[tuple[Round, Round]]:
+    """Send the same images to one and then to the other, `count` times."""
     files = photographs(megapixels)
     images = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
     rounds = []
-    for _ in range(ROUNDS):
+    for _ in range(count):
         with ours.memory.watched():
             mine = run_round(functools.partial(ours.send, format=format), images, clients)
         with theirs.memory.watched():
@@ -153,7 +181,7 @@ def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Roun
         return f"{mine:6.{places}f} {other:6.{places}f}"
 
     def ratio(name: str) -> str:
-        return f"{statistics.median(getattr(mine, name) / getattr(other, name) for mine, other in rounds):5.2f}"
+        return f"{median_ratio(rounds, name):5.2f}"
 
     case = f"{megapixels:>5} {clients:>7} {format:>5}"
     figures = f"{both('per_second'):>15}  {both('p50'):>13}  {both('p95'):>13}  {both('size', 1e-3, 0):>13}"
@@ -162,13 +190,18 @@ def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Roun
 
 def print_steps(ours: Ours) -> None:
     """Where the time goes, against the bare call of the model."""
-    medians = {step: statistics.median(steps.get(step, 0.0) for steps in ours.timings) for step in STEPS}
+    medians = steps(ours)
     rest = medians["total"] - medians["inference"]
-    steps = ", ".join(f"{step} {duration:.0f}" for step, duration in medians.items())
-    print(f"{'':>21}ms: {steps}; total without the model {rest:.0f}", flush=True)
+    listed = ", ".join(f"{step} {duration:.0f}" for step, duration in medians.items())
+    print(f"{'':>21}ms: {listed}; total without the model {rest:.0f}; {ours.served_by}", flush=True)
 
 
-def soak(ours: Ours, theirs: Theirs, count: int) -> None:
+def steps(ours: Ours) -> dict[str, float]:
+    """Median milliseconds by step."""
+    return {step: statistics.median(sent.get(step, 0.0) for sent in ours.timings) for step in STEPS}
+
+
+def soak(ours: Ours, theirs: Theirs, count: int, results: Results) -> None:
     """Memory of both after `count` mixed images from 8 clients, and how it grew over the second half."""
     sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
     images = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
@@ -180,6 +213,7 @@ def soak(ours: Ours, theirs: Theirs, count: int) -> None:
         after[name] = side.memory.now()
         print(f"{name} after {count} mixed images: {after[name]:.0f} MB, {after[name] / half - 1:+.1%} in the second half")
     print(f"ratio {after['ours'] / after['rembg']:.2f} (goal <= 0.2)")
+    results.add(f"memory after {count} mixed images, MB", **after, ratio=after["ours"] / after["rembg"])
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class SoftMatte:
         matte = Image.new("L", image.size)
         width, height = image.size
         ImageDraw.Draw(matte).ellipse((width * 0.2, height * 0.1, width * 0.7, height * 0.9), fill=255)
-        return Prediction(matte.filter(ImageFilter.GaussianBlur(3)), self.name)
+        return Prediction(matte.filter(ImageFilter.GaussianBlur(3)), self.name, 1.0)
 
 
 def by_the_api(image: bytes, **options: Any) -> Image.Image:

@@ -161,13 +161,13 @@ def test_production_that_lets_customers_reach_private_networks_is_warned(setting
 
 
 def test_other_models_need_rembg(settings, monkeypatch):
-    settings.IMAGING_MODEL = "silueta"
+    settings.IMAGING_MODELS = ["silueta"]
     assert ids(deploy=False) == set()
     monkeypatch.setattr(weight_files, "find_spec", lambda name: None)
     assert ids(deploy=False) == {"config.E008"}
-    with pytest.raises(CannotServe, match="IMAGING_MODEL=silueta needs rembg"):
-        runtime._load()
-    settings.IMAGING_MODEL = "u2net"
+    with pytest.raises(CannotServe, match="IMAGING_MODELS: silueta needs rembg"):
+        runtime._load("silueta")
+    settings.IMAGING_MODELS = ["u2net"]
     assert ids(deploy=False) == set()
 
 

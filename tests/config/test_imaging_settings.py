@@ -25,11 +25,10 @@ def test_what_is_set_is_used(tmp_path):
     ("environment", "reason"),
     [
         ({"IMAGING_PRECISION": "int4"}, "IMAGING_PRECISION must be one of auto, fp32, int8, got 'int4'"),
-        ({"IMAGING_RUNTIME": "tensorrt"}, "IMAGING_RUNTIME must be one of auto, onnxruntime, openvino, got 'tensorrt'"),
-        ({"IMAGING_MODEL": "u2netp", "IMAGING_PRECISION": "int8"}, "need u2net, not u2netp"),
-        ({"IMAGING_MODEL": "u2netp", "IMAGING_RUNTIME": "openvino"}, "need u2net, not u2netp"),
-        ({"IMAGING_MODEL": "u2netp", "IMAGING_DEVICE": "cuda"}, "IMAGING_DEVICE=cuda serves only u2net, in fp32"),
-        ({"IMAGING_PRECISION": "int8", "IMAGING_DEVICE": "cuda"}, "IMAGING_DEVICE=cuda serves only u2net, in fp32"),
+        ({"IMAGING_RUNTIME": "tensorrt"}, "IMAGING_RUNTIME must be one of auto, onnxruntime, openvino, mnn, got 'tensorrt'"),
+        ({"IMAGING_PRECISION": "int8", "IMAGING_RUNTIME": "mnn"}, "IMAGING_PRECISION=int8 needs OpenVINO or onnxruntime"),
+        ({"IMAGING_RUNTIME": "mnn", "IMAGING_DEVICE": "cuda"}, "IMAGING_DEVICE=cuda serves in fp32"),
+        ({"IMAGING_PRECISION": "int8", "IMAGING_DEVICE": "cuda"}, "IMAGING_DEVICE=cuda serves in fp32"),
         ({"IMAGING_EXECUTOR": "threads"}, "IMAGING_EXECUTOR must be one of local, celery, got 'threads'"),
     ],
 )

@@ -31,7 +31,7 @@ class SlowEllipse:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         self.note("-")
-        return Prediction(matte, self.name)
+        return Prediction(matte, self.name, 1.0)
 
     def note(self, event: str) -> None:
         os.write(self.log, f"{event} {os.getpid()} {time.monotonic()}\n".encode())

@@ -51,7 +51,8 @@ def test_rmbg_lists_every_field_and_error(document):
     operation = document["paths"]["/rmbg"]["post"]
     fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     assert set(fields) == {
-        "image", "image_url", "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "return_base64",
+        "image", "image_url", "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model",
+        "return_base64",
     }  # fmt: skip
     assert set(operation["responses"]) == {"200", "400", "401", "403", "405", "409", "413", "415", "429", "500", "503"}
     assert set(operation["responses"]["200"]["content"]) == {"image/webp", "image/png", "image/jpeg", "image/bmp"}

@@ -1,10 +1,11 @@
 """Runs a network: onnxruntime or OpenVINO on the CPU, one image in, its response out; onnxruntime on a GPU, many images.
 
+MNN is in `imaging.core.matting.mnn`.
+
 Create an engine in the process that uses it: neither library's threads survive a fork.
 """
 
 import queue
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,11 +121,8 @@ def _with_free_batch_size(path: Path) -> bytes:
 class OpenVinoEngine:
     """OpenVINO, from the package `openvino`. At least twice as fast on a processor with INT8 instructions."""
 
-    def __init__(self, path: Path, *, threads: int, keeps_memory: bool = True) -> None:
-        """Load the ONNX file `path`; `threads` is the number of CPU threads, shared by concurrent images.
-
-        OpenVINO keeps the memory of a run whatever `keeps_memory` asks.
-        """
+    def __init__(self, path: Path, *, threads: int) -> None:
+        """Load the ONNX file `path`; `threads` is the number of CPU threads, shared by concurrent images."""
         # Optional; takes 0.3 s to import, which a server without it must not pay.
         import openvino
 
@@ -151,8 +149,3 @@ class OpenVinoEngine:
             return self._idle.get_nowait()
         except queue.Empty:
             return self._compiled.create_infer_request()
-
-
-def openvino_installed() -> bool:
-    """Whether OpenVinoEngine can be made."""
-    return find_spec("openvino") is not None

@@ -12,17 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from imaging.core.canvas import in_mode, reduced
+from imaging.core.matting.confidence import confidence
 from imaging.core.matting.engines import Engine
+from imaging.core.matting.network import Network
 from imaging.core.memory import is_large
 
 Floats = npt.NDArray[np.float32]
 
-# The training input of U2-Net and the statistics of ImageNet, as in rembg's u2net session.
-_INPUT_SIZE = (320, 320)
-_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
-_STD = np.array((0.229, 0.224, 0.225), np.float32)
-
-
+_U2NET = Network()
 # First shrink larger images to three times the size by averaging: for 12 megapixels that takes 30 instead of 100 ms, and
 # moves the matte by 0.0002 of its range.
 _REDUCING_GAP = 3.0
@@ -30,10 +27,11 @@ _REDUCING_GAP = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A matte (mode L, 255 = subject) and the name of the model that made it."""
+    """A matte (mode L, 255 = subject), what made it, as in `X-Model`, and how sure the model is of it, 0-1."""
 
     matte: Image.Image
     model: str
+    confidence: float
 
 
 class MatteModel(Protocol):
@@ -51,24 +49,28 @@ class MatteModel(Protocol):
 
 def warm_up(model: MatteModel) -> None:
     """Run one blank prediction, so that the first caller does not wait for the allocations of a first run."""
-    model.predict(Image.new("RGB", _INPUT_SIZE))
+    model.predict(Image.new("RGB", (320, 320)))
 
 
-class U2Net:
-    """U2-Net, with exactly the maths of rembg's session, but without rembg's imports."""
+class NetworkModel:
+    """A network of the registry, with exactly the maths of rembg's session for it, but without rembg's imports."""
 
-    def __init__(self, engine: Engine, *, name: str) -> None:
-        """`engine` runs the network; `name` is the model name in its predictions."""
+    def __init__(self, engine: Engine, *, name: str, network: Network = _U2NET) -> None:
+        """`engine` runs `network`; `name` is what its predictions say of their maker."""
         self._engine = engine
+        self._network = network
         self.name = name
 
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
-        response = self._engine.run(normalised(shrunk(image)), give_memory_back=is_large(image.size))
-        return Prediction(as_matte(response), self.name)
+        batch = normalised(shrunk(image, self._network), self._network)
+        response = self._engine.run(batch, give_memory_back=is_large(image.size))
+        if self._network.is_logit:
+            response = _sigmoid(response)
+        return predicted(response, self.name)
 
 
-class CautiousU2Net:
+class CautiousModel:
     """U2-Net in INT8, and in fp32 for the few images for which INT8 is not reliable.
 
     Where the network finds no clear subject, its whole response is weak. Stretching it to the full range, as rembg does,
@@ -104,9 +106,9 @@ class CautiousU2Net:
         batch = normalised(shrunk(image))
         response = self._fast.run(batch, give_memory_back=is_large(image.size))
         if response.max() >= self._trusted_peak:
-            return Prediction(as_matte(response), self.name)
+            return predicted(response, self.name)
         response = self._exact_runs.submit(self._run_exactly, batch).result()
-        return Prediction(as_matte(response), self._exact_name)
+        return predicted(response, self._exact_name)
 
     def _run_exactly(self, batch: Floats) -> Floats:
         return self._exact_engine().run(batch)
@@ -131,28 +133,39 @@ def _started_pool(threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-def shrunk(image: Image.Image) -> Image.Image:
+def shrunk(image: Image.Image, network: Network = _U2NET) -> Image.Image:
     """`image` without its alpha at the size of the network's input.
 
     What Pillow's resize() makes with Lanczos and _REDUCING_GAP, byte for byte, but the first step uses all idle cores.
     """
     image = in_mode(image, "RGB")
-    across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip(image.size, _INPUT_SIZE, strict=True))
+    across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip(image.size, network.size, strict=True))
     # In pixels of what has been reduced, whose last block may be cut off.
     box = (0, 0, image.width / across, image.height / down)
     if across > 1 or down > 1:
         image = reduced(image, (across, down))
-    return image.resize(_INPUT_SIZE, Image.Resampling.LANCZOS, box)
+    return image.resize(network.size, Image.Resampling.LANCZOS, box)
 
 
-def normalised(image: Image.Image) -> Floats:
-    """(1, 3, 320, 320): divided by the brightest sample, then standardised."""
+def normalised(image: Image.Image, network: Network = _U2NET) -> Floats:
+    """(1, 3, height, width): divided by the brightest sample, then standardised."""
     samples = np.asarray(image, np.float32)
     samples = samples / max(float(samples.max()), 1e-6)
     # Planes first: a loop over three samples at a time takes four times as long.
     planes = np.ascontiguousarray(samples.transpose(2, 0, 1))
-    standardised: Floats = (planes - _MEAN[:, np.newaxis, np.newaxis]) / _STD[:, np.newaxis, np.newaxis]
+    mean, std = (np.array(values, np.float32)[:, np.newaxis, np.newaxis] for values in (network.mean, network.std))
+    standardised: Floats = (planes - mean) / std
     return standardised[np.newaxis]
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    response: Floats = 1 / (1 + np.exp(-logits.clip(-80, 80)))
+    return response
+
+
+def predicted(response: Floats, model: str) -> Prediction:
+    """The prediction of `model` from its response, probabilities of subject."""
+    return Prediction(as_matte(response), model, confidence(response))
 
 
 def as_matte(response: Floats) -> Image.Image:
@@ -187,4 +200,7 @@ class RembgMatte:
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
         masks: list[Image.Image] = self._session.predict(image)
-        return Prediction(masks[0].convert("L"), self.name)
+        matte = masks[0].convert("L")
+        # rembg has stretched the response already; a thumbnail is as good for the confidence.
+        small = matte.resize((320, 320), Image.Resampling.BOX)
+        return Prediction(matte, self.name, confidence(np.asarray(small, np.float32) / np.float32(255)))

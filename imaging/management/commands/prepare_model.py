@@ -4,8 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from imaging.core.cpu import int8_profits
-from imaging.core.weights.preparation import WeightsError, prepare
+from imaging.core.weights.preparation import WeightsError, prepare, wanted
+from imaging.core.weights.registry import unaccepted_licence
 
 
 class Command(BaseCommand):
@@ -14,17 +14,28 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", nargs="?", help="a model of rembg's catalogue (default: IMAGING_MODEL)")
+        parser.add_argument("name", nargs="?", help="a model of rembg's catalogue (default: those of IMAGING_MODELS)")
+        parser.add_argument("--again", action="store_true", help="time the engines although nothing has changed")
 
-    def handle(self, *args: Any, name: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, name: str | None, again: bool, **options: Any) -> None:
         # rembg's import has numba compile all of pymatting, 50 s and 530 MB the first time. Nothing here computes.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
-        model = name or str(getattr(settings, "IMAGING_MODEL", "u2net"))
-        precision = settings.IMAGING_PRECISION
+        first, *others = [name] if name else settings.IMAGING_MODELS
         try:
-            prepare(model, self._say, int8=precision == "int8" or (precision == "auto" and int8_profits()))
+            self._prepare(first, again=again)
         except WeightsError as error:
             raise CommandError(str(error)) from error
+        for other in others:
+            try:
+                self._prepare(other, again=again)
+            except WeightsError as error:
+                # The server serves with what it has.
+                self.stderr.write(f"{other} will not be served: {error}")
+
+    def _prepare(self, name: str, *, again: bool) -> None:
+        if problem := unaccepted_licence(name, settings.IMAGING_ACCEPTED_LICENCES):
+            raise WeightsError(f"{problem}.")
+        prepare(name, self._say, wanted(settings.IMAGING_PRECISION, settings.IMAGING_RUNTIME), again=again)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)

@@ -64,6 +64,18 @@ _FOUND_BY_CORE = {
         advice=_("Send true, false, 1, 0, yes, no, on or off."),
         label=_("An option was neither true nor false"),
     ),
+    "unknown_model": Row(
+        status=400,
+        message="'{field}' must be one of {models}, got: '{value}'",
+        advice=_("Send one of the models that GET /api/models lists."),
+        label=_("Unknown model"),
+    ),
+    "model_version_gone": Row(
+        status=400,
+        message="'{field}' names a version that is not served any more: '{value}'. Served is {model}",
+        advice=_("Pin the version that GET /api/models lists, or send the name alone."),
+        label=_("A model's version that is gone"),
+    ),
     "mask_with_bg_color": Row(
         status=400,
         advice=_("A mask has no background: leave one of the two fields out."),

@@ -90,6 +90,17 @@ def test_only_those_that_failed(owner, batch):
     assert "lamp.png" not in failed
 
 
+def test_only_the_doubtful(owner, batch):
+    work_through()
+    assert "doubtful" not in text_of(owner.get(page(batch))), "the stand-in for the model is always sure"
+    lamp = batch.items.get(name="lamp.png")
+    batch.items.filter(pk=lamp.pk).update(confidence=0.5)
+    assert "Show the 1 doubtful" in text_of(owner.get(page(batch)))
+    doubtful = text_of(owner.get(page(batch, "?show=doubtful")))
+    assert "lamp.png Done Doubtful" in doubtful
+    assert "notes.png" not in doubtful
+
+
 def test_reasons_in_the_readers_language(owner, batch, user):
     work_through()
     user.language = "ar"

@@ -47,7 +47,7 @@ class EllipseModel:
     def predict(self, image):
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
-        return Prediction(matte, self.name)
+        return Prediction(matte, self.name, 1.0)
 
 
 class UniformModel:
@@ -59,7 +59,7 @@ class UniformModel:
         self.alpha = alpha
 
     def predict(self, image):
-        return Prediction(Image.new("L", image.size, self.alpha), self.name)
+        return Prediction(Image.new("L", image.size, self.alpha), self.name, 1.0)
 
 
 def photo(size=(64, 48), mode="RGB", seed=0):

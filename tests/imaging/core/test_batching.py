@@ -138,7 +138,7 @@ def test_u2net_gives_the_same_in_a_batch_as_alone():
 def test_a_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):
-        serving.load_u2net(device="cuda", threads=1)
+        serving.load_native("u2net", device="cuda", threads=1)
 
 
 def test_a_gpu_that_onnxruntime_silently_does_without_is_reported(monkeypatch):
@@ -146,4 +146,4 @@ def test_a_gpu_that_onnxruntime_silently_does_without_is_reported(monkeypatch):
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr("imaging.core.matting.engines.PROVIDERS", {"cuda": ["CPUExecutionProvider"]})
     with pytest.raises(CannotServe, match="IMAGING_DEVICE=cuda"):
-        serving.load_u2net(device="cuda", threads=1)
+        serving.load_native("u2net", device="cuda", threads=1)

@@ -43,7 +43,7 @@ def test_the_removed_background_is_not_in_a_webp():
         def predict(self, image):
             matte = Image.new("L", image.size)
             matte.paste(255, (32, 32, 96, 96))
-            return Prediction(matte, "square")
+            return Prediction(matte, "square", 1.0)
 
     result = array(opened(cutout_of(file_bytes(white_on_red), Square())).convert("RGBA"))
     red, green, blue, alpha = np.moveaxis(result, -1, 0)

@@ -11,19 +11,16 @@ import onnx
 import pytest
 from PIL import Image
 
-from imaging.core.matting import engines
 from imaging.core.matting.engines import OnnxRuntimeEngine, OpenVinoEngine
-from imaging.core.matting.matte import CautiousU2Net, U2Net, stretched
+from imaging.core.matting.matte import CautiousModel, NetworkModel, normalised, shrunk, stretched
 from imaging.core.weights import files as weights
-from imaging.core.weights import int8_gate, serving
-from imaging.core.weights.files import int8_path, int8_refusal_path
-from imaging.core.weights.int8_gate import agreement
+from imaging.core.weights import gate
+from imaging.core.weights.engines import is_installed
+from imaging.core.weights.gate import agreement
 from imaging.core.weights.preparation import keep_first_output
 from imaging.core.weights.quantisation import quantise
 from imaging.core.weights.recipe import load_recipe, packed, unpacked
-from imaging.core.weights.serving import CannotServe, choose_runtime, load_u2net, uses_int8
 from imaging.executor import low_priority
-from tests.conftest import skip_or_fail
 from tests.imaging.core.pictures import THREADS, WEIGHTS, RememberingEngine, needs_weights
 
 # The fixtures take seconds: one worker creates them, once.
@@ -54,6 +51,15 @@ def exact(int8_file):
 def fast(int8_file):
     # With one thread, some processors round differently: 0.9687 instead of 0.9766 of overlap, just below the gate's bar.
     return RememberingEngine(OnnxRuntimeEngine(int8_file, threads=os.cpu_count() or 1))
+
+
+def answers_of(engine):
+    """The responses to the gate's photographs."""
+    return np.stack([engine.run(batch) for batch in gate_batches()])
+
+
+def gate_batches():
+    return [normalised(shrunk(image)) for picture in gate.photographs()]
 
 
 class FixedEngine:
@@ -101,17 +107,15 @@ class TestTheFile:
 
 class TestTheGate:
     def test_lets_the_recipe_pass(self, fast, exact):
-        assert int8_gate.refusal(fast, exact) is None
+        assert gate.refusal(answers_of(fast), answers_of(exact)) == ""
 
     def test_refuses_a_model_that_is_somewhat_off(self, exact):
-        class Off:
-            def run(self, batch, *, give_memory_back=False):
-                return np.roll(exact.run(batch), 4, axis=1)
-
-        assert "error" in int8_gate.refusal(Off(), exact)
+        truths = answers_of(exact)
+        assert "error" in gate.refusal(np.roll(truths, 4, axis=2), truths)
 
     def test_refuses_what_is_no_number(self, exact):
-        assert int8_gate.refusal(FixedEngine(np.nan), exact)
+        truths = answers_of(exact)
+        assert gate.refusal(np.full_like(truths, np.nan), truths)
 
     def test_two_empty_subjects_agree(self):
         assert agreement(np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32)) == (0, 1)
@@ -127,12 +131,12 @@ class TestPredictions:
     @needs_weights
     @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
     def test_near_fp32_and_marked(self, fast, exact, name):
-        image = Image.open(int8_gate.PHOTOGRAPHS / f"{name}.jpg").convert("RGB")
-        model = CautiousU2Net(
+        image = Image.open(gate.PHOTOGRAPHS / f"{name}.jpg").convert("RGB")
+        model = CautiousModel(
             fast, lambda: pytest.fail("needs no fp32"), name="u2net-int8", exact_name="u2net", trusted_peak=0.9
         )
         prediction = model.predict(image)
-        truth = U2Net(exact, name="u2net").predict(image)
+        truth = NetworkModel(exact, name="u2net").predict(image)
         assert (prediction.model, truth.model) == ("u2net-int8", "u2net")
         mattes = (np.asarray(matte, np.float32) / np.float32(255) for matte in (prediction.matte, truth.matte))
         error, overlap = agreement(*mattes)
@@ -141,17 +145,17 @@ class TestPredictions:
 
     def test_an_image_without_a_subject_is_run_in_fp32(self, fast, exact):
         noise = Image.effect_noise((320, 320), 60).convert("RGB")
-        model = CautiousU2Net(
+        model = CautiousModel(
             fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=load_recipe("u2net").trusted_peak
         )
         prediction = model.predict(noise)
         assert prediction.model == "u2net"
-        assert prediction.matte.tobytes() == U2Net(exact, name="u2net").predict(noise).matte.tobytes()
+        assert prediction.matte.tobytes() == NetworkModel(exact, name="u2net").predict(noise).matte.tobytes()
 
     @pytest.mark.parametrize(("peak", "name"), [(0.95, "u2net-int8"), (0.91, "u2net-int8"), (0.89, "u2net"), (0.0, "u2net")])
     def test_the_peak_decides(self, peak, name):
         fast, exact = FixedEngine(np.float32(peak)), FixedEngine(1.0)
-        model = CautiousU2Net(fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
+        model = CautiousModel(fast, lambda: exact, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         assert model.predict(Image.new("RGB", (20, 10))).model == name
         assert exact.runs == (name == "u2net")
 
@@ -162,7 +166,7 @@ class TestPredictions:
             made.append(1)
             return FixedEngine(1.0)
 
-        model = CautiousU2Net(FixedEngine(0.1), make, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
+        model = CautiousModel(FixedEngine(0.1), make, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         assert not made
         threads = [threading.Thread(target=model.predict, args=[Image.new("RGB", (9, 9))]) for _ in range(6)]
         for thread in threads:
@@ -186,7 +190,7 @@ class TestPredictions:
                     inside.pop()
                 return np.full((320, 320), 1.0, np.float32)
 
-        model = CautiousU2Net(
+        model = CautiousModel(
             FixedEngine(0.1), Counting, name="u2net-int8", exact_name="u2net", trusted_peak=0.9, exact_runs=runs
         )
         with ThreadPoolExecutor(6) as callers:
@@ -205,7 +209,7 @@ class TestPredictions:
                 found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
                 return np.full((320, 320), 1.0, np.float32)
 
-        model = CautiousU2Net(FixedEngine(0.1), Noting, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
+        model = CautiousModel(FixedEngine(0.1), Noting, name="u2net-int8", exact_name="u2net", trusted_peak=0.9)
         low_priority.run(lambda: model.predict(Image.new("RGB", (9, 9))))
         assert set(found) == {os.getpriority(os.PRIO_PROCESS, 0)}
 
@@ -213,17 +217,17 @@ class TestPredictions:
 class TestOpenVino:
     @pytest.fixture(scope="class")
     def engine(self, int8_file):
-        if not engines.openvino_installed():
-            skip_or_fail("OpenVINO is not installed (requirements-fast.txt)")
+        if not is_installed("openvino"):
+            pytest.skip("OpenVINO is not installed (requirements-int8.txt)")
         return OpenVinoEngine(int8_file, threads=THREADS)
 
     @pytest.mark.filterwarnings("ignore")  # we are not responsible for its imports
     def test_passes_the_gate(self, engine, exact):
-        assert int8_gate.refusal(engine, exact) is None
+        assert gate.refusal(answers_of(engine), answers_of(exact)) == ""
 
     @pytest.mark.filterwarnings("ignore")
     def test_serves_several_threads(self, engine):
-        batches = list(int8_gate._batches())
+        batches = gate_batches()
         expected = [engine.run(batch) for batch in batches]
         found = {}
         threads = [
@@ -236,66 +240,3 @@ class TestOpenVino:
             thread.join()
         for n, response in enumerate(expected):
             assert np.abs(stretched(found[n]) - stretched(response)).max() < 0.01
-
-
-class TestChoosing:
-    """With files that only have the right names: nothing is loaded here."""
-
-    @pytest.fixture(autouse=True)
-    def home(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("U2NET_HOME", str(tmp_path))
-        int8_path("u2net").parent.mkdir(parents=True)
-        return tmp_path
-
-    @pytest.fixture(params=[True, False])
-    def profits(self, request, monkeypatch):
-        monkeypatch.setattr(serving, "int8_profits", lambda: request.param)
-        monkeypatch.setattr(serving, "openvino_installed", lambda: True)
-        return request.param
-
-    def test_auto_follows_the_processor(self, profits):
-        int8_path("u2net").touch()
-        assert uses_int8("auto") == profits
-
-    def test_auto_is_fp32_in_onnxruntime_which_is_slower_in_int8(self, monkeypatch, profits):
-        int8_path("u2net").touch()
-        assert not uses_int8("auto", "onnxruntime")
-        monkeypatch.setattr(serving, "openvino_installed", lambda: False)
-        assert not uses_int8("auto")
-
-    def test_what_is_named_is_served(self, profits):
-        int8_path("u2net").touch()
-        assert uses_int8("int8")
-        assert not uses_int8("fp32")
-
-    def test_auto_without_the_file_is_fp32_and_says_so(self, monkeypatch, caplog):
-        monkeypatch.setattr(serving, "_int8_pays", lambda runtime: True)
-        assert not uses_int8("auto")
-        assert "prepare_model" in caplog.text
-
-    def test_auto_after_a_refusal_is_fp32_and_says_why(self, monkeypatch, caplog):
-        monkeypatch.setattr(serving, "_int8_pays", lambda runtime: True)
-        int8_refusal_path("u2net").write_text("error 0.1\n")
-        assert not uses_int8("auto")
-        assert "error 0.1" in caplog.text
-
-    def test_int8_that_is_not_there_is_an_error(self):
-        with pytest.raises(CannotServe, match="prepare_model"):
-            load_u2net(precision="int8", threads=1)
-
-    def test_int8_that_was_refused_is_an_error(self):
-        int8_refusal_path("u2net").write_text("error 0.1\n")
-        with pytest.raises(CannotServe, match=r"error 0\.1"):
-            load_u2net(precision="int8", threads=1)
-
-    @pytest.mark.parametrize("installed", [True, False])
-    def test_openvino_where_it_is_installed_and_only_for_int8(self, monkeypatch, installed):
-        monkeypatch.setattr(serving, "openvino_installed", lambda: installed)
-        assert choose_runtime("auto", int8=True) == ("openvino" if installed else "onnxruntime")
-        assert choose_runtime("auto", int8=False) == "onnxruntime"
-        assert choose_runtime("onnxruntime", int8=True) == "onnxruntime"
-
-    def test_openvino_by_name_where_it_is_not_installed(self, monkeypatch):
-        monkeypatch.setattr(serving, "openvino_installed", lambda: False)
-        with pytest.raises(CannotServe, match=r"requirements-fast\.txt"):
-            choose_runtime("openvino", int8=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data
 
 from imaging.core.matting.engines import OnnxRuntimeEngine
-from imaging.core.matting.matte import RembgMatte, U2Net, as_matte, normalised, warm_up
+from imaging.core.matting.matte import NetworkModel, RembgMatte, as_matte, normalised, warm_up
 from imaging.core.matting.refine import enlarge
 from tests.conftest import EXHAUSTIVE
 from tests.imaging.core.pictures import (
@@ -45,7 +45,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def model(engine):
-    return U2Net(RememberingEngine(engine), name="u2net")
+    return NetworkModel(RememberingEngine(engine), name="u2net")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_images_with_nothing_in_them(model, size, color):
 
 @needs_weights
 def test_one_session_serves_several_threads(engine):
-    model = U2Net(engine, name="u2net")
+    model = NetworkModel(engine, name="u2net")
     warm_up(model)
     image, mattes = photograph("astronaut"), []
     threads = [threading.Thread(target=lambda: mattes.append(model.predict(image).matte.tobytes())) for _ in range(3)]

@@ -111,7 +111,7 @@ class SmallModel:
     name = "small"
 
     def predict(self, image):
-        return Prediction(network_matte(known_alpha()), self.name)
+        return Prediction(network_matte(known_alpha()), self.name, 1.0)
 
 
 def test_cutouts_and_masks_have_the_refined_edge_unless_it_is_off():

@@ -276,6 +276,7 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
             "timings": {"decode": 0.5},
         },
         "parcel": "result-1",
+        "confidence": 1.0,  # outside of the fields of a cutout, which the release before knows exactly
     }
 
 
@@ -306,7 +307,7 @@ def adjusted(monkeypatch) -> tuple[int, int]:
 
 def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(settings, monkeypatch):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
-    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY, presence.NAMES_KEY)
     assert adjusted(monkeypatch) == (32, 0), "while there is no worker, everything"
     presence.send_heartbeat("one", "u2net")
     assert adjusted(monkeypatch) == (2, 30)
@@ -316,14 +317,14 @@ def test_a_web_process_hands_out_what_workers_can_hold_and_a_little_more(setting
     assert adjusted(monkeypatch) == (32, 0)
     store.get_redis().zrem(presence.PLACES_KEY, "large 100")
     assert adjusted(monkeypatch) == (32, 0), "a worker of the release before does not report its places"
-    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY, presence.NAMES_KEY)
 
 
 def test_while_redis_is_away_as_much_is_handed_out_as_before(settings, monkeypatch):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
     presence.send_heartbeat("one", "u2net")
     assert adjusted(monkeypatch) == (2, 30)
-    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY, presence.NAMES_KEY)
     forget(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
     assert presence.find_models() == []
     assert adjusted(monkeypatch) == (2, 30)
@@ -353,7 +354,7 @@ def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
         assert not second.done()
         gate.resize(slots=3, queue_size=29, large_slots=2)
         second.result(WAIT)
-    store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
+    store.get_redis().delete(presence.KEY, presence.PLACES_KEY, presence.NAMES_KEY)
 
 
 def test_a_caller_who_goes_leaves_nothing_for_workers(job, small_png, broker):
@@ -406,7 +407,7 @@ def test_status_readiness_and_metrics_tell_of_the_workers(settings):
     assert (report["status"], report["model"]["name"], report["parts"]["model"]) == ("works", "u2net-int8", True)
     figures = Client().get("/metrics").content.decode()
     assert "rembg_inference_workers 2.0" in figures
-    assert 'rembg_model_info{name="u2net-int8"' in figures
+    assert 'rembg_model_info{engine="",name="u2net-int8"' in figures
     store.get_redis().delete(presence.KEY)
     forget(settings, "CELERY_BROKER_URL", "")
 

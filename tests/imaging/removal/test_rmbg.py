@@ -36,7 +36,8 @@ def test_the_headers_of_a_success(server, server_key, photo):
     assert int(headers["Content-Length"]) == len(response.content)
     assert headers["Content-Disposition"] == 'inline; filename="portrait-no-bg.png"'
     assert headers["X-Credits-Charged"] == "1"
-    assert headers["X-Model"] in ("u2net", "u2net-int8")  # depending on the processor
+    assert headers["X-Model"].startswith("u2net@8d10d2f3bb75; engine=")  # which one depends on the processor
+    assert 0.5 < float(headers["X-Confidence"]) <= 1
     assert uuid.UUID(headers["X-Request-Id"])
     for step in ("decode", "inference", "compose", "encode", "total"):
         assert re.search(rf"\b{step};dur=\d+\.\d\b", headers["Server-Timing"])

@@ -126,7 +126,7 @@ def test_stripe_events_by_state():
 
 def test_model_and_parts(quick_model):
     figures = read()
-    assert figures["rembg_model_info", (("name", "ellipse"), ("version", ""))] == 1
+    assert figures["rembg_model_info", (("engine", ""), ("name", "ellipse"), ("version", ""))] == 1
     assert figures["rembg_part_up", (("part", "model"),)] == 1
     assert figures["rembg_part_up", (("part", "database"),)] == 1
 

@@ -22,6 +22,8 @@ export interface Options {
     expand?: boolean;
     /** What to lay the subject on: `#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` or a CSS colour name. */
     bg_color?: string;
+    /** The model that makes the matte: a name that `GET /api/models` lists, or pinned, such as `u2net@8d10d2f3bb75`. */
+    model?: string;
 }
 /** How far a transfer has come. Sizes are bytes of the whole body. */
 export interface TransferProgress {

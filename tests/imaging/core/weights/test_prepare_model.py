@@ -58,7 +58,7 @@ class TestFirstRun:
         assert not any(source.seen_while_sending)
 
     def test_takes_the_model_of_the_settings_by_default(self, settings, use_sources):
-        settings.IMAGING_MODEL = "u2net"
+        settings.IMAGING_MODELS = ["u2net"]
         use_sources(FakeSource())
         assert "u2net is ready" in prepare_model()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from imaging.core.weights import files as weights
 from imaging.core.weights import sources as weight_sources
+from imaging.core.weights.registry import NATIVE
 from imaging.core.weights.sources import SourceFailed
 from tests.imaging.core.weights import preparing
 from tests.imaging.core.weights.preparing import MODEL
@@ -39,7 +39,7 @@ class TestWheelSource:
         return fake
 
     def read(self, folder: Path) -> bytes:
-        return b"".join(weight_sources.open_wheel(weights.OWN_WEIGHTS["u2net"], folder))
+        return b"".join(weight_sources.open_wheel(NATIVE["u2net"], folder))
 
     def test_streams_the_member(self, pip, tmp_path):
         pip(members={"m": MODEL, "other": b"x"})
@@ -86,7 +86,7 @@ class TestReleaseSource:
         monkeypatch.setattr(requests, "get", get)
 
     def read(self, folder: Path) -> bytes:
-        return b"".join(weight_sources.open_release(weights.OWN_WEIGHTS["u2net"], folder))
+        return b"".join(weight_sources.open_release(NATIVE["u2net"], folder))
 
     def test_streams_the_body(self, monkeypatch, tmp_path):
         self.answer(monkeypatch)
