@@ -16,7 +16,7 @@ from imaging.core.cpu import count_cores
 from imaging.core.matting.matte import normalised, shrunk
 from imaging.core.weights.choice import Choice, Figure, this_machine
 from imaging.core.weights.engines import CANDIDATES, ONNXRUNTIME, Kind, is_possible, make_engine
-from imaging.core.weights.gate import Floats, pictures, refusal
+from imaging.core.weights.gate import Floats, photographs, refusal
 from imaging.core.weights.recipe import load_recipe
 from imaging.core.weights.registry import NATIVE
 
