@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from config.wsgi import application
 from imaging.core.matting.matte import MatteModel, Prediction
@@ -24,17 +25,21 @@ class RememberingModel:
 
     def predict(self, image: Image.Image) -> Prediction:
         """See MatteModel."""
-        digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
-        for known in self.folder.glob(f"{digest}.*.png"):
+        digest = hashlib.sha256(f"{self.name} {image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
+        known = self.folder / f"{digest}.png"
+        if known.exists():
             with Image.open(known) as matte:
-                return Prediction(matte.copy(), known.suffixes[0][1:])
+                return Prediction(matte.copy(), matte.info["model"], float(matte.info["confidence"]))
         made = self.model.predict(image)
+        facts = PngInfo()
+        facts.add_text("model", made.model)
+        facts.add_text("confidence", repr(made.confidence))
         # Renamed when it is complete: another server may look for it meanwhile.
         unfinished = self.folder / f"{digest}.{os.getpid()}-{id(made)}"
-        made.matte.save(unfinished, "PNG", compress_level=1)
-        unfinished.rename(self.folder / f"{digest}.{made.model}.png")
+        made.matte.save(unfinished, "PNG", compress_level=1, pnginfo=facts)
+        unfinished.rename(known)
         return made
 
 
 _load = runtime._load
-runtime._load = lambda: RememberingModel(_load(), Path(os.environ["REMEMBERED_MATTES"]))
+runtime._load = lambda name: RememberingModel(_load(name), Path(os.environ["REMEMBERED_MATTES"]))

@@ -168,7 +168,7 @@ def cut_out(folder: Path, name: str, format: Any, cores: int) -> bytes:
     """The whole work on one image, but for the network."""
     from imaging.core import pipeline
     from imaging.core.codecs.checks import check_image
-    from imaging.core.matting.matte import U2Net
+    from imaging.core.matting import matte
     from imaging.core.options import CutoutOptions
 
     photograph, response = recorded(folder, name)
@@ -176,7 +176,9 @@ def cut_out(folder: Path, name: str, format: Any, cores: int) -> bytes:
     assert header is not None
     # The revisions before this work used one core.
     extra: dict[str, Any] = {"cores": cores} if "cores" in inspect.signature(pipeline.cut_out).parameters else {}
-    model = U2Net(Recording(response), name="u2net")
+    # U2Net before there was more than one network.
+    network_model = getattr(matte, "NetworkModel" if hasattr(matte, "NetworkModel") else "U2Net")
+    model = network_model(Recording(response), name="u2net")
     return pipeline.cut_out(io.BytesIO(photograph), header, CutoutOptions(format=format), model, **extra).data
 
 

@@ -28,7 +28,7 @@ class DiscModel:
         shrunk(image)
         matte = Image.new("L", (320, 320))
         ImageDraw.Draw(matte).ellipse((40, 60, 220, 280), fill=255)
-        return Prediction(matte.resize((160, 160), Image.Resampling.BOX), self.name)
+        return Prediction(matte.resize((160, 160), Image.Resampling.BOX), self.name, 1.0)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -89,7 +89,7 @@ def test_an_error_reaches_the_caller_and_ends_the_work(cores):
 
 def test_work_goes_on_while_the_other_core_is_taken():
     taken = threading.Event()
-    done = []
+    done: list[int] = []
     with use_cores(2):
         other = in_background(lambda: taken.wait(10))
         for_each(done.append, range(5))

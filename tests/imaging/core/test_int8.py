@@ -59,7 +59,7 @@ def answers_of(engine):
 
 
 def gate_batches():
-    return [normalised(shrunk(image)) for picture in gate.photographs()]
+    return [normalised(shrunk(image)) for image in gate.photographs()]
 
 
 class FixedEngine:
