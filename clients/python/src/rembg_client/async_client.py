@@ -38,7 +38,9 @@ class AsyncClient(Settings):
         self, api_key: str | None = None, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any
     ) -> None:
         super().__init__(api_key, **settings)
-        self._http = httpx.AsyncClient(base_url=self.base_url, headers=self.headers, transport=transport)
+        self._http = httpx.AsyncClient(
+            base_url=self.base_url, headers=self.headers, transport=transport, verify=self.verification()
+        )
         self.batches = AsyncBatches(self)
 
     async def __aenter__(self) -> Self:

@@ -36,7 +36,9 @@ class Client(Settings):
 
     def __init__(self, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None, **settings: Any) -> None:
         super().__init__(api_key, **settings)
-        self._http = httpx.Client(base_url=self.base_url, headers=self.headers, transport=transport)
+        self._http = httpx.Client(
+            base_url=self.base_url, headers=self.headers, transport=transport, verify=self.verification()
+        )
         self.batches = Batches(self)
 
     def __enter__(self) -> Self:

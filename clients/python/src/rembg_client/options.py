@@ -28,13 +28,15 @@ class Options(TypedDict, total=False):
 
 
 class Option:
-    """One row of the table. `kind` is str, int, float or bool; `choices` is empty where any value may be right."""
+    """One row of the table. `declared` is its type, None included; `kind` str, int, float or bool.
+
+    `choices` is empty where any value may be right.
+    """
 
     def __init__(self, name: str, annotation: Any) -> None:
-        declared, self.help = get_args(annotation)
-        self.annotation = annotation
         self.name = name
-        kind = next(part for part in get_args(declared) if part is not type(None))
+        self.declared, self.help = get_args(annotation)
+        kind = next(part for part in get_args(self.declared) if part is not type(None))
         self.choices: tuple[str, ...] = get_args(kind) if get_origin(kind) is Literal else ()
         self.kind: type = str if self.choices else kind
 

@@ -67,7 +67,7 @@ def _plan_only(runner: Runner, jobs: list[Job], show: Show) -> int:
         report = runner.known(job) or Report(job, "planned", job.output)
         summary.add(report)
         show.report(report)
-    show.end(summary)
+    show.plan(summary)
     return 0
 
 

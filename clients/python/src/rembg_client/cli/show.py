@@ -42,6 +42,11 @@ class Show:
         if summary.left:
             self.say("The same command goes on where this one stopped.")
 
+    def plan(self, summary: Summary) -> None:
+        """Nothing was sent: what would be."""
+        known = f"{summary.current} current already, {len(summary.failed)} refused before"
+        self.say(f"{summary.left} of {summary.total} to send, for up to {_credits(summary.left)}; {known}")
+
     def say(self, text: str) -> None:
         """A line for people."""
         print(text, file=self._out, flush=True)
@@ -97,6 +102,9 @@ class JsonShow(Show):
             "credits_charged": cutout and cutout.credits_charged,
         }  # fmt: skip
         self.say(json.dumps(facts))
+
+    def plan(self, summary: Summary) -> None:
+        self.end(summary)
 
     def end(self, summary: Summary) -> None:
         stopped = summary.stopped_by
