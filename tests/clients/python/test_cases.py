@@ -1,4 +1,4 @@
-"""What rembg.js and the Python client have to do alike: clients/cases.json. `test/cases.test.mjs` of rembg.js is the other half."""
+"""What rembg.js and the Python client have to do alike. The other half is clients/rembg.js/test/cases.test.mjs."""
 
 import asyncio
 import json
@@ -155,5 +155,9 @@ def test_facts(case):
     with fake_server(give) as server, Client(base_url=server.url) as client:
         cutout = client.remove_background(PNG)
     facts = case["facts"]
-    assert (cutout.width, cutout.height, cutout.credits_charged) == (facts["width"], facts["height"], facts["creditsCharged"])
+    assert (cutout.width, cutout.height, cutout.credits_charged) == (
+        facts["width"],
+        facts["height"],
+        facts["creditsCharged"],
+    )
     assert (cutout.model, cutout.request_id, cutout.data) == (facts["model"], facts["requestId"], b"image")

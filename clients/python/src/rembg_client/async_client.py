@@ -118,8 +118,8 @@ class AsyncClient(Settings):
             return result
 
     async def _send(self, request: Request, deadline: Deadline) -> Answer:
-        with translated(deadline):
-            async with self._http.stream(**request.arguments(deadline)) as response:
+        with translated(deadline), request.prepared(deadline) as arguments:
+            async with self._http.stream(**arguments) as response:
                 with Reception(request, response.status_code, response.headers, deadline) as reception:
                     async for chunk in response.aiter_bytes():
                         reception.take(chunk)

@@ -113,7 +113,8 @@ class Client(Settings):
             return result
 
     def _send(self, request: Request, deadline: Deadline) -> Answer:
-        with translated(deadline), self._http.stream(**request.arguments(deadline)) as response:
+        prepared = request.prepared(deadline)
+        with translated(deadline), prepared as arguments, self._http.stream(**arguments) as response:
             with Reception(request, response.status_code, response.headers, deadline) as reception:
                 for chunk in response.iter_bytes():
                     reception.take(chunk)

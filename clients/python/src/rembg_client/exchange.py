@@ -62,11 +62,13 @@ class Request:
     target: Target = field(default_factory=Target)
     on_upload: ProgressListener | None = None
 
-    def arguments(self, deadline: Deadline) -> dict[str, Any]:
-        """What httpx's `stream` takes. Files are read while they are sent."""
+    @contextmanager
+    def prepared(self, deadline: Deadline) -> Iterator[dict[str, Any]]:
+        """What httpx's `stream` takes. Files are read while they are sent, and closed however that ends."""
         total = sum(part.size for _, part in self.parts)
         sent = Meter(total, self.on_upload)
-        files = [(name, (part.name, Body(part, sent, deadline))) for name, part in self.parts]
+        bodies = [Body(part, sent, deadline) for _, part in self.parts]
+        files = [(name, (part.name, body)) for (name, part), body in zip(self.parts, bodies, strict=True)]
         arguments: dict[str, Any] = {"method": self.method, "url": self.path, "headers": dict(self.headers)}
         if self.params:
             arguments["params"] = dict(self.params)
@@ -76,7 +78,11 @@ class Request:
             arguments["data"] = {
                 name: value if isinstance(value, str) else list(value) for name, value in self.fields.items()
             }
-        return {**arguments, "timeout": deadline.remaining()}
+        try:
+            yield {**arguments, "timeout": deadline.remaining()}
+        finally:
+            for body in bodies:
+                body.close_file()
 
 
 @dataclass(frozen=True)

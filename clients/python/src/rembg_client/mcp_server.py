@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
@@ -19,21 +20,22 @@ from rembg_client.options import ROWS, Option
 from rembg_client.version import __version__
 
 HOST = "127.0.0.1"
-INSTRUCTIONS = """Removes the background of an image: path or address in, file out. Each image costs one credit; `usage` says how
-many are left. Files are read and written in these folders only: {folders}"""
+INSTRUCTIONS = """Removes the background of an image: path or address in, file out. Each image costs one credit; `usage`
+says how many are left. Files are read and written in these folders only: {folders}"""
 
 
 def make_server(base_url: str, api_key: str | None, folders: Sequence[Path]) -> MCPServer[Any]:
     """The server with its tools. Raises InvalidInput for a folder that is not there."""
     tools = Tools(AsyncClient(api_key, base_url=base_url), Folders(folders))
     instructions = INSTRUCTIONS.format(folders=", ".join(map(str, tools.folders.allowed)))
-    server: MCPServer[Any] = MCPServer("rmbg", instructions=instructions, version=__version__, log_level="WARNING")
     writes = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=True)
-    server.add_tool(_with_options(tools.remove_background), name="remove_background", annotations=writes)
-    server.add_tool(tools.usage, name="usage", annotations=reads)
-    server.add_tool(tools.models, name="models", annotations=reads)
-    return server
+    made = [
+        _strict(Tool.from_function(_with_options(tools.remove_background), name="remove_background", annotations=writes)),
+        _strict(Tool.from_function(tools.usage, annotations=reads)),
+        _strict(Tool.from_function(tools.models, annotations=reads)),
+    ]
+    return MCPServer("rmbg", instructions=instructions, version=__version__, tools=made, log_level="WARNING")
 
 
 def serve(
@@ -106,6 +108,14 @@ async def _told(call: Any) -> Any:
     except RembgError as error:
         problems = [f"{problem.field}: {problem.message}" for problem in error.details]
         raise ToolError("; ".join([f"{error.message} ({error.code})", *problems])) from error
+
+
+def _strict(tool: Tool) -> Tool:
+    """The tool, refusing arguments that it does not have: left out silently, a misspelt option would cost a credit."""
+    known = tool.fn_metadata.arg_model
+    tool.fn_metadata.arg_model = type(known.__name__, (known,), {"__module__": __name__}, extra="forbid")
+    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
+    return tool
 
 
 def _with_options(remove: Callable[..., Any]) -> Callable[..., Any]:

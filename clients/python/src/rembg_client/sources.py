@@ -6,7 +6,6 @@ import io
 import os
 import struct
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,8 +32,6 @@ ImageSource: TypeAlias = Union[str, "os.PathLike[str]", bytes, bytearray, memory
 
 # The server looks at the bytes; the name's extension only has to be one that it allows.
 DEFAULT_NAME = "image.png"
-# A pipe is kept to be sent again: in memory up to this, then on disk.
-SPOOL_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -88,26 +85,17 @@ def _of_bytes(data: bytes, name: str = DEFAULT_NAME) -> Part:
 
 
 def _of_file(file: Any) -> Part:
-    """From where the file stands to its end. What cannot go back is read to its end first, so that it can be sent again."""
+    """From where the file stands to its end. A pipe, which cannot be sent twice, is read into memory."""
     name = Path(file.name).name if isinstance(getattr(file, "name", None), str) else ""
+    name = name if "." in name else DEFAULT_NAME
     if isinstance(file, io.TextIOBase):
         raise InvalidInput("The file is open as text; open it with 'rb'")
     if not (hasattr(file, "seekable") and file.seekable()):
-        file = _spooled(file)
+        return _of_bytes(file.read(), name)
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     file.seek(start)
-    return Part(name if "." in name else DEFAULT_NAME, size, lambda: _Borrowed(file, start))
-
-
-def _spooled(pipe: Any) -> Any:
-    spool = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - it lives as long as the call
-    while chunk := pipe.read(65536):
-        if not isinstance(chunk, bytes):
-            raise InvalidInput("The file is open as text; open it with 'rb'")
-        spool.write(chunk)
-    spool.seek(0)
-    return spool
+    return Part(name, size, lambda: _Borrowed(file, start))
 
 
 class _Borrowed(io.RawIOBase):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
-import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -74,9 +73,8 @@ def _pipe(client: Client, parsed: argparse.Namespace) -> int:
         raise InvalidInput("- is the only input where it is one, without --dry-run and --watch")
     if parsed.out is None and sys.stdout.isatty():
         raise InvalidInput("The result is an image: send it to a file or a program, or name one with --out")
-    image = io.BytesIO(sys.stdin.buffer.read())
     output = sys.stdout.buffer if parsed.out in (None, "-") else Path(parsed.out)
-    client.remove_background(image, output, **options_of(parsed))
+    client.remove_background(sys.stdin.buffer, output, **options_of(parsed))
     with contextlib.suppress(ValueError):
         sys.stdout.flush()
     return 0
