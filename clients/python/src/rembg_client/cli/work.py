@@ -76,7 +76,7 @@ class Throttle:
     """How many requests may run at the same time, and from when: it follows what the server answers."""
 
     def __init__(self, most: int) -> None:
-        self._most = self._allowed = most
+        self._most = self.allowed = most
         self._running = self._successes = 0
         self._not_before = 0.0
         self._condition = threading.Condition()
@@ -87,7 +87,7 @@ class Throttle:
         with self._condition:
             while not self._closed:
                 delay = self._not_before - time.monotonic()
-                if delay <= 0 and self._running < self._allowed:
+                if delay <= 0 and self._running < self.allowed:
                     self._running += 1
                     return True
                 self._condition.wait(delay if delay > 0 else None)
@@ -104,8 +104,8 @@ class Throttle:
         match = REMAINING.search(headers.get("ratelimit", ""))
         with self._condition:
             self._successes += 1
-            if self._successes >= SUCCESSES_TO_GROW and self._allowed < self._most:
-                self._allowed, self._successes = self._allowed + 1, 0
+            if self._successes >= SUCCESSES_TO_GROW and self.allowed < self._most:
+                self.allowed, self._successes = self.allowed + 1, 0
             if match and int(match[1]) == 0:
                 self._pause(float(match[2]))
 
@@ -114,7 +114,7 @@ class Throttle:
         with self._condition:
             self._successes = 0
             if isinstance(error, RateLimited) and seconds <= CONCURRENCY_SECONDS:
-                self._allowed = max(1, self._allowed - 1)
+                self.allowed = max(1, self.allowed - 1)
             self._pause(seconds)
 
     def close(self) -> None:
