@@ -26,7 +26,7 @@ async def main(transport: str, target: str, calls: list) -> None:
         for name, arguments in calls:
             result = await client.call_tool(name, arguments)
             outcomes.append({"error": result.content[0].text} if result.is_error else result.structured_content)
-    print(json.dumps({"tools": listed, "outcomes": outcomes}))
+    sys.stdout.write(json.dumps({"tools": listed, "outcomes": outcomes}))
 
 
 if __name__ == "__main__":

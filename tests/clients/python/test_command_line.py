@@ -60,7 +60,7 @@ def test_a_folder_keeps_its_shape_and_is_not_done_twice(rmbg, product, account, 
     assert (changed.summary["done"], changed.summary["current"]) == (2, 1)
     other = rmbg("remove", "in", "--out", "in/cutouts", "--format", "png", "--w", "9", "--json")
     assert other.summary["done"] == 3
-    # c.png was deleted and made again from the same image with the same options: the same idempotency key, so it is free.
+    # c.png was deleted and made again from the same image with the same options, so with the same idempotency key: free.
     assert used(product, account) == 3 + 1 + 3
 
 
@@ -78,7 +78,8 @@ def test_patterns_names_and_shallow_folders(rmbg, tmp_path):
         (["in"], "--out"), (["nowhere", "--out", "o"], "no file or folder nowhere"),
         (["in", "--out", "o"], "would both become"), (["in/a.png", "--out", "in", "--format", "png"], "would replace"),
         (["in/a.png", "--out", "o", "--name", "../{stem}"], "not a file name"),
-        (["in/a.png", "--out", "o", "--name", "{nothing}"], "{stem}"), (["in/a.png", "--watch", "--out", "o"], "takes folders"),
+        (["in/a.png", "--out", "o", "--name", "{nothing}"], "{stem}"),
+        (["in/a.png", "--watch", "--out", "o"], "takes folders"),
         (["in", "--out", "-"], "one image"), (["-", "in/a.png", "--out", "o"], "only input"),
     ],
     ids=str,

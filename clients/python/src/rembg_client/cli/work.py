@@ -151,6 +151,8 @@ class Runner:
 
     def run(self, jobs: Iterable[Job], listener: Callable[[Report], None], summary: Summary) -> Summary:
         """Work until everything is done, nothing more can be sent, or Ctrl-C. What is being sent then is finished first."""
+        # Of this run: the one before may have closed its own.
+        self._throttle = Throttle(self._parallel)
         open_jobs = []
         for job in jobs:
             report = self.known(job)
