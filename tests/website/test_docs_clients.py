@@ -10,8 +10,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-import requests
 import rembg_client
+import requests
 from PIL import Image
 from rembg_client.cli.arguments import make_parser
 

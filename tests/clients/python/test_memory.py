@@ -15,12 +15,12 @@ MAX_EXTRA_BYTES = 30 * MEGABYTE
 
 def swallow(handler) -> None:
     """Read in pieces, and answer with as much."""
-    left = int(handler.headers["content-length"])
+    size = left = int(handler.headers["content-length"])
     while left:
         left -= len(handler.rfile.read(min(left, 65536)))
-    handler.respond(200, {"content-type": "image/png"}, b"", FILE_BYTES)
-    for _ in range(FILE_BYTES // MEGABYTE):
-        handler.wfile.write(bytes(MEGABYTE))
+    handler.respond(200, {"content-type": "image/png"}, b"", size)
+    for start in range(0, size, MEGABYTE):
+        handler.wfile.write(bytes(min(MEGABYTE, size - start)))
 
 
 swallow.is_early = True  # type: ignore[attr-defined]
@@ -35,6 +35,6 @@ def test_a_file_of_45_mb_needs_less_than_30_mb_of_memory(tmp_path: Path, record_
         environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out.png").stat().st_size == FILE_BYTES
+    assert (tmp_path / "out.png").stat().st_size > FILE_BYTES, "the form, which is a little larger"
     record_property("extra_bytes", int(done.stdout))
     assert int(done.stdout) < MAX_EXTRA_BYTES
