@@ -21,7 +21,10 @@ class Stop:
     status: int = 200
 
 
-DOCS = ("rmbg", "batches", "callbacks", "samples", "errors", "limits", "credits", "membership-usage")
+DOCS = (
+    "rmbg", "batches", "callbacks", "samples", "python", "command-line", "mcp", "errors", "limits", "credits",
+    "membership-usage",
+)  # fmt: skip
 STOPS = [
     Stop("home", "/"),
     Stop("pricing", "/pricing"),

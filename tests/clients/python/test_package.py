@@ -73,10 +73,8 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path):
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
     info = f"rembg_client-{__version__}.dist-info"
     sources = {path.relative_to(PACKAGE / "src").as_posix() for path in (PACKAGE / "src").rglob("*.py")}
-    about = {
-        f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE")
-    }
-    assert names == sources | {"rembg_client/py.typed"} | about
+    about = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE")
+    assert names == sources | {"rembg_client/py.typed"} | {f"{info}/{name}" for name in about}
     assert re.findall(r"^Requires-Dist: (\S+?)[<>;].*$", metadata, re.MULTILINE) == ["httpx", "keyring", "rich", "mcp"]
 
 
