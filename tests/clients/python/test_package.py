@@ -37,15 +37,8 @@ def run(*command: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> s
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `pip install` makes of the sources, a copy of them: building leaves files behind."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(
-        "cp",
-        "-r",
-        str(PACKAGE / "src"),
-        str(PACKAGE / "pyproject.toml"),
-        str(PACKAGE / "README.md"),
-        str(PACKAGE / "LICENSE"),
-        str(folder),
-    )
+    parts = [str(PACKAGE / name) for name in ("src", "pyproject.toml", "README.md", "LICENSE")]
+    run("cp", "-r", *parts, str(folder))
     pip = [sys.executable, "-m", "pip", "--python", str(require_environment())]
     run(*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder / "dist"), str(folder))
     [found] = (folder / "dist").glob("*.whl")
