@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from rembg_client.cli.work import Throttle
-from rembg_client.errors import RateLimited
 
 from tests.clients.python.conftest import CommandLine
 from tests.clients.python.fake_server import answering, fake_server, image
@@ -251,17 +249,3 @@ def test_no_server_is_a_failure_of_each_image(tmp_path):
     rmbg = CommandLine(tmp_path, "http://127.0.0.1:9", "key")
     failed = rmbg("usage")
     assert (failed.code, "could not be reached" in failed.err) == (1, True)
-
-
-def test_the_throttle_goes_down_and_up_again():
-    throttle = Throttle(4)
-    slow = RateLimited("slow down", status=429, retry_after=0)
-    for _ in range(9):
-        throttle.slow_down(slow, 0)
-    assert throttle.allowed == 1
-    for _ in range(200):
-        throttle.succeeded({})
-    assert throttle.allowed == 4
-    assert throttle.enter()
-    throttle.close()
-    assert not throttle.enter()

@@ -47,7 +47,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which the package is installed: a fresh one with its dependencies, or unpacked next to the suite's."""
+    """An environment with the package: a fresh one, by pip and with dependencies, or unpacked next to the suite's."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("REMBG_", "PYTHONPATH"))}
     folder = tmp_path_factory.mktemp("installed")
     if EXHAUSTIVE:

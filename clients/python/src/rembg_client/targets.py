@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, Union
 
@@ -102,7 +103,7 @@ def target_of(output: Output) -> Target:
 
 
 @contextlib.contextmanager
-def reported(target: Target):  # type: ignore[no-untyped-def]
+def reported(target: Target) -> Iterator[None]:
     """Failures of the disk as OutputFailed."""
     try:
         yield

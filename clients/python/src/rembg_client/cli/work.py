@@ -86,12 +86,16 @@ class Throttle:
         """Wait for a turn. False if there are none any more."""
         with self._condition:
             while not self._closed:
-                delay = self._not_before - time.monotonic()
+                delay = self.delay()
                 if delay <= 0 and self._running < self.allowed:
                     self._running += 1
                     return True
                 self._condition.wait(delay if delay > 0 else None)
             return False
+
+    def delay(self) -> float:
+        """Seconds until the next request may begin."""
+        return max(0.0, self._not_before - time.monotonic())
 
     def leave(self) -> None:
         """A request has ended."""
