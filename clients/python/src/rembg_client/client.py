@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from rembg_client import calls
-from rembg_client.calls import Call, Limits, Pause
+from rembg_client.calls import Call, Limits, Pause, Step
 from rembg_client.errors import RembgError
 from rembg_client.exchange import Answer, Deadline, ProgressListener, Reception, Request, translated
 from rembg_client.results import Batch, BillingCycle, Cutout, Usage
@@ -104,13 +104,19 @@ class Client(Settings):
             while True:
                 step = go_on(value)
                 try:
-                    value = time.sleep(step.seconds) if isinstance(step, Pause) else self._send(step, limits.deadline)
+                    value = self._take(step, limits.deadline)
                     go_on = steps.send
                 except RembgError as error:
                     go_on, value = steps.throw, error
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _take(self, step: Step, deadline: Deadline) -> Answer | None:
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        return self._send(step, deadline)
 
     def _send(self, request: Request, deadline: Deadline) -> Answer:
         prepared = request.prepared(deadline)

@@ -141,5 +141,5 @@ def _with_options(remove: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    annotation = Annotated[option.declared, Field(description=option.help)]
+    annotation = Annotated[option.declared, Field(description=option.help)]  # type: ignore[name-defined]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)

@@ -34,13 +34,20 @@ ImageSource: TypeAlias = Union[str, "os.PathLike[str]", bytes, bytearray, memory
 DEFAULT_NAME = "image.png"
 
 
+class Readable(Protocol):
+    """An open file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Part:
     """A file of a form: `open` gives its bytes from the start each time; `size` is in bytes."""
 
     name: str
     size: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], Readable]
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ def _of_file(file: Any) -> Part:
     return Part(name, size, lambda: _Borrowed(file, start))
 
 
-class _Borrowed(io.RawIOBase):
+class _Borrowed:
     """The caller's file, which stays open."""
 
     def __init__(self, file: Any, start: int) -> None:
@@ -108,6 +115,9 @@ class _Borrowed(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         data: bytes = self._file.read(size)
         return data
+
+    def close(self) -> None:
+        """It is the caller's."""
 
 
 def _is_pillow(image: object) -> bool:
