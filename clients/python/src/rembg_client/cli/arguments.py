@@ -64,13 +64,13 @@ def _add_remove(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(group: Any, option: Option) -> None:
-    flag = "--" + option.name.replace("_", "-")
+    flag, text = "--" + option.name.replace("_", "-"), option.help.replace("%", "%%")
     if option.kind is bool:
-        group.add_argument(flag, dest=option.name, action=argparse.BooleanOptionalAction, help=option.help)
+        group.add_argument(flag, dest=option.name, action=argparse.BooleanOptionalAction, help=text)
     elif option.choices:
-        group.add_argument(flag, dest=option.name, type=str.lower, choices=option.choices, help=option.help)
+        group.add_argument(flag, dest=option.name, type=str.lower, choices=option.choices, help=text)
     else:
-        group.add_argument(flag, dest=option.name, type=option.kind, metavar=option.kind.__name__.upper(), help=option.help)
+        group.add_argument(flag, dest=option.name, type=option.kind, metavar=option.kind.__name__.upper(), help=text)
 
 
 def _add_mcp(parser: argparse.ArgumentParser) -> None:
