@@ -38,7 +38,8 @@ class Seen:
     def _parts(self) -> Iterator[tuple[str, Any]]:
         head = f"Content-Type: {self.headers['content-type']}\r\n\r\n".encode()
         parsed = BytesParser().parsebytes(head + self.body)
-        for part in parsed.get_payload() if parsed.is_multipart() else []:
+        parts: Any = parsed.get_payload() if parsed.is_multipart() else []
+        for part in parts:
             yield str(part.get_param("name", header="content-disposition")), part
 
 

@@ -127,7 +127,9 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
             return
 
 
-def test_without_the_sdk_it_says_what_to_install(rmbg):
+def test_without_the_sdk_it_says_what_to_install(rmbg, tmp_path):
+    (tmp_path / "mcp.py").write_text('raise ImportError("not installed")')
+    rmbg.environment["PYTHONPATH"] = f"{tmp_path}:{rmbg.environment['PYTHONPATH']}"
     refused = rmbg("mcp", "--allow", os.curdir)
     assert refused.code == 2
     assert "rembg-client[mcp]" in refused.err
