@@ -133,13 +133,13 @@ def test_every_error_class_of_the_page_is_one_of_the_client(client, db):
 
 def test_the_settings_of_hosts_start_our_server(client, db):
     """They are JSON, and their arguments are ones that `rmbg mcp` takes."""
-    html = unescape(re.sub("<[^>]+>", "", client.get("/docs/mcp").content.decode()))
-    desktop, editor = (json.loads(text) for text in re.findall(r"^\{\n.*?^\}", html, re.MULTILINE | re.DOTALL))
+    html = client.get("/docs/mcp").content.decode()
+    blocks = [unescape(re.sub("<[^>]+>", "", code)) for code in re.findall(r"<pre[^>]*><code>(.*?)</code>", html, re.DOTALL)]
+    desktop, editor = (json.loads(code) for code in blocks if code.startswith("{"))
     for entry in (desktop["mcpServers"]["rmbg"], editor["servers"]["rmbg"]):
         assert entry["args"][:2] == ["-m", "rembg_client"]
         parsed = make_parser().parse_args(entry["args"][2:])
         assert (parsed.command, len(parsed.allow)) == ("mcp", 1)
         assert set(entry["env"]) == {"REMBG_BASE_URL", "REMBG_API_KEY"}
-    shell = re.search(r"^.*rmbg (mcp .*)$", html, re.MULTILINE)
-    assert shell
-    assert make_parser().parse_args(shell[1].split()).transport == "http"
+    [shell] = (code for code in blocks if code.startswith("rmbg mcp"))
+    assert make_parser().parse_args(shell.split()[1:]).transport == "http"
