@@ -73,9 +73,9 @@ def test_refusals_are_told_apart(product, account):
         client.remove_background(picture())
     assert (raised.value.code, raised.value.retry_after > 0) == ("monthly_limit_reached", True)
     product.ask("forget_verification", email=empty["email"])
-    with Client(empty["key"], base_url=product.url) as client, pytest.raises(NotAllowed) as raised:
+    with Client(empty["key"], base_url=product.url) as client, pytest.raises(NotAllowed) as unverified:
         client.remove_background(picture())
-    assert raised.value.code == "email_not_verified"
+    assert unverified.value.code == "email_not_verified"
 
 
 def test_a_batch_from_its_making_to_its_end(client, tmp_path):
