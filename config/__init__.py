@@ -7,5 +7,5 @@ from config.celery import app as celery_app
 
 __all__ = ["celery_app"]
 
-# The one version of the project, of the OpenAPI document and of clients/rembg.js: see docs/releases.md.
+# The one version of the project, of the OpenAPI document and of the clients: see docs/releases.md.
 __version__ = "1.0.0"

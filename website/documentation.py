@@ -106,6 +106,41 @@ PAGES = (
         },
     ),
     Page(
+        "python",
+        _("The Python client"),
+        _("A typed client for Python programs, synchronous and asynchronous, with batches and callbacks."),
+        {
+            "install": _("Install it"),
+            "cutout": _("Make a cutout"),
+            "async": _("Many calls at once"),
+            "batch": _("Send a batch"),
+            "errors": _("Errors and retries"),
+            "callbacks": _("Verify a callback"),
+        },
+    ),
+    Page(
+        "command-line",
+        _("The command line"),
+        _("A folder of pictures with one command: in parallel, with a progress bar, and resumed after an interruption."),
+        {
+            "install": _("Install it"),
+            "remove": _("Remove backgrounds"),
+            "resume": _("Go on after an interruption"),
+            "scripts": _("Use it in scripts"),
+        },
+    ),
+    Page(
+        "mcp",
+        _("Tools for assistants"),
+        _("An MCP server: let an assistant remove backgrounds, in the folders that you choose."),
+        {
+            "what": _("What it is"),
+            "hosts": _("Set it up"),
+            "tools": _("Its tools"),
+            "folders": _("What it may touch"),
+        },
+    ),
+    Page(
         "errors",
         _("Errors"),
         _("Every error with its status, code and text, and what to do about it."),

@@ -25,6 +25,7 @@ LANGUAGES = (
     ("curl", "curl", "bash"),
     ("http", "HTTP", "http"),
     ("python", "Python", "python"),
+    ("cli", gettext_noop("Command line"), "bash"),
     ("node", "Node.js", "javascript"),
     ("browser", gettext_noop("Browser"), "javascript"),
     ("php", "PHP", "php"),

@@ -15,7 +15,7 @@ AXE = {"preload": False, "resultTypes": ["violations"]}
 KEPT = {
     "API", "UTC", "QR", "Stripe", "Premium", "Web", "shop", "JavaScript", "curl", "Python", "Node", "js", "PHP", "HTTP",
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
-    "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script",
+    "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {

@@ -21,7 +21,10 @@ class Visit:
     status: int = 200
 
 
-DOCS = ("rmbg", "batches", "callbacks", "samples", "errors", "limits", "credits", "membership-usage")
+DOCS = (
+    "rmbg", "batches", "callbacks", "samples", "python", "command-line", "mcp", "errors", "limits", "credits",
+    "membership-usage",
+)  # fmt: skip
 VISITS = [
     Visit("home", "/"),
     Visit("pricing", "/pricing"),

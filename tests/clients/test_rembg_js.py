@@ -89,6 +89,10 @@ def test_the_examples_of_both_readmes(small_server, tmp_path):
     run_node_tests("examples", tmp_path, {**small_server, "REMBG_TEST_OFFICIAL_CLIENT": str(official)})
 
 
+def test_the_cases_that_it_shares_with_the_python_client(tmp_path):
+    run_node_tests("cases", tmp_path)
+
+
 def test_broken_connections_proxies_and_limits(tmp_path):
     run_node_tests("transport", tmp_path)
 

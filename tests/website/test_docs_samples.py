@@ -142,9 +142,27 @@ def test_the_http_sample_is_a_request_that_the_server_understands(samples, serve
     assert answer.headers["Content-Type"] == expected[task]
 
 
-@pytest.mark.parametrize("task", ["cutout", "white-background", "usage"])
-def test_the_php_sample_is_php(samples, folder, task):
-    if not shutil.which("php"):
-        pytest.skip("there is no PHP")
+def run_php(samples: dict[str, str], task: str, folder: Path) -> str:
+    """Run a sample with PHP, which needs its extension curl."""
+    if not shutil.which("php") or "curl" not in run(["php", "-m"], folder).split():
+        skip_or_fail("there is no PHP with curl: install php-cli and php-curl")
     (folder / "sample.php").write_text(samples[f"{task}-php"])
-    run(["php", "-l", "sample.php"], folder)
+    return run(["php", "-d", "error_reporting=-1", "-d", "display_errors=stderr", "sample.php"], folder)
+
+
+def test_a_cutout_with_php(samples, folder):
+    assert run_php(samples, "cutout", folder) == ""
+    with Image.open(folder / "cutout.webp") as cutout:
+        assert (cutout.format, cutout.mode, cutout.size) == ("WEBP", "RGBA", (512, 512))
+
+
+def test_a_white_shop_image_with_php(samples, folder):
+    assert run_php(samples, "white-background", folder) == ""
+    with Image.open(folder / "product.jpg") as product:
+        assert (product.format, product.mode, product.size) == ("JPEG", "RGB", (1000, 1000))
+
+
+def test_usage_with_php(samples, folder, server_key):
+    assert re.fullmatch(r"Premium-20000: \d+ credits left\n", run_php(samples, "usage", folder))
+    wrong = {"usage-php": samples["usage-php"].replace(server_key, server_key[:-1] + "!")}
+    assert run_php(wrong, "usage", folder) == "invalid api key"

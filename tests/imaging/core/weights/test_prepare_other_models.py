@@ -39,7 +39,7 @@ class TestOtherModels:
 
     @pytest.mark.parametrize(
         ("name", "reason"),
-        [("u2net_custom", "model file"), ("ben_custom", "model file"), ("sam", "points"), ("withoutbg", "outside")],
+        [("u2net_custom", "model file"), ("ben_custom", "model file"), ("sam", "points"), ("withoutbg", "external service")],
     )
     def test_what_a_name_alone_cannot_serve_is_refused(self, name, reason):
         assert reason in failure_of(name)

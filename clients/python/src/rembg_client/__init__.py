@@ -1,0 +1,55 @@
+"""Removes backgrounds from images, with a server of the self-hosted background-removal platform."""
+
+from rembg_client.async_client import AsyncClient
+from rembg_client.callbacks import verify_callback
+from rembg_client.client import Client
+from rembg_client.errors import (
+    ApiError,
+    ConnectionFailed,
+    FieldProblem,
+    InvalidInput,
+    InvalidResponse,
+    InvalidSignature,
+    NotAllowed,
+    NotFound,
+    OutOfCredits,
+    OutputFailed,
+    RateLimited,
+    Refused,
+    RembgError,
+    ServerBusy,
+    ServerFault,
+    TimedOut,
+)
+from rembg_client.options import Options
+from rembg_client.results import Batch, BillingCycle, Cutout, Item, Usage
+from rembg_client.version import __version__
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "Batch",
+    "BillingCycle",
+    "Client",
+    "ConnectionFailed",
+    "Cutout",
+    "FieldProblem",
+    "InvalidInput",
+    "InvalidResponse",
+    "InvalidSignature",
+    "Item",
+    "NotAllowed",
+    "NotFound",
+    "Options",
+    "OutOfCredits",
+    "OutputFailed",
+    "RateLimited",
+    "Refused",
+    "RembgError",
+    "ServerBusy",
+    "ServerFault",
+    "TimedOut",
+    "Usage",
+    "__version__",
+    "verify_callback",
+]

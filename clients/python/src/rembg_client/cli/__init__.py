@@ -1,0 +1,1 @@
+"""The command line: `rmbg`, or `python -m rembg_client`."""

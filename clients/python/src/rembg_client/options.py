@@ -1,0 +1,64 @@
+"""The options of an image. A new one is one row of `Options`: everything else reads that table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
+
+from rembg_client.errors import InvalidInput
+
+Format = Literal["webp", "png", "jpeg", "jpg", "bmp"]
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of `remove_background` and of batches, flags of `rmbg remove`, arguments of the MCP tool.
+
+    Names, types and defaults are those of the API. What is left out, or is None, is not sent.
+    """
+
+    format: Annotated[Format | None, "format of the result; the server's default is webp"]
+    w: Annotated[int | None, "width of the result in pixels, 1 to 10000"]
+    h: Annotated[int | None, "height of the result in pixels, 1 to 10000; with a width, the result fits inside both"]
+    exact_resize: Annotated[bool | None, "with width and height: exactly that size, even if it distorts"]
+    mask: Annotated[bool | None, "deliver the matte alone, as a grey image: white is the subject"]
+    bg_color: Annotated[str | None, "colour behind the subject: #RGB, #RGBA, #RRGGBB, #RRGGBBAA or a CSS name"]
+    angle: Annotated[float | None, "degrees to turn counter-clockwise, -360 to 360"]
+    expand: Annotated[bool | None, "grow the canvas so that a turned image is not cropped; the server's default is true"]
+
+
+class Option:
+    """One row of the table. `declared` is its type, None included; `kind` str, int, float or bool.
+
+    `choices` is empty where any value may be right.
+    """
+
+    def __init__(self, name: str, annotation: Any) -> None:
+        self.name = name
+        self.declared, self.help = get_args(annotation)
+        kind = next(part for part in get_args(self.declared) if part is not type(None))
+        self.choices: tuple[str, ...] = get_args(kind) if get_origin(kind) is Literal else ()
+        self.kind: type = str if self.choices else kind
+
+
+def _rows() -> Mapping[str, Option]:
+    # `int | None` is evaluated as it is from Python 3.10 on.
+    hints = get_type_hints(Options, vars(sys.modules[__name__]), include_extras=True)
+    return {name: Option(name, hint) for name, hint in hints.items()}
+
+
+ROWS = _rows()
+
+
+def form_fields(options: Mapping[str, Any]) -> dict[str, str]:
+    """The form's text fields. The server judges values; only an option that does not exist raises InvalidInput."""
+    unknown = sorted(set(options) - set(ROWS))
+    if unknown:
+        raise InvalidInput(f"There is no option {unknown[0]!r}. Options: {', '.join(ROWS)}")
+    return {name: _text(value) for name, value in options.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
