@@ -15,7 +15,7 @@ from tests.server import ROOT
 CASES = json.loads((ROOT / "clients/cases.json").read_text())
 PNG = bytes(1000)
 # The form's fields that are no options of an image.
-NOT_OPTIONS = {"image", "image_url", "return_base64"}
+NOT_OPTIONS = {"image", "image_url", "bg_image", "return_base64"}
 
 
 def answer_of(step):
