@@ -36,6 +36,7 @@ class CutoutOptions:
     background: RGBA | None = None
     angle: float = 0.0
     expand: bool = True
+    decontaminate: bool = True
 
 
 def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Problem]]:
@@ -54,6 +55,7 @@ def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Proble
         background=reader.read("bg_color", _parse_color, None),
         angle=reader.read("angle", _parse_angle, 0.0),
         expand=reader.read("expand", _parse_boolean, True),
+        decontaminate=reader.read("decontaminate", _parse_boolean, True),
     )
     if options.mask and reader.text("bg_color"):
         reader.problems.append(Problem("mask", "mask_with_bg_color", MASK_WITH_BG_COLOR))

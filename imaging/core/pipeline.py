@@ -11,6 +11,7 @@ from imaging.core.codecs.decode import decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.compose import compose_cutout, compose_mask
+from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.matting.matte import MatteModel
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
@@ -74,6 +75,8 @@ def cut_out(
         if options.mask:
             picture = compose_mask(decoded.pixels, matte, options)
         else:
+            if options.decontaminate:
+                decontaminate(decoded.pixels, matte)
             picture = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
         if is_large(picture.size):
             # Encoding is the memory peak: free what composing left behind first.

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.cells import Floats, interpolation, neighbours
 from imaging.core.geometry import Size
 from imaging.core.strips import strips
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -209,18 +209,11 @@ def _draw(strip: Bytes, image: Image.Image, top: int, cell: int, band: Mask, lin
     left, right = columns.min(), columns.max() + 1
     pixels = np.asarray(image.crop((left * cell, top, right * cell, top + len(strip))))
     tiles = pixels.reshape(len(band), cell, right - left, cell, -1)[rows, :, columns - left, :, :3]
-    corners = np.stack([lines[:, rows + down, columns + across] for down in range(3) for across in range(3)], axis=-1)
+    corners = neighbours(lines, rows, columns)
     # One product per cell: a single large one would wake BLAS' threads, which cost more than they save.
-    terms = corners.transpose(1, 0, 2) @ _interpolation(cell)
+    terms = corners.transpose(1, 0, 2) @ interpolation(cell)
     alpha = terms[:, 3].reshape(-1, cell, cell)
     for channel in range(3):
         alpha += terms[:, channel].reshape(alpha.shape) * tiles[..., channel]
     drawn = (alpha.clip(0, 255) + 0.5).astype(np.uint8)
     strip.reshape(len(band), cell, -1, cell)[rows, :, columns] = drawn
-
-
-def _interpolation(cell: int) -> Floats:
-    """The bilinear weights (9, cell * cell) of a cell and its eight neighbours for each pixel of the cell."""
-    place = (np.arange(cell, dtype=np.float32) + 0.5) / cell - 0.5
-    weights = np.stack((np.maximum(-place, 0), 1 - np.abs(place), np.maximum(place, 0)))
-    return np.kron(weights, weights)
