@@ -12,6 +12,7 @@ class ImagingConfig(AppConfig):
         from billing.support.search import register_reading
         from billing.tasks import register_sweeper
         from imaging import metrics as imaging_metrics
+        from imaging.batches import errors as batch_errors
         from imaging.batches import expiry, upkeep
         from imaging.batches import runner as batches
         from imaging.batches import upload as batch_upload
@@ -24,6 +25,7 @@ class ImagingConfig(AppConfig):
         from lib.ops import lifecycle, metrics, readiness
 
         errors.register()
+        batch_errors.register()
         doorkeeper.register()
         batch_upload.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)

@@ -16,22 +16,21 @@ STATM = Path("/proc/self/statm")
 
 STAGE_SECONDS = Histogram(
     "rembg_stage_seconds",
-    "Time of each step of a delivered picture; `queue` is the wait for a place.",
+    "Time of each step of a delivered image; `queue` is the wait for a place.",
     ["stage"],
     buckets=metrics.BUCKETS,
     registry=metrics.registry,
 )
 MEMORY = Gauge(
     "rembg_memory_bytes",
-    "Resident memory of the web processes, as of each one's last picture.",
+    "Resident memory of the web processes, as of each one's last image.",
     multiprocess_mode="livesum",
     registry=metrics.registry,
 )
 
 
-def note_delivery(queued: float, timings: Mapping[str, float]) -> None:
-    """Record a delivered image: the seconds it waited in the queue, and the seconds of each step."""
-    STAGE_SECONDS.labels("queue").observe(queued)
+def note_delivery(timings: Mapping[str, float]) -> None:
+    """Record a delivered image: the seconds of each step, of which the first is the wait in the queue."""
     for stage, seconds in timings.items():
         STAGE_SECONDS.labels(stage).observe(seconds)
     note_memory()

@@ -9,15 +9,19 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.models import Account, Hold
+from imaging.core.options import CutoutOptions, UnknownOption, parse_options
+
+# The form in which batches store their options.
+OPTIONS_VERSION = 1
 
 
 class Batch(models.Model):
     """Images that were sent together, with one set of options.
 
-    `options` are the text fields as sent, already validated. `request_id` is that of the request that created the batch;
-    the hold of each image has it with the image's position appended. `idempotency_key` and `fingerprint` make a retry find
-    this batch instead of creating another. Images are kept in storage under the batch's id until `expires_at`; `erased_at`
-    is set once they are gone.
+    `options` are the text fields as sent, `parsed_options` what they mean: see `cutout_options`. `request_id` is that of the
+    request that created the batch; the hold of each image has it with the image's position appended. `idempotency_key` and
+    `fingerprint` make a retry find this batch instead of creating another. Images are kept in storage under the batch's id
+    until `expires_at`; `erased_at` is set once they are gone.
     """
 
     class State(models.TextChoices):
@@ -31,6 +35,7 @@ class Batch(models.Model):
     channel = models.CharField(max_length=3, choices=[("api", "API"), ("app", "web app")])
     request_id = models.CharField(max_length=128, db_index=True)
     options = models.JSONField(default=dict)
+    parsed_options = models.JSONField(null=True)
     callback_url = models.CharField(max_length=2048, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 - unique where it is set
     fingerprint = models.CharField(max_length=64, blank=True)
@@ -53,6 +58,22 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def cutout_options(self) -> CutoutOptions:
+        """The options of each image, as parsed when the batch was created.
+
+        Batches of the release before have the text fields alone. Raises UnknownOption for those of a newer release.
+        """
+        if self.parsed_options is None:
+            return parse_options(self.options)[0]
+        if self.parsed_options["version"] != OPTIONS_VERSION:
+            raise UnknownOption(f"version {self.parsed_options['version']}")
+        return CutoutOptions.from_json(self.parsed_options["options"])
+
+    @cutout_options.setter
+    def cutout_options(self, options: CutoutOptions) -> None:
+        self.parsed_options = {"version": OPTIONS_VERSION, "options": options.to_json()}
 
 
 class BatchItem(models.Model):

@@ -19,10 +19,10 @@ from imaging.batches import creation, ends, expiry, names, results
 from imaging.batches import openapi as schema
 from imaging.batches.describe import describe, summarise
 from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
-from imaging.batches.upload import read_batch
+from imaging.batches.upload import BatchForm, BatchParser
 from imaging.executor.gate import Busy
 from imaging.models import Batch
-from imaging.removal import doorkeeper
+from imaging.removal.upload import get_form, raise_refusal
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import field_problem, from_status, validation_error
@@ -48,6 +48,8 @@ class BatchView(CustomerView):
 class BatchListView(BatchView):
     """Make a batch; list those there are."""
 
+    parser_classes = [BatchParser]
+
     @schema.create
     def post(self, request: Request) -> Response:
         customer = self.get_customer()
@@ -55,11 +57,11 @@ class BatchListView(BatchView):
             raise NotAuthenticated
         rate_limits.check_failures(customer.policy, of_batch=True)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request)
+        raise_refusal(request)
         if retry_key is None:
             # A retry gets the existing batch. Any other request can be refused before its two gigabytes arrive.
             creation.check_places(customer.account)
-        with rate_limits.concurrent_place(customer.policy), read_batch(request) as form:
+        with rate_limits.concurrent_place(customer.policy), get_form(request, BatchForm) as form:
             batch = creation.create(
                 customer, customer.account, form, request_id=get_request_id(request), retry_key=retry_key
             )
@@ -124,7 +126,7 @@ class BatchZipView(BatchView):
 
 
 def item_response(batch: Batch, index: int) -> FileResponse:
-    """One result as a file. Raises ApiError 404 or 410."""
+    """One result as a file. Raises what `results.open_one` does."""
     item, file = results.open_one(batch, index)
     filename = names.result_name(item.name, item.media_type).rpartition("/")[2]
     headers = {
@@ -138,7 +140,7 @@ def item_response(batch: Batch, index: int) -> FileResponse:
 
 
 def zip_response(batch: Batch) -> StreamingHttpResponse:
-    """All results as one zip. Raises ApiError 404 or 410, or Busy while too many zips are being sent.
+    """All results as one zip. Raises what `results.zip_of` does, or Busy while too many zips are being sent.
 
     A zip is built while it is sent, by a thread that waits for the client; other requests need threads too.
     """

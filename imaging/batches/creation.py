@@ -18,10 +18,10 @@ from billing.credits.idempotency import LIFETIME, Retry
 from billing.metrics import CREDITS
 from billing.models import Account
 from imaging.batches import dispatch, ends, files
+from imaging.batches.refusals import DailyLimitReached, KeyReused, TooManyBatches
 from imaging.batches.upload import BatchForm, Entry
 from imaging.models import Batch, BatchItem
 from lib.ops.database import give_back
-from lib.web.errors import ApiError
 from lib.web.texts import storable
 
 # An image is rarely quicker, and a batch has many.
@@ -38,8 +38,8 @@ MAX_URL = BatchItem._meta.get_field("source_url").max_length or 0
 def create(customer: Customer, account: Account, form: BatchForm, *, request_id: str, retry_key: str | None) -> Batch:
     """Create the batch, or return the one that an earlier request with the same `Idempotency-Key` created.
 
-    Raises ApiError 409 `idempotency_key_reused`; 429 `not_enough_credits`, `key_limit_reached` or as `check_places`;
-    401 if the account was deleted or locked, or the key revoked, while the form arrived.
+    Raises KeyReused; what `ledger.hold_many` and `check_places` raise; what `standing.check` raises if the account was
+    deleted or locked, or the key revoked, while the form arrived.
     """
     standing.check(account.user_id, customer.caller.key)
     retry = Retry(retry_key, form.fingerprint()) if retry_key else None
@@ -62,9 +62,9 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
 
 
 def check_fingerprint(batch: Batch, fingerprint: str) -> None:
-    """Raise ApiError 409 if the batch was created by a different request."""
+    """Raise KeyReused if the batch was created by a different request."""
     if batch.fingerprint != fingerprint:
-        raise ApiError("idempotency_key_reused")
+        raise KeyReused
 
 
 def _find_earlier(account: Account, retry: Retry) -> Batch | None:
@@ -79,7 +79,7 @@ def _oldest_retry() -> datetime:
 
 
 def check_places(account: Account) -> None:
-    """Raise ApiError 429 `too_many_batches` or `daily_batch_limit_reached` if the account may not create a batch now."""
+    """Raise TooManyBatches or DailyLimitReached if the account may not create a batch now."""
     _check_places(account, made=0)
 
 
@@ -87,21 +87,20 @@ def _check_places(account: Account, *, made: int) -> None:
     """The same, where `made` (0 or 1) of the existing batches is the one being checked."""
     batches = Batch.objects.filter(account=account)
     if batches.filter(state=Batch.State.PROCESSING).count() >= settings.BATCHES_AT_ONCE + made:
-        raise ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE)
+        raise TooManyBatches
     # Failed and deleted batches cost nothing, but their rows stay for REQUEST_LOG_DAYS, so all of them count.
     before = batches.order_by("-created_at").values_list("created_at", flat=True)
     oldest = before[settings.BATCHES_PER_DAY - 1 + made :][:1].first()
     left = DAY - (timezone.now() - oldest) if oldest else timedelta()
     if left > timedelta():
-        wait = int(left.total_seconds()) + 1
-        raise ApiError("daily_batch_limit_reached", batches=settings.BATCHES_PER_DAY, retry_after=wait)
+        raise DailyLimitReached(int(left.total_seconds()) + 1)
 
 
 def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id: str, retry: Retry | None) -> Batch:
     now = timezone.now()
     return Batch(
         id=uuid.uuid4(), account=account, key=customer.caller.key, channel=customer.caller.channel,
-        request_id=request_id, options=form.options, callback_url=form.callback_url,
+        request_id=request_id, options=form.options, cutout_options=form.cutout_options, callback_url=form.callback_url,
         idempotency_key=retry.key if retry else None, fingerprint=retry.fingerprint if retry else "",
         created_at=now, expires_at=now + timedelta(hours=settings.BATCH_HOURS),
     )  # fmt: skip

@@ -71,4 +71,4 @@ def _send(pks: Sequence[int], countdown: float | None = None) -> None:
             for pk in pks:
                 current_app.signature(WORK_TASK, [pk]).apply_async(countdown=countdown, producer=producer)
     except (OperationalError, OSError):
-        logger.warning("the broker is away: pictures of batches are sent later", extra={"count": len(pks)})
+        logger.warning("the broker is away: images of batches are sent later", extra={"count": len(pks)})

@@ -15,7 +15,7 @@ from billing.metrics import CREDITS
 from imaging.batches import callback
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
-from lib.web.errors import ApiError
+from lib.web.errors import find_reason
 
 State = BatchItem.State
 MAX_ERROR = 500
@@ -87,19 +87,16 @@ def put_back(item: BatchItem, seconds: float, *, counted: bool) -> bool:
     )
 
 
-def refusal_of(error: ApiError) -> str:
-    """The text of an error, with all its problems joined."""
-    return " ".join(problem["message"] for problem in error.details) or error.message
-
-
 def _post(item: BatchItem) -> bool:
     """Post the item's hold, or a new one if it was voided meanwhile. If there is no credit, the item fails: False."""
     assert item.hold is not None  # noqa: S101 - every open item has one
     if not ledger.post(item.hold):
         try:
             again = ledger.hold_again(item.hold)
-        except ApiError as error:
-            facts = {"code": error.code, "error": shortened(error.message), "result_size": 0}
+        except Exception as error:
+            if (reason := find_reason(error)) is None:
+                raise
+            facts = {"code": reason.code, "error": shortened(reason.message), "result_size": 0}
             BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
             return False
         BatchItem.objects.filter(pk=item.pk).update(hold=again)

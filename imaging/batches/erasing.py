@@ -10,11 +10,11 @@ from imaging.batches import files
 
 
 @shared_task(name="imaging.tasks.erase_pictures")  # type: ignore[untyped-decorator]
-def erase_pictures(batch_id: str, folders: list[str]) -> None:
+def erase_images(batch_id: str, folders: list[str]) -> None:
     """Erase a batch's images: `in` is the inputs, `out` the results."""
     files.erase(uuid.UUID(batch_id), tuple(folders))
 
 
 def erase_later(batch_id: uuid.UUID, folders: list[str]) -> None:
     """The same, after the transaction commits."""
-    transaction.on_commit(partial(erase_pictures.delay, str(batch_id), folders), robust=True)
+    transaction.on_commit(partial(erase_images.delay, str(batch_id), folders), robust=True)

@@ -29,7 +29,7 @@ def take(pk: int) -> BatchItem | None:
     taken = BatchItem.objects.filter(free, pk=pk).update(
         state=BatchItem.State.RUNNING, leased_until=now + LEASE, attempts=F("attempts") + 1
     )
-    return BatchItem.objects.select_related("batch", "hold").get(pk=pk) if taken else None
+    return BatchItem.objects.select_related("batch__account__plan", "hold").get(pk=pk) if taken else None
 
 
 def take_next() -> BatchItem | None:

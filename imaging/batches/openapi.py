@@ -2,18 +2,25 @@
 
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from imaging.batches import callback, results, upload, zips
+from imaging.batches import callback, upload, zips
+from imaging.batches.errors import (
+    batch_too_large,
+    daily_limit_reached,
+    no_result,
+    no_results,
+    no_such_image,
+    too_many_batches,
+    tries_used_up,
+)
 from imaging.batches.serializers import BatchListSerializer, BatchSerializer
-from imaging.callbacks.announcing import MAX_TRIES
 from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.models import BatchItem
-from imaging.removal import codings
 from imaging.removal.cutouts import NO_FILE_CHOSEN
+from imaging.removal.errors import malformed_form, unsupported_coding
 from imaging.removal.image_url import SWITCHED_OFF
 from imaging.removal.openapi import FORM, PROBLEMS
 from imaging.removal.upload import BROKEN_OFF
@@ -59,7 +66,7 @@ FORM_OF_ADDRESSES = {
 
 
 FORM_PROBLEMS = [
-    upload.NO_PICTURES,
+    upload.NO_IMAGES,
     NO_FILE_CHOSEN,
     upload.TOO_MANY,
     upload.not_a_zip("pictures.zip"),
@@ -71,7 +78,7 @@ FORM_PROBLEMS = [
 BAD_REQUESTS = [
     *(validation_error([problem]) for problem in FORM_PROBLEMS),
     validation_error(PROBLEMS),
-    ApiError("malformed_form", reason=BROKEN_OFF),
+    malformed_form(BROKEN_OFF),
     ApiError("invalid_idempotency_key"),
 ]
 LIST_BAD_REQUESTS = [
@@ -82,12 +89,12 @@ LIMITS = [
     ApiError("rate_limited", retry_after=30),
     ApiError("not_enough_credits", wanted=500, left=120, retry_after=3600),
     ApiError("key_limit_reached", retry_after=3600),
-    ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE),
-    ApiError("daily_batch_limit_reached", batches=settings.BATCHES_PER_DAY, retry_after=3600),
+    too_many_batches(),
+    daily_limit_reached(3600),
 ]
-NO_RESULT = ApiError("no_result", state=BatchItem.State.RUNNING)
-NO_SUCH_IMAGE = ApiError("no_such_image", position=500)
-TRIES_USED_UP = ApiError("callback_tries_used_up", tries=MAX_TRIES)
+NO_RESULT = no_result(BatchItem.State.RUNNING)
+NO_SUCH_IMAGE = no_such_image(500)
+TRIES_USED_UP = tries_used_up()
 # What can be wrong with one image of a zip; the other codes of images are those of /rmbg.
 OF_AN_ITEM = [validation_error([problem]) for problem in zips.PROBLEMS]
 # The errors that /rmbg does not return, or words differently.
@@ -96,10 +103,10 @@ ERRORS = [
     *LIST_BAD_REQUESTS,
     ApiError("idempotency_key_reused"),
     NO_RESULT,
-    results.no_results(),
+    no_results(),
     NO_SUCH_IMAGE,
     ApiError("batch_expired"),
-    upload.too_large(),
+    batch_too_large(),
     ApiError("no_callback"),
     ApiError("callback_gone"),
     TRIES_USED_UP,
@@ -121,8 +128,8 @@ TAGS = ["Batches"]
 
 
 def _headers(*statuses: int) -> list[OpenApiParameter]:
-    told = [*statuses, 400, 401, 403, 405, 429, 500, 503]
-    return [response_header("X-Request-Id", "Unique per request, also in our logs.", told), CHALLENGE, RETRY_AFTER]
+    shown = [*statuses, 400, 401, 403, 405, 429, 500, 503]
+    return [response_header("X-Request-Id", "Unique per request, also in our logs.", shown), CHALLENGE, RETRY_AFTER]
 
 
 def _errors(*methods: str, **more: Any) -> dict[Any, Any]:
@@ -172,8 +179,8 @@ results 24 hours after the batch was made.
             "POST",
             _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
             _409=errors("The `Idempotency-Key` stands for another request.", ApiError("idempotency_key_reused")),
-            _413=errors("The batch is too large, packed or unpacked.", upload.too_large()),
-            _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), codings.not_supported()),
+            _413=errors("The batch is too large, packed or unpacked.", batch_too_large()),
+            _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), unsupported_coding()),
             _429=errors("A limit is reached; `code` tells which.", *LIMITS),
         ),
     },
@@ -251,7 +258,7 @@ read_zip = extend_schema(
     ],
     responses={
         (200, "application/zip"): OpenApiResponse(OpenApiTypes.BINARY, "The zip."),
-        **_errors("GET", _404=errors("No such batch, or no result.", from_status(404), results.no_results()), _410=GONE),
+        **_errors("GET", _404=errors("No such batch, or no result.", from_status(404), no_results()), _410=GONE),
     },
 )
 retry_callback = extend_schema(

@@ -70,14 +70,14 @@ def _facts(request: HttpRequest, batch: Batch) -> dict[str, Any]:
 @require_safe
 @login_required
 def batch_zip(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
-    """All results. Raises ApiError 404 or 410."""
+    """All results. Raises what `zip_response` does."""
     return zip_response(_find(request, pk))
 
 
 @require_safe
 @login_required
 def batch_item(request: HttpRequest, pk: uuid.UUID, index: int) -> HttpResponseBase:
-    """One result. Raises ApiError 404 or 410."""
+    """One result. Raises what `item_response` does."""
     return item_response(_find(request, pk), index)
 
 
@@ -104,7 +104,7 @@ def erase_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @login_required
 def retry_callback(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Send the callback again. Raises ApiError if that is not possible."""
+    """Send the callback again. Raises CallbackGone or TriesUsedUp."""
     callbacks.send_again(get_object_or_404(Callback, batch=_find(request, pk)))
     messages.success(request, gettext("The callback is sent again. The result stands below in a moment."))
     return redirect("batch-page", pk)

@@ -6,35 +6,35 @@ from typing import BinaryIO
 from zipstream import ZIP_STORED, ZipStream
 
 from imaging.batches import files, names
+from imaging.batches.refusals import BatchErased, NoResult, NoResults, NoSuchImage
 from imaging.models import Batch, BatchItem
 from imaging.removal.upload import CHUNK_BYTES
-from lib.web.errors import ApiError
 
 
 def open_one(batch: Batch, position: int) -> tuple[BatchItem, BinaryIO]:
-    """A finished item and its bytes. Raises ApiError 404 without a result (yet), 410 once it is erased."""
+    """A finished item and its bytes. Raises NoSuchImage; NoResult; BatchErased."""
     item = BatchItem.objects.filter(batch=batch, position=position).first()
     if item is None:
-        raise ApiError("no_such_image", position=position)
+        raise NoSuchImage(position)
     check_kept(batch)
     if item.state != BatchItem.State.DONE:
-        raise ApiError("no_result", state=item.state)
+        raise NoResult(item.state)
     try:
         return item, files.open_result(item)
     except FileNotFoundError as error:
-        raise ApiError("batch_expired") from error
+        raise BatchErased from error
 
 
 def zip_of(batch: Batch) -> ZipStream:
     """A zip of the results so far. They are read from storage while the zip is read; its length is known in advance.
 
     Names are the images' own with the extension of the result. Images are stored uncompressed, as they hardly shrink.
-    Raises ApiError 404 while nothing is done, 410 once the batch is erased.
+    Raises NoResults while nothing is done, BatchErased.
     """
     check_kept(batch)
     done = list(batch.items.filter(state=BatchItem.State.DONE).order_by("position"))
     if not done:
-        raise no_results()
+        raise NoResults
     archive = ZipStream(compress_type=ZIP_STORED, sized=True)
     for item, name in zip(done, distinct_names(done), strict=True):
         archive.add(_read(item), name, size=item.result_size)
@@ -47,14 +47,9 @@ def distinct_names(items: list[BatchItem]) -> Iterator[str]:
 
 
 def check_kept(batch: Batch) -> None:
-    """Raise ApiError 410 once a batch's images are erased."""
+    """Raise BatchErased once a batch's images are erased."""
     if batch.erased_at is not None:
-        raise ApiError("batch_expired")
-
-
-def no_results() -> ApiError:
-    """The error for a request for a zip that would be empty."""
-    return ApiError("no_result", message="No image of this batch has a result yet.")
+        raise BatchErased
 
 
 def _read(item: BatchItem) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ class Runner(BackgroundThread):
     def _work(self) -> None:
         while (item := self._next()) is not None:
             # After a failure its lease expires, and it is retried.
-            self.attempt(partial(work.work, item), "a picture of a batch was left")
+            self.attempt(partial(work.work, item), "an image of a batch was left")
 
     def _next(self) -> BatchItem | None:
         """Wait for an item to work on; None when the process stops. One thread polls; the others wait for it."""

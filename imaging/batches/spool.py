@@ -7,7 +7,6 @@ import errno
 import io
 import os
 from tempfile import TemporaryFile
-from types import TracebackType
 from typing import Any
 
 
@@ -15,13 +14,11 @@ class Spool:
     """Bytes that are only appended, or truncated at the end."""
 
     def __init__(self) -> None:
-        self._file: Any = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by __exit__
+        self._file: Any = TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close()
         self.end = 0
 
-    def __enter__(self) -> "Spool":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Delete the file. Calls after the first do nothing."""
         self._file.close()
 
     def append(self, data: bytes) -> None:

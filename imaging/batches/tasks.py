@@ -3,11 +3,11 @@
 from celery import shared_task
 
 from imaging.batches import dispatch, expiry, work
-from imaging.batches.erasing import erase_pictures
+from imaging.batches.erasing import erase_images
 from imaging.batches.work import RETRY_SECONDS, Verdict
 from imaging.executor.time_limits import ImageTask
 
-__all__ = ["erase_orphans", "erase_pictures", "work_on_batch_item"]
+__all__ = ["erase_images", "erase_orphans", "work_on_batch_item"]
 
 
 @shared_task(base=ImageTask, give_up=staticmethod(work.give_up_slow), name="imaging.tasks.work_on_batch_item")  # type: ignore[untyped-decorator]

@@ -10,6 +10,6 @@ logger = logging.getLogger(__name__)
 def tend() -> None:
     """Send lost messages again, and remove what has expired."""
     if sent := dispatch.resend():
-        logger.warning("pictures of batches sent to workers again", extra={"count": sent})
+        logger.warning("images of batches sent to workers again", extra={"count": sent})
     expiry.expire()
     expiry.forget_old()

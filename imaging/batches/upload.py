@@ -1,40 +1,40 @@
 """Reads a batch's form while it arrives: images, zips of images, image URLs, and the options for all of them."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.parsers import BaseParser
 
 from imaging.batches import callback, names, zips
+from imaging.batches.refusals import BatchTooLarge
 from imaging.batches.spool import Segment, Spool
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
-from imaging.core.options import parse_options
+from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import Problem
-from imaging.problems import make_problem
+from imaging.problems import FormRefused, make_problem
 from imaging.removal import doorkeeper, image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN
-from imaging.removal.upload import FIELD, PartReader, read_body
-from lib.web.errors import ApiError, validation_error
+from imaging.removal.upload import FIELD, PartReader, UploadForm, read_body
 from lib.web.server import uploads
 
 ZIP_FIELD, CALLBACK_FIELD = "zip", "callback_url"
 OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand")
-MAX_PICTURES = 500
+MAX_IMAGES = 500
 MAX_TOTAL = 2 * 1024**3
 # Files, URLs, options, and some unknown parts.
-MAX_PARTS = 2 * MAX_PICTURES
+MAX_PARTS = 2 * MAX_IMAGES
 # What a form of that many parts contains besides its files.
 FRAMING_BYTES = 8 * MEBIBYTE
 
-NO_PICTURES = Problem(
+NO_IMAGES = Problem(
     FIELD, "missing_image", "No images provided. Include at least one 'image' or 'zip' file, or an 'image_url'."
 )
-TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_PICTURES)
+TOO_MANY = make_problem(FIELD, "too_many_images", images=MAX_IMAGES)
 
 
 @dataclass(slots=True)
@@ -53,25 +53,29 @@ class Entry:
     problem: Problem | None = None
 
 
-@dataclass(slots=True)
-class BatchForm:
-    """A parsed form. `fields` are its text fields; `problems` is what is wrong with it as a whole."""
+class BatchForm(UploadForm):
+    """The form of a batch: its images; their options; and `problems`, what is wrong with it as a whole."""
 
-    spool: Spool
-    fields: dict[str, str] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__()
+        self.spool = Spool()
+        self.entries: list[Entry] = []
+        self.problems: list[Problem] = []
+        self.cutout_options = CutoutOptions()
+
+    def close(self) -> None:
+        self.spool.close()
 
     @property
     def options(self) -> dict[str, str]:
         """The options that were sent, as strings."""
-        found = {name: self.fields.get(name, "").strip() for name in OPTION_FIELDS}
+        found = {name: self.get(name, "").strip() for name in OPTION_FIELDS}
         return {name: value for name, value in found.items() if value}
 
     @property
     def callback_url(self) -> str:
         """The URL to call when the batch has ended; empty for none."""
-        return self.fields.get(CALLBACK_FIELD, "").strip()
+        return self.get(CALLBACK_FIELD, "").strip()
 
     def content(self, entry: Entry) -> Segment:
         """An image's bytes as a file."""
@@ -79,36 +83,44 @@ class BatchForm:
 
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of the images, their names and the options: the same for a retry."""
-        digest = hashlib.sha256(repr((parse_options(self.fields)[0], self.callback_url)).encode())
+        digest = hashlib.sha256(repr((self.cutout_options, self.callback_url)).encode())
         for entry in self.entries:
             digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
         return digest.hexdigest()
 
 
-@contextmanager
-def read_batch(request: HttpRequest) -> Iterator[BatchForm]:
-    """Parse the request's body and unpack its zips. The spool is deleted when the block ends.
+class BatchParser(BaseParser):
+    """Parses the form of a batch, of any content type that forms have, and unpacks its zips."""
 
-    All problems of the form are reported at once. A problem with a single image is noted on its entry.
-    Raises ApiError 400, 413 for more than MAX_TOTAL bytes, 415 for other content types.
-    """
-    if not _may_fit(request):
-        raise too_large()
-    with Spool() as spool:
-        form = BatchForm(spool)
-        reader = _BatchReader(form)
-        most = MAX_TOTAL + FRAMING_BYTES
-        if not read_body(request, reader, max_parts=MAX_PARTS, max_bytes=most, max_unpacked=most):
-            raise too_large()
-        reader.finish()
-        if problems := _find_problems(form):
-            raise validation_error(problems)
-        yield form
+    media_type = "*/*"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> BatchForm:
+        """Read the request's body.
+
+        All problems of the form are reported at once. A problem with a single image is noted on its entry.
+        Raises FormRefused, BatchTooLarge for more than MAX_TOTAL bytes, and what `read_body` raises.
+        """
+        request = (parser_context or {})["request"]
+        if not _may_fit(request):
+            raise BatchTooLarge
+        form = BatchForm()
+        try:
+            _read(request, form)
+        except BaseException:
+            form.close()
+            raise
+        return form
 
 
-def too_large() -> ApiError:
-    """The error for a batch that is too large, packed or unpacked."""
-    return ApiError("batch_too_large", gigabytes=MAX_TOTAL // 1024**3)
+def _read(request: HttpRequest, form: BatchForm) -> None:
+    reader, most = _BatchReader(form), MAX_TOTAL + FRAMING_BYTES
+    if not read_body(request, reader, max_parts=MAX_PARTS, max_bytes=most, max_unpacked=most):
+        raise BatchTooLarge
+    reader.finish()
+    if problems := _find_problems(form):
+        raise FormRefused(*problems)
 
 
 def not_a_zip(name: str) -> Problem:
@@ -124,10 +136,11 @@ def _may_fit(request: HttpRequest) -> bool:
 def _find_problems(form: BatchForm) -> list[Problem]:
     problems = list(dict.fromkeys(form.problems))
     if not form.entries and not problems:
-        problems.append(NO_PICTURES)
+        problems.append(NO_IMAGES)
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
-    problems += parse_options(form.fields)[1]
+    form.cutout_options, option_problems = parse_options(form)
+    problems += option_problems
     if form.callback_url and (problem := callback.find_problem(form.callback_url)):
         problems.append(problem)
     return problems
@@ -171,7 +184,7 @@ class _BatchReader(PartReader):
     def take_text(self, name: str, text: str) -> None:
         url = text.strip()
         if name != image_url.FIELD:
-            self.form.fields[name] = text
+            self.form[name] = text
         elif url and self._has_room(self.sent):
             self.sent.append(Entry(image_url.file_name(url), url))
 
@@ -190,11 +203,11 @@ class _BatchReader(PartReader):
     def _count(self, size: int) -> None:
         self.total += size
         if self.total > MAX_TOTAL:
-            raise too_large()
+            raise BatchTooLarge
 
     def _has_room(self, entries: list[Entry]) -> bool:
         """Whether one more entry fits. If there are too many, the rest of the body is read but not kept."""
-        if len(entries) < MAX_PICTURES and TOO_MANY not in self.form.problems:
+        if len(entries) < MAX_IMAGES and TOO_MANY not in self.form.problems:
             return True
         self.form.problems.append(TOO_MANY)
         return False

@@ -1,8 +1,8 @@
 """Processes one batch item, in a Celery worker or in a thread of the web process."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from enum import Enum
 from functools import partial
 
@@ -10,19 +10,19 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from billing.credits.admission import account_policy, subject_of
+from billing.credits.admission import account_policy
 from imaging import metrics
 from imaging.batches import ends, files, leases
+from imaging.core.options import UnknownOption
+from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.gate import Busy
-from imaging.executor.orders import Delivery
 from imaging.models import BatchItem
 from imaging.removal import cutouts, image_url
-from imaging.removal.upload import Form, Picture
+from imaging.removal.refusals import FetchFailed
+from imaging.removal.upload import ImageFile
 from lib.ops.database import give_back
-from lib.web import rate_limits
-from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -53,19 +53,17 @@ def work(item: BatchItem) -> Verdict:
         return Verdict.ENDED
     with leases.kept(item):
         try:
-            delivery = _cut_out(item)
-            _deliver(item, delivery)
+            cutout = _cut_out(item)
+            _deliver(item, cutout)
         except CallerGone:
             # It was cancelled, or another worker has taken it: there is nothing to end here.
             logger.info("the work on an image of a batch was stopped", extra=_facts(item))
-        except Busy:
-            # This is no one's fault, and not counted as an attempt.
+        except (Busy, UnknownOption):
+            # This is no one's fault, and not counted as an attempt. A worker of a newer release knows the option.
             ends.put_back(item, RETRY_SECONDS, counted=False)
             return Verdict.AGAIN
         except ImageRefused as refused:
-            _refuse(item, validation_error(refused.problems))
-        except ApiError as error:
-            _refuse(item, error)
+            _refuse(item, refused.problems)
         except SoftTimeLimitExceeded:
             _fail_slow(item)
         except Exception as error:
@@ -90,16 +88,11 @@ def _fail_slow(item: BatchItem) -> None:
         _erase_input(item)
 
 
-def _cut_out(item: BatchItem) -> Delivery:
-    with _form(item) as form:
-        subject = subject_of(item.batch.account_id)
-        image_url.fetch_picture(form, subject, of_batch=True)
-        job = cutouts.check_form(form)
-        try:
-            return cutouts.run(job, Requester(subject, Rank.BATCH), still_wanted=partial(_is_wanted, item))
-        except ImageRefused:
-            rate_limits.count_failure(account_policy(item.batch.account), of_batch=True)
-            raise
+def _cut_out(item: BatchItem) -> Cutout:
+    policy = account_policy(item.batch.account)
+    with _image(item, policy.subject) as image:
+        job = cutouts.check(image, item.batch.cutout_options, Requester(policy.subject, Rank.BATCH))
+        return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
 
 def _is_wanted(item: BatchItem) -> bool:
@@ -110,43 +103,42 @@ def _is_wanted(item: BatchItem) -> bool:
 
 
 @contextmanager
-def _form(item: BatchItem) -> Iterator[Form]:
-    """The image and its options, as if they had been sent in a separate form."""
-    form = Form(fields=dict(item.batch.options))
-    if item.source_url:
-        form.fields[image_url.FIELD] = item.source_url
-    else:
+def _image(item: BatchItem, subject: str) -> Iterator[ImageFile]:
+    """The image as it was sent, or fetched from its URL."""
+    if not item.source_url:
         give_back()
-        form.picture = Picture(item.name, files.open_input(item), item.size)
-    try:
-        yield form
-    finally:
-        if form.picture:
-            form.picture.file.close()
+        image = ImageFile(item.name, files.open_input(item), item.size)
+    elif problems := image_url.find_problems(item.source_url):
+        raise FetchFailed(*problems)
+    else:
+        image = image_url.fetch(item.source_url, subject, of_batch=True)
+    with closing(image.file):
+        yield image
 
 
-def _deliver(item: BatchItem, delivery: Delivery) -> None:
+def _deliver(item: BatchItem, cutout: Cutout) -> None:
     give_back()
-    files.store_result(item, delivery.cutout.content)
-    if ends.deliver(item, delivery.cutout):
-        metrics.note_delivery(delivery.queued, delivery.cutout.timings)
+    files.store_result(item, cutout.content)
+    if ends.deliver(item, cutout):
+        metrics.note_delivery(cutout.timings)
     else:
         files.erase_result(item)
     _erase_input(item)
 
 
-def _refuse(item: BatchItem, error: ApiError) -> None:
-    ends.fail(item, error.code, ends.refusal_of(error))
+def _refuse(item: BatchItem, problems: Sequence[Problem]) -> None:
+    code = problems[0].code if len(problems) == 1 else "validation_error"
+    ends.fail(item, code, " ".join(problem.message for problem in problems))
     _erase_input(item)
 
 
 def _try_again(item: BatchItem, error: Exception) -> Verdict:
     """Retry after a crash on our side, or give up after ATTEMPTS. Does nothing if the image was cancelled meanwhile."""
     if item.attempts >= ATTEMPTS:
-        logger.error("a picture of a batch failed for good", exc_info=error, extra=_facts(item))
+        logger.error("an image of a batch failed for good", exc_info=error, extra=_facts(item))
         _give_up(item)
     elif ends.put_back(item, RETRY_SECONDS, counted=True):
-        logger.error("a picture of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
+        logger.error("an image of a batch failed, and will be tried again", exc_info=error, extra=_facts(item))
         return Verdict.AGAIN
     return Verdict.ENDED
 
@@ -164,7 +156,7 @@ def _erase_input(item: BatchItem) -> None:
     try:
         files.erase_input(item)
     except Exception:
-        logger.exception("a picture of a batch could not be erased", extra=_facts(item))
+        logger.exception("an image of a batch could not be erased", extra=_facts(item))
 
 
 def _facts(item: BatchItem) -> dict[str, object]:

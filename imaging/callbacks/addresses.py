@@ -9,16 +9,9 @@ from imaging.models import Batch
 from imaging.problems import make_problem
 from lib.outbound import client as outbound
 from lib.outbound.addresses import is_allowed
-from lib.web.errors import validation_error
 
 FIELD = "callback_url"
 MAX_URL = Batch._meta.get_field("callback_url").max_length or 0
-
-
-def check_callback_url(url: str) -> None:
-    """Raise ApiError 400, `callback_url_invalid` or `callback_url_forbidden`, unless `url` may be called."""
-    if found := find_problem(url):
-        raise validation_error([found])
 
 
 def find_problem(url: str) -> Problem | None:

@@ -21,7 +21,7 @@ from billing.support.actions import may_act
 from billing.support.roles import MAY_ACT
 from imaging.callbacks.announcing import send_again
 from imaging.models import Callback, CallbackTry
-from lib.web.errors import ApiError
+from lib.web.errors import ApiError, find_reason
 
 COLUMNS = ["id", "batch", "of_account", "address", "state", "tries", "next_try_at", "created_at", "ended_at"]
 TRY_COLUMNS = ["number", "at", "status", "error", "duration_ms"]
@@ -99,8 +99,10 @@ class CallbackAdmin(ReadOnlyAdmin):
             try:
                 _send_again(request.user, callback, reason)  # type: ignore[arg-type]  # someone is logged in
                 self.message_user(request, f"Batch {callback.batch_id} will be reported again.", messages.SUCCESS)
-            except ApiError as error:
-                self.message_user(request, f"Batch {callback.batch_id}: {error.message}", messages.ERROR)
+            except Exception as error:
+                if (reason_against := find_reason(error)) is None:
+                    raise
+                self.message_user(request, f"Batch {callback.batch_id}: {reason_against.message}", messages.ERROR)
 
 
 def host_of(url: str) -> str:

@@ -11,10 +11,17 @@ from django.utils import timezone
 from imaging.callbacks import tasks
 from imaging.callbacks.runner import runner
 from imaging.models import Batch, Callback, CallbackTry
-from lib.web.errors import ApiError
 
 # A customer who asks this often has to fix the receiver first.
 MAX_TRIES = 100
+
+
+class CallbackGone(Exception):
+    """The callback's URL was erased."""
+
+
+class TriesUsedUp(Exception):
+    """The callback was tried MAX_TRIES times."""
 
 
 def announce(batch: Batch) -> None:
@@ -30,15 +37,15 @@ def announce(batch: Batch) -> None:
 def send_again(callback: Callback) -> None:
     """Queue another attempt of a callback, now. Does nothing while an attempt is under way.
 
-    Raises ApiError 409: `callback_gone` if its URL was erased, `callback_tries_used_up` after MAX_TRIES.
+    Raises CallbackGone or TriesUsedUp.
     """
     if not callback.batch.callback_url:
-        raise ApiError("callback_gone")
+        raise CallbackGone
     # An attempt that is under way is counted but not recorded yet.
     written = CallbackTry.objects.filter(callback=OuterRef("pk"), number=OuterRef("tries"))
     idle = Callback.objects.filter(Exists(written), pk=callback.pk)
     if idle.filter(tries__gte=MAX_TRIES).exists():
-        raise ApiError("callback_tries_used_up", tries=MAX_TRIES)
+        raise TriesUsedUp
     if idle.update(state=Callback.State.PENDING, next_try_at=timezone.now(), ended_at=None):
         _queue(callback.pk)
     callback.refresh_from_db()
@@ -46,5 +53,5 @@ def send_again(callback: Callback) -> None:
 
 def _queue(pk: UUID) -> None:
     # Without a broker a task would keep the caller waiting for the receiver.
-    tell = partial(tasks.try_callback.delay, str(pk)) if settings.CELERY_BROKER_URL else runner.wake
-    transaction.on_commit(tell, robust=True)
+    queue = partial(tasks.try_callback.delay, str(pk)) if settings.CELERY_BROKER_URL else runner.wake
+    transaction.on_commit(queue, robust=True)

@@ -12,8 +12,8 @@ from imaging.models import Batch, BatchItem
 def body_of(batch: Batch) -> str:
     """The JSON of `batch.finished` or `batch.cancelled`."""
     ended = batch.finished_at or batch.created_at
-    told = {"type": f"batch.{batch.state}", "timestamp": ended.isoformat(), "data": _facts(batch)}
-    return json.dumps(told, separators=(",", ":"))
+    payload = {"type": f"batch.{batch.state}", "timestamp": ended.isoformat(), "data": _facts(batch)}
+    return json.dumps(payload, separators=(",", ":"))
 
 
 def _facts(batch: Batch) -> dict[str, Any]:

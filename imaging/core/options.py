@@ -1,10 +1,11 @@
 """The options of one cutout, read from the caller's text fields."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from PIL import ImageColor
 
@@ -18,6 +19,10 @@ MAX_SIDE = 10_000
 MAX_ANGLE = 360
 
 _T = TypeVar("_T")
+
+
+class UnknownOption(Exception):
+    """A newer release has options that this one lacks. Ignoring one would deliver another image than was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,22 @@ class CutoutOptions:
     angle: float = 0.0
     expand: bool = True
     decontaminate: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as values that JSON has, without those that are at their default.
+
+        So a process of the release before, which lacks the newest options, can read what does not use them.
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value != defaults[name]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "CutoutOptions":
+        """The options that `to_json` wrote. Raises UnknownOption for one that a newer release wrote."""
+        if unknown := values.keys() - {field.name for field in dataclasses.fields(cls)}:
+            raise UnknownOption(", ".join(sorted(unknown)))
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def parse_options(fields: Mapping[str, str]) -> tuple[CutoutOptions, list[Problem]]:

@@ -1,4 +1,4 @@
-"""Runs the work on an image: in this process (`local`), or on a worker of the queue `inference` (`remote`, `worker`).
+"""Runs the work on an image: in this process (`runtime`), or on a worker of the queue `inference` (`remote`, `worker`).
 
 The data that the two exchange is in Redis: see `store`. The broker carries only the job's id.
 """

@@ -24,8 +24,8 @@ def _gauge(name: str, text: str) -> Gauge:
     return Gauge(name, text, multiprocess_mode="livesum", registry=metrics.registry)
 
 
-SLOTS = _gauge("rembg_slots", "Pictures that may be worked on at once.")
-BUSY = _gauge("rembg_slots_busy", "Pictures worked on now.")
+SLOTS = _gauge("rembg_slots", "Images that may be worked on at once.")
+BUSY = _gauge("rembg_slots_busy", "Images worked on now.")
 QUEUE_SIZE = _gauge("rembg_queue_size", "Requests that may wait for a slot.")
 WAITING = _gauge("rembg_queue_waiting", "Requests that wait for a slot now.")
 

@@ -22,7 +22,8 @@ from lib.ops.redis_client import key_name
 logger = logging.getLogger(__name__)
 
 # Expiry: an image's is renewed with the job, a result's is that of its answer.
-PICTURE, RESULT = "picture", "result"
+# Both names are part of keys and paths that processes of the previous release use.
+IMAGE, RESULT = "picture", "result"
 FOLDER = "handover"
 # Longer than any caller waits for an answer, or any worker to store it.
 LEFT_OVER = timedelta(hours=1)
@@ -35,19 +36,19 @@ class StorageAway(Exception):
 AWAY = (redis.RedisError, StorageAway)
 
 
-def put_picture(job_id: str, data: bytes) -> None:
+def put_image(job_id: str, data: bytes) -> None:
     """Store an uploaded image. This and all functions below raise one of AWAY."""
-    _place().put(job_id, PICTURE, data, store.JOB_SECONDS)
+    _place().put(job_id, IMAGE, data, store.JOB_SECONDS)
 
 
-def renew_picture(job_id: str) -> bool:
+def renew_image(job_id: str) -> bool:
     """Renew its expiry; False if it is gone."""
-    return _place().renew(job_id, PICTURE, store.JOB_SECONDS)
+    return _place().renew(job_id, IMAGE, store.JOB_SECONDS)
 
 
-def find_picture(job_id: str) -> bytes | None:
+def find_image(job_id: str) -> bytes | None:
     """The uploaded image, None once no one waits."""
-    return _place().find(job_id, PICTURE)
+    return _place().find(job_id, IMAGE)
 
 
 def put_result(job_id: str, worker: str, data: bytes) -> str:

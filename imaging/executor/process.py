@@ -29,7 +29,7 @@ def check_worker(instance: Any, **kwargs: Any) -> None:
     unknown = _queues() - set(settings.QUEUES.values())
     if unknown:
         logger.warning("nothing is sent to these queues; see CELERY_QUEUE", extra={"queues": sorted(unknown)})
-    if not _makes_pictures():
+    if not _processes_images():
         return
     if not weights_ready(settings.IMAGING_MODEL):
         raise SystemExit(f"The weights of {settings.IMAGING_MODEL} are not there. Run `manage.py prepare_model`.")
@@ -42,7 +42,7 @@ def check_worker(instance: Any, **kwargs: Any) -> None:
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def prepare_process(**kwargs: Any) -> None:
     """Prepare each process of the pool, after the fork."""
-    if _makes_pictures():
+    if _processes_images():
         prepare()
 
 
@@ -59,7 +59,7 @@ def prepare(places: int = 1) -> None:
         presence.keep_announcing(runtime.model_name(), places)
 
 
-def _makes_pictures() -> bool:
+def _processes_images() -> bool:
     return not _queues().isdisjoint({settings.QUEUES["inference"], settings.QUEUES["batch"]})
 
 

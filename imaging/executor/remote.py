@@ -4,19 +4,21 @@ Nothing here relies on the broker keeping a message: a job that a worker lost, o
 published again. See `store` for why that never produces two answers.
 """
 
+import dataclasses
 import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.conf import settings
 
 from imaging.core.geometry import peak_megapixels
+from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, payloads, runtime, store, tasks
+from imaging.executor import jobs, payloads, runtime, store, tasks
 from imaging.executor.gate import Busy
-from imaging.executor.orders import Delivery, Order
+from imaging.executor.jobs import QUEUE, Job
 from lib.ops import broker
 
 logger = logging.getLogger(__name__)
@@ -27,8 +29,8 @@ RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.2
 
 
-def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Have a worker cut out the image in `file` when `order.requester`'s turn comes.
+def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
+    """Have a worker cut out the image of `job`, when its requester's turn comes.
 
     Raises Busy when too many wait in this process already, or no answer came within IMAGING_QUEUE_SECONDS;
     ImageRefused for an image that does not decode or takes too long; WorkFailed if the worker crashed on it; LeftQueue or
@@ -36,18 +38,17 @@ def execute(file: BinaryIO, order: Order, *, still_wanted: Callable[[], bool] | 
     """
     started = time.monotonic()
     runtime.adjust_gate()
-    with runtime.get_gate().admit(peak_megapixels(order.header, order.options), order.requester, still_wanted):
-        return _Job(file, order, started, still_wanted).wait()
+    with runtime.get_gate().admit(peak_megapixels(job.header, job.options), job.requester, still_wanted):
+        return _Handover(job, started, still_wanted).wait()
 
 
-class _Job:
-    """One image that a caller waits for."""
+class _Handover:
+    """A job on its way to a worker and back."""
 
-    def __init__(self, file: BinaryIO, order: Order, started: float, still_wanted: Callable[[], bool] | None) -> None:
+    def __init__(self, job: Job, started: float, still_wanted: Callable[[], bool] | None) -> None:
         """`started` is when the caller began to wait."""
         self.id = uuid.uuid4().hex
-        self.file = file
-        self.order = order
+        self.job = job
         self.started = started
         self.still_wanted = still_wanted
         self.deadline = self.started + settings.IMAGING_QUEUE_SECONDS
@@ -55,15 +56,13 @@ class _Job:
         self.published: float | None = None
         self.was_claimed = False
 
-    def wait(self) -> Delivery:
+    def wait(self) -> Cutout:
         """Wait for the answer; the job is always cleaned up."""
         result = None
         try:
             facts = self._facts()
-            if not orders.is_delivered(facts):
-                raise orders.failure_from(facts)
-            result = facts["parcel"]
-            return self._delivery(facts, self._fetch(result))
+            result = jobs.payload_name(facts)
+            return self._timed(jobs.cutout_from(facts, self._fetch(result)))
         finally:
             self._forget(result)
 
@@ -86,7 +85,7 @@ class _Job:
         raise Busy
 
     def _look_after(self, view: store.View) -> None:
-        if not (view.exists and payloads.renew_picture(self.id)):
+        if not (view.exists and payloads.renew_image(self.id)):
             # Redis was restarted or evicted the job.
             self._hand_over()
         elif view.is_claimed:
@@ -98,9 +97,9 @@ class _Job:
         return self.published is None or time.monotonic() - self.published >= RESEND_SECONDS
 
     def _hand_over(self) -> None:
-        self.file.seek(0)
-        payloads.put_picture(self.id, self.file.read())
-        store.put(self.id, self.order.to_json())
+        self.job.file.seek(0)
+        payloads.put_image(self.id, self.job.file.read())
+        store.put(self.id, self.job.to_json())
         self.is_handed_over = True
         self._publish()
 
@@ -127,16 +126,16 @@ class _Job:
                 raise Busy
             return data
 
-    def _delivery(self, facts: dict[str, Any], data: bytes) -> Delivery:
-        cutout = orders.cutout_from(facts, data)
+    def _timed(self, cutout: Cutout) -> Cutout:
         elapsed = time.monotonic() - self.started
         # Clocks of two machines differ: any time that was not work counts as waiting and transit.
-        return Delivery(cutout, max(0.0, elapsed - sum(cutout.timings.values())))
+        queued = max(0.0, elapsed - sum(cutout.timings.values()))
+        return dataclasses.replace(cutout, timings={QUEUE: queued, **cutout.timings})
 
     def _forget(self, result: str | None) -> None:
         try:
             store.forget(self.id)
-            payloads.remove(self.id, payloads.PICTURE, *([result] if result else []))
+            payloads.remove(self.id, payloads.IMAGE, *([result] if result else []))
         except payloads.AWAY as error:
             # In Redis it expires, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

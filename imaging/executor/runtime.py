@@ -1,23 +1,31 @@
-"""The process's one model and one gate, created on first use: after any fork, which onnxruntime's threads do not survive.
+"""The process's one model and one gate, and the work with them: wait for a place, then cut out.
 
+Both are created on first use: after any fork, which onnxruntime's threads do not survive.
 A web process that hands images to workers has no model, and its gate bounds the images handed out.
 """
 
+import dataclasses
 import logging
 import math
 import threading
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 import redis
 from django.conf import settings
 
+from imaging.core.geometry import peak_megapixels
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
+from imaging.core.pipeline import Cutout, cut_out
+from imaging.core.watch import Watch
 from imaging.core.weights.files import missing_rembg
 from imaging.core.weights.serving import CannotServe, load_u2net
-from imaging.executor import presence
+from imaging.executor import low_priority, presence
+from imaging.executor.fair_queue import LARGE_MEGAPIXELS
 from imaging.executor.gate import QUEUE_SIZE, SLOTS, Gate
+from imaging.executor.jobs import QUEUE, Job
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +127,24 @@ def adjust_gate() -> None:
         get_gate().resize(slots=slots, queue_size=total - slots, large_slots=(places or total) - 1)
     finally:
         _adjusting.release()
+
+
+def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
+    """Cut out the image of `job` in this process, when its requester's turn comes.
+
+    Raises Busy without a place; ImageRefused for an image that does not decode, or takes longer than
+    IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
+    """
+    megapixels = peak_megapixels(job.header, job.options)
+    with get_gate().admit(megapixels, job.requester, still_wanted) as queued:
+        model = get_model()
+        # Neither waiting nor loading the model counts against the limit.
+        watch = Watch(settings.IMAGING_SECONDS, still_wanted)
+        work = partial(cut_out, job.file, job.header, job.options, model, refine=job.refine, watch=watch)
+        # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
+        is_low = megapixels > LARGE_MEGAPIXELS and not _is_worker
+        cutout = low_priority.run(work) if is_low else work()
+    return dataclasses.replace(cutout, timings={QUEUE: queued, **cutout.timings})
 
 
 def _load() -> MatteModel:

@@ -2,10 +2,12 @@
 
 | key | holds | lives |
 |---|---|---|
-| `imaging:{ID}:job` | a hash: `order`, and `attempts`, how often one began | while renewed by the web process that waits |
-| `imaging:{ID}:claim` | the worker that is at it | while renewed by that worker |
-| `imaging:{ID}:answer` | the outcome's facts | ANSWER_SECONDS |
-| `imaging:{ID}:bell` | a list that gets one element once there is an answer | ANSWER_SECONDS |
+| `imaging:{ID}:job` | a hash: `order`, the job as JSON; `attempts`, how often one began | while the web process renews it |
+| `imaging:{ID}:claim` | the worker that is at it | while that worker renews it |
+| `imaging:{ID}:answer` | the outcome as JSON | ANSWER_SECONDS |
+| `imaging:{ID}:bell` | the notification: a list that gets one element once there is an answer | ANSWER_SECONDS |
+
+The names of keys and fields are part of a release: processes of the one before use them while an upgrade runs.
 
 The job's key is the only sign that a caller waits. The first answer deletes it atomically, so there is one answer however
 often the job ran, and none once no one waits. The images' bytes are in `payloads`.
@@ -32,11 +34,11 @@ JOB_SECONDS = 15
 CLAIM_SECONDS = 5.0
 # The waiting process reads the answer within a second.
 ANSWER_SECONDS = 60
-# The longest wait for the bell in one command, and the extra time that the socket allows.
-BELL_SECONDS = 1.0
+# The longest wait for a notification in one command, and the extra time that the socket allows.
+NOTIFICATION_SECONDS = 1.0
 SOCKET_SECONDS = 10.0
 
-# KEYS job, claim; ARGV worker, milliseconds, 1 to take over a claim. Returns {order, attempts}, or nothing.
+# KEYS job, claim; ARGV worker, milliseconds, 1 to take over a claim. Returns {job, attempts}, or nothing.
 _CLAIM = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return false end
 if ARGV[3] == '1' then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
@@ -54,7 +56,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('HINCRBY', KEYS[2], 'attempts', -1) end
 return 1
 """
-# KEYS job, answer, bell; ARGV facts, seconds.
+# KEYS job, answer, notification; ARGV outcome, seconds.
 _ANSWER = """
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
@@ -84,18 +86,18 @@ def get_redis() -> redis.Redis:
     )
 
 
-def put(job_id: str, order: str) -> None:
-    """Make the job known to workers."""
+def put(job_id: str, job: str) -> None:
+    """Make the job, as JSON, known to workers."""
     with get_redis().pipeline() as pipe:
-        pipe.hset(_key(job_id, "job"), "order", order)
+        pipe.hset(_key(job_id, "job"), "order", job)
         pipe.expire(_key(job_id, "job"), JOB_SECONDS)
         pipe.execute()
 
 
 def wait(job_id: str, seconds: float) -> View:
-    """Wait for the bell, at most `seconds` and BELL_SECONDS; then read its state and renew the job for JOB_SECONDS."""
+    """Wait for the answer, at most `seconds` and NOTIFICATION_SECONDS. Then read the state and renew the job."""
     client = get_redis()
-    client.blpop([_key(job_id, "bell")], timeout=max(0.01, min(seconds, BELL_SECONDS)))
+    client.blpop([_key(job_id, "bell")], timeout=max(0.01, min(seconds, NOTIFICATION_SECONDS)))
     with client.pipeline(transaction=False) as pipe:
         # The order matters: an answer deletes the job, so it must be read last.
         pipe.expire(_key(job_id, "job"), JOB_SECONDS)
@@ -111,7 +113,7 @@ def forget(job_id: str) -> None:
 
 
 def claim(job_id: str, worker: str, *, take_over: bool = False) -> tuple[bytes, int] | None:
-    """Claim the job: its order and how many times a worker started it; None if no one waits or another worker has it."""
+    """Claim the job: its JSON, and how many times a worker started it; None if no one waits or another worker has it."""
     keys = [_key(job_id, "job"), _key(job_id, "claim")]
     found = _run(_CLAIM, keys, worker, round(CLAIM_SECONDS * 1000), int(take_over))
     return (found[0], int(found[1])) if found else None
@@ -136,10 +138,10 @@ def kept(job_id: str, worker: str) -> Iterator[None]:
         _try(_LET_GO, [_key(job_id, "claim"), _key(job_id, "job")], worker)
 
 
-def answer(job_id: str, facts: str) -> bool:
-    """Report the outcome; False if no one waits for it any more."""
+def answer(job_id: str, outcome: str) -> bool:
+    """Report the outcome, as JSON; False if no one waits for it any more."""
     keys = [_key(job_id, part) for part in ("job", "answer", "bell")]
-    return bool(_run(_ANSWER, keys, facts, ANSWER_SECONDS))
+    return bool(_run(_ANSWER, keys, outcome, ANSWER_SECONDS))
 
 
 def _renew_until(done: Event, job_id: str, worker: str) -> None:

@@ -3,17 +3,18 @@
 import io
 import logging
 import uuid
-from collections.abc import Callable
 from functools import partial
 
 import redis
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
+from imaging.core.options import UnknownOption
+from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, too_slow
-from imaging.executor import local, orders, payloads, store
+from imaging.executor import jobs, payloads, runtime, store
 from imaging.executor.gate import Busy
-from imaging.executor.orders import Order, Outcome
+from imaging.executor.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +31,31 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
     begun = store.claim(job_id, worker, take_over=redelivered)
     if begun is None:
         return False
-    order, attempts = begun
+    text, attempts = begun
     with store.kept(job_id, worker):
         if attempts > MAX_ATTEMPTS:
-            logger.error("a picture has cost several workers", extra={"job": job_id, "attempts": attempts})
-            return _tell(job_id, worker, orders.CRASHED)
-        picture = payloads.find_picture(job_id)
-        if picture is None:
+            logger.error("an image has cost several workers", extra={"job": job_id, "attempts": attempts})
+            return store.answer(job_id, jobs.CRASHED)
+        image = payloads.find_image(job_id)
+        if image is None:
             return False
         try:
-            outcome = _outcome(order, picture, partial(_is_wanted, job_id))
+            job = Job.from_json(text, io.BytesIO(image))
+            cutout = runtime.execute(job, still_wanted=partial(_is_wanted, job_id))
         except CallerGone:
             return False
-        return _tell(job_id, worker, outcome)
+        except UnknownOption:
+            # Without an answer the web process sends the job again, until a worker of its own release takes it.
+            logger.warning("a job has options of a newer release", extra={"job": job_id})
+            return False
+        except Exception as error:
+            return store.answer(job_id, _failure(error))
+        return _deliver(job_id, worker, cutout)
 
 
 def give_up(job_id: str) -> None:
     """Report that the image took too long and its worker's process was killed. Raises redis.RedisError."""
-    store.answer(job_id, orders.refused(_too_slow()).to_json())
+    store.answer(job_id, jobs.refused(_too_slow()))
 
 
 def _too_slow() -> ImageRefused:
@@ -62,37 +70,30 @@ def _is_wanted(job_id: str) -> bool:
         return True
 
 
-def _outcome(order: bytes, picture: bytes, still_wanted: Callable[[], bool]) -> Outcome:
-    try:
-        delivery = local.execute(io.BytesIO(picture), Order.from_json(order), still_wanted=still_wanted)
-        return orders.delivered(delivery.cutout)
-    except ImageRefused as refusal:
-        return orders.refused(refusal)
-    except CallerGone:
-        raise
-    except SoftTimeLimitExceeded:
-        return orders.refused(_too_slow())
-    except Busy:
-        return orders.BUSY
-    except Exception:
-        logger.exception("a picture could not be worked on")
-        return orders.CRASHED
+def _failure(error: Exception) -> str:
+    """The outcome of a job whose work raised `error`."""
+    if isinstance(error, ImageRefused):
+        return jobs.refused(error)
+    if isinstance(error, SoftTimeLimitExceeded):
+        return jobs.refused(_too_slow())
+    if isinstance(error, Busy):
+        return jobs.BUSY
+    logger.error("an image could not be processed", exc_info=error)
+    return jobs.CRASHED
 
 
-def _tell(job_id: str, worker: str, outcome: Outcome) -> bool:
-    if outcome.data is None:
-        return store.answer(job_id, outcome.to_json())
+def _deliver(job_id: str, worker: str, cutout: Cutout) -> bool:
     # Leave no trace of the image once its caller has gone.
     if not store.is_wanted(job_id):
         return False
-    name = payloads.put_result(job_id, worker, outcome.data)
-    told = False
+    name = payloads.put_result(job_id, worker, cutout.data)
+    was_wanted = False
     try:
-        told = store.answer(job_id, outcome.to_json(parcel=name))
+        was_wanted = store.answer(job_id, jobs.delivered(cutout, name))
     finally:
-        if not told:
+        if not was_wanted:
             _remove(job_id, name)
-    return told
+    return was_wanted
 
 
 def _remove(job_id: str, name: str) -> None:

@@ -1,8 +1,9 @@
-"""`POST /rmbg`."""
+"""`POST /rmbg`: the view, and its record of each call."""
 
 import re
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,31 +13,36 @@ from django.utils.http import content_disposition_header
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from accounts.caller import Channel, claimed_channel
 from billing.credits import admission
 from billing.credits.admission import Customer
 from billing.credits.customer_view import CustomerView
 from billing.credits.idempotency import Retry, find_retry_key
+from billing.dashboard import request_log
+from imaging import metrics
 from imaging.core.pipeline import Cutout
-from imaging.core.problems import CallerGone, ImageRefused
+from imaging.core.problems import CallerGone
 from imaging.executor.fair_queue import Rank, Requester
-from imaging.executor.gate import LeftQueue
-from imaging.executor.orders import Delivery
-from imaging.removal import cutouts, doorkeeper, image_url, request_facts, sending
+from imaging.executor.jobs import QUEUE, Job
+from imaging.removal import cutouts, sending
 from imaging.removal.openapi import rmbg_schema
-from imaging.removal.upload import read_form
+from imaging.removal.upload import Form, FormParser, get_form, raise_refusal
+from lib.ops import tracing
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
 from lib.web.errors import ApiError
 
 UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
 MAX_STEM = 100
+CRASHED = {"status": 500, "code": "internal_error"}
 
 
 class RemoveBackgroundView(CustomerView):
-    """Removes the background of one picture. The answer is the picture itself."""
+    """Removes the background of one image. The answer is the image itself."""
 
     permission_classes = [AllowAny]
-    delivery: Delivery | None = None
+    parser_classes = [FormParser]
+    cutout: Cutout | None = None
     started = 0.0
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -48,43 +54,36 @@ class RemoveBackgroundView(CustomerView):
             return response
         finally:
             if request.method == "POST":
-                request_facts.note(request, response, self.customer, self.delivery, time.perf_counter() - self.started)
+                note_call(request, response, self.customer, self.cutout, time.perf_counter() - self.started)
             # The view and its request reference each other: the result would stay in memory until the next garbage
             # collection.
-            self.delivery = None
+            self.cutout = None
 
     @rmbg_schema
     def post(self, request: Request) -> HttpResponseBase:
         customer = self.get_customer()
         rate_limits.check_failures(customer.policy)
         retry_key = find_retry_key(request)
-        doorkeeper.raise_refusal(request)
-        with rate_limits.concurrent_place(customer.policy) as place, read_form(request) as form:
-            image_url.fetch_picture(form, customer.policy.subject)
-            job = cutouts.check_form(form)
+        raise_refusal(request)
+        with rate_limits.concurrent_place(customer.policy) as place, get_form(request, Form) as form:
+            rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
+            job = cutouts.check_form(form, Requester(customer.policy.subject, rank))
             sending.check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The response is built inside, so no one pays for one that could not be built.
             with admission.charged(customer, get_request_id(request), retry) as credits:
-                self.delivery = delivery = self._cut_out(request, customer, job)
-                timings = {"queue": delivery.queued, **delivery.cutout.timings, "total": time.perf_counter() - self.started}
-                headers = cutout_headers(delivery.cutout, name=job.name, credits=credits, timings=timings)
-                return sending.respond(delivery.cutout.content, delivery.cutout.size, headers, place)
+                self.cutout = cutout = _cut_out(request, customer, job)
+                timings = {**cutout.timings, "total": time.perf_counter() - self.started}
+                headers = cutout_headers(cutout, name=job.name, credits=credits, timings=timings)
+                return sending.respond(cutout.content, cutout.size, headers, place)
 
-    def _cut_out(self, request: Request, customer: Customer, job: cutouts.Job) -> Delivery:
-        rank = Rank.ANONYMOUS if customer.account is None else Rank.CUSTOMER
-        requester = Requester(customer.policy.subject, rank)
-        try:
-            return cutouts.run(job, requester, still_wanted=_find_still_wanted(request))
-        except ImageRefused:
-            rate_limits.count_failure(customer.policy)
-            raise
-        except CallerGone as gone:
-            if not isinstance(gone, LeftQueue):
-                # Otherwise a caller could send images and leave, and cause unlimited wasted work.
-                rate_limits.count_failure(customer.policy)
-            # Only the log sees this response. 499 is nginx's status for it.
-            raise ApiError("caller_gone") from gone
+
+def _cut_out(request: Request, customer: Customer, job: Job) -> Cutout:
+    try:
+        return cutouts.remove_background(job, customer.policy, still_wanted=_find_still_wanted(request))
+    except CallerGone as gone:
+        # Only the log sees this response. 499 is nginx's status for it.
+        raise ApiError("caller_gone") from gone
 
 
 def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
@@ -113,3 +112,60 @@ def stem(name: str) -> str:
     """The file name without folders and extension, safe to send back; `image` if nothing is left."""
     base = PurePosixPath(UNSAFE_IN_NAMES.sub("", name).replace("\\", "/")).name
     return PurePosixPath(base).stem.strip(". ")[:MAX_STEM] or "image"
+
+
+def note_call(
+    request: HttpRequest,
+    response: HttpResponseBase | None,
+    customer: Customer | None,
+    cutout: Cutout | None,
+    seconds: float,
+) -> None:
+    """Record and count one call: the caller, the outcome, and the time it took.
+
+    `response` is None after a crash, `customer` for a caller who could not be identified. A caller finally refused as
+    unknown is recorded as unknown: the account may have been deleted meanwhile.
+    """
+    if response is not None and response.status_code == HTTPStatus.UNAUTHORIZED:
+        customer = None
+    if cutout is not None:
+        metrics.note_delivery(cutout.timings)
+        tracing.note_steps(cutout.timings, **{"rembg.model": cutout.model})
+    request_log.log.add(
+        **_caller_facts(request, customer),
+        **_response_facts(response),
+        **_cutout_facts(cutout),
+        request_id=get_request_id(request),
+        duration_ms=round(seconds * 1000),
+    )
+
+
+def _caller_facts(request: HttpRequest, customer: Customer | None) -> dict[str, Any]:
+    if customer is None:
+        channel: Channel = claimed_channel(request)
+        return {"channel": channel}
+    caller, account = customer.caller, customer.account
+    return {
+        "channel": caller.channel,
+        "account_id": account.pk if account else None,
+        "key_id": caller.key.pk if caller.key else None,
+    }
+
+
+def _response_facts(response: HttpResponseBase | None) -> dict[str, Any]:
+    if response is None:
+        return CRASHED
+    body = getattr(response, "data", None)
+    code = body.get("code", "") if isinstance(body, dict) else ""
+    credits = int(response.headers.get("X-Credits-Charged", 0))
+    return {"status": response.status_code, "code": code, "credits": credits}
+
+
+def _cutout_facts(cutout: Cutout | None) -> dict[str, Any]:
+    if cutout is None:
+        return {}
+    return {
+        "queue_ms": round(cutout.timings[QUEUE] * 1000),
+        "inference_ms": round(cutout.timings.get("inference", 0.0) * 1000),
+        "model": cutout.model,
+    }

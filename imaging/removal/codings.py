@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from imaging.removal.part_heads import find_codec
-from lib.web.errors import ApiError
+from imaging.removal.refusals import BodyTooLarge, MalformedForm, UnsupportedCoding
 
 MEBIBYTE = 1024**2
 # Packed bytes per read.
@@ -24,14 +24,6 @@ _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 _NO_CODINGS = ("", "identity", "binary", "7bit", "8bit", "none")
 
 
-class Undecodable(Exception):
-    """The bytes are not validly encoded. `reason` is for their sender."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class TooMuch(Exception):
     """A body unpacks to more than the limit."""
 
@@ -45,22 +37,15 @@ def is_coded(content_encoding: str) -> bool:
 def unpacked(read: Callable[[int], bytes], content_encoding: str, max_bytes: int) -> Callable[[int], bytes]:
     """Wrap a body's `read` to unpack it, to at most `max_bytes`.
 
-    Raises ApiError 415 for codings other than gzip and deflate. The returned function raises Undecodable, TooMuch past
-    `max_bytes`, and ApiError 413 for a body that unpacks to far more bytes than images do.
+    Raises UnsupportedCoding for codings other than gzip and deflate. The returned function raises MalformedForm, TooMuch
+    past `max_bytes`, and BodyTooLarge for a body that unpacks to far more bytes than images do.
     """
     if not is_coded(content_encoding):
         return read
     name = content_encoding.strip().lower().removeprefix("x-")
     if name not in ("gzip", "deflate"):
-        raise not_supported()
+        raise UnsupportedCoding
     return _Inflating(read, name, max_bytes).read
-
-
-def not_supported() -> ApiError:
-    """The error for a body in an unsupported coding."""
-    message = "This Content-Encoding is not supported here. Send the body as it is, or in gzip or deflate."
-    # RFC 9110, 15.5.16: lists the supported codings.
-    return ApiError("unsupported_media_type", message=message, headers={"Accept-Encoding": "gzip, deflate"})
 
 
 class _Inflating:
@@ -80,7 +65,7 @@ class _Inflating:
                     self._count(len(data))
                     return data
         except zlib.error:
-            raise Undecodable(f"its {self._name} data is damaged.") from None
+            raise MalformedForm(f"its {self._name} data is damaged.") from None
         return b""
 
     def _begin(self) -> "zlib._Decompress | None":
@@ -93,7 +78,7 @@ class _Inflating:
         self._members += 1
         most = _FREE_MEMBERS + self._packed // _MEAN_MEMBER_BYTES if self._name == "gzip" else 1
         if self._members > most:
-            raise Undecodable(f"its {self._name} data does not end where it should.")
+            raise MalformedForm(f"its {self._name} data does not end where it should.")
         self._inflater = zlib.decompressobj(_GZIP if self._name == "gzip" else self._deflate_bits())
         return self._inflater
 
@@ -117,7 +102,7 @@ class _Inflating:
         if inflater.eof:
             self._rest, self._inflater = inflater.unused_data.lstrip(b"\0"), None
         elif is_over and not data:
-            raise Undecodable(f"its {self._name} data ends early.")
+            raise MalformedForm(f"its {self._name} data ends early.")
         return data
 
     def _count(self, size: int) -> None:
@@ -125,8 +110,7 @@ class _Inflating:
         if self._unpacked > self._max_bytes:
             raise TooMuch
         if self._unpacked - _FREE_RATIO * self._packed > _MAX_EXCESS:
-            text = "The request body unpacks to far more bytes than images do."
-            raise ApiError("payload_too_large", message=text)
+            raise BodyTooLarge("The request body unpacks to far more bytes than images do.")
 
 
 class TransferDecoder(ABC):
@@ -134,11 +118,11 @@ class TransferDecoder(ABC):
 
     @abstractmethod
     def take(self, data: bytes) -> bytes:
-        """Decode the next piece. Raises Undecodable."""
+        """Decode the next piece. Raises MalformedForm."""
 
     @abstractmethod
     def end(self) -> bytes:
-        """Decode what remains after the last piece. Raises Undecodable."""
+        """Decode what remains after the last piece. Raises MalformedForm."""
 
 
 def find_transfer_decoder(coding: str) -> TransferDecoder | None:
@@ -173,16 +157,16 @@ class _Base64(TransferDecoder):
         if not text:
             return b""
         if self._has_ended:
-            raise Undecodable("the base64 of a part goes on after its end.")
+            raise MalformedForm("the base64 of a part goes on after its end.")
         self._has_ended = text.endswith(b"=")
         try:
             return binascii.a2b_base64(text, strict_mode=True)
         except binascii.Error:
-            raise Undecodable("the base64 of a part is damaged.") from None
+            raise MalformedForm("the base64 of a part is damaged.") from None
 
     def end(self) -> bytes:
         if self._rest:
-            raise Undecodable("the base64 of a part is damaged.")
+            raise MalformedForm("the base64 of a part is damaged.")
         return b""
 
 

@@ -1,9 +1,7 @@
 """Takes one image from upload to cutout: check everything, wait for a place, work."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
@@ -11,38 +9,47 @@ from imaging.core.codecs.checks import check_image
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
-from imaging.core.problems import ImageRefused, Problem
-from imaging.executor import local, remote, runtime
-from imaging.executor.fair_queue import Requester
-from imaging.executor.orders import Delivery, Order
+from imaging.core.pipeline import Cutout
+from imaging.core.problems import CallerGone, ImageRefused, Problem
+from imaging.executor import remote, runtime
+from imaging.executor.fair_queue import Rank, Requester
+from imaging.executor.gate import LeftQueue
+from imaging.executor.jobs import Job
 from imaging.problems import make_problem
-from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, Picture
+from imaging.removal import image_url
+from imaging.removal.refusals import FetchFailed
+from imaging.removal.upload import CHUNK_BYTES, FIELD, Form, ImageFile
 from lib.ops.database import give_back
+from lib.web import rate_limits
+from lib.web.rate_limits import Policy
 
-NO_PICTURE = make_problem(FIELD, "missing_image")
+NO_IMAGE = make_problem(FIELD, "missing_image")
 NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """An image and its options, validated as far as possible without decoding."""
+def check_form(form: Form, requester: Requester) -> Job:
+    """Find all problems of a form in one pass. Its image is fetched first, if it names a URL and has no other problem.
 
-    file: BinaryIO
-    name: str
-    header: ImageHeader
-    options: CutoutOptions
+    Raises ImageRefused; what `image_url.fetch` raises.
+    """
+    options, problems = parse_options(form)
+    if url := form.get(image_url.FIELD, "").strip():
+        if found := [*image_url.find_problems(url, form.image), *problems]:
+            raise FetchFailed(*found)
+        form.close()
+        form.image = image_url.fetch(url, requester.name)
+    return check(form.image, options, requester, problems)
 
 
-def check_form(form: Form) -> Job:
-    """Find all problems of a form in one pass. Raises ImageRefused."""
-    header, problems = _check_picture(form.picture)
-    options, option_problems = parse_options(form.fields)
-    problems += option_problems
-    if header and not problems:
-        problems += check_delivered_size(header.upright_size, options)
-    if problems or header is None or form.picture is None:
-        raise ImageRefused(*problems)
-    return Job(form.picture.file, form.picture.name, header, options)
+def check(image: ImageFile | None, options: CutoutOptions, requester: Requester, problems: Sequence[Problem] = ()) -> Job:
+    """Find all problems of an image in one pass. `problems` are those of its options. Raises ImageRefused."""
+    header, found = _check_image(image)
+    found += problems
+    if header and not found:
+        found += check_delivered_size(header.upright_size, options)
+    if found or header is None or image is None:
+        raise ImageRefused(*found)
+    return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name)
 
 
 def fingerprint(job: Job) -> str:
@@ -55,25 +62,35 @@ def fingerprint(job: Job) -> str:
     return digest.hexdigest()
 
 
-def run(job: Job, requester: Requester, *, still_wanted: Callable[[], bool] | None = None) -> Delivery:
-    """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR.
+def remove_background(job: Job, policy: Policy, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
+    """Wait for the requester's turn and cut out, here or on a worker: see IMAGING_EXECUTOR. For requests and batches alike.
 
-    `still_wanted`: whether the caller still waits for the answer; called about once a second, and between the steps. Raises
-    Busy without a place or an answer in time; ImageRefused for an image that does not decode, or takes longer than
-    IMAGING_SECONDS; for a caller who has gone, LeftQueue before the work began, or CallerGone later.
+    An image that fails counts against `policy`, the requester's limits. `still_wanted`: whether the caller still waits for
+    the answer; called about once a second, and between the steps. Raises Busy without a place or an answer in time;
+    ImageRefused for an image that does not decode, or takes longer than IMAGING_SECONDS; for a caller who has gone,
+    LeftQueue before the work began, or CallerGone later.
     """
     # An image waits and is processed for seconds without the database: return its connection.
     give_back()
-    order = Order(job.header, job.options, settings.IMAGING_REFINE, requester)
-    execute = remote.execute if runtime.is_remote() else local.execute
-    return execute(job.file, order, still_wanted=still_wanted)
+    execute = remote.execute if runtime.is_remote() else runtime.execute
+    of_batch = job.requester.rank is Rank.BATCH
+    try:
+        return execute(job, still_wanted=still_wanted)
+    except ImageRefused:
+        rate_limits.count_failure(policy, of_batch=of_batch)
+        raise
+    except CallerGone as gone:
+        if not of_batch and not isinstance(gone, LeftQueue):
+            # Otherwise a caller could send images and leave, and cause unlimited wasted work.
+            rate_limits.count_failure(policy)
+        raise
 
 
-def _check_picture(picture: Picture | None) -> tuple[ImageHeader | None, list[Problem]]:
-    if picture is None:
-        return None, [NO_PICTURE]
-    if not picture.name:
+def _check_image(image: ImageFile | None) -> tuple[ImageHeader | None, list[Problem]]:
+    if image is None:
+        return None, [NO_IMAGE]
+    if not image.name:
         return None, [NO_FILE_CHOSEN]
     # For a fetched image, a name such as `photo.php` means nothing.
-    name = "" if picture.fetched else picture.name
-    return check_image(picture.file, name=name, size=picture.size)
+    name = "" if image.fetched else image.name
+    return check_image(image.file, name=name, size=image.size)

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
@@ -14,12 +13,10 @@ from billing.credits import admission, anonymous
 from billing.credits.admission import Customer
 from imaging.core.codecs.checks import MAX_BYTES
 from lib.web import rate_limits
-from lib.web.errors import ApiError, from_status
+from lib.web.errors import find_translation, from_status
 from lib.web.request_body import DRAIN_BYTES
 from lib.web.server import uploads
 from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
-
-REFUSAL = "rembg.refusal"
 
 
 def register() -> None:
@@ -41,10 +38,12 @@ def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
         if customer.account is None and not is_open:
             return Verdict(from_status(401))
         _check_allowances(customer)
-    except ApiError as refusal:
-        return Verdict(refusal)
     except APIException as refusal:
         return Verdict(from_status(refusal.status_code))
+    except Exception as error:
+        if (refused := find_translation(error)) is None:
+            raise
+        return Verdict(refused)
     return Verdict(holder=None if customer.account is None else customer.policy.subject)
 
 
@@ -52,10 +51,3 @@ def _check_allowances(customer: Customer) -> None:
     rate_limits.check(customer.policy)
     if customer.account is None:
         anonymous.check(customer.caller.address)
-
-
-def raise_refusal(request: HttpRequest) -> None:
-    """Raise what the doorkeeper found. The body of such a request was discarded."""
-    refusal = request.META.get(REFUSAL)
-    if refusal is not None:
-        raise refusal

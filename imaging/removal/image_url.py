@@ -9,15 +9,15 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
-from imaging.core.options import parse_options, shortened
+from imaging.core.options import shortened
 from imaging.core.problems import Problem
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
-from imaging.removal.upload import Form, Picture, new_file
+from imaging.removal.refusals import FetchFailed
+from imaging.removal.upload import ImageFile, new_file
 from lib.outbound import client as outbound
 from lib.outbound.fair_places import FairPlaces
 from lib.outbound.lookups import IMAGES, Asker
-from lib.web.errors import ApiError, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ LOOKUP_SECONDS, PATIENT_LOOKUP_SECONDS = 5.0, 0.5
 # The formats we read come first; some servers would send AVIF otherwise. No compression: a few bytes could become gigabytes.
 HEADERS = {"Accept": "image/webp,image/png,image/jpeg,image/bmp,*/*;q=0.1", "Accept-Encoding": "identity"}
 
-TWO_PICTURES = make_problem(FIELD, "two_pictures")
+TWO_IMAGES = make_problem(FIELD, "two_pictures")
 SWITCHED_OFF = make_problem(FIELD, "image_url_disabled")
 
 
@@ -43,25 +43,35 @@ def find_problem(url: str) -> Problem | None:
     return None
 
 
-def fetch_picture(form: Form, owner: str, *, of_batch: bool = False) -> None:
-    """Fetch the image at `image_url` into the form; do nothing if that field is missing or empty.
+def find_problems(url: str, image: ImageFile | None = None) -> list[Problem]:
+    """Find the problem with fetching from a URL, for a form with this upload, before connecting."""
+    if not settings.IMAGE_URL_ENABLED:
+        return [SWITCHED_OFF]
+    # A browser's form has a nameless, empty part if no file was chosen.
+    if image and (image.name or image.size):
+        return [TWO_IMAGES]
+    problem = find_problem(url)
+    return [problem] if problem else []
 
-    Nothing is fetched for a form with any other problem. The form closes the image's file. `owner` is the subject of the
-    caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images that no one waits for. Raises
-    ApiError 400 for an image that cannot be fetched, Busy when too many are being fetched, or, if `of_batch`,
-    when the owner's own names are slow to resolve.
+
+def fetch(url: str, owner: str, *, of_batch: bool = False) -> ImageFile:
+    """Fetch the image at `url`, for a caller without other problems, who closes its file.
+
+    `owner` is the subject of the caller's limits: owners share downloads and name look-ups fairly. `of_batch` is for images
+    that no one waits for.
+
+    Raises FetchFailed for an image that cannot be fetched; Busy when too many are being fetched, or, if `of_batch`, when the
+    owner's own names are slow to resolve.
     """
-    url = form.fields.get(FIELD, "").strip()
-    if not url:
-        return
-    if problems := _find_problems(form, url):
-        raise validation_error(problems)
-    if form.picture:
-        form.picture.file.close()
-    form.picture = Picture(file_name(url), new_file(), fetched=True)
+    image = ImageFile(file_name(url), new_file(), fetched=True)
     asker = Asker(IMAGES, owner, PATIENT_LOOKUP_SECONDS if of_batch else LOOKUP_SECONDS)
-    with _place(owner), _explained(url, of_batch):
-        _download(url, form.picture, asker)
+    try:
+        with _place(owner), _explained(url, of_batch):
+            _download(url, image, asker)
+    except BaseException:
+        image.file.close()
+        raise
+    return image
 
 
 def invalid(reason: str) -> Problem:
@@ -89,7 +99,7 @@ def timed_out() -> Problem:
     return make_problem(FIELD, "image_url_timeout", seconds=settings.IMAGE_URL_SECONDS)
 
 
-def no_picture(status: int) -> Problem:
+def no_image(status: int) -> Problem:
     """The server answered with a status other than 200."""
     return make_problem(FIELD, "image_url_failed", status=status)
 
@@ -102,22 +112,6 @@ def compressed(encoding: str) -> Problem:
 def too_large() -> Problem:
     """More bytes than an upload may have; the download stopped there, so the size is unknown."""
     return make_problem(FIELD, "image_url_too_large", megabytes=MAX_BYTES // MEBIBYTE)
-
-
-def _find_problems(form: Form, url: str) -> list[Problem]:
-    """The problems of the form before anything is fetched."""
-    _, option_problems = parse_options(form.fields)
-    return [*_address_problems(form, url), *option_problems]
-
-
-def _address_problems(form: Form, url: str) -> list[Problem]:
-    if not settings.IMAGE_URL_ENABLED:
-        return [SWITCHED_OFF]
-    # A browser's form has a nameless, empty part if no file was chosen.
-    if form.picture and (form.picture.name or form.picture.size):
-        return [TWO_PICTURES]
-    problem = find_problem(url)
-    return [problem] if problem else []
 
 
 def _problem(error: outbound.OutboundError) -> Problem:
@@ -146,7 +140,7 @@ def _places() -> FairPlaces:
 
 @contextmanager
 def _place(owner: str = "") -> Iterator[None]:
-    """Hold one of the process's download slots. Raises ApiError 503 when none becomes free in time."""
+    """Hold one of the process's download slots. Raises Busy when none becomes free in time."""
     if not _places().take(owner, PLACE_SECONDS):
         raise Busy
     try:
@@ -157,7 +151,7 @@ def _place(owner: str = "") -> Iterator[None]:
 
 @contextmanager
 def _explained(url: str, of_batch: bool) -> Iterator[None]:
-    """Turn a request's failure into the caller's error; operators find the cause in the log."""
+    """Turn a request's failure into FetchFailed or Busy; operators find the cause in the log."""
     try:
         yield
     except outbound.Crowded as error:
@@ -166,30 +160,27 @@ def _explained(url: str, of_batch: bool) -> Iterator[None]:
         raise _logged(url, timed_out(), error) from error
     except outbound.OutboundError as error:
         raise _logged(url, _problem(error), error.__cause__ or error) from error
-    except _NotAPicture as error:
-        raise _logged(url, error.problem, error) from error
+    except FetchFailed as error:
+        _log(url, error.problems[0], error)
+        raise
 
 
-def _logged(url: str, problem: Problem, cause: BaseException) -> ApiError:
+def _logged(url: str, problem: Problem, cause: BaseException) -> FetchFailed:
+    _log(url, problem, cause)
+    return FetchFailed(problem)
+
+
+def _log(url: str, problem: Problem, cause: BaseException) -> None:
     # Only the host: the rest of a URL may hold a secret.
     facts = {"host": urlsplit(url).hostname, "error_code": problem.code, "cause": repr(cause)}
-    logger.info("picture not fetched", extra=facts)
-    return validation_error([problem])
+    logger.info("image not fetched", extra=facts)
 
 
-class _NotAPicture(Exception):
-    """The server was reached, but its response is unusable."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
-def _download(url: str, picture: Picture, asker: Asker) -> None:
+def _download(url: str, image: ImageFile, asker: Asker) -> None:
     def write(data: bytes) -> None:
-        picture.write(data)
-        if picture.size > MAX_BYTES:
-            raise _NotAPicture(too_large())
+        image.write(data)
+        if image.size > MAX_BYTES:
+            raise FetchFailed(too_large())
 
     def receive(answer: outbound.Answer) -> Callable[[bytes], None]:
         _check_head(answer)
@@ -202,8 +193,8 @@ def _download(url: str, picture: Picture, asker: Asker) -> None:
 def _check_head(answer: outbound.Answer) -> None:
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if answer.status != 200:
-        raise _NotAPicture(no_picture(answer.status))
+        raise FetchFailed(no_image(answer.status))
     if encoding not in ("", "identity"):
-        raise _NotAPicture(compressed(encoding))
+        raise FetchFailed(compressed(encoding))
     if answer.length is not None and answer.length > MAX_BYTES:
-        raise _NotAPicture(too_large())
+        raise FetchFailed(too_large())

@@ -15,9 +15,9 @@ from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
 from imaging.core.geometry import check_delivered_size
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
-from imaging.removal import codings, image_url
-from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_PICTURE
-from imaging.removal.errors import busy_error
+from imaging.removal import image_url
+from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_IMAGE
+from imaging.removal.errors import busy_error, malformed_form, unsupported_coding
 from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
@@ -133,24 +133,24 @@ OF_OPTIONS = [
     *_wrong(mask="true", bg_color="red"),
 ]
 OF_AN_ADDRESS = [
-    image_url.TWO_PICTURES,
+    image_url.TWO_IMAGES,
     image_url.invalid("it must begin with http:// or https://"),
     image_url.forbidden("its host has no public address"),
     image_url.too_many_redirects(),
     image_url.unreachable(),
     image_url.timed_out(),
-    image_url.no_picture(404),
+    image_url.no_image(404),
     image_url.compressed("gzip"),
     image_url.too_large(),
     image_url.SWITCHED_OFF,
 ]
 BAD_REQUESTS = [
-    *_each([NO_PICTURE, NO_FILE_CHOSEN]),
+    *_each([NO_IMAGE, NO_FILE_CHOSEN]),
     *_each(problem for problem in OF_A_FILE if problem),
     *_each([*OF_DECODING, *OF_OPTIONS, *OF_AN_ADDRESS]),
     validation_error(PROBLEMS),
     ApiError("two_credentials"),
-    ApiError("malformed_form", reason=BROKEN_OFF),
+    malformed_form(BROKEN_OFF),
     ApiError("invalid_idempotency_key"),
 ]
 # The responses other than an image, per status: its meaning, and each of its errors. The documentation's table of errors is
@@ -169,7 +169,7 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
         ],
     ),
     413: ("The form is far too large.", [from_status(413)]),
-    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), codings.not_supported()]),
+    415: ("The body is not a form, or packed in an unknown way.", [from_status(415), unsupported_coding()]),
     429: (
         "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
         [

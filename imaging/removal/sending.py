@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 
-from lib.web.errors import ApiError
+from imaging.removal.refusals import TooManyUnread
 from lib.web.rate_limits import Place
 from lib.web.server import budgets
 
@@ -18,22 +18,22 @@ MEMORY_BYTES = 256 * 1024
 
 
 def check_room(place: Place) -> None:
-    """Raise ApiError 503 while the unread results of the caller, or of all callers, fill their space: before any charge."""
+    """Raise TooManyUnread while the unread results of the caller, or of all callers, fill their space: before any charge."""
     if not budgets.results().has_room(place.subject):
-        raise no_room()
+        raise TooManyUnread
 
 
 def respond(content: BinaryIO, size: int, headers: Mapping[str, str], place: Place) -> HttpResponseBase:
     """The answer with a result, open at its start. A large one keeps `place`, and its bytes count, until it is sent or the
     caller is gone.
 
-    Raises ApiError 503 if there is no space for it, OSError when the disk is full.
+    Raises TooManyUnread if there is no space for it, OSError when the disk is full.
     """
     if size <= MEMORY_BYTES:
         return HttpResponse(content.read(), headers=dict(headers))
     budget = budgets.results()
     if not budget.take(place.subject, size):
-        raise no_room()
+        raise TooManyUnread
     # The response may never be sent: in any case each of these runs once, at the latest when the file is closed.
     try:
         # The server closes it after sending.
@@ -61,9 +61,3 @@ def _on_disk(content: BinaryIO) -> BinaryIO:
         file.close()
         raise
     return file
-
-
-def no_room() -> ApiError:
-    """The error while too many results wait to be read."""
-    text = "Too many results have not been read yet. Read them, or try again in a few seconds."
-    return ApiError("server_busy", message=text)

@@ -6,24 +6,25 @@ must detect a body over the limit and report its real size without keeping it.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Self, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.core.codecs.headers import find_format
 from imaging.removal import codings, part_heads
-from imaging.removal.codings import TooMuch, TransferDecoder, Undecodable
+from imaging.removal.codings import TooMuch, TransferDecoder
+from imaging.removal.refusals import BodyTooLarge, MalformedForm, UnsupportedMediaType
 from lib.ops.database import give_back
 from lib.web import header_parameters
-from lib.web.errors import ApiError, from_status
 from lib.web.header_parameters import without_single_quotes
 from lib.web.request_body import DRAIN_BYTES
 
@@ -67,7 +68,7 @@ _REASONS = (
 
 
 @dataclass(slots=True)
-class Picture:
+class ImageFile:
     """The uploaded image. `size` is the bytes sent; `file` holds it only up to MAX_BYTES.
 
     `fetched` means that it was downloaded, not uploaded: no one named it as a file, so its name proves nothing.
@@ -88,47 +89,89 @@ class Picture:
             self.file.write(data)
 
 
-@dataclass(slots=True)
-class Form:
-    """A parsed form. `picture` is None without an `image` file part."""
+class UploadForm(dict[str, str]):
+    """A parsed form: its text fields, and files that are deleted when the block of the form ends."""
 
-    fields: dict[str, str] = field(default_factory=dict)
-    picture: Picture | None = None
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the files. Calls after the first do nothing."""
+        raise NotImplementedError
 
 
-@contextmanager
-def read_form(request: HttpRequest) -> Iterator[Form]:
-    """Parse the request's body. The image's file is deleted when the block ends.
+class Form(UploadForm):
+    """The form of one image. `image` is None without an `image` file part."""
 
-    Raises ApiError 415 for other content types, 400 for a body that does not match its headers.
+    image: ImageFile | None = None
+
+    def close(self) -> None:
+        if self.image:
+            self.image.file.close()
+
+
+class FormParser(BaseParser):
+    """Parses the form of one image, of any content type that forms have."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Form:
+        """Read the request's body.
+
+        Raises UnsupportedMediaType or UnsupportedCoding; MalformedForm for a body that does not match its headers;
+        BodyTooLarge.
+        """
+        request = (parser_context or {})["request"]
+        form = Form()
+        try:
+            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": MAX_BYTES + MAX_PLAIN_BYTES}
+            if not read_body(request, _FormReader(form), **bounds):
+                _give_up(form, _known_length(request))
+        except BaseException:
+            form.close()
+            raise
+        return form
+
+
+FormT = TypeVar("FormT", bound=UploadForm)
+
+
+def get_form(request: Request, kind: type[FormT]) -> FormT:
+    """The form that the view's parser reads, now. It is not read before: the request may still be refused without it.
+
+    DRF calls no parser for an empty body. Ours decides about that as about any other body.
     """
-    form = Form()
-    try:
-        _read(request, form)
-        yield form
-    finally:
-        if form.picture:
-            form.picture.file.close()
+    form = request.data
+    if not isinstance(form, UploadForm):
+        form = request.parsers[0].parse(request, request.content_type, request.parser_context)
+    assert isinstance(form, kind)  # noqa: S101 - for mypy: the view declares the parser
+    return form
 
 
-def _read(request: HttpRequest, form: Form) -> None:
-    bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": MAX_BYTES + MAX_PLAIN_BYTES}
-    if not read_body(request, _FormReader(form), **bounds):
-        _give_up(form, _known_length(request))
+def raise_refusal(request: HttpRequest | Request) -> None:
+    """Raise the error that the server found for the sender of a large upload. The body of such a request was discarded."""
+    refusal = request.META.get("rembg.refusal")
+    if refusal is not None:
+        raise refusal
 
 
-def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int) -> bool:
+def read_body(
+    request: HttpRequest | Request, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int
+) -> bool:
     """Pass the parts of a form to `reader` while they arrive. False once `max_bytes` were read; the rest is left unread.
 
-    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises ApiError 415 for other content types
-    and codings, 400 for a body that does not match its headers or has more than `max_parts`, 413 for one that unpacks to far
-    more bytes than images do.
+    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises UnsupportedMediaType or
+    UnsupportedCoding; MalformedForm for a body that does not match its headers or has more than `max_parts`; BodyTooLarge
+    for one that unpacks to far more bytes than images do.
     """
     # A client may send its body slowly: hold no database connection meanwhile.
     give_back()
     media_type, parameters = header_parameters.parse(request.headers.get("Content-Type", ""))
     if media_type not in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
-        raise from_status(415)
+        raise UnsupportedMediaType
     read = codings.unpacked(request.read, request.headers.get("Content-Encoding", ""), max_unpacked)
     try:
         if media_type == "multipart/form-data":
@@ -137,25 +180,25 @@ def read_body(request: HttpRequest, reader: "PartReader", *, max_parts: int, max
         _read_plain(read, reader)
     except TooMuch:
         return False
-    except (MultipartError, UnreadablePostError, Undecodable) as error:
-        raise ApiError("malformed_form", reason=_reason(error)) from error
+    except (MultipartError, UnreadablePostError) as error:
+        raise MalformedForm(_reason(error)) from error
     return True
 
 
 def _read_plain(read: Reader, reader: "PartReader") -> None:
     """Read a form without files. Not with Django's parser, which takes 0.4 s for a megabyte of `%`.
 
-    Raises ApiError 400 for more than MAX_PLAIN_FIELDS, 413 for more bytes or escapes than a batch's URLs can need.
+    Raises MalformedForm for more than MAX_PLAIN_FIELDS, BodyTooLarge for more bytes or escapes than a batch's URLs can need.
     """
     body = bytearray()
     while data := read(CHUNK_BYTES):
         body += data
         if len(body) > MAX_PLAIN_BYTES:
-            raise from_status(413)
+            raise BodyTooLarge
     if body.count(b"&") >= MAX_PLAIN_FIELDS:
-        raise ApiError("malformed_form", reason=f"it has more than {MAX_PLAIN_FIELDS} fields.")
+        raise MalformedForm(f"it has more than {MAX_PLAIN_FIELDS} fields.")
     if body.count(b"%") > MAX_ESCAPES:
-        raise from_status(413)
+        raise BodyTooLarge
     for pair in filter(None, body.replace(b"+", b" ").split(b"&")):
         name, _, value = pair.partition(b"=")
         reader.take_text(_unescaped(name), _unescaped(value)[:MAX_FIELD_BYTES])
@@ -165,17 +208,15 @@ def _unescaped(text: bytes | bytearray) -> str:
     return unquote_to_bytes(bytes(text)).decode("utf-8", "replace")
 
 
-def _reason(error: MultipartError | UnreadablePostError | Undecodable) -> str:
+def _reason(error: MultipartError | UnreadablePostError) -> str:
     """The problem with a body, in our words: an exception's text may reveal anything."""
     if isinstance(error, UnreadablePostError):
         return BROKEN_OFF
-    if isinstance(error, Undecodable):
-        return error.reason
     text = str(error)
     return next((reason for start, reason in _REASONS if text.startswith(start)), "it is not a sound multipart form.")
 
 
-def _known_length(request: HttpRequest) -> int:
+def _known_length(request: HttpRequest | Request) -> int:
     """The announced bytes of the body. For a chunked one the server knows them once it has arrived."""
     return int(request.META.get("CONTENT_LENGTH") or 0)
 
@@ -279,9 +320,9 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
 
 def _give_up(form: Form, known_length: int) -> None:
     """Stop reading a body that is far too large; the image's size is then the announced one."""
-    if form.picture is None or form.picture.size <= MAX_BYTES:
-        raise from_status(413)
-    form.picture.size = max(form.picture.size, known_length)
+    if form.image is None or form.image.size <= MAX_BYTES:
+        raise BodyTooLarge
+    form.image.size = max(form.image.size, known_length)
 
 
 class PartReader(ABC):
@@ -316,14 +357,14 @@ class PartReader(ABC):
             self.begin_file(NAMELESS if head.filename is None else head.filename)
 
     def take(self, data: bytes) -> None:
-        """Take some bytes of the part. Raises Undecodable."""
+        """Take some bytes of the part. Raises MalformedForm."""
         self.received += len(data)
         if self._decoder is not None:
             data = self._decoded(self._decoder, data)
         self._take_decoded(data)
 
     def end(self) -> None:
-        """The part is complete. Raises Undecodable."""
+        """The part is complete. Raises MalformedForm."""
         if self._decoder is not None:
             self._take_decoded(self._decoder.end())
         self._decide()
@@ -335,7 +376,7 @@ class PartReader(ABC):
     def _decoded(self, decoder: TransferDecoder, data: bytes) -> bytes:
         try:
             return decoder.take(data)
-        except Undecodable:
+        except MalformedForm:
             if not self.has_enough():
                 raise
         # The server keeps no more of so long a part: see `lib.web.server.bodies`.
@@ -389,17 +430,17 @@ class _FormReader(PartReader):
     def __init__(self, form: Form) -> None:
         super().__init__()
         self.form = form
-        self.sink: Picture | None = None
-        self.empty: Picture | None = None
+        self.sink: ImageFile | None = None
+        self.empty: ImageFile | None = None
 
     def begin_file(self, filename: str) -> None:
-        self.sink, self.empty = None, self.form.picture
+        self.sink, self.empty = None, self.form.image
         if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
             return
         if self.empty:
             # Browsers' forms send an empty, nameless file for each empty input.
             self.empty.file.close()
-        self.sink = self.form.picture = Picture(filename, new_file())
+        self.sink = self.form.image = ImageFile(filename, new_file())
 
     def take_bytes(self, data: bytes) -> None:
         if self.sink:
@@ -408,17 +449,17 @@ class _FormReader(PartReader):
     def end_file(self) -> None:
         if self.sink and self.empty and not self.sink.size:
             self.sink.file.close()
-            self.form.picture = self.empty
+            self.form.image = self.empty
         self.sink = None
 
     def has_enough(self) -> bool:
         return self.sink is not None and self.sink.size > MAX_BYTES
 
     def take_text(self, name: str, text: str) -> None:
-        self.form.fields[name] = text
+        self.form[name] = text
 
 
 def new_file() -> BinaryIO:
     """A file for one image, in memory or anonymous."""
-    # read_form closes it at the end of the request.
+    # The form closes it at the end of the request.
     return cast(BinaryIO, SpooledTemporaryFile(MEMORY_BYTES))

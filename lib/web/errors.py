@@ -135,6 +135,19 @@ def find_translation(exception: Exception) -> ApiError | None:
     return next((translate(exception) for kind, translate in _translations.items() if isinstance(exception, kind)), None)
 
 
+class Reason(NamedTuple):
+    """Why something was refused, as a row stores it or a page shows it: without a status."""
+
+    code: str
+    message: str
+
+
+def find_reason(exception: Exception) -> Reason | None:
+    """The code and message of `exception`, if it is one that a view would answer as an error of the API."""
+    error = find_translation(exception)
+    return None if error is None else Reason(error.code, error.message)
+
+
 def _translate(exception: Exception) -> ApiError | None:
     if (error := find_translation(exception)) is not None:
         return error

@@ -238,9 +238,8 @@ class Runner:
     """Feeds forms to the real readers."""
 
     def __init__(self) -> None:
-        from imaging.batches.upload import read_batch
-        from imaging.removal.upload import read_form
         from lib.web.errors import ApiError
+        from tests.imaging.removal.forms import read_batch, read_form
 
         self.refusal = ApiError
         self.readers: dict[bool, Callable] = {True: read_batch, False: read_form}

@@ -201,7 +201,7 @@ def test_only_so_many_batches_in_a_day_whatever_becomes_of_them(key, outsider_ke
 def test_a_batch_beyond_the_limits_is_not_read(key, settings, pictures, monkeypatch):
     settings.BATCHES_PER_DAY = 1
     post(key, urls=("nonsense",))
-    monkeypatch.setattr("imaging.batches.api.read_batch", lambda request: pytest.fail("it was read"))
+    monkeypatch.setattr("imaging.batches.upload.read_body", lambda *_, **__: pytest.fail("it was read"))
     assert post(key, urls=("nonsense",)).json()["code"] == "daily_batch_limit_reached"
 
 

@@ -16,12 +16,12 @@ from PIL import Image, ImageDraw
 from billing.models import Hold
 from imaging.batches import files, upload, zips
 from imaging.batches.spool import Spool
-from imaging.batches.upload import BatchForm, read_batch
+from imaging.batches.upload import BatchForm
 from imaging.models import Batch, BatchItem
 from lib.web.errors import ApiError
 from tests.conftest import encoded
 from tests.imaging.batches.forms import batch_form, caller, content_of, post, work_through, zipped
-from tests.imaging.removal.forms import BOUNDARY, part
+from tests.imaging.removal.forms import BOUNDARY, part, read_batch
 from tests.imaging.removal.test_upload import MEGABYTE, Stream, request
 
 TAIL = f"--{BOUNDARY}--\r\n".encode()

@@ -17,9 +17,10 @@ from billing.credits.reconciliation import reconcile
 from billing.models import Hold, UsageWindow
 from imaging.batches import dispatch, leases, runner, work
 from imaging.batches.tasks import work_on_batch_item
+from imaging.core.problems import Problem
 from imaging.executor import runtime
 from imaging.executor.gate import Busy, Gate
-from imaging.models import BatchItem
+from imaging.models import Batch, BatchItem
 from imaging.removal import cutouts
 from tests.hosts import answer, networks
 from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
@@ -105,10 +106,10 @@ def test_two_who_work_on_the_same_picture_deliver_it_once(key, small_png, kept, 
     make(key, small_png)
     slow = leases.take_next()
     assert slow is not None
-    delivery = work._cut_out(slow)
+    cutout = work._cut_out(slow)
     lease_is_over()
     assert work_through() == 1
-    work._deliver(slow, delivery)
+    work._deliver(slow, cutout)
     assert Hold.objects.get().state == "posted"
     assert UsageWindow.objects.get().used == 1
     assert files_left(kept) == ["out/0-2"], "the late result is erased"
@@ -120,15 +121,15 @@ def test_the_slow_one_may_come_first(key, small_png, kept):
     make(key, small_png)
     slow = leases.take_next()
     assert slow is not None
-    slow_delivery = work._cut_out(slow)
+    slow_cutout = work._cut_out(slow)
     lease_is_over()
     other = leases.take_next()
     assert other is not None
-    other_delivery = work._cut_out(other)
-    work._deliver(slow, slow_delivery)
-    work._deliver(other, other_delivery)
+    other_cutout = work._cut_out(other)
+    work._deliver(slow, slow_cutout)
+    work._deliver(other, other_cutout)
     assert files_left(kept) == ["out/0-1"]
-    assert content_of(caller(key).get(f"/api/batches/{slow.batch_id}/items/0")) == slow_delivery.cutout.data
+    assert content_of(caller(key).get(f"/api/batches/{slow.batch_id}/items/0")) == slow_cutout.data
     assert UsageWindow.objects.get().used == 1
 
 
@@ -137,9 +138,9 @@ def test_cancelled_under_our_hands(key, small_png, kept):
     make(key, small_png, 2)
     item = leases.take_next()
     assert item is not None
-    delivery = work._cut_out(item)
+    cutout = work._cut_out(item)
     caller(key).post(f"/api/batches/{item.batch_id}/cancel")
-    work._deliver(item, delivery)
+    work._deliver(item, cutout)
     assert [told(key, one)["status"] for one in BatchItem.objects.all()] == ["cancelled"] * 2
     assert list(Hold.objects.values_list("state", flat=True)) == ["voided"] * 2
     assert UsageWindow.objects.get().used == 0
@@ -150,9 +151,9 @@ def test_a_hold_that_was_voided_meanwhile_is_replaced(key, small_png, kept, user
     make(key, small_png)
     item = leases.take_next()
     assert item is not None
-    delivery = work._cut_out(item)
+    cutout = work._cut_out(item)
     ledger.void(Hold.objects.get())
-    work._deliver(item, delivery)
+    work._deliver(item, cutout)
     assert told(key, item)["status"] == "done"
     item.refresh_from_db()
     assert item.hold is not None
@@ -166,10 +167,10 @@ def test_without_a_credit_to_replace_it_there_is_no_result(key, small_png, kept,
     make(key, small_png)
     item = leases.take_next()
     assert item is not None
-    delivery = work._cut_out(item)
+    cutout = work._cut_out(item)
     ledger.void(Hold.objects.get())
     UsageWindow.objects.update(allowance=0)
-    work._deliver(item, delivery)
+    work._deliver(item, cutout)
     assert (told(key, item)["status"], told(key, item)["code"]) == ("failed", "hold_expired")
     assert the_batch().state == "finished"
     assert UsageWindow.objects.get().used == 0
@@ -219,7 +220,7 @@ def test_no_place_is_no_try(key, small_png, monkeypatch):
         raise Busy
 
     with monkeypatch.context() as full:
-        full.setattr(cutouts, "run", busy)
+        full.setattr(cutouts, "remove_background", busy)
         for _ in range(5):
             assert work_through() == 1
             retry_is_due()
@@ -411,3 +412,44 @@ def test_an_image_over_which_a_worker_was_ended_is_not_tried_again(key, small_pn
     assert (the_batch().state, files_left(kept)) == ("finished", [])
     work_on_batch_item.give_up(item.pk)
     work_on_batch_item.give_up(item.pk + 1000)
+
+
+def test_workers_use_the_options_as_they_were_parsed(key, small_png):
+    """The text fields are for the API and for workers of the release before."""
+    assert post(key, ("a.png", small_png), format="png", bg_color="#0af8", w="4").status_code == 202
+    batch = the_batch()
+    assert batch.options == {"format": "png", "bg_color": "#0af8", "w": "4"}
+    assert batch.parsed_options == {
+        "version": 1,
+        "options": {"format": "png", "background": [0, 170, 255, 136], "width": 4},
+    }
+    Batch.objects.update(options={"format": "bmp"})
+    work_through()
+    assert BatchItem.objects.get().media_type == "image/png"
+
+
+@pytest.mark.parametrize("parsed", [{"version": 2, "options": {}}, {"version": 1, "options": {"brightness": 7}}])
+def test_a_batch_of_a_newer_release_is_left_to_its_workers(parsed, key, small_png):
+    make(key, small_png)
+    Batch.objects.update(parsed_options=parsed)
+    work_through()
+    item = BatchItem.objects.get()
+    assert (item.state, item.attempts) == ("queued", 0)
+    assert item.leased_until is not None and item.leased_until > timezone.now()
+
+
+def test_a_batch_of_the_release_before_goes_by_its_text_fields(key, small_png):
+    assert post(key, ("a.png", small_png), format="png", w="4").status_code == 202
+    Batch.objects.update(parsed_options=None)
+    work_through()
+    item = BatchItem.objects.get()
+    assert (item.state, item.media_type, item.width) == ("done", "image/png", 4)
+
+
+def test_several_problems_are_stored_as_one_text(key, small_png):
+    """As the API would answer them, without a status."""
+    (item,) = make(key, small_png)
+    problems = (Problem("image", "image_too_wide", "Too wide."), Problem("image", "image_too_tall", "Too tall."))
+    work._refuse(item, problems)
+    found = BatchItem.objects.get()
+    assert (found.state, found.code, found.error) == ("failed", "validation_error", "Too wide. Too tall.")

@@ -1,5 +1,6 @@
 """Jobs on Redis, with workers in threads of the test's process."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.executor import runtime, store
-from imaging.executor.orders import Order
+from imaging.executor.jobs import Job
 from lib.ops import redis_client
 from tests.imaging.executor.fake_broker import WAIT, FakeBroker, HeldModel, left, lose_everything
 
@@ -27,7 +28,7 @@ def _redis(settings, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     settings.IMAGING_EXECUTOR = "celery"
     settings.REDIS_URL = redis_url
     settings.IMAGING_QUEUE_SECONDS = WAIT
-    monkeypatch.setattr(store, "BELL_SECONDS", 0.05)
+    monkeypatch.setattr(store, "NOTIFICATION_SECONDS", 0.05)
     for forget in (store.get_redis.cache_clear, runtime.get_gate.cache_clear, redis_client.reset):
         forget()
     lose_everything()
@@ -54,5 +55,5 @@ def held_model(monkeypatch: pytest.MonkeyPatch) -> HeldModel:
 
 
 @pytest.fixture
-def order(small_png: bytes) -> Order:
-    return Order(ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)
+def job(small_png: bytes) -> Job:
+    return Job(io.BytesIO(small_png), ImageHeader("PNG", 8, 6, 1), CutoutOptions(format="png"), refine=False)

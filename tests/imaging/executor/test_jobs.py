@@ -1,5 +1,6 @@
 """`/rmbg` with IMAGING_EXECUTOR=celery, on Redis, with workers in threads: one response, one charge, and nothing left."""
 
+import dataclasses
 import io
 import json
 import socket
@@ -16,10 +17,10 @@ from imaging import tasks
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import CallerGone
-from imaging.executor import orders, payloads, presence, remote, runtime, store, worker
+from imaging.executor import jobs, payloads, presence, remote, runtime, store, worker
 from imaging.executor.fair_queue import SOMEONE, Rank, Requester
 from imaging.executor.gate import Busy, Gate
-from imaging.executor.orders import Order
+from imaging.executor.jobs import Job
 from lib.ops import broker, redis_client
 from tests.imaging.executor.fake_broker import WAIT, broken_png, left, lose_everything, send, states
 
@@ -42,8 +43,8 @@ def status() -> dict:
     return Client().get("/status.json").json()
 
 
-def in_thread(pool: ThreadPoolExecutor, order: Order, picture: bytes) -> Any:
-    return pool.submit(remote.execute, io.BytesIO(picture), order)
+def in_thread(pool: ThreadPoolExecutor, job: Job) -> Any:
+    return pool.submit(remote.execute, job)
 
 
 def test_a_picture_is_cut_out_by_a_worker_and_charged(key, small_png, quick_model, broker):
@@ -96,41 +97,41 @@ def test_an_answer_after_the_deadline_is_thrown_away(key, small_png, held_model,
     assert left() == []
 
 
-def test_a_message_that_comes_after_the_deadline_starts_no_work(order, small_png, held_model, broker, settings):
+def test_a_message_that_comes_after_the_deadline_starts_no_work(job, small_png, held_model, broker, settings):
     settings.IMAGING_QUEUE_SECONDS = 0.2
     broker.deliver = broker.lose
     with pytest.raises(Busy):
-        remote.execute(io.BytesIO(small_png), order)
+        remote.execute(job)
     broker.to_worker(broker.jobs[0])
     broker.join()
     assert (broker.wanted, held_model.times) == ([False], 0)
 
 
-def test_a_second_message_of_the_same_job_is_dropped(order, small_png, held_model, broker):
+def test_a_second_message_of_the_same_job_is_dropped(job, small_png, held_model, broker):
     with ThreadPoolExecutor(1) as pool:
-        answer = in_thread(pool, order, small_png)
+        answer = in_thread(pool, job)
         assert held_model.begun.acquire(timeout=WAIT)
         assert worker.work(broker.jobs[0]) is False
         held_model.go_on.release()
-        assert answer.result().cutout.model == "ellipse"
+        assert answer.result().model == "ellipse"
     assert worker.work(broker.jobs[0]) is False, "it was answered"
     assert held_model.times == 1
 
 
-def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(order, small_png, held_model, broker):
+def test_what_the_broker_has_taken_from_a_lost_worker_begins_at_once(job, small_png, held_model, broker):
     """The first worker still holds its claim, and may even be alive: the first result counts."""
     with ThreadPoolExecutor(1) as pool:
-        answer = in_thread(pool, order, small_png)
+        answer = in_thread(pool, job)
         assert held_model.begun.acquire(timeout=WAIT)
         broker.to_worker(broker.jobs[0], redelivered=True)
         assert held_model.begun.acquire(timeout=WAIT)
         held_model.go_on.release(2)
-        assert answer.result().cutout.model == "ellipse"
+        assert answer.result().model == "ellipse"
         broker.join()
     assert sorted(broker.wanted) == [False, True]
 
 
-def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick_model, broker, monkeypatch):
+def test_a_job_whose_worker_died_is_given_to_another_one(job, small_png, quick_model, broker, monkeypatch):
     monkeypatch.setattr(store, "CLAIM_SECONDS", 0.3)
 
     def to_one_that_dies(job_id: str) -> None:
@@ -138,14 +139,14 @@ def test_a_job_whose_worker_died_is_given_to_another_one(order, small_png, quick
         broker.deliver = broker.to_worker
 
     broker.deliver = to_one_that_dies
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
     assert len(broker.jobs) >= 2
 
 
-def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_model, broker, monkeypatch):
+def test_a_claim_is_kept_for_as_long_as_the_work_takes(job, small_png, held_model, broker, monkeypatch):
     monkeypatch.setattr(store, "CLAIM_SECONDS", 1.0)
     with ThreadPoolExecutor(1) as pool:
-        answer = in_thread(pool, order, small_png)
+        answer = in_thread(pool, job)
         assert held_model.begun.acquire(timeout=WAIT)
         assert not held_model.begun.acquire(timeout=1.5), "a second worker has begun"
         held_model.go_on.release()
@@ -153,7 +154,7 @@ def test_a_claim_is_kept_for_as_long_as_the_work_takes(order, small_png, held_mo
     assert len(broker.jobs) == 1
 
 
-def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, quick_model, broker, monkeypatch):
+def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(job, small_png, quick_model, broker, monkeypatch):
     stops = iter([SystemExit])
     predict = quick_model.predict
 
@@ -164,54 +165,54 @@ def test_a_worker_that_is_stopped_lets_go_of_the_job_at_once(order, small_png, q
 
     monkeypatch.setattr(quick_model, "predict", stop_once)
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
     assert len(broker.jobs) == 2
 
 
-def test_a_message_that_the_broker_lost_is_sent_again(order, small_png, quick_model, broker, monkeypatch):
+def test_a_message_that_the_broker_lost_is_sent_again(job, small_png, quick_model, broker, monkeypatch):
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.2)
 
     def lose_once(job_id: str) -> None:
         broker.deliver = broker.to_worker
 
     broker.deliver = lose_once
-    assert remote.execute(io.BytesIO(small_png), order).queued >= 0.2
+    assert remote.execute(job).timings["queue"] >= 0.2
     assert len(broker.jobs) == 2
 
 
-def test_a_broker_that_is_away_is_waited_for(order, small_png, quick_model, broker):
+def test_a_broker_that_is_away_is_waited_for(job, small_png, quick_model, broker):
     def refuse_once(job_id: str) -> None:
         broker.deliver = broker.to_worker
         raise ConnectionRefusedError
 
     broker.deliver = refuse_once
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
 
 
-def test_a_job_that_redis_has_lost_is_handed_over_again(order, small_png, quick_model, broker):
+def test_a_job_that_redis_has_lost_is_handed_over_again(job, small_png, quick_model, broker):
     def flush_once(job_id: str) -> None:
         lose_everything()
         broker.deliver = broker.to_worker
 
     broker.deliver = flush_once
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
 
 
-def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(order, small_png, quick_model, broker):
+def test_a_picture_that_kills_workers_is_not_given_to_all_of_them(job, small_png, quick_model, broker):
     def to_some_that_die(job_id: str) -> None:
         for number in range(worker.MAX_ATTEMPTS):
             assert store.claim(job_id, f"killed {number}", take_over=True)
         broker.to_worker(job_id, redelivered=True)
 
     broker.deliver = to_some_that_die
-    with pytest.raises(orders.WorkFailed):
-        remote.execute(io.BytesIO(small_png), order)
+    with pytest.raises(jobs.WorkFailed):
+        remote.execute(job)
 
 
-def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_png, broker):
+def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(job, small_png, broker):
     """What is written before the caller waits: every key has an expiry."""
-    store.put("job", order.to_json())
-    payloads.put_picture("job", small_png)
+    store.put("job", job.to_json())
+    payloads.put_image("job", small_png)
     assert store.claim("job", "worker")
     store.wait("job", 0.01)
     payloads.put_result("job", "worker", small_png)
@@ -223,12 +224,12 @@ def test_what_a_killed_web_process_leaves_ends_by_itself_and_soon(order, small_p
     lose_everything()
 
 
-def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, broker, settings):
+def test_more_callers_than_may_wait_are_turned_away_at_once(job, small_png, broker, settings):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 1, 0
     gate = runtime.get_gate()
     assert (gate.slots, gate.queue_size) == (1, 0)
     with gate.admit(0), pytest.raises(Busy):
-        remote.execute(io.BytesIO(small_png), order)
+        remote.execute(job)
     assert broker.jobs == []
 
 
@@ -242,15 +243,57 @@ def test_more_callers_than_may_wait_are_turned_away_at_once(order, small_png, br
         CutoutOptions(mask=True),
     ],
 )
-def test_an_order_arrives_as_it_was_sent(options):
-    order = Order(ImageHeader("WEBP", 10_000, 1, 8), options, refine=True, requester=Requester("account:7", Rank.ANONYMOUS))
-    assert Order.from_json(order.to_json()) == order
+def test_a_job_arrives_as_it_was_sent(options):
+    file, requester = io.BytesIO(), Requester("account:7", Rank.ANONYMOUS)
+    job = Job(file, ImageHeader("WEBP", 10_000, 1, 8), options, refine=True, requester=requester)
+    assert Job.from_json(job.to_json(), file) == job
 
 
-def test_an_order_of_the_release_before_says_not_for_whom(order):
-    told = json.loads(order.to_json())
-    del told["requester"]
-    assert Order.from_json(json.dumps(told)).requester == SOMEONE
+def test_a_job_of_the_release_before_has_no_requester(job):
+    facts = json.loads(job.to_json())
+    del facts["requester"]
+    assert Job.from_json(json.dumps(facts), job.file).requester == SOMEONE
+
+
+def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, quick_model, broker, job):
+    """It knows these keys, and not options that came later; it looks for `background` in any case."""
+    assert json.loads(job.to_json()) == {
+        "header": {"format": "PNG", "width": 8, "height": 6, "orientation": 1},
+        "options": {"format": "png", "background": None},
+        "refine": False,
+        "requester": {"name": "", "rank": 0},
+    }
+    cutout = dataclasses.replace(remote.execute(job), timings={"queue": 7.0, "decode": 0.5})
+    facts = json.loads(jobs.delivered(cutout, "result-1"))
+    assert facts == {
+        "outcome": "delivered",
+        "cutout": {
+            "media_type": "image/png",
+            "extension": "png",
+            "width": 8,
+            "height": 6,
+            "model": "ellipse",
+            "timings": {"decode": 0.5},
+        },
+        "parcel": "result-1",
+    }
+
+
+def test_a_job_with_options_of_a_newer_release_is_left_to_its_workers(job, small_png, quick_model):
+    facts = json.loads(job.to_json())
+    facts["options"]["brightness"] = 7
+    store.put("newer", json.dumps(facts))
+    payloads.put_image("newer", small_png)
+    assert worker.work("newer") is False
+    assert store.claim("newer", "another worker") is not None, "the job is still there, and free"
+    lose_everything()
+
+
+def test_this_release_reads_the_jobs_of_the_one_before(job):
+    """It sends every option."""
+    facts = json.loads(job.to_json())
+    facts["options"] = dataclasses.asdict(dataclasses.replace(job.options, background=(1, 2, 3, 4)))
+    assert Job.from_json(json.dumps(facts), job.file).options.background == (1, 2, 3, 4)
 
 
 def adjusted(monkeypatch) -> tuple[int, int]:
@@ -292,7 +335,7 @@ def pass_through(gate: Gate, requester: Requester) -> None:
 
 
 def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
-    order, small_png, quick_model, broker, settings, monkeypatch
+    job, small_png, quick_model, broker, settings, monkeypatch
 ):
     """Two workers: the large images of one customer take one of them."""
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE = 2, 30
@@ -306,32 +349,32 @@ def test_a_small_image_does_not_wait_for_large_ones_of_another_customer(
         second = pool.submit(pass_through, gate, large)
         while gate.waiting == 0:
             time.sleep(0.001)
-        assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+        assert remote.execute(job).model == "ellipse"
         assert not second.done()
         gate.resize(slots=3, queue_size=29, large_slots=2)
         second.result(WAIT)
     store.get_redis().delete(presence.KEY, presence.PLACES_KEY)
 
 
-def test_a_caller_who_goes_leaves_nothing_for_workers(order, small_png, broker):
+def test_a_caller_who_goes_leaves_nothing_for_workers(job, small_png, broker):
     broker.deliver = broker.lose
     answers = iter([True, False])
     with pytest.raises(CallerGone):
-        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
+        remote.execute(job, still_wanted=lambda: next(answers))
     assert left() == []
     broker.to_worker(broker.jobs[0])
     broker.join()
     assert broker.wanted == [False]
 
 
-def test_the_wait_for_a_turn_counts_for_the_deadline(order, small_png, broker, settings):
+def test_the_wait_for_a_turn_counts_for_the_deadline(job, small_png, broker, settings):
     settings.IMAGING_SLOTS, settings.IMAGING_QUEUE_SIZE, settings.IMAGING_QUEUE_SECONDS = 1, 1, 0.5
     runtime.get_gate().resize(slots=1, queue_size=1, large_slots=1)
     broker.deliver = broker.lose
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         with runtime.get_gate().admit(0):
-            answer = pool.submit(remote.execute, io.BytesIO(small_png), order)
+            answer = pool.submit(remote.execute, job)
             time.sleep(0.4)
         with pytest.raises(Busy):
             answer.result()
@@ -384,22 +427,22 @@ def test_a_worker_that_is_gone_is_soon_no_longer_listed(monkeypatch):
         time.sleep(0.05)
 
 
-def test_a_worker_stops_once_its_caller_has_gone(order, small_png, held_model, broker, settings, monkeypatch):
+def test_a_worker_stops_once_its_caller_has_gone(job, small_png, held_model, broker, settings, monkeypatch):
     """After the current step, and without a result."""
     monkeypatch.setattr("imaging.core.pipeline.enlarge", lambda *_, **__: pytest.fail("composed"))
     monkeypatch.setattr("imaging.core.watch.ASK_SECONDS", 0.05)
     settings.IMAGING_QUEUE_SECONDS = 0.3
     with pytest.raises(Busy):
-        remote.execute(io.BytesIO(small_png), order)
+        remote.execute(job)
     held_model.go_on.release()
     broker.join()
     assert (broker.wanted, held_model.times) == ([False], 1)
 
 
-def test_a_web_process_stops_waiting_once_its_caller_has_gone(order, small_png, held_model, broker):
+def test_a_web_process_stops_waiting_once_its_caller_has_gone(job, small_png, held_model, broker):
     answers = iter([True, True, False])
     with pytest.raises(CallerGone):
-        remote.execute(io.BytesIO(small_png), order, still_wanted=lambda: next(answers))
+        remote.execute(job, still_wanted=lambda: next(answers))
     assert left() == []
     held_model.go_on.release()
     broker.join()

@@ -1,5 +1,6 @@
 """Large images are processed at a lower priority; small ones and everything else are not."""
 
+import io
 import os
 import sys
 import threading
@@ -9,8 +10,9 @@ import pytest
 
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import parse_options
-from imaging.executor import local, low_priority, runtime
-from imaging.executor.orders import Order
+from imaging.core.pipeline import Cutout
+from imaging.executor import low_priority, runtime
+from imaging.executor.jobs import Job
 
 own: ContextVar[str] = ContextVar("own")
 
@@ -44,7 +46,12 @@ def test_the_work_sees_the_callers_context():
 def test_only_large_images_of_web_processes(side, is_worker, is_low, monkeypatch, quick_model):
     threads = []
     monkeypatch.setattr(runtime, "_is_worker", is_worker)
-    monkeypatch.setattr(local, "cut_out", lambda *args, **options: threads.append(threading.current_thread()))
+
+    def cut_out(*arguments, **options) -> Cutout:
+        threads.append(threading.current_thread())
+        return Cutout(io.BytesIO(), 0, "image/png", "png", side, side, "ellipse", {})
+
+    monkeypatch.setattr(runtime, "cut_out", cut_out)
     options, _ = parse_options({})
-    local.execute(None, Order(ImageHeader("PNG", side, side, 1), options, refine=True))  # type: ignore[arg-type]
+    runtime.execute(Job(None, ImageHeader("PNG", side, side, 1), options, refine=True))  # type: ignore[arg-type]
     assert (threads[0] is not threading.current_thread()) is is_low

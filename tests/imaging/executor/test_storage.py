@@ -1,6 +1,5 @@
 """Images that travel through an S3-compatible store instead of Redis: used, then deleted."""
 
-import io
 import os
 import time
 from collections.abc import Iterator
@@ -67,9 +66,9 @@ def test_a_picture_goes_there_and_back_through_the_bucket(key, small_png, quick_
     assert send(key, small_png, **fields).content == answer.content
 
 
-def test_redis_holds_no_picture_meanwhile(order, small_png, held_model, broker, bucket):
+def test_redis_holds_no_picture_meanwhile(job, small_png, held_model, broker, bucket):
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(remote.execute, io.BytesIO(small_png), order)
+        answer = pool.submit(remote.execute, job)
         assert held_model.begun.acquire(timeout=WAIT)
         (name,) = objects(bucket)
         assert bucket.get_object(Bucket=BUCKET, Key=name)["Body"].read() == small_png
@@ -88,7 +87,7 @@ def test_a_refusal_and_a_deadline_leave_nothing(key, small_png, held_model, brok
     assert states() == ["voided", "voided"]
 
 
-def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broker, bucket, settings, monkeypatch):
+def test_a_store_that_is_away_is_waited_for(job, small_png, quick_model, broker, bucket, settings, monkeypatch):
     """As long as the caller waits; a worker that cannot read the image does not count as crashed over it."""
     found, tries = payloads._InStorage.find, iter(range(2 * 5))
 
@@ -105,7 +104,7 @@ def test_a_store_that_is_away_is_waited_for(order, small_png, quick_model, broke
     monkeypatch.setattr(remote, "RESEND_SECONDS", 0.05)
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.02)
     broker.deliver = to_worker
-    assert remote.execute(io.BytesIO(small_png), order).cutout.model == "ellipse"
+    assert remote.execute(job).model == "ellipse"
 
 
 def test_a_bucket_that_is_not_there_is_a_503_and_costs_nothing(key, small_png, broker, s3, settings):
@@ -121,20 +120,20 @@ def test_what_killed_processes_have_left_is_swept(settings, tmp_path: Path):
     tasks.sweep_handover()
     settings.IMAGING_HANDOVER = "storage"
     tasks.sweep_handover()
-    payloads.put_picture("old", b"old")
-    payloads.put_picture("new", b"new")
+    payloads.put_image("old", b"old")
+    payloads.put_image("new", b"new")
     storages["pictures"].save("batches/old", ContentFile(b"another's"))
     hours_ago = time.time() - payloads.LEFT_OVER.total_seconds() - 1
     for name in ("handover/old-picture", "batches/old"):
         os.utime(tmp_path / name, (hours_ago, hours_ago))
     tasks.sweep_handover()
-    assert payloads.find_picture("old") is None
-    assert payloads.find_picture("new") == b"new"
+    assert payloads.find_image("old") is None
+    assert payloads.find_image("new") == b"new"
     assert (tmp_path / "batches/old").exists()
 
 
 def test_what_is_old_in_a_bucket_is_swept(bucket, monkeypatch):
-    payloads.put_picture("left", b"left")
+    payloads.put_image("left", b"left")
     assert payloads.sweep() == 0
     monkeypatch.setattr(payloads, "LEFT_OVER", -payloads.LEFT_OVER)
     assert payloads.sweep() == 1

@@ -7,11 +7,11 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client
 
-from imaging.batches.upload import read_batch
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal import part_heads
-from imaging.removal.upload import Form, Picture, read_form
+from imaging.removal.upload import Form, ImageFile
 from lib.web.errors import ApiError
+from tests.imaging.removal.forms import read_batch, read_form
 from tests.imaging.removal.test_upload import BOUNDARY, MEGABYTE, MULTIPART, Stream, request
 
 END = f"--{BOUNDARY}--\r\n".encode()
@@ -39,7 +39,7 @@ def parse(*parts: bytes, content_type: str = MULTIPART, piece: int = 2**30) -> F
 def read_image(*parts: bytes, content_type: str = MULTIPART, piece: int = 2**30) -> tuple[str, bytes]:
     """Name and content of the image of a form; it must have one."""
     with read_form(asked(b"".join(parts) + END, content_type, piece)) as form:
-        picture: Picture | None = form.picture
+        picture: ImageFile | None = form.image
         assert picture is not None
         picture.file.seek(0)
         return picture.name, picture.file.read()
@@ -62,7 +62,7 @@ def refused(*parts: bytes, content_type: str = MULTIPART) -> ApiError:
 )  # fmt: skip
 def test_a_text_field_is_one_whatever_it_says_of_itself(suffix, headers):
     form = parse(part('name="format"' + suffix, b"png", *headers), part('name="image"; filename="a.png"', b"x"))
-    assert form.fields == {"format": "png"}
+    assert form == {"format": "png"}
 
 
 STARTS = [b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n1234", b"RIFF1234WEBP5678", b"BM12"]
@@ -80,8 +80,8 @@ def test_an_image_is_a_file_without_a_file_name(headers, content, piece):
 @pytest.mark.parametrize("content", [b"", b"hello", b"https://example.com/a.png", "写真です".encode()])
 @pytest.mark.parametrize("headers", [(), ("Content-Type: text/plain",)])
 def test_a_text_in_the_field_of_the_image_is_no_file(headers, content):
-    assert parse(part('name="image"', content, *headers)).picture is None
-    image = parse(part('name="image"', content, "Content-Type: application/octet-stream")).picture
+    assert parse(part('name="image"', content, *headers)).image is None
+    image = parse(part('name="image"', content, "Content-Type: application/octet-stream")).image
     assert image is not None
     assert image.size == len(content)
 
@@ -103,7 +103,7 @@ def test_a_zip_is_a_file_without_a_file_name():
 def test_a_text_in_the_charset_that_its_part_names(charset, encoding):
     text = "é" if encoding == "latin-1" else "写"
     form = parse(part('name="note"', text.encode(encoding), f"Content-Type: text/plain; charset={charset}"))
-    assert form.fields == {"note": text}
+    assert form == {"note": text}
 
 
 # --- Two inputs -----------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ SECOND = part('name="image"; filename="b.png"', b"second")
      ((NAMED_EMPTY, FULL), "a.png", 5), ((NAMED_EMPTY, EMPTY), "e.png", 0), ((EMPTY,), "", 0), ((EMPTY, EMPTY), "", 0)],
 )  # fmt: skip
 def test_the_first_image_input_that_holds_something_counts(parts, name, size):
-    image = parse(*parts).picture
+    image = parse(*parts).image
     assert image is not None
     assert (image.name, image.size, image.file.closed) == (name, size, True)
 
@@ -253,7 +253,7 @@ def test_a_text_in_a_transfer_encoding():
     form = parse(
         part('name="format"', b"cG5n", BASE64), part('name="w"', b"=31=\r\n2", "Content-Transfer-Encoding: quoted-printable")
     )
-    assert form.fields == {"format": "png", "w": "12"}
+    assert form == {"format": "png", "w": "12"}
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def test_base64_counts_as_what_it_stands_for(extra, is_kept):
         yield b"\r\n" + END
 
     with read_form(request(Stream(chunks()), 2**30)) as form:
-        assert form.picture is not None
-        assert form.picture.size == MAX_BYTES + extra
-        form.picture.file.seek(0, 2)
-        assert form.picture.file.tell() == (MAX_BYTES if is_kept else 0)
+        assert form.image is not None
+        assert form.image.size == MAX_BYTES + extra
+        form.image.file.seek(0, 2)
+        assert form.image.file.tell() == (MAX_BYTES if is_kept else 0)
 
 
 def test_of_base64_that_is_far_too_long_the_end_need_not_be_there():
@@ -292,8 +292,8 @@ def test_of_base64_that_is_far_too_long_the_end_need_not_be_there():
         bytes(MEGABYTE + 1),
     ]
     with read_form(request(Stream(iter([*chunks, b"\r\n" + END])), 2**30)) as form:
-        assert form.picture is not None
-        assert form.picture.size > MAX_BYTES
+        assert form.image is not None
+        assert form.image.size > MAX_BYTES
 
 
 # --- Boundaries -----------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_white_space_behind_boundaries(padding, piece):
     body = part('name="w"', b"5") + part('name="image"; filename="a.png"', b"x \r\n--test-bound y") + part('name="h"', b"6")
     for padded in (body.replace(mark + b"\r\n", mark + padding + b"\r\n"), body.replace(mark, mark + padding, 1)):
         assert read_image(padded, piece=piece) == ("a.png", b"x \r\n--test-bound y")
-        assert parse(padded, piece=piece).fields == {"w": "5", "h": "6"}
+        assert parse(padded, piece=piece) == {"w": "5", "h": "6"}
 
 
 @pytest.mark.parametrize("padding", [b" " * 101, b" x", b"\x0b", b" \n"])
@@ -324,7 +324,7 @@ def test_what_is_no_white_space_is_not_taken_for_it(padding):
 def test_boundaries_as_they_are_written(boundary, written):
     body = (part('name="w"', b"5") + END).replace(BOUNDARY.encode(), boundary.encode())
     with read_form(asked(body, f"multipart/form-data; boundary={written}")) as form:
-        assert form.fields == {"w": "5"}
+        assert form == {"w": "5"}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from django.test import Client
 
 from billing.models import Hold
 from imaging.batches import upload
-from imaging.batches.upload import read_batch
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal import codings
-from imaging.removal.upload import MAX_PLAIN_BYTES, read_form
+from imaging.removal.upload import MAX_PLAIN_BYTES
 from lib.web.errors import ApiError
-from tests.imaging.removal.forms import form, part
+from tests.imaging.removal.forms import form, part, read_batch, read_form
 from tests.imaging.removal.test_upload import HEAD, MEGABYTE, MULTIPART, PLAIN, TAIL, Stream, request
 
 
@@ -63,23 +62,23 @@ def refused(body: bytes, coding: str = "gzip", content_type: str = MULTIPART) ->
 @pytest.mark.parametrize(("coding", "body"), PACKED)
 def test_a_packed_form(coding, body, piece):
     with read_form(packed(body, coding, piece=piece)) as read:
-        assert read.fields == {"format": "png"}
-        assert read.picture is not None
-        read.picture.file.seek(0)
-        assert read.picture.file.read() == NOISE
+        assert read == {"format": "png"}
+        assert read.image is not None
+        read.image.file.seek(0)
+        assert read.image.file.read() == NOISE
 
 
 @pytest.mark.parametrize("bits", [31, 15, -15])
 def test_a_packed_form_that_comes_byte_by_byte(bits):
     body = deflated(part('name="w"', b"5" * 300) + TAIL[2:], bits)
     with read_form(packed(body, "gzip" if bits == 31 else "deflate", piece=1)) as read:
-        assert read.fields == {"w": "5" * 300}
+        assert read == {"w": "5" * 300}
 
 
 @pytest.mark.parametrize(("coding", "body"), [("gzip", compress(b"w=5&h=6")), ("deflate", zlib.compress(b"w=5&h=6"))])
 def test_a_packed_plain_form(coding, body):
     with read_form(packed(body, coding, PLAIN)) as read:
-        assert read.fields == {"w": "5", "h": "6"}
+        assert read == {"w": "5", "h": "6"}
 
 
 def test_a_packed_batch():
@@ -115,7 +114,7 @@ def test_what_is_no_gzip_is_said_to_be_none(body, content_type):
 
 def test_nothing_is_a_packed_nothing():
     with read_form(packed(b"", "gzip", PLAIN)) as read:
-        assert read.picture is None
+        assert read.image is None
 
 
 def bomb(megabytes: int) -> bytes:
@@ -129,9 +128,9 @@ def noise(megabytes: int) -> bytes:
 
 def test_an_image_that_is_too_large_unpacked_is_refused_as_any_other():
     with read_form(packed(noise(51), "gzip")) as read:
-        assert read.picture is not None
-        assert read.picture.size == 51 * MEGABYTE
-        assert read.picture.file.seek(0, 2) == 0, "nothing of it is kept"
+        assert read.image is not None
+        assert read.image.size == 51 * MEGABYTE
+        assert read.image.file.seek(0, 2) == 0, "nothing of it is kept"
 
 
 @pytest.mark.parametrize(("body", "status"), [(noise(100), None), (bomb(200), 413)], ids=["noise", "zeros"])
@@ -147,8 +146,8 @@ def test_no_more_is_unpacked_than_an_upload_may_have(monkeypatch, body, status):
     monkeypatch.setattr(codings._Inflating, "_count", counted)
     if status is None:
         with read_form(packed(body, "gzip")) as read:
-            assert read.picture is not None
-            assert read.picture.size > MAX_BYTES
+            assert read.image is not None
+            assert read.image.size > MAX_BYTES
     else:
         assert refused(body).status == status
     assert unpacked <= MAX_BYTES + MAX_PLAIN_BYTES + MEGABYTE

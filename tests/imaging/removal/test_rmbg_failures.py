@@ -8,7 +8,7 @@ from django.test import Client
 
 from billing.models import AnonymousUsage, Hold, Plan
 from imaging.core.problems import CallerGone
-from imaging.executor import gate, local, runtime
+from imaging.executor import gate, runtime
 from imaging.executor.gate import Gate
 from lib.ops import redis_client
 from lib.web import rate_limits
@@ -46,13 +46,13 @@ def at_any_rate(settings, user) -> None:
 def work_count(monkeypatch) -> list[int]:
     """The number of images begun."""
     begun: list[int] = []
-    execute = local.execute
+    execute = runtime.execute
 
     def counted(*args, **options):
         begun.append(1)
         return execute(*args, **options)
 
-    monkeypatch.setattr(local, "execute", counted)
+    monkeypatch.setattr(runtime, "execute", counted)
     return begun
 
 

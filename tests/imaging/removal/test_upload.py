@@ -3,16 +3,20 @@
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partialmethod
 from typing import BinaryIO, cast
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
-from imaging.removal.upload import Form, read_form
+from imaging.batches.upload import BatchForm
+from imaging.removal.upload import Form
 from lib.web.errors import ApiError
 from lib.web.request_body import DRAIN_BYTES
 from tests.bench.fuzz_multipart import Maker, Runner
+from tests.imaging.removal.forms import form as image_form
+from tests.imaging.removal.forms import read_form
 
 BOUNDARY = "test-boundary"
 MEGABYTE = 1024**2
@@ -80,10 +84,10 @@ def test_60_mb_are_counted_without_being_kept():
     tracemalloc.start()
     with read_form(request(stream, length)) as form:
         peak = tracemalloc.get_traced_memory()[1]
-        assert form.picture is not None
-        assert form.picture.size == 60 * MEGABYTE
-        form.picture.file.seek(0)
-        assert form.picture.file.read() == b"", "what was kept is let go of"
+        assert form.image is not None
+        assert form.image.size == 60 * MEGABYTE
+        form.image.file.seek(0)
+        assert form.image.file.read() == b"", "what was kept is let go of"
     tracemalloc.stop()
     assert peak < 5 * MEGABYTE
 
@@ -91,11 +95,11 @@ def test_60_mb_are_counted_without_being_kept():
 def test_49_mb_lie_in_a_file_without_a_name():
     stream, length = big_body(49)
     with read_form(request(stream, length)) as form:
-        assert form.picture is not None
-        form.picture.file.seek(0, 2)
-        assert form.picture.file.tell() == 49 * MEGABYTE
-        assert not isinstance(form.picture.file.name, str), "nothing to find on the disk"
-        file = form.picture.file
+        assert form.image is not None
+        form.image.file.seek(0, 2)
+        assert form.image.file.tell() == 49 * MEGABYTE
+        assert not isinstance(form.image.file.name, str), "nothing to find on the disk"
+        file = form.image.file
     assert file.closed
 
 
@@ -103,13 +107,13 @@ def test_reading_ends_at_a_bound():
     megabytes = DRAIN_BYTES // MEGABYTE * 4
     stream, length = big_body(megabytes)
     with read_form(request(stream, length)) as form:
-        assert form.picture is not None
-        assert form.picture.size >= length
+        assert form.image is not None
+        assert form.image.size >= length
     assert stream.served < DRAIN_BYTES + 2 * MEGABYTE
 
 
 def test_a_huge_text_field_is_cut_and_a_huge_form_refused():
-    assert len(parse(part('name="w"', b"1" * 9000), TAIL).fields["w"]) == 8192
+    assert len(parse(part('name="w"', b"1" * 9000), TAIL)["w"]) == 8192
     with pytest.raises(ApiError) as refusal:
         body = (bytes(MEGABYTE) for _ in range(DRAIN_BYTES // MEGABYTE * 2))
         head = b"--" + BOUNDARY.encode() + b'\r\nContent-Disposition: form-data; name="w"\r\n\r\n'
@@ -125,9 +129,9 @@ def test_the_first_picture_counts_and_unknown_files_are_ignored():
         part('name="image"; filename="b.png"', b"second"),
         TAIL,
     )
-    assert form.picture is not None
-    assert (form.picture.name, form.picture.size) == ("a.png", 5)
-    assert form.fields == {"other": "ignored"}, "a text like any other, which no option is called by"
+    assert form.image is not None
+    assert (form.image.name, form.image.size) == ("a.png", 5)
+    assert form == {"other": "ignored"}, "a text like any other, which no option is called by"
 
 
 @pytest.mark.parametrize(
@@ -141,8 +145,8 @@ def test_the_first_picture_counts_and_unknown_files_are_ignored():
 )
 def test_how_clients_name_their_file(disposition, headers, name):
     form = parse(part(disposition, b"x", *headers), TAIL)
-    assert form.picture is not None
-    assert form.picture.name == name
+    assert form.image is not None
+    assert form.image.name == name
 
 
 @pytest.mark.parametrize(
@@ -200,15 +204,15 @@ def test_what_browsers_and_libraries_send_is_far_from_the_bounds():
     name = "; ".join(f"holiday {number}" for number in range(50))
     parts = [part(f'name="f{number}"', b"x", "Content-Type: text/plain;\r\n charset=utf-8") for number in range(199)]
     form = parse(*parts, part(f'name="image"; filename="{name}.png"', b"x"), TAIL)
-    assert form.picture is not None
-    assert form.picture.name == f"{name}.png"
-    assert len(form.fields) == 199
+    assert form.image is not None
+    assert form.image.name == f"{name}.png"
+    assert len(form) == 199
 
 
 def plain(body: bytes, content_type: str = PLAIN) -> dict[str, str]:
     made = request(Stream(iter([body])), len(body), content_type)
     with read_form(made) as form:
-        return form.fields
+        return form
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=utf-16", "; charset=x"])
@@ -243,3 +247,36 @@ def test_nothing_but_refusals_comes_out_whatever_goes_in():
     maker, runner = Maker(seed=20), Runner()
     outcomes = {runner.feed(maker.make(number))[0] for number in range(200)}
     assert {"read", "400 malformed_form", "400 missing_image"} <= outcomes
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("content_type", "status", "code"),
+    [
+        (MULTIPART, 400, "malformed_form"),
+        (PLAIN, 400, "missing_image"),
+        ("", 400, "missing_image"),
+        ("application/json", 415, "unsupported_media_type"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/rmbg", "/api/batches"])
+def test_an_empty_body_is_refused_like_any_other(path, content_type, status, code, key, quick_model):
+    """DRF calls no parser for one."""
+    answer = Client().generic("POST", path, headers={"X-API-Key": key}, CONTENT_TYPE=content_type, CONTENT_LENGTH="0")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/rmbg", "/api/batches"])
+def test_the_files_of_a_form_are_closed_before_the_answer_is_sent(path, key, small_png, quick_model, monkeypatch, pictures):
+    closed: list[str] = []
+    for kind in (Form, BatchForm):
+        monkeypatch.setattr(kind, "close", partialmethod(_noting, kind.close, closed))
+    answer = Client().post(path, **image_form(small_png), headers={"X-API-Key": key})
+    assert answer.status_code in (200, 202)
+    assert closed == [path]
+
+
+def _noting(form, close, closed: list[str]) -> None:
+    closed.append("/rmbg" if isinstance(form, Form) else "/api/batches")
+    close(form)

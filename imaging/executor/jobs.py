@@ -1,0 +1,93 @@
+"""A job and its outcome, also as JSON: neither side unpickles what the other sent."""
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from imaging.core.codecs.headers import ImageHeader
+from imaging.core.options import CutoutOptions
+from imaging.core.pipeline import Cutout
+from imaging.core.problems import ImageRefused, Problem
+from imaging.executor.fair_queue import SOMEONE, Rank, Requester
+from imaging.executor.gate import Busy
+
+# The step of a cutout's timings that is not work: the wait for a slot, or for a worker and in transit.
+QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An image, checked as far as possible without decoding; its options; and who requested it.
+
+    `refine` redraws the edges of a small matte. `name` is the file's name as sent.
+    """
+
+    file: BinaryIO
+    header: ImageHeader
+    options: CutoutOptions
+    refine: bool
+    requester: Requester = SOMEONE
+    name: str = ""
+
+    def to_json(self) -> str:
+        """Serialise for `from_json`, without file and name."""
+        facts = {
+            "header": dataclasses.asdict(self.header),
+            # Workers of the previous release look for this one even if it is not set.
+            "options": {"background": None, **self.options.to_json()},
+            "refine": self.refine,
+            "requester": dataclasses.asdict(self.requester),
+        }
+        return json.dumps(facts)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, file: BinaryIO) -> "Job":
+        """The job that `to_json` wrote. Raises UnknownOption; ValueError, KeyError or TypeError for anything else."""
+        facts = json.loads(text)
+        # The previous release does not send the requester.
+        requester = facts.get("requester", {"name": "", "rank": Rank.CUSTOMER})
+        requester = Requester(requester["name"], Rank(requester["rank"]))
+        options = CutoutOptions.from_json(facts["options"])
+        return cls(file, ImageHeader(**facts["header"]), options, facts["refine"], requester)
+
+
+class WorkFailed(Exception):
+    """A worker crashed on the image. Its log shows why, under the same request id."""
+
+
+CRASHED = json.dumps({"outcome": "crashed"})
+BUSY = json.dumps({"outcome": "busy"})
+
+
+def refused(refusal: ImageRefused) -> str:
+    """The outcome when the image is at fault, as JSON."""
+    return json.dumps({"outcome": "refused", "problems": [dataclasses.asdict(problem) for problem in refusal.problems]})
+
+
+def delivered(cutout: Cutout, payload: str) -> str:
+    """The outcome of a finished cutout, as JSON. `payload` names its bytes, which are sent separately."""
+    facts = {field.name: getattr(cutout, field.name) for field in dataclasses.fields(cutout)}
+    del facts["content"], facts["size"]
+    # The web process measures the wait, with its own clock.
+    facts["timings"] = {step: seconds for step, seconds in cutout.timings.items() if step != QUEUE}
+    # The key of the previous release.
+    return json.dumps({"outcome": "delivered", "cutout": facts, "parcel": payload})
+
+
+def payload_name(facts: dict[str, Any]) -> str:
+    """The name of the result's bytes. Raises what an outcome without an image is: ImageRefused, Busy, or WorkFailed."""
+    match facts["outcome"]:
+        case "delivered":
+            return str(facts["parcel"])
+        case "refused":
+            raise ImageRefused(*(Problem(**problem) for problem in facts["problems"]))
+        case "busy":
+            raise Busy
+    raise WorkFailed("a worker crashed on this image")
+
+
+def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
+    """The cutout of an outcome that is `delivered`."""
+    return Cutout(io.BytesIO(data), len(data), **facts["cutout"])
