@@ -7,7 +7,7 @@ from django.conf import settings
 
 from imaging.core.codecs.checks import check_image
 from imaging.core.codecs.headers import ImageHeader
-from imaging.core.geometry import check_delivered_size
+from imaging.core.geometry import check_sizes
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem
@@ -46,7 +46,7 @@ def check(image: ImageFile | None, options: CutoutOptions, requester: Requester,
     header, found = _check_image(image)
     found += problems
     if header and not found:
-        found += check_delivered_size(header.upright_size, options)
+        found += check_sizes(header.upright_size, options)
     if found or header is None or image is None:
         raise ImageRefused(*found)
     return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name)

@@ -12,7 +12,7 @@ from imaging.core.codecs.bmp import TOO_MANY_CODES
 from imaging.core.codecs.checks import MAX_SIDE, MEBIBYTE, find_early_problem, find_side_problems, find_size_problem
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
-from imaging.core.geometry import check_delivered_size
+from imaging.core.geometry import check_sizes
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
 from imaging.removal import image_url
@@ -125,7 +125,7 @@ OF_OPTIONS = [
     *PROBLEMS,
     *_wrong(w="-5"),
     *_wrong(w="15000"),
-    *check_delivered_size((1000, 3000), CutoutOptions(width=9000)),
+    *check_sizes((1000, 3000), CutoutOptions(width=9000)),
     *_wrong(angle="ninety"),
     *_wrong(format="gif"),
     *_wrong(bg_color="#12345"),

@@ -4,8 +4,8 @@ import os.path
 from typing import BinaryIO
 
 from imaging.core.codecs.headers import ImageHeader, find_format, has_bmp_size, read_header
-from imaging.core.options import MAX_SIDE, shortened
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
+from imaging.core.values import MAX_SIDE, shortened
 
 __all__ = ["ALLOWED_EXTENSIONS", "INVALID_IMAGE", "MAX_BYTES", "MAX_SIDE", "ImageHeader", "check_image"]
 

@@ -36,15 +36,16 @@ _ONE_ALPHA = 1 << 24
 _MACROBLOCK = 16
 
 
-def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
+def encode_webp(image: Image.Image, icc_profile: bytes | None, quality: int | None = None) -> bytes:
     """The WebP file of `image`: lossless if L, else (RGB or RGBA) lossy with lossless alpha.
 
-    At most 16383 pixels on either side; `icc_profile` goes with colours only. May change the transparent pixels.
+    `quality` is that of the colours, 1-100, None for ours. At most 16383 pixels on either side; `icc_profile` goes with
+    colours only. May change the transparent pixels.
     """
     if image.mode == "L":
         return _container([(b"VP8L", vp8l.encode_image(image))])
     alpha = _encoded_alpha(image)
-    colours = (b"VP8 ", _encoded_colours(image))
+    colours = (b"VP8 ", _encoded_colours(image, quality))
     if alpha is None and not icc_profile:
         return _container([colours])
     flags = (_ALPHA_FLAG if alpha is not None else 0) | (_PROFILE_FLAG if icc_profile else 0)
@@ -107,15 +108,15 @@ def _by_block(pixels: npt.NDArray[np.bool_], reduce: np.ufunc) -> npt.NDArray[np
     return result
 
 
-def _encoded_colours(image: Image.Image) -> bytes:
+def _encoded_colours(image: Image.Image, wanted: int | None) -> bytes:
     """The VP8 frame of `image` (RGB, or fully opaque RGBA)."""
     *first, last = _SETTINGS if image.width * image.height < _DETAILED_PIXELS else _SETTINGS[1:]
     for quality, method in first:
         try:
-            return _frame(_lossy(image, quality, method))
+            return _frame(_lossy(image, wanted or quality, method))
         except TooDetailed:
             pass
-    return _frame(_lossy(image, *last))
+    return _frame(_lossy(image, min(wanted or last[0], last[0]), last[1]))
 
 
 class TooDetailed(ValueError):

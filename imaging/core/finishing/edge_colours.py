@@ -19,6 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from imaging.core.cells import Floats, interpolation, neighbours
+from imaging.core.finishing.spreading import spread
 from imaging.core.strips import strips
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
@@ -30,8 +31,6 @@ _CELLS = 256
 # The weight of a pixel of partial alpha is a power of alpha, or of its complement: 0.9 counts 0.19.
 _SHARPNESS = 16
 _OPACITY = (np.arange(256) / 255).astype(np.float32) ** _SHARPNESS
-# What the next coarser level counts where a level's own weight is between 0 and 1.
-_COARSER_WEIGHT = 0.1
 # Half a million pixels at a time: at most 40 MB where all of them are edge.
 _STRIP_PIXELS = 512 * 1024
 
@@ -46,7 +45,7 @@ def decontaminate(image: Image.Image, matte: Image.Image) -> None:
     # Without a cell's worth of sure subject and of sure background there is nothing to tell them apart by.
     if not edge.any() or min(sums[3].sum(), sums[7].sum()) < 1:
         return
-    subject, background = _spread(sums[:4]), _spread(sums[4:])
+    subject, background = spread(sums[:4]), spread(sums[4:])
     grid = np.pad(np.concatenate((subject, background)), ((0, 0), (1, 1), (1, 1)), mode="edge")
     for top, bottom, cells in _cell_strips(image.size, cell):
         if edge[cells].any():
@@ -116,51 +115,6 @@ def _tiles(pixels: Bytes, cell: int, where: Mask) -> tuple[npt.NDArray[np.intp],
     rows, columns = np.nonzero(where)
     tiles = pixels.reshape(len(where), cell, where.shape[1], cell, *pixels.shape[2:])
     return rows, columns, tiles[rows, :, columns]
-
-
-def _spread(sums: Floats) -> Floats:
-    """The colours (3, rows, columns) of weighted `sums` (4, rows, columns), from coarser levels where there is no weight."""
-    if min(sums.shape[1:]) == 1:
-        total = sums.sum(axis=(1, 2), keepdims=True)
-        coarser = total[:3] / np.maximum(total[3:], np.float32(1e-6))
-    else:
-        coarser = _doubled(_spread(_halved(sums)), sums.shape[1:])
-    sums = _smoothed(sums)
-    colours: Floats = (sums[:3] + _COARSER_WEIGHT * coarser) / (sums[3:] + np.float32(_COARSER_WEIGHT))
-    return colours
-
-
-def _halved(planes: Floats) -> Floats:
-    _, rows, columns = planes.shape
-    padded = np.pad(planes, ((0, 0), (0, rows % 2), (0, columns % 2)))
-    halved: Floats = padded.reshape(len(planes), padded.shape[1] // 2, 2, -1, 2).sum(axis=(2, 4)) / np.float32(4)
-    return halved
-
-
-def _doubled(planes: Floats, shape: tuple[int, ...]) -> Floats:
-    """`planes` at twice the size, interpolated, cut to `shape`."""
-    for axis in (1, 2):
-        before, after = _shifted(planes, axis)
-        pair = np.stack((planes * 0.75 + before * 0.25, planes * 0.75 + after * 0.25), axis=axis + 1)
-        planes = pair.reshape([2 * side if index == axis else side for index, side in enumerate(planes.shape)])
-    return planes[:, : shape[0], : shape[1]].astype(np.float32, copy=False)
-
-
-def _smoothed(planes: Floats) -> Floats:
-    """The weighted means over 3 x 3 cells."""
-    for axis in (1, 2):
-        before, after = _shifted(planes, axis)
-        planes = planes * 0.5 + (before + after) * 0.25
-    return planes
-
-
-def _shifted(planes: Floats, axis: int) -> tuple[Floats, Floats]:
-    """For each cell its neighbour before and after it along `axis`; at the rim itself."""
-    padded = np.pad(planes, [(1, 1) if index == axis else (0, 0) for index in range(3)], mode="edge")
-    every = [slice(None)] * 3
-    before, after = list(every), list(every)
-    before[axis], after[axis] = slice(None, -2), slice(2, None)
-    return padded[tuple(before)], padded[tuple(after)]
 
 
 def _draw(image: Image.Image, matte: Image.Image, lines: tuple[int, int], cell: int, edge: Mask, grid: Floats) -> None:
