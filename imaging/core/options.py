@@ -52,8 +52,8 @@ class CutoutOptions:
 
     `crop_margin` and `padding` are four lengths, in the order of CSS; `roi` is left, top, right and bottom. `scale` is
     10-100 % of the canvas. `position` is None where it was not asked for, or `original`. `pad` fits into a canvas of
-    `width` and `height`. `background_blur` is 0-100, 0 for none. `shadow_blur` and `shadow_offset` are None where the subject's size
-    decides; their % are of its longer side. `quality` is 1-100, `dpi` 1-2400, None for the encoder's.
+    `width` and `height`. `background_blur` is 0-100, 0 for none. `shadow_blur` and `shadow_offset` are None where the
+    subject's size decides; their % are of its longer side. `quality` is 1-100, `dpi` 1-2400, None for the encoder's.
     """
 
     format: OutputFormat = "webp"
