@@ -22,6 +22,7 @@ from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
 from imaging.batches.upload import BatchForm, BatchParser
 from imaging.executor.gate import Busy
 from imaging.models import Batch
+from imaging.removal.sending import foreground_headers
 from imaging.removal.upload import get_form, raise_refusal
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
@@ -133,6 +134,8 @@ def item_response(batch: Batch, index: int) -> FileResponse:
         "Content-Length": str(item.result_size),
         "X-Width": str(item.width),
         "X-Height": str(item.height),
+        # Results of the release before have none.
+        **(foreground_headers(item.foreground) if item.foreground else {}),
         "X-Model": item.model,
         **NO_STORE,
     }

@@ -35,6 +35,7 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
     facts = {
         "attempts": item.attempts, "media_type": cutout.media_type, "result_size": cutout.size,
         "width": cutout.width, "height": cutout.height, "model": cutout.model,
+        "foreground": cutout.foreground,
     }  # fmt: skip
     if not _end(item, State.DONE, **facts):
         return False

@@ -52,8 +52,9 @@ class CutoutOptions:
 
     `crop_margin` and `padding` are four lengths, in the order of CSS; `roi` is left, top, right and bottom. `scale` is
     10-100 % of the canvas. `position` is None where it was not asked for, or `original`. `pad` fits into a canvas of
-    `width` and `height`. `background_blur` is 0-100, 0 for none. `shadow_blur` and `shadow_offset` are None where the
-    subject's size decides; their % are of its longer side. `quality` is 1-100, `dpi` 1-2400, None for the encoder's.
+    `width` and `height`. `background_image`: another image goes behind the subject. `background_blur` is 0-100, 0 for none.
+    `shadow_blur` and `shadow_offset` are None where the subject's size decides; their % are of its longer side. `quality`
+    is 1-100, `dpi` 1-2400, None for the encoder's.
     """
 
     format: OutputFormat = "webp"
@@ -73,6 +74,7 @@ class CutoutOptions:
     pad: bool = False
     padding: Sides = NO_SIDES
     snap: bool = False
+    background_image: bool = False
     background_blur: float = 0.0
     shadow: Shadow = "none"
     shadow_opacity: float | None = None
@@ -136,6 +138,7 @@ def parse_options(fields: Mapping[str, str], files: Collection[str] = ()) -> tup
         pad=pad,
         padding=reader.read("padding", _parse_padding, NO_SIDES),
         snap=reader.read("snap", parse_boolean, crop),
+        background_image="bg_image" in files or bool(reader.text("bg_image_url")),
         background_blur=reader.read("bg_blur", number(0, 100), 0.0),
         shadow=reader.read("shadow", choice(_SHADOWS), "none"),
         shadow_opacity=reader.read("shadow_opacity", number(0, 100), None),
@@ -198,9 +201,6 @@ def _room_problems(field: str, sides: Sides, options: CutoutOptions) -> list[Pro
     return problems
 
 
-_T = TypeVar("_T")
-
-
 class _Reader:
     """Reads fields one by one and collects their problems."""
 
@@ -227,13 +227,14 @@ class _Reader:
 
     def in_order(self) -> list[Problem]:
         """The problems in the order of the contract's table, not in that of reading."""
-        return sorted(self.problems, key=lambda problem: _ORDER.index(problem.field))
+        return sorted(self.problems, key=lambda problem: OPTION_FIELDS.index(problem.field))
 
 
-_ORDER = (
-    "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "decontaminate", "crop", "crop_margin", "roi",
-    "scale", "position", "fit", "padding", "snap", "bg_blur", "shadow", "shadow_opacity", "shadow_color", "shadow_blur",
-    "shadow_offset", "quality", "dpi",
+# The text fields, in the order of the documentation.
+OPTION_FIELDS = (
+    "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "decontaminate", "crop", "crop_margin",
+    "roi", "scale", "position", "fit", "padding", "snap", "bg_image_url", "bg_blur", "shadow", "shadow_opacity",
+    "shadow_color", "shadow_blur", "shadow_offset", "preset", "quality", "dpi",
 )  # fmt: skip
 
 _FORMATS: Mapping[str, OutputFormat] = {"webp": "webp", "png": "png", "jpeg": "jpeg", "jpg": "jpeg", "bmp": "bmp"}

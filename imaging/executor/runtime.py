@@ -18,6 +18,7 @@ from django.conf import settings
 from imaging.core.geometry import peak_megapixels
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
+from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import Cutout, cut_out
 from imaging.core.watch import Watch
 from imaging.core.weights.files import missing_rembg
@@ -129,18 +130,26 @@ def adjust_gate() -> None:
         _adjusting.release()
 
 
+def weight(job: Job) -> float:
+    """The megapixels of a job for memory admission: its own largest canvas, or the image that goes behind it."""
+    behind = peak_megapixels(job.background.header, CutoutOptions()) if job.background else 0.0
+    return max(behind, peak_megapixels(job.header, job.options))
+
+
 def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
     """Cut out the image of `job` in this process, when its requester's turn comes.
 
     Raises Busy without a place; ImageRefused for an image that does not decode, or takes longer than
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
-    megapixels = peak_megapixels(job.header, job.options)
+    megapixels = weight(job)
     with get_gate().admit(megapixels, job.requester, still_wanted) as queued:
         model = get_model()
         # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
-        work = partial(cut_out, job.file, job.header, job.options, model, refine=job.refine, watch=watch)
+        work = partial(
+            cut_out, job.file, job.header, job.options, model, background=job.background, refine=job.refine, watch=watch
+        )
         # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not _is_worker
         cutout = low_priority.run(work) if is_low else work()

@@ -102,6 +102,7 @@ def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[
         "Cache-Control": "no-store",
         "X-Width": str(cutout.width),
         "X-Height": str(cutout.height),
+        **sending.foreground_headers(cutout.foreground),
         "X-Credits-Charged": str(credits),
         "X-Model": cutout.model,
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),

@@ -2,7 +2,7 @@
 
 import io
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
@@ -61,3 +61,9 @@ def _on_disk(content: BinaryIO) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def foreground_headers(foreground: Sequence[int]) -> dict[str, str]:
+    """The headers with the subject's box: left, top, width and height."""
+    sides = zip(("Left", "Top", "Width", "Height"), foreground, strict=True)
+    return {f"X-Foreground-{side}": str(pixels) for side, pixels in sides}

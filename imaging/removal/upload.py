@@ -30,7 +30,8 @@ from lib.web.request_body import DRAIN_BYTES
 
 FIELD = "image"
 # The fields that may be files. Every other part is text, regardless of its type or file name.
-FILE_FIELDS = (FIELD, "zip")
+BACKGROUND_FIELD = "bg_image"
+FILE_FIELDS = (FIELD, BACKGROUND_FIELD, "zip")
 # Browsers' name for a nameless file, and the number of bytes needed to recognise an image or a zip.
 NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024
@@ -104,11 +105,18 @@ class UploadForm(dict[str, str]):
 
 
 class Form(UploadForm):
-    """The form of one image. `image` is None without an `image` file part."""
+    """The form of one image. `image` is None without an `image` file part, `background` without a `bg_image`."""
 
     image: ImageFile | None = None
+    background: ImageFile | None = None
 
     def close(self) -> None:
+        self.close_image()
+        if self.background:
+            self.background.file.close()
+
+    def close_image(self) -> None:
+        """Delete the image alone."""
         if self.image:
             self.image.file.close()
 
@@ -127,7 +135,7 @@ class FormParser(BaseParser):
         request = (parser_context or {})["request"]
         form = Form()
         try:
-            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": MAX_BYTES + MAX_PLAIN_BYTES}
+            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": 2 * MAX_BYTES + MAX_PLAIN_BYTES}
             if not read_body(request, _FormReader(form), **bounds):
                 _give_up(form, _known_length(request))
         except BaseException:
@@ -424,8 +432,12 @@ class PartReader(ABC):
         """A text field, at most MAX_FIELD_BYTES long."""
 
 
+# Where the form keeps the file of each field.
+_ATTRIBUTES = {FIELD: "image", BACKGROUND_FIELD: "background"}
+
+
 class _FormReader(PartReader):
-    """Stores the parts of a form: the first non-empty `image` and the text fields. Drops all others."""
+    """Stores the parts of a form: the first non-empty `image` and `bg_image`, and the text fields. Drops all others."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -434,13 +446,17 @@ class _FormReader(PartReader):
         self.empty: ImageFile | None = None
 
     def begin_file(self, filename: str) -> None:
-        self.sink, self.empty = None, self.form.image
-        if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
+        self.sink, self.empty = None, None
+        if self.name not in _ATTRIBUTES:
+            return
+        self.empty = getattr(self.form, _ATTRIBUTES[self.name])
+        if self.empty and self.empty.name and self.empty.size:
             return
         if self.empty:
             # Browsers' forms send an empty, nameless file for each empty input.
             self.empty.file.close()
-        self.sink = self.form.image = ImageFile(filename, new_file())
+        self.sink = ImageFile(filename, new_file())
+        setattr(self.form, _ATTRIBUTES[self.name], self.sink)
 
     def take_bytes(self, data: bytes) -> None:
         if self.sink:
@@ -449,7 +465,7 @@ class _FormReader(PartReader):
     def end_file(self) -> None:
         if self.sink and self.empty and not self.sink.size:
             self.sink.file.close()
-            self.form.image = self.empty
+            setattr(self.form, _ATTRIBUTES[self.name], self.empty)
         self.sink = None
 
     def has_enough(self) -> bool:

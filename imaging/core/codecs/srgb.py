@@ -49,10 +49,10 @@ def convert_colours(image: Image.Image, source: bytes | None, target: bytes | No
     if source == target:
         return
     try:
-        profiles = [_srgb() if profile is None else open_profile(profile) for profile in (source, target)]
-        samples = ImageCms.buildTransform(*profiles, "RGB", "RGB", _INTENT).apply(_SAMPLES)
+        before, after = (_srgb() if profile is None else open_profile(profile) for profile in (source, target))
+        samples = ImageCms.buildTransform(before, after, "RGB", "RGB", _INTENT).apply(_SAMPLES)
         if not _is_same(_SAMPLES, samples):
-            ImageCms.buildTransform(*profiles, image.mode, image.mode, _INTENT).apply_in_place(image)
+            ImageCms.buildTransform(before, after, image.mode, image.mode, _INTENT).apply_in_place(image)
     except (ImageCms.PyCMSError, OSError, ValueError):
         pass
 

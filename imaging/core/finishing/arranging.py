@@ -22,8 +22,12 @@ def find_subject(image: Image.Image) -> Box | None:
             boxes.append((box[0], top + box[1], box[2], top + box[3]))
     if not boxes:
         return None
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
+    return (
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+    )
 
 
 def arrange(image: Image.Image, placement: Placement) -> Image.Image:

@@ -256,6 +256,8 @@ def test_the_order_of_the_fields_does_not_matter(fields):
 class BoxModel:
     """Takes a box for the subject, in shares of the image."""
 
+    name = "box"
+
     def __init__(self, left=0.25, top=0.25, right=0.75, bottom=0.75, faint=0):
         self.shares, self.faint = (left, top, right, bottom), faint
 
@@ -347,6 +349,8 @@ def test_a_crop_that_would_be_too_long_is_refused():
 
 class SeenModel:
     """Takes everything it sees for the subject."""
+
+    name = "seen"
 
     def predict(self, image):
         self.size = image.size
