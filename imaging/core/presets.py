@@ -11,6 +11,11 @@ from imaging.core.problems import Problem
 from imaging.core.values import shortened
 
 
+def _(text: str) -> str:
+    """Marks a rule for translation: the documentation shows it in its reader's language."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
     """`name` is the marketplace's, `rule` what it publishes, `read` when (year and month), `fields` what we make of it."""
@@ -32,38 +37,38 @@ def _square(side: int, padding: str) -> dict[str, str]:
 PRESETS: Mapping[str, Preset] = {
     "amazon": Preset(
         "Amazon",
-        "Main image: pure white (255, 255, 255); the product fills at least 85 % of the frame; the longest side has "
-        "at least 1000 px for the zoom, 1600 or more are advised, 10000 at most; JPEG is preferred.",
+        _("Main image: pure white (255, 255, 255); the product fills at least 85 % of the frame; the longest side has "
+        "at least 1000 px for the zoom, 1600 or more are advised, 10000 at most; JPEG is preferred."),
         "2026-11",
         _square(2000, "7%"),
     ),
     "ebay": Preset(
         "eBay",
-        "At least 500 px on the longest side, 1600 advised; no border, text or watermark; a plain background.",
+        _("At least 500 px on the longest side, 1600 advised; no border, text or watermark; a plain background."),
         "2026-11",
         _square(1600, "6%"),
     ),
     "etsy": Preset(
         "Etsy",
-        "At least 2000 px on the shortest side advised, with room around the product, as thumbnails are cropped.",
+        _("At least 2000 px on the shortest side advised, with room around the product, as thumbnails are cropped."),
         "2026-11",
         {**_square(2000, "12%"), "dpi": "72"},
     ),
     "google": Preset(
         "Google Merchant Center",
-        "White or transparent; the product takes 75 to 90 % of the image; 1500 px or more advised, 64 megapixels at most.",
+        _("White or transparent; the product takes 75 to 90 % of the image; 1500 px or more advised, 64 megapixels at most."),
         "2026-11",
         _square(1500, "8%"),
     ),
     "shopify": Preset(
         "Shopify",
-        "Square images of 2048 x 2048 px advised; one ratio and one background throughout a shop.",
+        _("Square images of 2048 x 2048 px advised; one ratio and one background throughout a shop."),
         "2026-11",
         _square(2048, "8%"),
     ),
     "walmart": Preset(
         "Walmart Marketplace",
-        "Pure white (255, 255, 255); a square of 2200 x 2200 px advised, for the zoom; the product fills the frame.",
+        _("Pure white (255, 255, 255); a square of 2200 x 2200 px advised, for the zoom; the product fills the frame."),
         "2026-11",
         _square(2200, "7%"),
     ),
