@@ -37,7 +37,9 @@ EXAMPLES = (
         _("Centred on a white square"),
         {"fit": "pad", "w": "320", "h": "320", "padding": "10%", "bg_color": "white"},
     ),
-    Example("preset", "coffee", _("As a marketplace wants it"), {"preset": "etsy", "w": "320", "h": "320", "format": "webp"}),
+    Example(
+        "preset", "coffee", _("As a marketplace wants it"), {"preset": "etsy", "w": "320", "h": "320", "format": "webp"}
+    ),
     Example(
         "drop",
         "coffee",
@@ -75,6 +77,14 @@ EXAMPLES = (
         "banner",
         "coffee",
         _("At the side of a banner"),
-        {"fit": "pad", "w": "320", "h": "160", "padding": "8%", "position": "100% 50%", "bg_color": "#23395b", "shadow": "drop"},
+        {
+            "fit": "pad",
+            "w": "320",
+            "h": "160",
+            "padding": "8%",
+            "position": "100% 50%",
+            "bg_color": "#23395b",
+            "shadow": "drop",
+        },
     ),
 )

@@ -56,12 +56,12 @@ _FOUND_BY_CORE = {
     ),
     "invalid_length": Row(
         status=400,
-        advice=_("Send numbers with px or %, with spaces between them: 20px, or 5% 10%."),
+        advice=_("Send each number with its unit, and a space between two of them."),
         label=_("A length was not usable"),
     ),
     "invalid_position": Row(
         status=400,
-        advice=_("Send center, original, or percentages across and down: 50% 100%."),
+        advice=_("Send center, original, or one or two percentages, across and down."),
         label=_("A position was not usable"),
     ),
     "roi_empty": Row(
