@@ -37,8 +37,10 @@ def _square(side: int, padding: str) -> dict[str, str]:
 PRESETS: Mapping[str, Preset] = {
     "amazon": Preset(
         "Amazon",
-        _("Main image: pure white (255, 255, 255); the product fills at least 85 per cent of the frame; the longest side has "
-        "at least 1000 px for the zoom, 1600 or more are advised, 10000 at most; JPEG is preferred."),
+        _(
+            "Main image: pure white (255, 255, 255); the product fills at least 85 per cent of the frame; the longest side "
+            "has at least 1000 px for the zoom, 1600 or more are advised, 10000 at most; JPEG is preferred."
+        ),
         "2026-11",
         _square(2000, "7%"),
     ),
@@ -56,7 +58,10 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "google": Preset(
         "Google Merchant Center",
-        _("White or transparent; the product takes 75 to 90 per cent of the image; 1500 px or more advised, 64 megapixels at most."),
+        _(
+            "White or transparent; the product takes 75 to 90 per cent of the image; 1500 px or more advised, 64 megapixels at "
+            "most."
+        ),
         "2026-11",
         _square(1500, "8%"),
     ),
@@ -72,7 +77,7 @@ PRESETS: Mapping[str, Preset] = {
         "2026-11",
         _square(2200, "7%"),
     ),
-}  # fmt: skip
+}
 
 _BEHIND = ("bg_image", "bg_image_url", "bg_blur")
 

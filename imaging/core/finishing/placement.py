@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from imaging.core.geometry import Box, Size, fitted_size, quarter_turns
+from imaging.core.geometry import Box, Size, find_region, fitted_size, quarter_turns
 from imaging.core.options import CutoutOptions, Position
 from imaging.core.values import Sides, in_pixels
 
@@ -72,7 +72,7 @@ def _subject(placed: Placement, subject: Box | None, is_cropped: bool) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class _Touched:
-    """The sides of the image at which the subject is cut off."""
+    """The sides of the image, or of the region of interest, at which the subject is cut off."""
 
     top: bool = False
     right: bool = False
@@ -81,10 +81,14 @@ class _Touched:
 
 
 def _touched(image: Size, box: Box, options: CutoutOptions) -> _Touched:
-    if not options.snap or quarter_turns(options.angle) is None or box == (0, 0, *image):
+    whole = 0, 0, *image
+    turns = quarter_turns(options.angle)
+    # A region of interest cuts subjects off, too. It is one of the image as it was sent.
+    bounds = (find_region(image, options.roi) or whole) if turns == 0 else whole
+    if not options.snap or turns is None or box == whole:
         return _Touched()
-    left, top, right, bottom = box
-    return _Touched(top == 0, right == image[0], bottom == image[1], left == 0)
+    left, top, right, bottom = (at == end for at, end in zip(box, bounds, strict=True))
+    return _Touched(top, right, bottom, left)
 
 
 def _without_touched(sides: Sides, touched: _Touched) -> Sides:

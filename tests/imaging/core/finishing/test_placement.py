@@ -184,6 +184,14 @@ def test_a_cut_off_subject_stays_at_its_side_of_the_canvas(scene, w, h):
         assert placement.place[1] + placement.size[1] == h
 
 
+def test_a_region_of_interest_cuts_subjects_off_too():
+    placement = placed((200, 100), (40, 0, 100, 60), roi="40px 0 100px 60px", w="100", h="100", fit="pad", padding="10%")
+    # It touches left and right, top and bottom: all padding is gone, and it is centred.
+    assert (placement.size, placement.place) == ((100, 100), (0, 0))
+    placement = placed((200, 100), (50, 10, 90, 60), roi="40px 0 100px 60px", w="100", h="100", fit="pad", padding="10%")
+    assert placement.place[1] + placement.size[1] == 100
+
+
 @given(scene=scenes(), scale=st.integers(10, 100), position=st.none() | st.integers(0, 100))
 def test_scale_is_the_subjects_share_of_the_canvas(scene, scale, position):
     size, box = scene
