@@ -59,8 +59,8 @@ PRESETS: Mapping[str, Preset] = {
     "google": Preset(
         "Google Merchant Center",
         _(
-            "White or transparent; the product takes 75 to 90 per cent of the image; 1500 px or more advised, 64 megapixels at "
-            "most."
+            "White or transparent; the product takes 75 to 90 per cent of the image; 1500 px or more advised, 64 megapixels "
+            "at most."
         ),
         "2026-11",
         _square(1500, "8%"),
