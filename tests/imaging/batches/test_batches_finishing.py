@@ -29,6 +29,7 @@ def test_each_item_tells_where_its_subject_is(key, small_png):
     (item,) = caller(key).get(answer.json()["url"]).json()["items"]
     assert item["foreground"] == [0, 0, 8, 6]
     result = caller(key).get(item["result_url"])
+    assert content_of(result)
     assert [result.headers[f"X-Foreground-{side}"] for side in ("Left", "Top", "Width", "Height")] == ["0", "0", "8", "6"]
 
 
