@@ -68,7 +68,7 @@ def ratio(image: Image.Image, matte: Image.Image, alpha: Image.Image, subject: n
     cleaned = image.copy()
     decontaminate(cleaned, matte)
     edge = (np.asarray(matte) > 0) & (np.asarray(matte) < 255)
-    grounds = [np.broadcast_to(np.float32(colour), subject.shape) for colour in GROUNDS.values()]
+    grounds = [np.broadcast_to(np.array(colour, np.float32), subject.shape) for colour in GROUNDS.values()]
     grounds.append(np.asarray(photograph("rocket", image.width), np.float32))
     errors = np.zeros(2)
     for ground in grounds:

@@ -92,7 +92,7 @@ def _padded(pixels: Bytes, cell: int) -> Bytes:
 def _by_cell(alpha: Bytes, reduce: np.ufunc, cell: int) -> Bytes:
     lines = reduce.reduce(alpha.reshape(-1, cell, alpha.shape[1]), axis=1)
     # Far quicker than reducing an axis as short as a cell.
-    result = lines[:, ::cell]
+    result: Bytes = lines[:, ::cell]
     for place in range(1, cell):
         result = reduce(result, lines[:, place::cell])
     return result
