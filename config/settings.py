@@ -382,7 +382,8 @@ CORS_ALLOW_HEADERS = [
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
     "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
-    "x-height", "x-model", "x-request-id", "x-width",
+    "x-foreground-height", "x-foreground-left", "x-foreground-top", "x-foreground-width", "x-height", "x-model",
+    "x-request-id", "x-width",
 ]  # fmt: skip
 
 # --- Pages ----------------------------------------------------------------------------------------

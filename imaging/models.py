@@ -83,8 +83,9 @@ class BatchItem(models.Model):
 
     `position` counts from 0, in the order in which the images were sent. `name` is the file name as sent, including folders
     of a zip; `source_url` is set if the image is fetched instead. The worker holds a lease until `leased_until`; after that,
-    another worker may take the item. `code` and `error` say why there is no result. Its `hold` of a credit is posted in the
-    transaction that sets DONE, and voided in any other ending.
+    another worker may take the item. `foreground` is the subject's left, top, width and height: see `Cutout`. `code` and
+    `error` say why there is no result. Its `hold` of a credit is posted in the transaction that sets DONE, and voided in any
+    other ending.
     """
 
     class State(models.TextChoices):
@@ -112,6 +113,7 @@ class BatchItem(models.Model):
     result_size = models.PositiveIntegerField(default=0)
     width = models.PositiveIntegerField(default=0)
     height = models.PositiveIntegerField(default=0)
+    foreground = models.JSONField(null=True)
     model = models.CharField(max_length=64, blank=True)
     confidence = models.FloatField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -9,12 +9,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from billing.models import Plan
+from imaging.core.presets import PRESETS
 from website import error_guide
+from website.finishing import EXAMPLES
 
 Text = str | Promise
 
@@ -65,6 +68,17 @@ PAGES = (
             "kept": _("What is kept of your picture"),
             "headers": _("Response headers"),
             "callers": _("Who is calling"),
+        },
+    ),
+    Page(
+        "finishing",
+        _("Finished images"),
+        _("Crop, place, shade, and lay the subject on another background: with twelve examples."),
+        {
+            "geometry": _("Size and place"),
+            "backgrounds": _("Edges, backgrounds and shadows"),
+            "examples": _("Twelve examples"),
+            "presets": _("Presets of marketplaces"),
         },
     ),
     Page(
@@ -230,6 +244,9 @@ def _facts(page: Page) -> dict[str, Any]:
         }
     if page.slug == "batches":
         return {"batches": {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}}
+    if page.slug == "finishing":
+        presets = [(name, preset, gettext(preset.rule)) for name, preset in PRESETS.items()]
+        return {"examples": EXAMPLES, "presets": presets}
     if page.slug in ("limits", "credits"):
         return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE}
     if page.slug == "callbacks":

@@ -22,7 +22,7 @@ from imaging.batches.serializers import BATCH, BATCHES, SUMMARY
 from imaging.batches.upload import BatchForm, BatchParser
 from imaging.executor.gate import Busy
 from imaging.models import Batch
-from imaging.removal.api import confidence_header
+from imaging.removal.api import confidence_header, foreground_headers
 from imaging.removal.forms import get_form, raise_refusal
 from lib.web import rate_limits
 from lib.web.api_view import get_request_id
@@ -134,6 +134,8 @@ def item_response(batch: Batch, index: int) -> FileResponse:
         "Content-Length": str(item.result_size),
         "X-Width": str(item.width),
         "X-Height": str(item.height),
+        # Results of the release before have none.
+        **(foreground_headers(item.foreground) if item.foreground else {}),
         "X-Model": item.model,
         **confidence_header(item.confidence),
         **NO_STORE,

@@ -110,6 +110,8 @@ def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id
 def _store(batch: Batch, form: BatchForm) -> None:
     # This may send gigabytes to a remote store.
     give_back()
+    if form.background is not None:
+        files.store_background(batch.pk, form.content(form.background))
     for position, entry in enumerate(form.entries):
         if entry.problem is None and not entry.url:
             files.store_input(batch.pk, position, form.content(entry))

@@ -37,6 +37,7 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
         "attempts": item.attempts, "media_type": cutout.media_type, "result_size": cutout.size,
         "width": cutout.width, "height": cutout.height, "model": cutout.model,
         "confidence": cutout.confidence,
+        "foreground": cutout.foreground,
     }  # fmt: skip
     if not _end(item, State.DONE, **facts):
         return False

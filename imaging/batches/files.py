@@ -16,6 +16,8 @@ from imaging.models import BatchItem
 
 ROOT = "batches"
 FOLDERS = ("in", "out")
+# In place of a position.
+_BACKGROUND = "background"
 
 
 def storage() -> Storage:
@@ -26,6 +28,16 @@ def storage() -> Storage:
 def store_input(batch_id: uuid.UUID, position: int, content: RawIOBase) -> None:
     """Store an image as it was sent."""
     storage().save(_input(batch_id, position), File(cast(BinaryIO, content)))
+
+
+def store_background(batch_id: uuid.UUID, content: RawIOBase) -> None:
+    """Store the image that goes behind all subjects of a batch. It stays until the batch is erased."""
+    storage().save(_input(batch_id, _BACKGROUND), File(cast(BinaryIO, content)))
+
+
+def open_background(batch_id: uuid.UUID) -> BinaryIO:
+    """The image that goes behind the subjects. Raises FileNotFoundError if it is gone."""
+    return cast(BinaryIO, storage().open(_input(batch_id, _BACKGROUND)))
 
 
 def open_input(item: BatchItem) -> BinaryIO:
@@ -83,7 +95,7 @@ def last_change(batch_id: uuid.UUID) -> datetime | None:
     return max(times, default=None)
 
 
-def _input(batch_id: uuid.UUID, position: int) -> str:
+def _input(batch_id: uuid.UUID, position: int | str) -> str:
     return f"{ROOT}/{batch_id}/in/{position}"
 
 

@@ -19,16 +19,19 @@ from imaging.batches.serializers import BatchListSerializer, BatchSerializer
 from imaging.callbacks import addresses
 from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.core.codecs.encode import MEDIA_TYPES
+from imaging.core.options import OPTION_FIELDS
 from imaging.models import BatchItem
 from imaging.removal.cutouts import NO_FILE_CHOSEN
 from imaging.removal.errors import malformed_form, unsupported_coding
+from imaging.removal.finishing_fields import BACKGROUND_IMAGE
 from imaging.removal.image_url import SWITCHED_OFF
-from imaging.removal.openapi import FORM, PROBLEMS, X_CONFIDENCE, X_MODEL
+from imaging.removal.openapi import FOREGROUND_HEADERS, FORM, PROBLEMS, X_CONFIDENCE, X_MODEL
 from imaging.removal.upload import BROKEN_OFF
 from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
 
-OPTIONS = {name: FORM["properties"][name] for name in upload.OPTION_FIELDS}
+OPTIONS = {name: FORM["properties"][name] for name in OPTION_FIELDS}
+_ONE_BACKGROUND = "Only one of `bg_color`, `bg_image`, `bg_image_url` and `bg_blur` is possible."
 BATCH_FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -50,6 +53,7 @@ BATCH_FORM: dict[str, Any] = {
             "description": "Addresses of pictures, each as a field of this name, fetched as `/rmbg` fetches its one.",
         },
         **OPTIONS,
+        "bg_image": {**BACKGROUND_IMAGE, "description": "One image to lay behind every subject. " + _ONE_BACKGROUND},
         "callback_url": {
             "type": "string",
             "maxLength": addresses.MAX_URL,
@@ -62,7 +66,9 @@ BATCH_FORM: dict[str, Any] = {
 FORM_OF_ADDRESSES = {
     "type": "object",
     "required": ["image_url"],
-    "properties": {name: field for name, field in BATCH_FORM["properties"].items() if name not in ("image", "zip")},
+    "properties": {
+        name: field for name, field in BATCH_FORM["properties"].items() if name not in ("image", "zip", "bg_image")
+    },
 }
 
 
@@ -239,6 +245,7 @@ read_item = extend_schema(
         response_header("Content-Disposition", 'inline; filename="<input stem>.<ext>"', [200]),
         response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
         response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+        *FOREGROUND_HEADERS,
         response_header("X-Model", X_MODEL, [200]),
         response_header("X-Confidence", X_CONFIDENCE, [200], float),
     ],

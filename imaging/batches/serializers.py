@@ -44,6 +44,10 @@ class BatchItemSerializer(serializers.Serializer[Any]):
     error = TextOrNull(source="item.error", help_text="The same for people.")
     width = NumberOrNull(source="item.width", help_text="Of the result, in pixels.")
     height = NumberOrNull(source="item.height", help_text="Of the result, in pixels.")
+    foreground = serializers.ListField(
+        source="item.foreground", child=serializers.IntegerField(), allow_null=True, min_length=4, max_length=4,
+        help_text="Left, top, width and height of the subject, as in `X-Foreground-Left` and the others.",
+    )  # fmt: skip
     bytes = NumberOrNull(source="item.result_size", help_text="Of the result.")
     model = TextOrNull(source="item.model", help_text="The model that made the matte, as in `X-Model`.")
     confidence = serializers.FloatField(

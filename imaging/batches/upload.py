@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -15,18 +15,17 @@ from imaging.batches.refusals import BatchTooLarge
 from imaging.batches.spool import Segment, Spool
 from imaging.callbacks import addresses
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
-from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.options import OPTION_FIELDS, CutoutOptions, parse_options
 from imaging.core.problems import Problem
 from imaging.executor import runtime
 from imaging.problems import FormRefused, make_problem
 from imaging.removal import doorkeeper, image_url
-from imaging.removal.cutouts import NO_FILE_CHOSEN
-from imaging.removal.forms import UploadForm
-from imaging.removal.upload import FIELD, PartReader, read_body
+from imaging.removal.cutouts import NO_FILE_CHOSEN, check_background, find_background_url_problems
+from imaging.removal.forms import ImageFile, UploadForm
+from imaging.removal.upload import BACKGROUND_FIELD, FIELD, PartReader, read_body
 from lib.web.server import uploads
 
 ZIP_FIELD = "zip"
-OPTION_FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model")
 MAX_IMAGES = 500
 MAX_TOTAL = 2 * 1024**3
 # Files, URLs, options, and some unknown parts.
@@ -63,6 +62,7 @@ class BatchForm(UploadForm):
         super().__init__()
         self.spool = Spool()
         self.entries: list[Entry] = []
+        self.background: Entry | None = None
         self.problems: list[Problem] = []
         self.cutout_options = CutoutOptions()
 
@@ -87,7 +87,7 @@ class BatchForm(UploadForm):
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of the images, their names and the options: the same for a retry."""
         digest = hashlib.sha256(repr((self.cutout_options, self.callback_url)).encode())
-        for entry in self.entries:
+        for entry in (*self.entries, *([self.background] if self.background else ())):
             digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
         return digest.hexdigest()
 
@@ -142,8 +142,12 @@ def _find_problems(form: BatchForm) -> list[Problem]:
         problems.append(NO_IMAGES)
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
-    form.cutout_options, option_problems = parse_options(form)
+    form.cutout_options, option_problems = parse_options(form, (BACKGROUND_FIELD,) if form.background else ())
     problems += [*option_problems, *runtime.find_model_problems(form.cutout_options)]
+    problems += find_background_url_problems(form)
+    if (behind := form.background) is not None:
+        file = cast(BinaryIO, form.content(behind))
+        problems += check_background(ImageFile(behind.name, file, behind.size))[1]
     if form.callback_url and (problem := addresses.find_problem(form.callback_url)):
         problems.append(problem)
     return problems
@@ -163,7 +167,8 @@ class _BatchReader(PartReader):
 
     def begin_file(self, filename: str) -> None:
         self.current = None
-        if self.name in (FIELD, ZIP_FIELD) and self._has_room(self.sent):
+        is_background = self.name == BACKGROUND_FIELD and self.form.background is None
+        if is_background or (self.name in (FIELD, ZIP_FIELD) and self._has_room(self.sent)):
             self.current = Entry(filename, start=self.form.spool.end)
 
     def take_bytes(self, data: bytes) -> None:
@@ -176,7 +181,10 @@ class _BatchReader(PartReader):
         entry, is_zip = self.current, self.name == ZIP_FIELD
         if entry is None:
             return
-        if not entry.name and not entry.size:
+        if self.name == BACKGROUND_FIELD:
+            # A browser sends an empty part without a name if no file was chosen.
+            self.form.background = entry if entry.name or entry.size else None
+        elif not entry.name and not entry.size:
             # A browser sends an empty part without a name if no file was chosen.
             self.form.problems += [] if is_zip else [NO_FILE_CHOSEN]
         else:

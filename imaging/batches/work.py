@@ -1,8 +1,9 @@
 """Processes one batch item, in a Celery worker or in a thread of the web process."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from enum import Enum
 from functools import partial
 
@@ -13,8 +14,9 @@ from django.db import DatabaseError, connections
 from billing.credits.admission import account_policy
 from imaging import metrics
 from imaging.batches import ends, files, leases
+from imaging.core.codecs.headers import read_header
 from imaging.core.options import UnknownOption
-from imaging.core.pipeline import Cutout
+from imaging.core.pipeline import BackgroundImage, Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem, too_slow
 from imaging.executor import models
 from imaging.executor.fair_queue import Rank, Requester
@@ -91,11 +93,14 @@ def _fail_slow(item: BatchItem) -> None:
 
 def _cut_out(item: BatchItem) -> Cutout:
     policy = account_policy(item.batch.account)
-    with _image(item, policy.subject) as image:
-        options = item.batch.cutout_options
-        # The version that it is pinned to may have gone since; what this worker lacks, another one has.
-        problems = models.find_problems(options.model, settings.IMAGING_MODELS)
-        job = cutouts.check(image, options, Requester(policy.subject, Rank.BATCH), problems)
+    options = item.batch.cutout_options
+    # The version that it is pinned to may have gone since; what this worker lacks, another one has.
+    problems = models.find_problems(options.model, settings.IMAGING_MODELS)
+    with _image(item, policy.subject) as image, ExitStack() as files_open:
+        requester = Requester(policy.subject, Rank.BATCH)
+        job = cutouts.check(image, options, requester, problems)
+        if job.options.background_image:
+            job = dataclasses.replace(job, background=files_open.enter_context(_background(item, requester)))
         return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
 
@@ -118,6 +123,18 @@ def _image(item: BatchItem, subject: str) -> Iterator[ImageFile]:
         image = image_url.fetch(item.source_url, subject, of_batch=True)
     with closing(image.file):
         yield image
+
+
+@contextmanager
+def _background(item: BatchItem, requester: Requester) -> Iterator[BackgroundImage]:
+    """The image that goes behind the subject: stored with the batch, or fetched."""
+    if url := item.batch.options.get(cutouts.BACKGROUND_URL_FIELD):
+        image, background = cutouts.fetch_background(url, requester)
+    else:
+        file = files.open_background(item.batch_id)
+        image, background = ImageFile("", file), BackgroundImage(file, read_header(file))
+    with closing(image.file):
+        yield background
 
 
 def _deliver(item: BatchItem, cutout: Cutout) -> None:

@@ -1,4 +1,4 @@
-"""From pixels and matte to the delivered image.
+"""The steps of composing that need neither options nor a subject: see imaging.core.finishing for their order.
 
 Every step takes ownership of its image: it may change it in place, or close it after making another one. Use only what a
 step returns. So at 100 megapixels (400 MB in Pillow) no more than two canvases are alive at any time. For the same reason
@@ -10,18 +10,10 @@ import math
 from PIL import Image, ImageChops
 
 from imaging.core.canvas import in_mode, in_own_memory, new_image, rows_of, turned
-from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
 from imaging.core.cores import for_each
-from imaging.core.geometry import Size, fitted_size, quarter_turns, rotated_size
-from imaging.core.options import RGBA, CutoutOptions
+from imaging.core.geometry import Size, quarter_turns, rotated_size
 from imaging.core.strips import CACHED_PIXELS, strips
-
-WHITE: RGBA = (255, 255, 255, 255)
-_FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
-_FORMATS_WITHOUT_PROFILE = ("bmp",)
-# WebP's encoder chooses the colours of transparent pixels (see imaging.core.codecs.webp_writer).
-_FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
-_OPAQUE = 255
+from imaging.core.values import RGBA
 
 _TRANSPOSE_BY_QUARTER_TURNS = {
     1: Image.Transpose.ROTATE_90,
@@ -33,45 +25,6 @@ _TRANSPOSE_BY_QUARTER_TURNS = {
 _BICUBIC_SUPPORT = 2
 # Lanczos looks at three (source) pixels on either side.
 _LANCZOS_SUPPORT = 3
-
-
-def compose_cutout(
-    image: Image.Image, matte: Image.Image, options: CutoutOptions, icc_profile: bytes | None = None
-) -> Image.Image:
-    """Cut `image` (RGB or RGBA) out along `matte` (L, same size), rotate, resize and put it on its background.
-
-    The result is RGBA, or RGB where nothing can be transparent, in the colours of `icc_profile`, like the image; in sRGB if
-    its format has no room for a profile. Takes ownership of both images.
-    """
-    cutout = apply_matte(image, matte)
-    cutout = rotate(cutout, options.angle, options.expand)
-    cutout = resize(cutout, fitted_size(cutout.size, options.width, options.height, options.exact_resize))
-    if options.format in _FORMATS_WITHOUT_PROFILE:
-        convert_to_srgb(cutout, icc_profile)
-        icc_profile = None
-    for color in _background_layers(options):
-        fill_background(cutout, color_in_profile(color, icc_profile))
-        if color[3] == _OPAQUE:
-            return without_alpha(cutout)
-    if options.format in _FORMATS_THAT_KEEP_HIDDEN_COLOURS:
-        clear_transparent(cutout)
-    return cutout
-
-
-def _background_layers(options: CutoutOptions) -> list[RGBA]:
-    """The layers behind the cutout, the nearest first; only the last can be opaque."""
-    layers = [] if options.background is None else [options.background]
-    if options.format in _FORMATS_WITHOUT_ALPHA:
-        layers.append(WHITE)
-    return layers
-
-
-def compose_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Image.Image:
-    """The alpha that compose_cutout would produce, as a grey image (L). Takes ownership of both images."""
-    mask = effective_alpha(image, matte)
-    image.close()
-    mask = rotate(mask, options.angle, options.expand)
-    return resize(mask, fitted_size(mask.size, options.width, options.height, options.exact_resize))
 
 
 def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:

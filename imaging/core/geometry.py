@@ -4,10 +4,13 @@ import math
 from typing import TypeAlias
 
 from imaging.core.codecs.headers import ImageHeader
-from imaging.core.options import MAX_SIDE, CutoutOptions
+from imaging.core.options import CutoutOptions
 from imaging.core.problems import Problem
+from imaging.core.values import MAX_SIDE, Sides, in_pixels
 
 Size: TypeAlias = tuple[int, int]
+# Left, top, right, bottom.
+Box: TypeAlias = tuple[int, int, int, int]
 
 
 def quarter_turns(angle: float) -> int | None:
@@ -61,16 +64,62 @@ def _scaled(length: int, numerator: int, denominator: int) -> int:
 
 
 def delivered_size(upright_size: Size, options: CutoutOptions) -> Size:
-    """The size of the delivered image for an input of `upright_size`: rotated, then resized."""
+    """The size of the delivered image for an input of `upright_size`: rotated, then resized. Not of one that is cropped."""
+    if options.pad and options.width and options.height:
+        return options.width, options.height
     rotated = rotated_size(upright_size, options.angle, options.expand)
     return fitted_size(rotated, options.width, options.height, options.exact_resize)
 
 
-def check_delivered_size(upright_size: Size, options: CutoutOptions) -> list[Problem]:
+def largest_canvas(image: Size, options: CutoutOptions) -> Size:
+    """At least the size of every delivered image for a rotated input of this size, wherever its subject is."""
+    if options.pad and options.width and options.height:
+        return options.width, options.height
+    if not options.crop:
+        return fitted_size(image, options.width, options.height, options.exact_resize)
+    if options.width or options.height:
+        return options.width or MAX_SIDE, options.height or MAX_SIDE
+    if any(length for length, _ in options.crop_margin):
+        width, height = (max(side, min(2 * side + 1000, MAX_SIDE)) for side in image)
+        return width, height
+    return image
+
+
+def find_region(size: Size, roi: Sides | None) -> Box | None:
+    """The pixels of `roi` in an upright image of `size`, None for the whole. It may be empty, or reach beyond the image."""
+    if roi is None:
+        return None
+    left, top, right, bottom = (
+        math.floor(in_pixels(length, whole) + 0.5) for length, whole in zip(roi, (*size, *size), strict=True)
+    )
+    return None if (left, top, right, bottom) == (0, 0, *size) else (left, top, right, bottom)
+
+
+def check_sizes(upright_size: Size, options: CutoutOptions) -> list[Problem]:
+    """The problems of `options` that depend on the input's size: a region beyond it, or a result that is too large."""
+    return [*_region_problems(upright_size, options), *_delivered_problems(upright_size, options)]
+
+
+def _region_problems(size: Size, options: CutoutOptions) -> list[Problem]:
+    left, top, right, bottom = find_region(size, options.roi) or (0, 0, *size)
+    if right > size[0] or bottom > size[1]:
+        message = f"'roi' must lie inside the image, which has {size[0]} x {size[1]} px."
+        return [Problem("roi", "roi_out_of_bounds", message)]
+    if left >= right or top >= bottom:
+        return [
+            Problem("roi", "roi_empty", f"'roi' must have a width and a height in an image of {size[0]} x {size[1]} px.")
+        ]
+    return []
+
+
+def _delivered_problems(upright_size: Size, options: CutoutOptions) -> list[Problem]:
     """With only one of `w` and `h` given, the other side of a long thin image can become too long: refuse that.
 
     A rotation alone may pass MAX_SIDE: at most 10000 * sqrt(2) = 14143 px, below WebP's own limit of 16383.
     """
+    if options.crop or options.pad:
+        # Only the subject's size decides: see imaging.core.finishing.finish.
+        return []
     width, height = delivered_size(upright_size, options)
     if options.width is not None and options.height is None and height > MAX_SIDE:
         return [_too_long("w", options.width, "height", height)]
@@ -97,7 +146,8 @@ def peak_megapixels(header: ImageHeader, options: CutoutOptions) -> float:
     upright = header.upright_size
     source = _megapixels(upright) * (WEBP_INPUT_WEIGHT if header.format == "WEBP" else 1.0)
     rotated = _megapixels(rotated_size(upright, options.angle, options.expand))
-    return max(source, rotated, _megapixels(delivered_size(upright, options)))
+    canvas = largest_canvas(rotated_size(upright, options.angle, options.expand), options)
+    return max(source, rotated, _megapixels(canvas))
 
 
 def _megapixels(size: Size) -> float:

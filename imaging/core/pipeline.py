@@ -1,5 +1,6 @@
 """One cutout, from the uploaded file to the delivered bytes."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -7,16 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from imaging.core.codecs.decode import decode
+from PIL import Image
+
+from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
-from imaging.core.compose import compose_cutout, compose_mask
 from imaging.core.cores import use_cores
-from imaging.core.matting.matte import MatteModel
+from imaging.core.finishing.background import Backdrop, blurred, shrunk
+from imaging.core.finishing.edge_colours import decontaminate
+from imaging.core.finishing.finish import Finished, finish_cutout, finish_mask
+from imaging.core.geometry import Box, Size, find_region, largest_canvas, rotated_size
+from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
+from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
+
+BACKGROUND_FIELD = "bg_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,8 @@ class Cutout:
     """The delivered file and the facts about it; `timings` are seconds by step: decode, inference, compose, encode.
 
     `confidence` is how sure the model is of its matte, 0-1; None from a worker of the release before.
-    `content` is open at its start: in memory, or on disk if it is large. `size` is in bytes.
+    `content` is open at its start: in memory, or on disk if it is large. `size` is in bytes. `foreground` is the subject's
+    left, top, width and height, in pixels of the result; of a cropped one, in those of the uncropped image at its scale.
     """
 
     content: BinaryIO
@@ -36,6 +46,8 @@ class Cutout:
     model: str
     timings: Mapping[str, float]
     confidence: float | None = None
+    # Workers of the release before do not find it.
+    foreground: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
     def data(self) -> bytes:
@@ -46,57 +58,123 @@ class Cutout:
         return data
 
 
+@dataclass(frozen=True, slots=True)
+class BackgroundImage:
+    """The file of an image to lay behind the subject, and its checked header."""
+
+    file: BinaryIO
+    header: ImageHeader
+
+
 def cut_out(
     file: BinaryIO,
     header: ImageHeader,
     options: CutoutOptions,
     model: MatteModel,
     *,
+    background: BackgroundImage | None = None,
     refine: bool = True,
     watch: Watch | None = None,
     cores: int = 1,
 ) -> Cutout:
     """Remove the background of the image in `file`, whose checked header is `header`.
 
-    `refine` redraws the edges of a matte that is smaller than the image (see imaging.core.matting.refine). `watch` is
-    checked before each step. `cores` is how many cores to use for what is not inference; the result is the same.
+    `background` goes behind the subject. `refine` redraws the edges of a matte that is smaller than the image (see
+    imaging.core.matting.refine). `watch` is checked before each step. `cores` is how many cores to use for what is not
+    inference; the result is the same.
 
-    Raises ImageRefused if it does not decode, and what `watch` raises. The order is the contract's: upright, cut out,
-    rotated, resized, on its background, encoded.
+    Raises ImageRefused if one of them does not decode or the result would be too large, and what `watch` raises. The order
+    is the contract's: upright, cut out, edge colours, then that of imaging.core.finishing.finish, encoded.
     """
     with use_cores(cores):
-        return _cut_out(file, header, options, model, refine, watch or Watch())
+        return _cut_out(file, header, options, model, background, refine, watch or Watch())
 
 
 def _cut_out(
-    file: BinaryIO, header: ImageHeader, options: CutoutOptions, model: MatteModel, refine: bool, watch: Watch
+    file: BinaryIO,
+    header: ImageHeader,
+    options: CutoutOptions,
+    model: MatteModel,
+    background: BackgroundImage | None,
+    refine: bool,
+    watch: Watch,
 ) -> Cutout:
     timings: dict[str, float] = {}
     watch.check()
     with _timed(timings, "decode"):
+        # First, so that its full size is gone again before the image is there.
+        backdrop = None if background is None else _decode_background(background, header, options, watch)
         decoded = decode(file, header, watch)
     watch.check()
     with _timed(timings, "inference"):
-        prediction = model.predict(decoded.pixels)
+        region = find_region(decoded.pixels.size, options.roi)
+        part = decoded.pixels if region is None else decoded.pixels.crop(region)
+        prediction = model.predict(part)
     watch.check()
     with _timed(timings, "compose"):
-        matte = enlarge(prediction.matte, decoded.pixels, refine=refine)
-        if options.mask:
-            composed = compose_mask(decoded.pixels, matte, options)
-        else:
-            composed = compose_cutout(decoded.pixels, matte, options, decoded.icc_profile)
-        if is_large(composed.size):
+        matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)
+        del part
+        finished = _finish(decoded, matte, options, backdrop)
+        if is_large(finished.image.size):
             # Encoding is the memory peak: free what composing left behind first.
             trim()
     watch.check()
     with _timed(timings, "encode"):
         # A matte has no colours for a profile to describe.
-        content = encode(composed, options.format, None if options.mask else decoded.icc_profile)
-    width, height = composed.size
+        profile = None if options.mask else decoded.icc_profile
+        content = encode(finished.image, options.format, profile, quality=options.quality, dpi=options.dpi)
+    return _cutout(content, finished, options, prediction, timings)
+
+
+def _decode_background(background: BackgroundImage, header: ImageHeader, options: CutoutOptions, watch: Watch) -> Backdrop:
+    """The background image, no larger than needed. Raises ImageRefused for its own field."""
+    try:
+        decoded = decode(background.file, background.header, watch)
+    except ImageRefused as refused:
+        raise ImageRefused(*(dataclasses.replace(problem, field=BACKGROUND_FIELD) for problem in refused.problems)) from None
+    upright = rotated_size(header.upright_size, options.angle, options.expand)
+    return Backdrop(shrunk(decoded.pixels, largest_canvas(upright, options)), decoded.icc_profile)
+
+
+def _on_whole(matte: Image.Image, size: Size, region: Box | None) -> Image.Image:
+    """The matte of `region` as that of the whole image: outside everything is background. Takes ownership."""
+    if region is None:
+        return matte
+    whole = Image.new("L", size)
+    whole.paste(matte, region[:2])
+    matte.close()
+    return whole
+
+
+def _finish(decoded: DecodedImage, matte: Image.Image, options: CutoutOptions, backdrop: Backdrop | None) -> Finished:
+    if options.mask:
+        return finish_mask(decoded.pixels, matte, options)
+    if options.background_blur:
+        behind = blurred(decoded.pixels, matte, options.background_blur, options.angle)
+        backdrop = Backdrop(behind, decoded.icc_profile)
+    if options.decontaminate:
+        decontaminate(decoded.pixels, matte)
+    return finish_cutout(decoded.pixels, matte, options, decoded.icc_profile, backdrop)
+
+
+def _cutout(
+    content: BinaryIO, finished: Finished, options: CutoutOptions, prediction: Prediction, timings: Mapping[str, float]
+) -> Cutout:
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
-    media_type, made = MEDIA_TYPES[options.format], (prediction.model, timings, prediction.confidence)
-    return Cutout(content, size, media_type, options.format, width, height, *made)
+    left, top, right, bottom = finished.subject
+    return Cutout(
+        content=content,
+        size=size,
+        media_type=MEDIA_TYPES[options.format],
+        extension=options.format,
+        width=finished.image.width,
+        height=finished.image.height,
+        model=prediction.model,
+        timings=timings,
+        confidence=prediction.confidence,
+        foreground=(left, top, right - left, bottom - top),
+    )
 
 
 @contextmanager

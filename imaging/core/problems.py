@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of one field. `message` is shown to the caller unchanged; `code` is stable for machines."""
+    """One fault of one field. `message` is shown to the caller unchanged; `code` is stable for machines.
+
+    `advice` says what to do about it, where that is not obvious.
+    """
 
     field: str
     code: str
     message: str
+    advice: str = ""
 
 
 INVALID_IMAGE = Problem("image", "invalid_image", "File does not appear to be a valid image (invalid file signature)")

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.options import CutoutOptions
-from imaging.core.pipeline import Cutout
+from imaging.core.pipeline import BackgroundImage, Cutout
 from imaging.core.problems import ImageRefused, Problem
 from imaging.executor.fair_queue import SOMEONE, Rank, Requester
 from imaging.executor.gate import Busy
@@ -21,7 +21,8 @@ QUEUE = "queue"
 class Job:
     """An image, checked as far as possible without decoding; its options; and who requested it.
 
-    `refine` redraws the edges of a small matte. `name` is the file's name as sent.
+    `refine` redraws the edges of a small matte. `name` is the file's name as sent. `background` is an image to lay behind
+    the subject.
     """
 
     file: BinaryIO
@@ -30,9 +31,10 @@ class Job:
     refine: bool
     requester: Requester = SOMEONE
     name: str = ""
+    background: BackgroundImage | None = None
 
     def to_json(self) -> str:
-        """Serialise for `from_json`, without file and name."""
+        """Serialise for `from_json`, without files and name."""
         facts = {
             "header": dataclasses.asdict(self.header),
             # Workers of the previous release look for this one even if it is not set.
@@ -40,17 +42,23 @@ class Job:
             "refine": self.refine,
             "requester": dataclasses.asdict(self.requester),
         }
+        if self.background is not None:
+            facts["background"] = dataclasses.asdict(self.background.header)
         return json.dumps(facts)
 
     @classmethod
-    def from_json(cls, text: str | bytes, file: BinaryIO) -> "Job":
-        """The job that `to_json` wrote. Raises UnknownOption; ValueError, KeyError or TypeError for anything else."""
+    def from_json(cls, text: str | bytes, file: BinaryIO, background: BinaryIO | None = None) -> "Job":
+        """The job that `to_json` wrote; `background` is the file of its background image.
+
+        Raises UnknownOption; ValueError, KeyError or TypeError for anything else.
+        """
         facts = json.loads(text)
         # The previous release does not send the requester.
         requester = facts.get("requester", {"name": "", "rank": Rank.CUSTOMER})
         requester = Requester(requester["name"], Rank(requester["rank"]))
         options = CutoutOptions.from_json(facts["options"])
-        return cls(file, ImageHeader(**facts["header"]), options, facts["refine"], requester)
+        behind = BackgroundImage(background, ImageHeader(**facts["background"])) if background is not None else None
+        return cls(file, ImageHeader(**facts["header"]), options, facts["refine"], requester, background=behind)
 
 
 class WorkFailed(Exception):
@@ -63,18 +71,24 @@ BUSY = json.dumps({"outcome": "busy"})
 
 def refused(refusal: ImageRefused) -> str:
     """The outcome when the image is at fault, as JSON."""
-    return json.dumps({"outcome": "refused", "problems": [dataclasses.asdict(problem) for problem in refusal.problems]})
+    problems = [dataclasses.asdict(problem) for problem in refusal.problems]
+    for problem in problems:
+        # The previous release does not know it.
+        if not problem["advice"]:
+            del problem["advice"]
+    return json.dumps({"outcome": "refused", "problems": problems})
 
 
 def delivered(cutout: Cutout, payload: str) -> str:
     """The outcome of a finished cutout, as JSON. `payload` names its bytes, which are sent separately."""
     facts = {field.name: getattr(cutout, field.name) for field in dataclasses.fields(cutout)}
-    # Web processes of the release before know none of these fields of a cutout.
-    del facts["content"], facts["size"], facts["confidence"]
+    # Outside of `cutout`, where web processes of the release before do not look.
+    more = {name: facts.pop(name) for name in ("confidence", "foreground")}
+    del facts["content"], facts["size"]
     # The web process measures the wait, with its own clock.
     facts["timings"] = {step: seconds for step, seconds in cutout.timings.items() if step != QUEUE}
     # The key of the previous release.
-    return json.dumps({"outcome": "delivered", "cutout": facts, "parcel": payload, "confidence": cutout.confidence})
+    return json.dumps({"outcome": "delivered", "cutout": facts, "parcel": payload, **more})
 
 
 def payload_name(facts: dict[str, Any]) -> str:
@@ -91,4 +105,7 @@ def payload_name(facts: dict[str, Any]) -> str:
 
 def cutout_from(facts: dict[str, Any], data: bytes) -> Cutout:
     """The cutout of an outcome that is `delivered`."""
-    return Cutout(io.BytesIO(data), len(data), **facts["cutout"], confidence=facts.get("confidence"))
+    # JSON has lists alone. Workers of the previous release do not find the subject.
+    left, top, width, height = facts.get("foreground", (0, 0, 0, 0))
+    foreground, confidence = (left, top, width, height), facts.get("confidence")
+    return Cutout(io.BytesIO(data), len(data), **facts["cutout"], foreground=foreground, confidence=confidence)

@@ -9,8 +9,8 @@ from django.conf import settings
 
 from imaging.core.matting.matte import MatteModel
 from imaging.core.memory import trim
-from imaging.core.options import shortened
 from imaging.core.problems import Problem
+from imaging.core.values import shortened
 from imaging.core.weights.files import weights_ready
 from imaging.core.weights.registry import MODELS, versioned, weights_version
 from imaging.problems import make_problem

@@ -22,8 +22,8 @@ from lib.ops.redis_client import key_name
 logger = logging.getLogger(__name__)
 
 # Expiry: an image's is renewed with the job, a result's is that of its answer.
-# Both names are part of keys and paths that processes of the previous release use.
-IMAGE, RESULT = "picture", "result"
+# The names are part of keys and paths that processes of the previous release use.
+IMAGE, BACKGROUND, RESULT = "picture", "background", "result"
 FOLDER = "handover"
 # Longer than any caller waits for an answer, or any worker to store it.
 LEFT_OVER = timedelta(hours=1)
@@ -36,19 +36,19 @@ class StorageAway(Exception):
 AWAY = (redis.RedisError, StorageAway)
 
 
-def put_image(job_id: str, data: bytes) -> None:
-    """Store an uploaded image. This and all functions below raise one of AWAY."""
-    _place().put(job_id, IMAGE, data, store.JOB_SECONDS)
+def put_image(job_id: str, data: bytes, name: str = IMAGE) -> None:
+    """Store an uploaded image, or as BACKGROUND the one behind it. This and all functions below raise one of AWAY."""
+    _place().put(job_id, name, data, store.JOB_SECONDS)
 
 
-def renew_image(job_id: str) -> bool:
+def renew_image(job_id: str, name: str = IMAGE) -> bool:
     """Renew its expiry; False if it is gone."""
-    return _place().renew(job_id, IMAGE, store.JOB_SECONDS)
+    return _place().renew(job_id, name, store.JOB_SECONDS)
 
 
-def find_image(job_id: str) -> bytes | None:
+def find_image(job_id: str, name: str = IMAGE) -> bytes | None:
     """The uploaded image, None once no one waits."""
-    return _place().find(job_id, IMAGE)
+    return _place().find(job_id, name)
 
 
 def put_result(job_id: str, worker: str, data: bytes) -> str:

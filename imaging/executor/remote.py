@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 
-from imaging.core.geometry import peak_megapixels
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
 from imaging.executor import jobs, models, payloads, runtime, store, tasks
@@ -38,7 +37,7 @@ def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cuto
     """
     started = time.monotonic()
     runtime.adjust_gate()
-    with runtime.get_gate().admit(peak_megapixels(job.header, job.options), job.requester, still_wanted):
+    with runtime.get_gate().admit(runtime.weight(job), job.requester, still_wanted):
         return _Handover(job, started, still_wanted).wait()
 
 
@@ -49,6 +48,9 @@ class _Handover:
         """`started` is when the caller began to wait."""
         self.id = uuid.uuid4().hex
         self.job = job
+        self.files = {payloads.IMAGE: job.file}
+        if job.background is not None:
+            self.files[payloads.BACKGROUND] = job.background.file
         self.started = started
         self.still_wanted = still_wanted
         self.deadline = self.started + settings.IMAGING_QUEUE_SECONDS
@@ -85,7 +87,7 @@ class _Handover:
         raise Busy
 
     def _look_after(self, view: store.View) -> None:
-        if not (view.exists and payloads.renew_image(self.id)):
+        if not (view.exists and all(payloads.renew_image(self.id, name) for name in self.files)):
             # Redis was restarted or evicted the job.
             self._hand_over()
         elif view.is_claimed:
@@ -97,8 +99,9 @@ class _Handover:
         return self.published is None or time.monotonic() - self.published >= RESEND_SECONDS
 
     def _hand_over(self) -> None:
-        self.job.file.seek(0)
-        payloads.put_image(self.id, self.job.file.read())
+        for name, file in self.files.items():
+            file.seek(0)
+            payloads.put_image(self.id, file.read(), name)
         store.put(self.id, self.job.to_json())
         self.is_handed_over = True
         self._publish()
@@ -136,7 +139,7 @@ class _Handover:
     def _forget(self, result: str | None) -> None:
         try:
             store.forget(self.id)
-            payloads.remove(self.id, payloads.IMAGE, *([result] if result else []))
+            payloads.remove(self.id, *self.files, *([result] if result else []))
         except payloads.AWAY as error:
             # In Redis it expires, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

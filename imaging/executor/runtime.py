@@ -69,7 +69,7 @@ def get_model() -> MatteModel:
 
 
 @contextmanager
-def _model_for(name: str) -> Iterator[MatteModel]:
+def model_for(name: str) -> Iterator[MatteModel]:
     """Model `name`, loaded, for the work on one image. Raises Busy if its weights are not on this machine."""
     if name == models.default_name():
         yield get_model()
@@ -165,21 +165,30 @@ def adjust_gate() -> None:
         _adjusting.release()
 
 
+def weight(job: Job) -> float:
+    """The megapixels of a job for memory admission: its own largest canvas, or the image that goes behind it."""
+    behind = peak_megapixels(job.background.header, CutoutOptions()) if job.background else 0.0
+    return max(behind, peak_megapixels(job.header, job.options))
+
+
 def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
     """Cut out the image of `job` in this process, when its requester's turn comes.
 
     Raises Busy without a place; ImageRefused for an image that does not decode, or takes longer than
     IMAGING_SECONDS; once `still_wanted` is False, LeftQueue before the work began, or CallerGone later.
     """
-    megapixels = peak_megapixels(job.header, job.options)
+    megapixels = weight(job)
     name = models.name_of(job.options.model)
     gate = get_gate()
-    with gate.admit(megapixels, job.requester, still_wanted) as queued, _model_for(name) as model:
+    with gate.admit(megapixels, job.requester, still_wanted) as queued, model_for(name) as model:
         # Neither waiting nor loading the model counts against the limit.
         watch = Watch(settings.IMAGING_SECONDS, still_wanted)
         # Several images share the cores best with one each.
         cores = max(1, settings.IMAGING_THREADS // gate.running)
-        work = partial(cut_out, job.file, job.header, job.options, model, refine=job.refine, watch=watch, cores=cores)
+        work = partial(
+            cut_out, job.file, job.header, job.options, model,
+            background=job.background, refine=job.refine, watch=watch, cores=cores,
+        )  # fmt: skip
         # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not _is_worker
         cutout = low_priority.run(work) if is_low else work()

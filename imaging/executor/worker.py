@@ -1,6 +1,7 @@
 """The worker's side: claims a job that a caller waits for, does the work as a web process would, reports the outcome."""
 
 import io
+import json
 import logging
 import uuid
 from functools import partial
@@ -40,7 +41,7 @@ def work(job_id: str, *, redelivered: bool = False) -> bool:
         if image is None:
             return False
         try:
-            job = Job.from_json(text, io.BytesIO(image))
+            job = Job.from_json(text, io.BytesIO(image), _find_background(job_id, text))
             cutout = runtime.execute(job, still_wanted=partial(_is_wanted, job_id))
         except CallerGone:
             return False
@@ -60,6 +61,16 @@ def give_up(job_id: str) -> None:
 
 def _too_slow() -> ImageRefused:
     return ImageRefused(too_slow(settings.IMAGING_SECONDS))
+
+
+def _find_background(job_id: str, text: str | bytes) -> io.BytesIO | None:
+    """The file of the background image that the job names. Raises CallerGone without it: then no one waits."""
+    if "background" not in json.loads(text):
+        return None
+    background = payloads.find_image(job_id, payloads.BACKGROUND)
+    if background is None:
+        raise CallerGone
+    return io.BytesIO(background)
 
 
 def _is_wanted(job_id: str) -> bool:

@@ -7,7 +7,7 @@ import io
 import re
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
@@ -112,11 +112,18 @@ def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[
         "Cache-Control": "no-store",
         "X-Width": str(cutout.width),
         "X-Height": str(cutout.height),
+        **foreground_headers(cutout.foreground),
         "X-Credits-Charged": str(credits),
         "X-Model": cutout.model,
         **confidence_header(cutout.confidence),
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
     }
+
+
+def foreground_headers(foreground: Sequence[int]) -> dict[str, str]:
+    """The headers with the subject's box: left, top, width and height."""
+    sides = zip(("Left", "Top", "Width", "Height"), foreground, strict=True)
+    return {f"X-Foreground-{side}": str(pixels) for side, pixels in sides}
 
 
 def confidence_header(confidence: float | None) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """Takes one image from upload to cutout: check everything, wait for a place, work."""
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.conf import settings
 
 from imaging.core.codecs.checks import check_image
 from imaging.core.codecs.headers import ImageHeader
-from imaging.core.geometry import check_delivered_size
+from imaging.core.geometry import check_sizes
 from imaging.core.options import CutoutOptions, parse_options
-from imaging.core.pipeline import Cutout
+from imaging.core.pipeline import BackgroundImage, Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem
 from imaging.executor import remote, runtime
 from imaging.executor.fair_queue import Rank, Requester
@@ -19,28 +20,40 @@ from imaging.problems import make_problem
 from imaging.removal import image_url
 from imaging.removal.forms import Form, ImageFile
 from imaging.removal.refusals import FetchFailed
-from imaging.removal.upload import CHUNK_BYTES, FIELD
+from imaging.removal.upload import BACKGROUND_FIELD, CHUNK_BYTES, FIELD
 from lib.ops.database import give_back
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy
 
+BACKGROUND_URL_FIELD = "bg_image_url"
 NO_IMAGE = make_problem(FIELD, "missing_image")
 NO_FILE_CHOSEN = make_problem(FIELD, "no_file_selected")
 
 
 def check_form(form: Form, requester: Requester) -> Job:
-    """Find all problems of a form in one pass. Its image is fetched first, if it names a URL and has no other problem.
+    """Find all problems of a form in one pass. Its images are fetched first, if it names URLs and has no other problem.
 
     Raises ImageRefused; what `image_url.fetch` raises.
     """
-    options, problems = parse_options(form)
+    sent = form.background
+    # Browsers' forms send an empty, nameless part where no file was chosen.
+    is_sent = sent is not None and bool(sent.name or sent.size)
+    options, problems = parse_options(form, (BACKGROUND_FIELD,) if is_sent else ())
     problems += runtime.find_model_problems(options)
-    if url := form.get(image_url.FIELD, "").strip():
-        if found := [*image_url.find_problems(url, form.image), *problems]:
-            raise FetchFailed(*found)
-        form.close()
+    background, found = check_background(sent) if sent and is_sent else (None, [])
+    problems += found
+    url, background_url = (form.get(field, "").strip() for field in (image_url.FIELD, BACKGROUND_URL_FIELD))
+    found = image_url.find_problems(url, form.image) if url else []
+    problems += find_background_url_problems(form)
+    if found or ((url or background_url) and problems):
+        # Nothing is fetched for a form that is refused anyway.
+        raise FetchFailed(*found, *([] if url else _check_image(form.image)[1]), *problems)
+    if url:
+        form.close_image()
         form.image = image_url.fetch(url, requester.name)
-    return check(form.image, options, requester, problems)
+    if background_url:
+        form.background, background = fetch_background(background_url, requester)
+    return dataclasses.replace(check(form.image, options, requester, problems), background=background)
 
 
 def check(image: ImageFile | None, options: CutoutOptions, requester: Requester, problems: Sequence[Problem] = ()) -> Job:
@@ -48,18 +61,57 @@ def check(image: ImageFile | None, options: CutoutOptions, requester: Requester,
     header, found = _check_image(image)
     found += problems
     if header and not found:
-        found += check_delivered_size(header.upright_size, options)
+        found += check_sizes(header.upright_size, options)
     if found or header is None or image is None:
         raise ImageRefused(*found)
     return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name)
 
 
+def fetch_background(url: str, requester: Requester) -> tuple[ImageFile, BackgroundImage]:
+    """The image of `bg_image_url`, whose file the caller closes, and as the job needs it.
+
+    Raises what `image_url.fetch` raises.
+    """
+    try:
+        image = image_url.fetch(url, requester.name, of_batch=requester.rank is Rank.BATCH)
+    except FetchFailed as failed:
+        raise FetchFailed(*_of_background(failed.problems)) from failed
+    background, problems = check_background(image, BACKGROUND_URL_FIELD)
+    if background is None:
+        image.file.close()
+        raise FetchFailed(*problems)
+    return image, background
+
+
+def check_background(image: ImageFile, field: str = BACKGROUND_FIELD) -> tuple[BackgroundImage | None, list[Problem]]:
+    """The background image, checked as the image itself is, and what is wrong with it."""
+    header, problems = _check_image(image)
+    found = [dataclasses.replace(problem, field=field) for problem in problems]
+    return (None if header is None else BackgroundImage(image.file, header)), found
+
+
+def find_background_url_problems(form: Mapping[str, str]) -> list[Problem]:
+    """The problem with fetching from `bg_image_url`, before connecting."""
+    url = form.get(BACKGROUND_URL_FIELD, "").strip()
+    return _of_background(image_url.find_problems(url)) if url else []
+
+
+def _of_background(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of `image_url` as those of `bg_image_url`."""
+    names = f"'{image_url.FIELD}'", f"'{BACKGROUND_URL_FIELD}'"
+    return [
+        dataclasses.replace(problem, field=BACKGROUND_URL_FIELD, message=problem.message.replace(*names))
+        for problem in problems
+    ]
+
+
 def fingerprint(job: Job) -> str:
-    """SHA-256, in hexadecimal, of the image and its options: the same for a retry, however its form is encoded."""
-    job.file.seek(0)
+    """SHA-256, in hexadecimal, of the images and their options: the same for a retry, however its form is encoded."""
     digest = hashlib.sha256()
-    while chunk := job.file.read(CHUNK_BYTES):
-        digest.update(chunk)
+    for file in (job.file, *([job.background.file] if job.background else ())):
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
     digest.update(repr(job.options).encode())
     return digest.hexdigest()
 

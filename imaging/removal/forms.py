@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal.refusals import BodyTooLarge
-from imaging.removal.upload import FIELD, MAX_PARTS, MAX_PLAIN_BYTES, PartReader, read_body
+from imaging.removal.upload import BACKGROUND_FIELD, FIELD, MAX_PARTS, MAX_PLAIN_BYTES, PartReader, read_body
 from lib.web.request_body import DRAIN_BYTES
 
 # Up to this size an image stays in memory; a larger one goes to an anonymous file, which disappears even if we are killed.
@@ -55,11 +55,18 @@ class UploadForm(dict[str, str]):
 
 
 class Form(UploadForm):
-    """The form of one image. `image` is None without an `image` file part."""
+    """The form of one image. `image` is None without an `image` file part, `background` without a `bg_image`."""
 
     image: ImageFile | None = None
+    background: ImageFile | None = None
 
     def close(self) -> None:
+        self.close_image()
+        if self.background:
+            self.background.file.close()
+
+    def close_image(self) -> None:
+        """Delete the image alone."""
         if self.image:
             self.image.file.close()
 
@@ -78,7 +85,7 @@ class FormParser(BaseParser):
         request = (parser_context or {})["request"]
         form = Form()
         try:
-            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": MAX_BYTES + MAX_PLAIN_BYTES}
+            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": 2 * MAX_BYTES + MAX_PLAIN_BYTES}
             if not read_body(request, _FormReader(form), **bounds):
                 _give_up(form, _known_length(request))
         except BaseException:
@@ -122,8 +129,12 @@ def _give_up(form: Form, known_length: int) -> None:
     form.image.size = max(form.image.size, known_length)
 
 
+# Where the form keeps the file of each field.
+_ATTRIBUTES = {FIELD: "image", BACKGROUND_FIELD: "background"}
+
+
 class _FormReader(PartReader):
-    """Stores the parts of a form: the first non-empty `image` and the text fields. Drops all others."""
+    """Stores the parts of a form: the first non-empty `image` and `bg_image`, and the text fields. Drops all others."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -132,13 +143,17 @@ class _FormReader(PartReader):
         self.empty: ImageFile | None = None
 
     def begin_file(self, filename: str) -> None:
-        self.sink, self.empty = None, self.form.image
-        if self.name != FIELD or (self.empty and self.empty.name and self.empty.size):
+        self.sink, self.empty = None, None
+        if self.name not in _ATTRIBUTES:
+            return
+        self.empty = getattr(self.form, _ATTRIBUTES[self.name])
+        if self.empty and self.empty.name and self.empty.size:
             return
         if self.empty:
             # Browsers' forms send an empty, nameless file for each empty input.
             self.empty.file.close()
-        self.sink = self.form.image = ImageFile(filename, new_file())
+        self.sink = ImageFile(filename, new_file())
+        setattr(self.form, _ATTRIBUTES[self.name], self.sink)
 
     def take_bytes(self, data: bytes) -> None:
         if self.sink:
@@ -147,7 +162,7 @@ class _FormReader(PartReader):
     def end_file(self) -> None:
         if self.sink and self.empty and not self.sink.size:
             self.sink.file.close()
-            self.form.image = self.empty
+            setattr(self.form, _ATTRIBUTES[self.name], self.empty)
         self.sink = None
 
     def has_enough(self) -> bool:

@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE
-from imaging.core.options import shortened
 from imaging.core.problems import Problem
+from imaging.core.values import shortened
 from imaging.executor.gate import Busy
 from imaging.problems import make_problem
 from imaging.removal.forms import ImageFile, new_file

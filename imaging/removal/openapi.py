@@ -12,13 +12,14 @@ from imaging.core.codecs.bmp import TOO_MANY_CODES
 from imaging.core.codecs.checks import MAX_SIDE, MEBIBYTE, find_early_problem, find_side_problems, find_size_problem
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.core.codecs.jpeg import TOO_MANY_SCANS, TOO_MANY_SEGMENTS
-from imaging.core.geometry import check_delivered_size
+from imaging.core.geometry import check_sizes
 from imaging.core.options import CutoutOptions, parse_options
 from imaging.core.problems import INVALID_IMAGE, Problem, too_slow
 from imaging.executor import models
 from imaging.removal import image_url
 from imaging.removal.cutouts import NO_FILE_CHOSEN, NO_IMAGE
 from imaging.removal.errors import busy_error, malformed_form, unsupported_coding
+from imaging.removal.finishing_fields import BACKGROUND_IMAGE, FINISHING, boolean
 from imaging.removal.upload import BROKEN_OFF
 from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
@@ -41,14 +42,6 @@ def _side(other: str) -> dict[str, Any]:
         "default": 0,
         "description": f"Size of the delivered image in pixels. Empty or 0: unset. Without `{other}` the other side "
         "follows the aspect ratio (and may not exceed the maximum either); with both, the largest size that fits inside.",
-    }
-
-
-def _boolean(default: bool, description: str) -> dict[str, Any]:
-    return {
-        "type": "boolean",
-        "default": default,
-        "description": f"{description} `true/false/1/0/yes/no/on/off` in any letter case.",
     }
 
 
@@ -78,8 +71,8 @@ FORM: dict[str, Any] = {
         },
         "w": _side("h"),
         "h": _side("w"),
-        "exact_resize": _boolean(False, "With both `w` and `h`: exactly that size, even if that distorts."),
-        "mask": _boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
+        "exact_resize": boolean(False, "With both `w` and `h`: exactly that size, even if that distorts."),
+        "mask": boolean(False, "Deliver the alpha matte alone, as a grey image (white = subject)."),
         "bg_color": {
             "type": "string",
             "description": "`#RGB`, `#RGBA`, `#RRGGBB`, `#RRGGBBAA` (the `#` may be missing) or a CSS colour name, in "
@@ -94,7 +87,7 @@ FORM: dict[str, Any] = {
             "default": 0,
             "description": "Degrees, counter-clockwise.",
         },
-        "expand": _boolean(
+        "expand": boolean(
             True, "Grow the canvas so that a rotated image is not cropped; `false` keeps the canvas and crops."
         ),
         "model": {
@@ -103,7 +96,9 @@ FORM: dict[str, Any] = {
             "such as `u2net@8d10d2f3bb75`, which another default never changes. Empty: the default.",
             "example": "",
         },
-        "return_base64": _boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
+        **FINISHING,
+        "bg_image": BACKGROUND_IMAGE,
+        "return_base64": boolean(False, "Accepted for compatibility; changes nothing: the answer is the image itself."),
     },
 }
 
@@ -112,7 +107,7 @@ FORM: dict[str, Any] = {
 FORM_OF_AN_ADDRESS = {
     "type": "object",
     "required": ["image_url"],
-    "properties": {name: field for name, field in FORM["properties"].items() if name != "image"},
+    "properties": {name: field for name, field in FORM["properties"].items() if name not in ("image", "bg_image")},
 }
 
 
@@ -137,7 +132,7 @@ OF_OPTIONS = [
     *PROBLEMS,
     *_wrong(w="-5"),
     *_wrong(w="15000"),
-    *check_delivered_size((1000, 3000), CutoutOptions(width=9000)),
+    *check_sizes((1000, 3000), CutoutOptions(width=9000)),
     *_wrong(angle="ninety"),
     *_wrong(format="gif"),
     *_wrong(bg_color="#12345"),
@@ -145,6 +140,13 @@ OF_OPTIONS = [
     *_wrong(mask="true", bg_color="red"),
     *models.find_problems("fastest", ["u2net", "u2netp"]),
     *models.find_problems("u2net@000000000000", ["u2net"]),
+    *_wrong(shadow="long"),
+    *_wrong(crop_margin="1em"),
+    *_wrong(position="1 2 3"),
+    *_wrong(roi="10% 0 10% 100%"),
+    *check_sizes((1000, 3000), CutoutOptions(roi=((0, "px"), (0, "px"), (2000, "px"), (3000, "px")))),
+    *_wrong(fit="pad"),
+    *_wrong(bg_color="red", bg_blur="20"),
 ]
 OF_AN_ADDRESS = [
     image_url.TWO_IMAGES,
@@ -201,6 +203,16 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     ),
 }
 
+FOREGROUND = (
+    "Left edge of the subject, in pixels of the delivered image; of a cropped one, in those of the uncropped image at its "
+    "scale. Alpha below 4 % does not count."
+)
+FOREGROUND_HEADERS = [
+    response_header("X-Foreground-Left", FOREGROUND, [200], int),
+    response_header("X-Foreground-Top", "The same: its top.", [200], int),
+    response_header("X-Foreground-Width", "The same: its width; 0 where there is no subject.", [200], int),
+    response_header("X-Foreground-Height", "The same: its height.", [200], int),
+]
 HEADERS = [
     OpenApiParameter(
         "Idempotency-Key",
@@ -213,6 +225,7 @@ HEADERS = [
     response_header("Content-Disposition", 'inline; filename="<input stem>-no-bg.<ext>"', [200]),
     response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
     response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+    *FOREGROUND_HEADERS,
     response_header("X-Credits-Charged", "1, or 0 for an anonymous call and for the retry of a delivered one.", [200], int),
     response_header("X-Model", X_MODEL, [200]),
     response_header("X-Confidence", X_CONFIDENCE, [200], float),
@@ -233,10 +246,11 @@ DESCRIPTION = """
 Send one picture as `multipart/form-data`, or the address of one as `image_url`, and receive the cutout: the response body is
 the image, never JSON.
 
-Order of work: upright by EXIF → cut out → rotate → resize → background colour → encode. So `w`, `h` and `exact_resize`
-describe the image that is delivered, rotated or not. An input's own transparency and ICC profile are kept (a bmp, which has
-no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are dropped. Unknown fields are ignored. The
-body may come with `Content-Encoding: gzip` or `deflate`.
+Order of work: upright by EXIF → `roi` → cut out → edge colours → rotate → `crop`, or `scale` and `position` → resize →
+shadow → background → encode. So `w`, `h` and `exact_resize` describe the image that is delivered, rotated or not. With
+`crop` and `scale` both, the crop decides the canvas, and the scale only its resolution. An input's own transparency and ICC
+profile are kept (a bmp, which has no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are
+dropped. Unknown fields are ignored. The body may come with `Content-Encoding: gzip` or `deflate`.
 
 A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
 a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.

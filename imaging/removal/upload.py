@@ -24,7 +24,8 @@ from lib.web.header_parameters import without_single_quotes
 
 FIELD = "image"
 # The fields that may be files. Every other part is text, regardless of its type or file name.
-FILE_FIELDS = (FIELD, "zip")
+BACKGROUND_FIELD = "bg_image"
+FILE_FIELDS = (FIELD, BACKGROUND_FIELD, "zip")
 # Browsers' name for a nameless file, and the number of bytes needed to recognise an image or a zip.
 NAMELESS, DECISIVE_BYTES = "blob", 12
 CHUNK_BYTES = 256 * 1024

@@ -90,11 +90,19 @@ def field_problem(field: str, code: str, **parameters: object) -> FieldProblem:
 
 
 def validation_error(problems: Sequence[Problem]) -> ApiError:
-    """One 400 for all problems of a request; a single problem supplies the message itself."""
+    """One 400 for all problems of a request; a single problem supplies the message itself, and details if it has advice."""
+    details = [_detail(problem) for problem in problems]
     if len(problems) == 1:
-        return ApiError(problems[0].code, message=problems[0].message)
-    details = [{"field": problem.field, "message": problem.message} for problem in problems]
+        shown = details if "advice" in details[0] else ()
+        return ApiError(problems[0].code, message=problems[0].message, details=shown)
     return ApiError("validation_error", details=details)
+
+
+def _detail(problem: Problem) -> dict[str, str]:
+    detail = {"field": problem.field, "message": problem.message}
+    # The image core's problems alone have one.
+    advice = getattr(problem, "advice", "")
+    return {**detail, "advice": advice} if advice else detail
 
 
 # A full disk, or an exhausted quota.

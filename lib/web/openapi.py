@@ -11,6 +11,7 @@ class FieldProblemSerializer(serializers.Serializer[object]):
 
     field = serializers.CharField()
     message = serializers.CharField()
+    advice = serializers.CharField(required=False, help_text="What to do about it, where that is not obvious.")
 
 
 class ErrorSerializer(serializers.Serializer[object]):
@@ -18,7 +19,9 @@ class ErrorSerializer(serializers.Serializer[object]):
 
     error = serializers.CharField(help_text="What is wrong, for people.")
     code = serializers.CharField(help_text="What is wrong, for machines. Stable.")
-    details = FieldProblemSerializer(many=True, required=False, help_text="All field problems, if there are several.")
+    details = FieldProblemSerializer(
+        many=True, required=False, help_text="All field problems, where there are several, or where one has advice."
+    )
     status = serializers.IntegerField(help_text="The HTTP status.")
 
 

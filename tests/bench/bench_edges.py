@@ -65,15 +65,22 @@ def compare(model: NetworkModel, index: int, side: int) -> tuple[float, float, f
 
 def scene(index: int, side: int) -> tuple[str, Image.Image, Image.Image]:
     """Name, image (RGB) and alpha (L) of the image with this number; deterministic."""
+    name, picture, alpha, _ = layered_scene(index, side)
+    return name, picture, alpha
+
+
+def layered_scene(index: int, side: int) -> tuple[str, Image.Image, Image.Image, np.ndarray]:
+    """The same, and the colours of the subject without its background, 0-255."""
     random = np.random.default_rng(index)
     shape = SHAPES[index // 2 % len(SHAPES)]
     blur = float(random.choice((0.0004, 0.0004, 0.003))) * side
     alpha = ALPHAS[shape](random, side).filter(ImageFilter.GaussianBlur(blur))
     ground = str(random.choice(GROUNDS))
     share = np.asarray(alpha, np.float32)[..., np.newaxis] / 255
-    pixels = subject(random, side) * share + background(random, ground, side) * (1 - share)
+    colours = subject(random, side)
+    pixels = colours * share + background(random, ground, side) * (1 - share)
     pixels += random.normal(0, CAMERA_NOISE, (side, side, 1))
-    return f"{shape} on {ground}, blur {blur:.1f}", Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), alpha
+    return f"{shape} on {ground}, blur {blur:.1f}", Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), alpha, colours
 
 
 def photograph(name: str, side: int) -> Image.Image:

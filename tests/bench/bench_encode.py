@@ -19,7 +19,7 @@ from skimage import data
 
 from imaging.core.codecs import webp_writer as webp
 from imaging.core.codecs.encode import encode
-from imaging.core.compose import compose_cutout
+from imaging.core.finishing.finish import finish_cutout
 from imaging.core.matting.engines import OnnxRuntimeEngine
 from imaging.core.matting.matte import NetworkModel
 from imaging.core.matting.refine import enlarge
@@ -44,7 +44,7 @@ def main() -> None:
         matte = enlarge(model.predict(image).matte, image, refine=True)
         print(f"\n{megapixels:g} MP")
         for format in ("webp", "png", "jpeg", "bmp"):
-            cutout = compose_cutout(image.copy(), matte.copy(), CutoutOptions(format=format))
+            cutout = finish_cutout(image.copy(), matte.copy(), CutoutOptions(format=format)).image
             compare(cutout, settings(format), arguments.rounds)
 
 

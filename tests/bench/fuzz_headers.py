@@ -20,8 +20,8 @@ from pathlib import Path
 
 from imaging.core.codecs.headers import ImageHeader, read_header, walk_through
 from imaging.core.codecs.walk import content_of
-from imaging.core.options import MAX_SIDE
 from imaging.core.problems import ImageRefused
+from imaging.core.values import MAX_SIDE
 from tests.imaging.core import bitmaps, hostile
 from tests.imaging.core.pictures import bmp, exif, file_bytes, photo, png_chunk
 

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-from imaging.batches.upload import OPTION_FIELDS
+from imaging.core.options import OPTION_FIELDS
 from imaging.management.commands.remove_background import Command
 from tests.conftest import encoded
 
@@ -97,9 +97,18 @@ def test_only_the_named_files_of_one_folder(folder):
     assert results(folder / "out") == ["c.webp"]
 
 
+def test_an_image_behind_the_subject(folder):
+    (folder / "behind.png").write_bytes(encoded(Image.new("RGB", (4, 3), "blue")))
+    run("in/a.png", "--out", "out", "--format", "png", "--bg-image", "behind.png")
+    with Image.open(folder / "out/a.png") as image:
+        assert (image.mode, image.getpixel((0, 0))) == ("RGB", (0, 0, 255))
+    with pytest.raises(CommandError, match=r"notes\.txt"):
+        run("in/a.png", "--out", "out", "--bg-image", "in/notes.txt")
+
+
 def test_it_has_every_option_of_batches():
     parser = Command().create_parser("manage.py", "remove_background")
     flags = {
         name.removeprefix("field_") for name in vars(parser.parse_args(["in", "--out", "out"])) if name.startswith("field_")
     }
-    assert flags == set(OPTION_FIELDS)
+    assert flags | {"bg_image_url"} == set(OPTION_FIELDS)

@@ -273,9 +273,16 @@ function factsOf(answer) {
     const value = answer.header(name);
     return value === null ? null : Number(value);
   };
+  const left = number("x-foreground-left");
   return {
     width: number("x-width"),
     height: number("x-height"),
+    foreground: left === null ? null : {
+      left,
+      top: number("x-foreground-top") ?? 0,
+      width: number("x-foreground-width") ?? 0,
+      height: number("x-foreground-height") ?? 0
+    },
     creditsCharged: number("x-credits-charged"),
     model: answer.header("x-model"),
     requestId: answer.header("x-request-id")

@@ -3,12 +3,13 @@
 import os.path
 from typing import BinaryIO
 
-from imaging.core.codecs.headers import ImageHeader, find_format, has_bmp_size, read_header
-from imaging.core.options import MAX_SIDE, shortened
+from imaging.core.codecs.headers import CONVERT_AVIF, CONVERT_HEIC, ImageHeader, find_format, has_bmp_size, read_header
 from imaging.core.problems import INVALID_IMAGE, ImageRefused, Problem
+from imaging.core.values import MAX_SIDE, shortened
 
 __all__ = ["ALLOWED_EXTENSIONS", "INVALID_IMAGE", "MAX_BYTES", "MAX_SIDE", "ImageHeader", "check_image"]
 
+_ADVICE = {".heic": CONVERT_HEIC, ".heif": CONVERT_HEIC, ".avif": CONVERT_AVIF}
 MEBIBYTE = 1024 * 1024
 MAX_BYTES = 50 * MEBIBYTE
 ALLOWED_EXTENSIONS = ("webp", "bmp", "png", "jpg", "jpeg")
@@ -51,7 +52,7 @@ def _extension_problem(name: str) -> Problem | None:
         return None
     allowed = ", ".join(ALLOWED_EXTENSIONS)
     message = f"File type '{shortened(extension)}' is not supported. Allowed formats: {allowed}"
-    return Problem("image", "unsupported_file_type", message)
+    return Problem("image", "unsupported_file_type", message, _ADVICE.get(extension, ""))
 
 
 def find_size_problem(size: int) -> Problem | None:

@@ -1,5 +1,6 @@
 """Reads an image's header without decoding a single pixel, and without any library."""
 
+import dataclasses
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def walk_through(data: Data) -> Walk:
     """Walk through the file in the format that its first bytes show. Raises ImageRefused."""
     format = find_format(data[:START_BYTES])
     if format is None:
-        raise ImageRefused(INVALID_IMAGE)
+        raise ImageRefused(dataclasses.replace(INVALID_IMAGE, advice=_advice(data[:START_BYTES])))
     return _WALKS[format](data)
 
 
@@ -57,6 +58,26 @@ def find_format(start: bytes) -> str | None:
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WEBP"
     return "BMP" if start.startswith(b"BM") else None
+
+
+# ISO/IEC 23008-12 and AV1 Image File Format: the brands of a file's first box.
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+CONVERT_HEIC = (
+    "HEIC images are not read. Save it as JPEG. An iPhone takes JPEGs with Settings, Camera, Formats, Most Compatible."
+)
+CONVERT_AVIF = "AVIF images are not read. Save it as JPEG, PNG or WebP."
+
+
+def _advice(start: bytes) -> str:
+    """What to do with a file of a format that we do not read; empty if it is none that we know."""
+    if start[4:8] != b"ftyp":
+        return ""
+    box = start[8 : int.from_bytes(start[:4], "big")]
+    brands = [box[at : at + 4] for at in range(0, len(box), 4)]
+    if any(brand in _AVIF_BRANDS for brand in brands):
+        return CONVERT_AVIF
+    return CONVERT_HEIC if any(brand in _HEIC_BRANDS for brand in brands) else ""
 
 
 _WALKS: dict[str, Callable[[Data], Walk]] = {"JPEG": jpeg.walk, "PNG": png.walk, "WEBP": webp.walk, "BMP": bmp.walk}

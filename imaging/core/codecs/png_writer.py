@@ -30,10 +30,11 @@ _SUB, _UP = 1, 2
 # ISA-L's levels are 0 to 3. 12 megapixels: 0 14.1 MB, 1 12.2 MB, 2 12.0 MB, all within 0.1 s of one another.
 _LEVEL = 2
 _CHUNK_BYTES = 1 << 20
+_METRES_PER_INCH = 0.0254
 
 
-def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None) -> None:
-    """Write the PNG file of `image` (L, RGB or RGBA), with no metadata but `icc_profile`, to `file`."""
+def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None, dpi: int | None = None) -> None:
+    """Write the PNG file of `image` (L, RGB or RGBA), with no metadata but `icc_profile` and `dpi`, to `file`."""
     image = in_own_memory(image)
     colour_type, sample_bytes = _LAYOUTS[image.mode]
     header = image.width.to_bytes(4, "big") + image.height.to_bytes(4, "big") + bytes((8, colour_type, 0, 0, 0))
@@ -41,6 +42,9 @@ def write_png(file: BinaryIO, image: Image.Image, icc_profile: bytes | None) -> 
     _append(file, b"IHDR", header)
     if icc_profile:
         _append(file, b"iCCP", b"ICC Profile\x00\x00" + zlib.compress(icc_profile))
+    if dpi:
+        per_metre = round(dpi / _METRES_PER_INCH).to_bytes(4, "big")
+        _append(file, b"pHYs", per_metre + per_metre + b"\x01")
     stream = deflate.compressobj(_LEVEL)
     pending = bytearray()
     above = np.zeros((1, image.width * sample_bytes), np.uint8)

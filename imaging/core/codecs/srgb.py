@@ -6,7 +6,7 @@ from itertools import chain, product
 import numpy as np
 from PIL import Image, ImageCms
 
-from imaging.core.options import RGBA
+from imaging.core.values import RGBA
 
 # Browsers use this intent.
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -41,18 +41,18 @@ def color_in_profile(color: RGBA, icc_profile: bytes | None) -> RGBA:
     return red, green, blue, color[3]
 
 
-def convert_to_srgb(image: Image.Image, icc_profile: bytes | None) -> None:
-    """Convert the colours of `image` (RGBA) from `icc_profile` to sRGB, in place.
+def convert_colours(image: Image.Image, source: bytes | None, target: bytes | None) -> None:
+    """Convert the colours of `image` (RGB or RGBA) from one profile to another, None for sRGB, in place.
 
-    No change without a profile, or with a broken one or one of sRGB. 15 to 20 ms a megapixel.
+    No change between profiles of the same colours, or with a broken one. 15 to 20 ms a megapixel.
     """
-    if icc_profile is None:
+    if source == target:
         return
     try:
-        profile = open_profile(icc_profile)
-        samples = ImageCms.buildTransform(profile, _srgb(), "RGB", "RGB", _INTENT).apply(_SAMPLES)
+        before, after = (_srgb() if profile is None else open_profile(profile) for profile in (source, target))
+        samples = ImageCms.buildTransform(before, after, "RGB", "RGB", _INTENT).apply(_SAMPLES)
         if not _is_same(_SAMPLES, samples):
-            ImageCms.buildTransform(profile, _srgb(), "RGBA", "RGBA", _INTENT).apply_in_place(image)
+            ImageCms.buildTransform(before, after, image.mode, image.mode, _INTENT).apply_in_place(image)
     except (ImageCms.PyCMSError, OSError, ValueError):
         pass
 

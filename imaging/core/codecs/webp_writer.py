@@ -44,10 +44,11 @@ MACROBLOCK = 16
 _EIGHT_VISIBLE = 0x01_01_01_01_01_01_01_01
 
 
-def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
+def encode_webp(image: Image.Image, icc_profile: bytes | None, quality: int | None = None) -> bytes:
     """The WebP file of `image`: lossless if L, else (RGB or RGBA) lossy with lossless alpha.
 
-    At most 16383 pixels on either side; `icc_profile` goes with colours only. May change the transparent pixels.
+    `quality` is that of the colours, 1-100, None for ours. At most 16383 pixels on either side; `icc_profile` goes with
+    colours only. May change the transparent pixels.
     """
     image = in_own_memory(image)
     if image.mode == "L":
@@ -58,7 +59,7 @@ def encode_webp(image: Image.Image, icc_profile: bytes | None) -> bytes:
     alpha = None if is_opaque else start(partial(vp8l.encode_alpha, image))
     if is_large(image.size):
         trim()
-    colours = (b"VP8 ", _encoded_colours(image))
+    colours = (b"VP8 ", _encoded_colours(image, quality))
     if alpha is None and not icc_profile:
         return _container([colours])
     flags = (_ALPHA_FLAG if alpha is not None else 0) | (_PROFILE_FLAG if icc_profile else 0)
@@ -117,19 +118,20 @@ def _spread_in_blocks(pixels: Pixels) -> None:
     blocks[rows, :, columns] = np.where(mixed < _ONE_ALPHA, fill, mixed).reshape(-1, MACROBLOCK, MACROBLOCK)
 
 
-def _encoded_colours(image: Image.Image) -> bytes:
-    """The VP8 frame of `image`, whose transparent pixels may change."""
+def _encoded_colours(image: Image.Image, wanted: int | None) -> bytes:
+    """The VP8 frame of `image`, whose transparent pixels may change. `wanted` is the quality, 1-100, None for ours."""
     library = libwebp.find_library()
     encode = _through_pillow(image) if library is None else _directly(library, image)
     *first, last = _SETTINGS if image.width * image.height < _DETAILED_PIXELS else _SETTINGS[1:]
     for quality, method in first:
         try:
-            return _frame(encode(quality, method))
+            return _frame(encode(wanted or quality, method))
         except ValueError as error:
             # A method needed more than the 512 kB that the format allows for how blocks are predicted.
             if not str(error).startswith(_OVERFLOW):
                 raise
-    return _frame(encode(*last))
+    quality, method = last
+    return _frame(encode(min(wanted or quality, quality), method))
 
 
 def _directly(library: ctypes.CDLL, image: Image.Image) -> Encode:

@@ -11,7 +11,6 @@ The constants were chosen with tests/bench/bench_edges.py, on the half of its im
 """
 
 import math
-from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -19,11 +18,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from imaging.core.canvas import in_mode, new_image, reduced, rows_of
+from imaging.core.cells import Floats, interpolation, neighbours
 from imaging.core.cores import for_each
 from imaging.core.geometry import Size
 from imaging.core.strips import CACHED_PIXELS, strips
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -217,9 +216,9 @@ def _draw(alpha: Bytes, pixels: Bytes, band: Mask, lines: Floats) -> None:
     cell = len(alpha) // len(band)
     rows, columns = np.nonzero(band)
     tiles = _tiles(pixels, band.shape, cell)[rows, :, columns].view(np.uint8)
-    corners = np.stack([lines[:, rows + down, columns + across] for down in range(3) for across in range(3)], axis=-1)
+    corners = neighbours(lines, rows, columns)
     # One product per cell: a single large one would wake BLAS' threads, which cost more than they save.
-    terms = (corners.transpose(1, 0, 2) @ _interpolation(cell)).reshape(-1, 4, cell, cell)
+    terms = (corners.transpose(1, 0, 2) @ interpolation(cell)).reshape(-1, 4, cell, cell)
     drawn = terms[:, 3]
     for channel in range(3):
         drawn += terms[:, channel] * tiles[..., channel::4]
@@ -232,11 +231,3 @@ def _tiles(pixels: Bytes, shape: tuple[int, ...], cell: int) -> npt.NDArray[np.u
     tiles = np.zeros((shape[0] * cell, shape[1] * cell), np.uint32)
     tiles[:height, :width] = pixels.view(np.uint32)[..., 0]
     return tiles.reshape(shape[0], cell, shape[1], cell)
-
-
-@cache
-def _interpolation(cell: int) -> Floats:
-    """The bilinear weights (9, cell * cell) of a cell and its eight neighbours for each pixel of the cell."""
-    place = (np.arange(cell, dtype=np.float32) + 0.5) / cell - 0.5
-    weights = np.stack((np.maximum(-place, 0), 1 - np.abs(place), np.maximum(place, 0)))
-    return np.kron(weights, weights)

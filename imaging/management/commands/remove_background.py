@@ -1,3 +1,4 @@
+import io
 import shutil
 from argparse import BooleanOptionalAction
 from collections import Counter
@@ -11,13 +12,15 @@ from tqdm import tqdm
 
 from imaging.batches.openapi import OPTIONS
 from imaging.core.codecs.checks import ALLOWED_EXTENSIONS, check_image
-from imaging.core.geometry import check_delivered_size
+from imaging.core.geometry import check_sizes
 from imaging.core.matting.matte import MatteModel
 from imaging.core.options import CutoutOptions, parse_options
-from imaging.core.pipeline import Cutout, cut_out
+from imaging.core.pipeline import BACKGROUND_FIELD, BackgroundImage, Cutout, cut_out
 from imaging.core.problems import ImageRefused
-from imaging.executor import runtime
+from imaging.executor import models, runtime
 
+# The fields of /rmbg that batches take: one more there is one more here. The command downloads nothing.
+FIELDS = {name: field for name, field in OPTIONS.items() if name != "bg_image_url"}
 KINDS: Mapping[str, type] = {"integer": int, "number": float, "string": str}
 
 
@@ -36,9 +39,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--overwrite", action="store_true", help="also make results again that are newer than their image"
         )
-        # The fields of /rmbg that batches take: one more there is one more here.
         group = parser.add_argument_group("options of the result")
-        for name, field in OPTIONS.items():
+        group.add_argument("--bg-image", type=Path, metavar="FILE", help="an image to lay behind every subject")
+        for name, field in FIELDS.items():
             flag, text = "--" + name.replace("_", "-"), field["description"].replace("%", "%%")
             if field["type"] == "boolean":
                 group.add_argument(flag, dest=f"field_{name}", action=BooleanOptionalAction, default=None, help=text)
@@ -48,16 +51,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, inputs: list[Path], out: Path, **given: Any) -> None:
         options = _options_of(given)
+        behind = _background_of(given["bg_image"])
         jobs = dict(_jobs_of(inputs, out, options.format, pattern=given["pattern"], recursive=given["recursive"]))
         todo = {target: source for target, source in jobs.items() if given["overwrite"] or _is_stale(target, source)}
         reasons: Counter[str] = Counter()
-        model = runtime.get_model() if todo else None
-        # `disable=None`: only where a person watches.
-        for target, source in tqdm(todo.items(), unit="image", disable=None):
-            assert model is not None  # noqa: S101 - there is something to do
-            if problem := _make(source, target, options, model):
-                reasons[problem] += 1
-                tqdm.write(f"{source}: {problem}", file=self.stderr)
+        if todo:
+            with runtime.model_for(models.name_of(options.model)) as model:
+                # `disable=None`: only where a person watches.
+                for target, source in tqdm(todo.items(), unit="image", disable=None):
+                    if problem := _make(source, target, options, model, behind):
+                        reasons[problem] += 1
+                        tqdm.write(f"{source}: {problem}", file=self.stderr)
         failed = reasons.total()
         self.stdout.write(f"{len(todo) - failed} done, {len(jobs) - len(todo)} current already, {failed} failed")
         if failed:
@@ -65,11 +69,25 @@ class Command(BaseCommand):
 
 
 def _options_of(given: Mapping[str, Any]) -> CutoutOptions:
-    values = {name: given.get(f"field_{name}") for name in OPTIONS}
-    options, problems = parse_options({name: str(value) for name, value in values.items() if value is not None})
-    if problems:
+    values = {name: given.get(f"field_{name}") for name in FIELDS}
+    fields = {name: str(value) for name, value in values.items() if value is not None}
+    options, problems = parse_options(fields, (BACKGROUND_FIELD,) if given["bg_image"] else ())
+    if problems := [*problems, *runtime.find_model_problems(options)]:
         raise CommandError("\n".join(problem.message for problem in problems))
     return options
+
+
+def _background_of(path: Path | None) -> BackgroundImage | None:
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandError(str(error)) from error
+    header, problems = check_image(io.BytesIO(data), name=path.name, size=len(data))
+    if header is None or problems:
+        raise CommandError("\n".join(f"{path}: {problem.message}" for problem in problems))
+    return BackgroundImage(io.BytesIO(data), header)
 
 
 def _jobs_of(inputs: list[Path], out: Path, extension: str, *, pattern: str, recursive: bool) -> Iterator[tuple[Path, Path]]:
@@ -105,16 +123,17 @@ def _is_stale(target: Path, source: Path) -> bool:
     return not target.exists() or target.stat().st_mtime_ns < source.stat().st_mtime_ns
 
 
-def _make(source: Path, target: Path, options: CutoutOptions, model: MatteModel) -> str:
+def _make(source: Path, target: Path, options: CutoutOptions, model: MatteModel, behind: BackgroundImage | None) -> str:
     """Cut out one image, as `/rmbg` does. Returns why it could not be, or an empty text."""
     try:
         with source.open("rb") as file:
             header, problems = check_image(file, name=source.name, size=source.stat().st_size)
-            problems += check_delivered_size(header.upright_size, options) if header else []
+            problems += check_sizes(header.upright_size, options) if header else []
             if header is None or problems:
                 return "; ".join(problem.message for problem in problems)
             file.seek(0)
-            _save(cut_out(file, header, options, model, refine=settings.IMAGING_REFINE), target)
+            cutout = cut_out(file, header, options, model, background=behind, refine=settings.IMAGING_REFINE)
+            _save(cutout, target)
     except (ImageRefused, OSError) as error:
         return str(error)
     return ""

@@ -50,8 +50,35 @@ _FOUND_BY_CORE = {
         label=_("The picture took too long"),
         hint=Hint(_("This picture took too long. Choose a smaller one.")),
     ),
-    "invalid_number": Row(
-        status=400, advice=_("Send a finite decimal number of degrees."), label=_("An option was not a number")
+    "invalid_number": Row(status=400, advice=_("Send a finite decimal number."), label=_("An option was not a number")),
+    "invalid_choice": Row(
+        status=400, advice=_("Choose one of the values named."), label=_("An option had an unknown value")
+    ),
+    "invalid_length": Row(
+        status=400,
+        advice=_("Send each number with its unit, and a space between two of them."),
+        label=_("A length was not usable"),
+    ),
+    "invalid_position": Row(
+        status=400,
+        advice=_("Send center, original, or one or two percentages, across and down."),
+        label=_("A position was not usable"),
+    ),
+    "roi_empty": Row(
+        status=400,
+        advice=_("Send left, top, right and bottom, where right is more than left and bottom more than top."),
+        label=_("The region of interest was empty"),
+    ),
+    "roi_out_of_bounds": Row(
+        status=400,
+        advice=_("Send a region inside the picture. Percentages fit a picture of any size."),
+        label=_("The region of interest was not inside the picture"),
+    ),
+    "missing_size": Row(status=400, advice=_("Send both sides of the canvas."), label=_("A canvas without a size")),
+    "two_backgrounds": Row(
+        status=400,
+        advice=_("Leave out all backgrounds but one."),
+        label=_("Several backgrounds together"),
     ),
     "invalid_format": Row(status=400, advice=_("Choose one of the formats named."), label=_("Unknown output format")),
     "invalid_color": Row(
@@ -78,8 +105,8 @@ _FOUND_BY_CORE = {
     ),
     "mask_with_bg_color": Row(
         status=400,
-        advice=_("A mask has no background: leave one of the two fields out."),
-        label=_("Mask and background colour together"),
+        advice=_("A mask has no background and no shadow: leave one of the two fields out."),
+        label=_("Mask and background together"),
     ),
 }
 

@@ -39,7 +39,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 @pytest.fixture
 def account(product: Deployment) -> dict[str, str]:
     """A customer with 1000 credits."""
-    return product.ask("open_account", included=1000)
+    return product.call("open_account", included=1000)
 
 
 @dataclass

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imaging.core import compose, strips
+from imaging.core import strips
 from imaging.core.compose import apply_matte, fill_background, resize, rotate
+from imaging.core.finishing import finish
 from imaging.core.matting.matte import Prediction
 from imaging.core.options import CutoutOptions
 from tests.imaging.core.pictures import EllipseModel, UniformModel, cutout_of, file_bytes, opened, photo
@@ -172,17 +173,17 @@ def test_a_mask_is_made_without_colours(monkeypatch):
     def fail(*_):
         raise AssertionError("composed in colour")
 
-    monkeypatch.setattr(compose, "apply_matte", fail)
-    monkeypatch.setattr(compose, "fill_background", fail)
+    monkeypatch.setattr(finish, "apply_matte", fail)
+    monkeypatch.setattr(finish, "fill_background", fail)
     for format in ("png", "webp", "jpeg", "bmp"):
         mask = opened(cutout_of(file_bytes(photo()), format=format, mask=True, angle=10, width=33))
         assert mask.mode == ("RGB" if format == "webp" else "L")
 
 
 def test_the_options_decide_what_goes_behind():
-    assert compose._background_layers(CutoutOptions()) == []
-    assert compose._background_layers(CutoutOptions(format="jpeg")) == [(255, 255, 255, 255)]
-    assert len(compose._background_layers(CutoutOptions(format="bmp", background=(1, 2, 3, 4)))) == 2
+    assert finish._background_layers(CutoutOptions()) == []
+    assert finish._background_layers(CutoutOptions(format="jpeg")) == [(255, 255, 255, 255)]
+    assert len(finish._background_layers(CutoutOptions(format="bmp", background=(1, 2, 3, 4)))) == 2
 
 
 def test_filling_works_in_strips(thin_strips):

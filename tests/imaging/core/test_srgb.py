@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imaging.core.codecs.srgb import color_in_profile, convert_to_srgb
+from imaging.core.codecs.srgb import color_in_profile, convert_colours
 from tests.imaging.core.pictures import FORMATS, EllipseModel, UniformModel, cutout_of, decoded, file_bytes, opened, photo
 from tests.imaging.core.profiles import ADOBE_RGB, DISPLAY_P3, SRGB, grey_profile, icc_profile, program, rgb_profile, seen
 
@@ -65,7 +65,7 @@ def test_with_a_profile_that_cannot_be_used_colours_stay_as_they_are(name):
     assert color_in_profile(BLUE, profile) == BLUE
     image = photo(mode="RGBA")
     same = image.copy()
-    convert_to_srgb(same, profile)
+    convert_colours(same, profile, None)
     assert same.tobytes() == image.tobytes()
     for format in FORMATS:
         cutout_of(file_bytes(image.convert("RGB"), icc_profile=profile), format=format, background=BLUE)
@@ -101,11 +101,11 @@ def test_a_mask_has_no_colours_to_convert():
 def test_converting_keeps_alpha_and_takes_no_second_image():
     image = Image.new("RGBA", (7, 5), (0, 255, 0, 33))
     storage = image.im
-    convert_to_srgb(image, ADOBE)
+    convert_colours(image, ADOBE, None)
     assert image.im is storage
     assert image.getpixel((3, 3)) == (0, 255, 0, 33), "the nearest green that sRGB has"
     image.paste((160, 120, 120, 33), (0, 0, 7, 5))
-    convert_to_srgb(image, ADOBE)
+    convert_colours(image, ADOBE, None)
     red, green, blue, alpha = image.getpixel((3, 3))
     assert (red > 165, abs(green - 120) < 3, abs(blue - 120) < 3, alpha) == (True, True, True, 33)
 

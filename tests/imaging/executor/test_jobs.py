@@ -275,6 +275,7 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
             "model": "ellipse",
             "timings": {"decode": 0.5},
         },
+        "foreground": [0, 0, 8, 6],
         "parcel": "result-1",
         "confidence": 1.0,  # outside of the fields of a cutout, which the release before knows exactly
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent.parent
 APPS = ("accounts", "billing", "config", "imaging", "lib", "website")
 # What is called with a code, and the position of that argument.
-TAKES_CODE = {"ApiError": 0, "_InvalidError": 0, "Problem": 1, "make_problem": 1, "field_problem": 1, "fail": 1}
+TAKES_CODE = {"ApiError": 0, "InvalidValue": 0, "Problem": 1, "make_problem": 1, "field_problem": 1, "fail": 1}
 TAKES_STATUS = ("from_status", "server_error", "Refused")
 
 
