@@ -58,8 +58,8 @@ def hardened(index: int) -> tuple[Image.Image, Image.Image]:
 
 def rank_correlation(first: list[float], second: list[float]) -> float:
     """Spearman's: the correlation of ranks."""
-    ranks = (np.argsort(np.argsort(values)) for values in (first, second))
-    return float(np.corrcoef(*ranks)[0, 1])
+    one, other = (np.argsort(np.argsort(values)).astype(np.float64) for values in (first, second))
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 if __name__ == "__main__":
