@@ -17,7 +17,7 @@ from imaging.core.weights.serving import load_native
 from tests.bench.bench_edges import scene
 from tests.bench.results import Results
 
-SIDE = 640
+SIDE = 400
 
 
 def main() -> None:
