@@ -161,6 +161,8 @@ def test_the_model_by_name_and_version(quick_model, monkeypatch):
     for name in ("u2net", "u2net-int8"):
         monkeypatch.setattr(quick_model, "name", name)
         assert told()["model"] == {"name": name, "version": "8d10d2f3bb75", "loaded": True}
+    monkeypatch.setattr(quick_model, "name", "u2net@8d10d2f3bb75; engine=mnn-fp32")
+    assert told()["model"] == {"name": "u2net", "version": "8d10d2f3bb75", "loaded": True}
 
 
 def test_visitors_share_one_query_of_the_figures(quick_model, django_assert_num_queries):
