@@ -13,6 +13,8 @@ from imaging.core.weights.files import choice_path, int8_path, int8_ready, mnn_p
 _FORMAT = 1
 # How much throughput may be given up for fewer sessions, each with more threads: they answer sooner and need less memory.
 _ENOUGH_THROUGHPUT = 0.85
+# Seconds on one thread, as a multiple of its processor time, up to which a machine counts as quiet.
+_QUIET = 1.3
 # Each session of MNN's has a copy of the weights: 0.6 GB for u2net.
 _MAX_SESSIONS = 4
 
@@ -35,6 +37,11 @@ class Figure:
     @property
     def kind(self) -> Kind:
         return Kind(self.runtime, self.precision)
+
+    @property
+    def was_quiet(self) -> bool:
+        """Whether the machine had nothing else to do: otherwise the seconds say little of it."""
+        return bool(self.seconds) and self.seconds[min(self.seconds)] <= _QUIET * self.effort
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Label:
 
     @classmethod
     def parse(cls, text: str) -> "Label":
-        """The label that `str` made, or a name alone."""
+        """The label that `str` made, or a name alone, as workers of the release before announce it."""
         named, _, engine = text.partition("; engine=")
         name, _, version = named.partition("@")
-        return cls(name, version, engine)
+        return cls(name, version or weights_version(name.removesuffix("-int8")), engine)

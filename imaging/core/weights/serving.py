@@ -70,7 +70,8 @@ def _loaded(name: str, kind: Kind, kinds: list[Kind], threads: int) -> MatteMode
 def _warm(name: str, kind: Kind, threads: int) -> Engine:
     """An engine that has run once, so that the first caller does not wait for the allocations of a first run."""
     choice = find_choice(name)
-    seconds = next((figure.seconds for figure in choice.figures if figure.kind == kind), {}) if choice else {}
+    figures = [figure for figure in (choice.figures if choice else ()) if figure.kind == kind and figure.was_quiet]
+    seconds = figures[0].seconds if figures else {}
     # The others have one session that all images share.
     each, sessions = best_split(seconds, threads) if kind.runtime == "mnn" else (threads, 1)
     engine = make_engine(name, kind, threads=each, sessions=sessions)

@@ -133,6 +133,11 @@ def test_threads_and_sessions(seconds, threads, split):
     assert best_split(seconds, threads) == split
 
 
+@pytest.mark.parametrize(("seconds", "quiet"), [({2: 0.5, 1: 0.95}, True), ({2: 6.9, 1: 7.7}, False), ({}, False)])
+def test_seconds_of_a_busy_machine_do_not_count(seconds, quiet):
+    assert Figure("mnn", "fp32", seconds, 0.9).was_quiet is quiet
+
+
 class Loaded:
     def run(self, batch, *, give_memory_back=False):
         return batch[0, 0] * 0
