@@ -31,6 +31,8 @@ _CELLS = 256
 # The weight of a pixel of partial alpha is a power of alpha, or of its complement: 0.9 counts 0.19.
 _SHARPNESS = 16
 _OPACITY = (np.arange(256) / 255).astype(np.float32) ** _SHARPNESS
+# Cells further from all edges than this count for nothing, which saves reading them.
+_REACH = 8
 # Half a million pixels at a time: at most 40 MB where all of them are edge.
 _STRIP_PIXELS = 512 * 1024
 
@@ -59,19 +61,42 @@ def _cell_strips(size: tuple[int, int], cell: int) -> Iterator[tuple[int, int, s
 
 def _summed(image: Image.Image, matte: Image.Image, cell: int) -> tuple[Floats, Mask]:
     """For each cell the weighted colours and the weight of subject and background (8, rows, columns), 0-1, and a mask of
-    the cells with edge pixels."""
-    columns, rows = -(-image.width // cell), -(-image.height // cell)
-    sums, edge = np.zeros((8, rows, columns), np.float32), np.zeros((rows, columns), np.bool_)
+    the cells with edge pixels. Cells far from any edge have no weight."""
+    low, high = _extremes(matte, cell)
+    edge = (low < 255) & (high > 0)
+    sums = np.zeros((8, *edge.shape), np.float32)
+    if not edge.any():
+        return sums, edge
+    near, columns = (_reach(edge.any(axis=axis)) for axis in (1, 0))
+    left, right = columns.start * cell, min(columns.stop * cell, image.width)
     for top, bottom, cells in _cell_strips(image.size, cell):
-        box = (0, top, image.width, bottom)
-        alpha = _padded(np.asarray(matte.crop(box)), cell)
-        low, high = (_by_cell(alpha, reduce, cell) for reduce in (np.minimum, np.maximum))
+        if cells.stop <= near.start or cells.start >= near.stop:
+            continue
+        box, part = (left, top, right, bottom), (cells, columns)
         strip = image.crop(box)
-        _sum_pure(strip.reduce(cell), low == 255, high == 0, sums[:, cells])
-        edge[cells] = mixed = (low < 255) & (high > 0)
-        if mixed.any():
-            _sum_mixed(strip, alpha, cell, mixed, sums[:, cells])
+        _sum_pure(strip.reduce(cell), low[part] == 255, high[part] == 0, sums[:, cells, columns])
+        if edge[part].any():
+            alpha = _padded(np.asarray(matte.crop(box)), cell)
+            _sum_mixed(strip, alpha, cell, edge[part], sums[:, cells, columns])
+    # So that the result does not depend on where strips end.
+    sums[:, : near.start] = sums[:, near.stop :] = 0
     return sums, edge
+
+
+def _extremes(matte: Image.Image, cell: int) -> tuple[Bytes, Bytes]:
+    """The least and the greatest value of each cell."""
+    low, high = [], []
+    for top, bottom, _ in _cell_strips(matte.size, cell):
+        alpha = _padded(np.asarray(matte.crop((0, top, matte.width, bottom))), cell)
+        low.append(_by_cell(alpha, np.minimum, cell))
+        high.append(_by_cell(alpha, np.maximum, cell))
+    return np.concatenate(low), np.concatenate(high)
+
+
+def _reach(edge: Mask) -> slice:
+    """From the first to the last row or column of `edge` that is set, and _REACH more on either side."""
+    used = np.nonzero(edge)[0]
+    return slice(max(0, int(used[0]) - _REACH), min(len(edge), int(used[-1]) + 1 + _REACH))
 
 
 def _sum_pure(reduced: Image.Image, subject: Mask, background: Mask, sums: Floats) -> None:
