@@ -24,6 +24,44 @@ export interface Options {
     bg_color?: string;
     /** The model that makes the matte: a name that `GET /api/models` lists, or pinned, such as `u2net@8d10d2f3bb75`. */
     model?: string;
+    /** Give the pixels of the edge the subject's own colour. Default true. */
+    decontaminate?: boolean;
+    /** Cut to the box of the subject. Default false; true with `fit: "pad"`. */
+    crop?: boolean;
+    /** With `crop`: room around the subject, 1, 2 or 4 values as CSS orders them, in px or % of the subject. */
+    crop_margin?: string | number;
+    /** Region of interest: left, top, right, bottom, in px or %. All outside of it is background. */
+    roi?: string;
+    /** Size of the subject: 10 to 100 % of the canvas. */
+    scale?: string | number;
+    /** `center`, `original`, or one or two percentages, across and down. */
+    position?: string;
+    /** With both `w` and `h`: `pad` fits the subject into a canvas of that size. Default `inside`. */
+    fit?: "inside" | "exact" | "pad";
+    /** With `fit: "pad"`: room at the sides of the canvas, 1, 2 or 4 values, in px or % of the canvas. */
+    padding?: string | number;
+    /** A subject that the picture's edge cuts off stays at that edge. Default: that of `crop`. */
+    snap?: boolean;
+    /** The public address of a picture to lay behind the subject. */
+    bg_image_url?: string;
+    /** The picture's own background, blurred by 0 to 100, behind the subject. */
+    bg_blur?: number;
+    /** Default `none`. */
+    shadow?: "none" | "drop" | "contact";
+    /** 0 to 100. */
+    shadow_opacity?: number;
+    /** As `bg_color`. Default black. */
+    shadow_color?: string;
+    /** In px, or % of the subject's longer side. */
+    shadow_blur?: string | number;
+    /** To the right and down, in px or % of the subject's longer side. */
+    shadow_offset?: string;
+    /** The fields that a marketplace's images need; an option next to it wins. */
+    preset?: "amazon" | "ebay" | "etsy" | "google" | "shopify" | "walmart" | (string & {});
+    /** 1 to 100, of jpeg and webp. */
+    quality?: number;
+    /** Written into png and jpeg. */
+    dpi?: number;
 }
 /** How far a transfer has come. Sizes are bytes of the whole body. */
 export interface TransferProgress {
@@ -67,11 +105,20 @@ export interface RembgCall<Input> extends Connection {
     onDownloadProgress?: ProgressListener;
     options?: Options;
 }
+/** Pixels. All are 0 where there is no subject. */
+export interface Foreground {
+    left: number;
+    top: number;
+    width: number;
+    height: number;
+}
 /** What the server reports about a result. A field is null if the server, or a proxy in front of it, does not send it. */
 export interface Facts {
     /** Pixels. */
     width: number | null;
     height: number | null;
+    /** The subject's box, in pixels of the result; of a cropped one, in those of the uncropped picture at its scale. */
+    foreground: Foreground | null;
     /** 0 for an anonymous call, and if an earlier try with the same idempotency key was charged. */
     creditsCharged: number | null;
     /** Name of the model that made the matte. */
