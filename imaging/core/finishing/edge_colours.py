@@ -67,7 +67,9 @@ def _summed(image: Image.Image, matte: Image.Image, cell: int) -> tuple[Floats, 
     sums = np.zeros((8, *edge.shape), np.float32)
     if not edge.any():
         return sums, edge
-    near, columns = (_reach(edge.any(axis=axis)) for axis in (1, 0))
+    rows_with_edge: Mask = np.any(edge, axis=1)
+    columns_with_edge: Mask = np.any(edge, axis=0)
+    near, columns = _reach(rows_with_edge), _reach(columns_with_edge)
     left, right = columns.start * cell, min(columns.stop * cell, image.width)
     for top, bottom, cells in _cell_strips(image.size, cell):
         if cells.stop <= near.start or cells.start >= near.stop:
