@@ -99,7 +99,7 @@ def test_an_address_is_fetched_by_the_server():
         "missing.png", ".", 5, None, io.StringIO("text"), np.zeros((4, 5), np.float32), np.zeros((4, 5, 7), np.uint8),
         np.zeros((0, 5), np.uint8),
     ],
-    ids=repr,
+    ids=["missing", "folder", "number", "nothing", "text", "floats", "seven bands", "empty"],
 )  # fmt: skip
 def test_what_is_no_image_is_told_before_anything_is_sent(source):
     with fake_server(image) as server, Client(base_url=server.url) as client, pytest.raises(InvalidInput):
