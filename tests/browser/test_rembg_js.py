@@ -102,7 +102,9 @@ def test_a_file_with_progress_both_ways(script):
     assert seen["received"][-1]["download"] is True
     assert seen["received"][-1]["total"] == seen["size"]
     assert seen["facts"].pop("requestId")
-    assert seen["facts"].pop("model") in ("u2net", "u2net-int8")
+    assert seen["facts"].pop("model").startswith("u2net@8d10d2f3bb75; engine=")
+    assert 0 <= seen["facts"].pop("confidence") <= 1
+    assert seen["facts"].pop("foreground")["width"] > 0
     assert seen["facts"] == {"width": 512, "height": 512, "creditsCharged": 1}
     assert (seen["type"], seen["natural"], seen["revoked"]) == ("image/webp", 512, True)
 

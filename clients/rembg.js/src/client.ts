@@ -103,6 +103,7 @@ function factsOf(answer: Answer): Facts {
     },
     creditsCharged: number("x-credits-charged"),
     model: answer.header("x-model"),
+    confidence: number("x-confidence"),
     requestId: answer.header("x-request-id"),
   };
 }

@@ -160,4 +160,6 @@ def test_facts(case):
         facts["height"],
         facts["creditsCharged"],
     )
+    assert (cutout.foreground and cutout.foreground._asdict()) == facts["foreground"]
+    assert cutout.confidence == facts["confidence"]
     assert (cutout.model, cutout.request_id, cutout.data) == (facts["model"], facts["requestId"], b"image")

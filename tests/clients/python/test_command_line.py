@@ -139,7 +139,7 @@ def test_many_files_interrupted_and_resumed_are_paid_once(rmbg, product, account
     reasons = {Path(line["source"]).name: line["error"] for line in resumed.lines[:-1] if line["status"] == "failed"}
     assert reasons == dict.fromkeys(bad, INVALID)
     assert used(product, account) == COUNT - BAD
-    assert product.ask("differences") == []
+    assert product.call("differences") == []
     for path in (tmp_path / "out").iterdir():
         if path.suffix == ".webp":
             Image.open(path).close()
@@ -171,7 +171,7 @@ def test_a_journal_that_was_cut_off_is_read_as_far_as_it_goes(rmbg, tmp_path):
 
 
 def test_it_stops_when_the_credits_are_used_up_and_goes_on_later(product, tmp_path):
-    account = product.ask("open_account", included=3)
+    account = product.call("open_account", included=3)
     rmbg = CommandLine(tmp_path, product.url, account["key"])
     fill(tmp_path / "in", *(f"{number}.png" for number in range(9)))
     stopped = rmbg("remove", "in", "--out", "o", "--json", "--parallel", "2")
@@ -181,7 +181,7 @@ def test_it_stops_when_the_credits_are_used_up_and_goes_on_later(product, tmp_pa
 
 
 def test_more_in_parallel_than_the_plan_allows_still_arrive(product, tmp_path):
-    account = product.ask("open_account", included=100, at_once=1)
+    account = product.call("open_account", included=100, at_once=1)
     rmbg = CommandLine(tmp_path, product.url, account["key"])
     fill(tmp_path / "in", *(f"{number}.png" for number in range(6)))
     done = rmbg("remove", "in", "--out", "o", "--json", "--parallel", "4")

@@ -41,7 +41,7 @@ def test_an_idempotency_key_is_charged_once(client, product):
     charged = [client.remove_background(picture(), idempotency_key="order-1").credits_charged for _ in range(2)]
     assert charged == [1, 0]
     assert client.membership_usage().api_usage == 1
-    assert product.ask("differences") == []
+    assert product.call("differences") == []
 
 
 def test_usage_in_a_month_in_a_window_and_in_all(client):
@@ -68,11 +68,11 @@ def test_problems_are_told_all_at_once(client):
 def test_refusals_are_told_apart(product, account):
     with Client("wrong", base_url=product.url) as client, pytest.raises(NotAllowed):
         client.membership_usage()
-    empty = product.ask("open_account", included=0)
+    empty = product.call("open_account", included=0)
     with Client(empty["key"], base_url=product.url) as client, pytest.raises(OutOfCredits) as raised:
         client.remove_background(picture())
     assert (raised.value.code, raised.value.retry_after > 0) == ("monthly_limit_reached", True)
-    product.ask("forget_verification", email=empty["email"])
+    product.call("forget_verification", email=empty["email"])
     with Client(empty["key"], base_url=product.url) as client, pytest.raises(NotAllowed) as unverified:
         client.remove_background(picture())
     assert unverified.value.code == "email_not_verified"
@@ -144,7 +144,7 @@ def test_without_a_key_the_daily_allowance_counts(product, monkeypatch):
 
 
 def test_two_at_once_where_one_may_be_both_arrive(product):
-    account = product.ask("open_account", included=10, at_once=1)
+    account = product.call("open_account", included=10, at_once=1)
 
     async def main() -> list[int | None]:
         async with AsyncClient(account["key"], base_url=product.url) as client:

@@ -22,7 +22,7 @@ from rembg_client.errors import (
     TimedOut,
 )
 from rembg_client.options import Options
-from rembg_client.results import Batch, BillingCycle, Cutout, Item, Usage
+from rembg_client.results import Batch, BillingCycle, Cutout, Foreground, Item, Usage
 from rembg_client.version import __version__
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Client",
     "ConnectionFailed",
     "Cutout",
+    "Foreground",
     "FieldProblem",
     "InvalidInput",
     "InvalidResponse",

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rembg_client.exchange import Answer
 
@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+class Foreground(NamedTuple):
+    """A box in pixels. All are 0 where there is no subject."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class Cutout:
     """A result, and what the server says about it. A fact is None where the server, or a proxy before it, leaves it out.
 
     `width` and `height` are in pixels. `credits_charged` is 0 for an anonymous call, and where an earlier try under the same
-    idempotency key was the one charged. `path` is set where the result went to a file.
+    idempotency key was the one charged. `foreground` is the subject's box in pixels of the result, or of the uncropped image
+    at its scale. `confidence`, 0-1, is how sure the model is. `path` is set where the result went to a file.
     """
 
     media_type: str
@@ -28,6 +38,8 @@ class Cutout:
     credits_charged: int | None
     model: str | None
     request_id: str | None
+    foreground: Foreground | None = None
+    confidence: float | None = None
     path: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content: bytes = field(default=b"", repr=False)
@@ -71,6 +83,8 @@ def cutout_of(answer: Answer) -> Cutout:
         credits_charged=_integer(headers.get("x-credits-charged")),
         model=headers.get("x-model"),
         request_id=headers.get("x-request-id"),
+        foreground=_foreground(headers),
+        confidence=_number(headers.get("x-confidence")),
         path=answer.target.path,
         headers=headers,
         content=answer.target.data,
@@ -195,6 +209,19 @@ def _item_of(body: Mapping[str, Any]) -> Item:
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
+
+
+def _foreground(headers: Mapping[str, str]) -> Foreground | None:
+    sides = (_integer(headers.get(f"x-foreground-{side}")) for side in ("left", "top", "width", "height"))
+    left, *rest = sides
+    return None if left is None else Foreground(left, *(side or 0 for side in rest))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
 
 
 def _integer(text: str | None) -> int | None:

@@ -312,6 +312,7 @@ function factsOf(answer) {
     },
     creditsCharged: number("x-credits-charged"),
     model: answer.header("x-model"),
+    confidence: number("x-confidence"),
     requestId: answer.header("x-request-id")
   };
 }

@@ -121,8 +121,10 @@ export interface Facts {
     foreground: Foreground | null;
     /** 0 for an anonymous call, and if an earlier try with the same idempotency key was charged. */
     creditsCharged: number | null;
-    /** Name of the model that made the matte. */
+    /** Name and version of the model that made the matte, and the engine that ran it. */
     model: string | null;
+    /** How sure the model is of the matte, 0 to 1. */
+    confidence: number | null;
     requestId: string | null;
 }
 /** The picture as a data URL, with `returnBase64`. */
