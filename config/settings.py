@@ -381,9 +381,9 @@ CORS_ALLOW_HEADERS = [
     "baggage", "cache-control", "traceparent", "tracestate", "x-requested-with",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = [
-    "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-credits-charged",
-    "x-foreground-height", "x-foreground-left", "x-foreground-top", "x-foreground-width", "x-height", "x-model",
-    "x-request-id", "x-width",
+    "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-confidence",
+    "x-credits-charged", "x-foreground-height", "x-foreground-left", "x-foreground-top", "x-foreground-width", "x-height",
+    "x-model", "x-request-id", "x-width",
 ]  # fmt: skip
 
 # --- Pages ----------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ def _text(description: str, **more: Any) -> dict[str, Any]:
 
 
 def _number(low: int, high: int, description: str, kind: str = "number") -> dict[str, Any]:
-    return {"type": kind, "minimum": low, "maximum": high, "description": description}
+    # Without an example the reference would send the minimum where nothing was entered.
+    return {"type": kind, "minimum": low, "maximum": high, "description": description, "example": ""}
 
 
 _SIDES = "1, 2 or 4 values in the order of CSS (all; top and bottom, left and right; top, right, bottom, left), in px or %"

@@ -151,7 +151,7 @@ def test_a_pictures_own_transparency_counts_once(page: Page, crop: Image.Image):
 def test_a_side_that_would_be_too_long_is_said_in_a_sentence(page: Page):
     image = encoded(Image.new("RGB", (20, 60), "orange"))
     page.goto("/")
-    with pytest.raises(Error, match="10000 × 30000 pixels; at most 10,000 a side are possible"):
+    with pytest.raises(Error, match="10000 × 30000 pixels; at most 10,000 per side are possible"):
         by_the_editor(page, image, format="png", width=10_000)
 
 

@@ -26,7 +26,7 @@ def execute(page: Page) -> Locator:
     """Send the photo, and return the element of the response."""
     operation = page.locator("#operations-Images-removeBackground")
     operation.locator(".opblock-summary-control").click()
-    operation.locator("input[type=file]").set_input_files(PHOTO)
+    operation.get_by_label("image", exact=True).set_input_files(PHOTO)
     operation.get_by_role("button", name="Execute").click()
     return operation.locator(".live-responses-table")
 
@@ -73,7 +73,7 @@ def test_it_is_accessible_closed_open_and_with_its_dialog(page: Page, scheme):
     assert not violations(page)
     page.get_by_role("button", name="Close").last.click()
     page.locator("#operations-Images-removeBackground .opblock-summary-control").click()
-    expect(page.locator("#operations-Images-removeBackground input[type=file]")).to_be_visible()
+    expect(page.locator("#operations-Images-removeBackground").get_by_label("image", exact=True)).to_be_visible()
     assert not violations(page)
 
 

@@ -22,7 +22,7 @@ class Visit:
 
 
 DOCS = (
-    "rmbg", "batches", "callbacks", "samples", "python", "command-line", "mcp", "errors", "limits", "credits",
+    "rmbg", "finishing", "batches", "callbacks", "samples", "python", "command-line", "mcp", "errors", "limits", "credits",
     "membership-usage",
 )  # fmt: skip
 VISITS = [

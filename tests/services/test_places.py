@@ -20,7 +20,7 @@ def _in_redis(settings, redis_url, monkeypatch):
     settings.REDIS_URL = redis_url
     monkeypatch.setattr(rate_limits, "LEASE_SECONDS", 2)
     monkeypatch.setattr(rate_limits, "RENEW_SECONDS", 0.2)
-    monkeypatch.setattr(rate_limits, "keeper", rate_limits._LeaseRenewer())
+    monkeypatch.setattr(rate_limits, "renewer", rate_limits._LeaseRenewer())
     rate_limits.reset()
     yield
     rate_limits.reset()
