@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,6 +32,10 @@ from tests.server import ProductServer
 
 # Playwright keeps an event loop running in the tests' thread; Django would take every later test for asynchronous.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+# A shell starts background jobs with SIGINT ignored, and programs that tests start and interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 # `make test-all`: every combination and more examples; the default runs those that find different things.

@@ -54,7 +54,7 @@ def remove(image: str, output: str, **more: object) -> tuple[str, dict]:
 
 def test_tools_are_listed_and_called_and_never_leave_their_folders(assistant, product, account):
     folder = assistant.folder
-    told = assistant.call(
+    told = assistant.ask(
         ("usage", {}),
         remove("photo.png", str(folder / "results/small.png"), w=20, bg_color="white"),
         remove("photo.png", str(folder / "results/small.png")),
@@ -103,7 +103,7 @@ def test_streamable_http(assistant):
     with subprocess.Popen(command, env=assistant.environment, cwd="/", stderr=subprocess.PIPE) as process:
         try:
             wait_for(url, process)
-            told = assistant.call(("usage", {}), remove("photo.png", "cut.webp"), remove("photo.png", "/tmp/x.png"), url=url)  # noqa: S108
+            told = assistant.ask(("usage", {}), remove("photo.png", "cut.webp"), remove("photo.png", "/tmp/x.png"), url=url)  # noqa: S108
             # A page that a browser shows may know a name that leads here.
             rebound = requests.post(url, json={}, headers={"Host": "evil.example.com"}, timeout=10)
         finally:
