@@ -11,9 +11,10 @@ from imaging.core.weights.files import choice_path, int8_path, int8_ready, mnn_p
 
 # Raise it when the measuring changes.
 _FORMAT = 1
-# How much of the throughput that the times of one image promise may be given up for fewer sessions, each with more threads:
-# they answer sooner and need less memory. Sessions at once slow each other down. u2net on two cores without VNNI: one session
-# of two threads answers in 0.63 s and makes 1.65 images a second; two of one thread 0.99 s and 1.80, for 640 MB more.
+# How much of the throughput that the times of one image promise may be given up for fewer sessions, each with more
+# threads: they answer sooner and need less memory. Sessions at once slow each other down. u2net on two cores without VNNI:
+# one session of two threads answers in 0.63 s and makes 1.65 images a second; two of one thread 0.99 s and 1.80, for 640 MB
+# more.
 _ENOUGH_THROUGHPUT = 0.7
 # Seconds on one thread, as a multiple of its processor time, up to which a machine counts as quiet.
 _QUIET = 1.3
