@@ -14,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --no-input --disable-pip-version
 
 export PORT
 
-# The suite starts a hundred processes. Where Python is told not to write bytecode, each would compile the project again.
+# The suite starts a hundred processes. With PYTHONDONTWRITEBYTECODE set, each would compile the project again.
 test test-postgres coverage: export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help

@@ -1,6 +1,6 @@
 """The worked examples of `/docs/finishing`: fields, and the image that they make of a photograph.
 
-`tests/website/test_docs_finishing.py` makes the images anew and compares them with those under `website/static/finishing`;
+`tests/website/test_docs_finishing.py` makes the images again and compares them with those under `website/static/finishing`;
 UPDATE_GOLDEN=1 writes them. The photographs are the astronaut (NASA, public domain) and the coffee (CC0) of scikit-image.
 """
 

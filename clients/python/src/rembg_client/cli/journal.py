@@ -1,4 +1,4 @@
-"""What became of each image, kept beside the results, so that the same command goes on where it was interrupted."""
+"""What became of each image, stored next to the results, so that the same command resumes after an interruption."""
 
 from __future__ import annotations
 

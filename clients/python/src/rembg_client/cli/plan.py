@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from rembg_client.errors import InvalidInput
 
-# What the server takes, by the extension. A file that is named by itself is sent whatever its name is.
+# What the server takes, by the extension. A file that is given by its path is sent whatever its name.
 EXTENSIONS = (".webp", ".bmp", ".png", ".jpg", ".jpeg")
 DEFAULT_NAME = "{stem}.{ext}"
 

@@ -19,7 +19,7 @@ from rembg_client.client import Client
 from rembg_client.errors import ConnectionFailed, NotAllowed, OutOfCredits, RateLimited, Refused, RembgError
 from rembg_client.results import Cutout
 
-# How often the same image is tried again after broken connections; being told to wait is not counted.
+# How often the same image is tried again after broken connections; a wait that the server asks for does not count.
 RETRIES = 3
 # How long one image may be put off by a server that is busy.
 PATIENCE_SECONDS = 600.0
