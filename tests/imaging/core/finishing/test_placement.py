@@ -62,6 +62,7 @@ def assert_undistorted(placement):
     assert abs(Fraction(width, source_width) - Fraction(height, source_height)) * min(source_width, source_height) <= 1.01
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes())
 def test_without_new_fields_the_whole_image_stays_where_it_is(scene):
     size, box = scene
@@ -70,6 +71,7 @@ def test_without_new_fields_the_whole_image_stays_where_it_is(scene):
     assert placement.subject == box
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), snap=st.booleans())
 def test_crop_is_the_subjects_box(scene, snap):
     size, box = scene
@@ -79,6 +81,7 @@ def test_crop_is_the_subjects_box(scene, snap):
     assert placement.place == (0, 0)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), margins=st.tuples(percents, st.integers(0, 500), percents, st.integers(0, 500)))
 def test_margins_are_in_the_order_of_css_and_in_their_units(scene, margins):
     size, box = scene
@@ -96,6 +99,7 @@ def test_one_two_and_four_margins(text):
     assert placement.canvas == (60, 40)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), margin=st.integers(1, 50))
 def test_a_margin_ends_where_the_subject_is_cut_off_by_the_image(scene, margin):
     size, box = scene
@@ -108,6 +112,7 @@ def test_a_margin_ends_where_the_subject_is_cut_off_by_the_image(scene, margin):
     assert after == (0 if right == size[0] else margin, 0 if bottom == size[1] else margin)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(
     scene=scenes(),
     w=st.none() | targets,
@@ -128,6 +133,7 @@ def test_a_crop_is_resized_with_its_margins(scene, w, h, margin, unit):
         assert placement.place == (margin, margin)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), w=targets, h=targets, margin=st.integers(0, 50))
 def test_an_exact_crop_has_exactly_that_size(scene, w, h, margin):
     for fields in ({"exact_resize": "true"}, {"fit": "exact", "exact_resize": "false"}):
@@ -136,6 +142,7 @@ def test_an_exact_crop_has_exactly_that_size(scene, w, h, margin):
         assert_inside(placement)
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(
     scene=scenes(),
     w=targets,
@@ -168,6 +175,7 @@ def test_fit_pad_fills_the_room_and_distorts_nothing(scene, w, h, padding, posit
     assert all(abs(got - wish) <= Fraction(1, 2) for got, wish in zip(placement.place, expected, strict=True))
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), w=targets, h=targets)
 def test_a_cut_off_subject_stays_at_its_side_of_the_canvas(scene, w, h):
     size, box = scene
@@ -192,6 +200,7 @@ def test_a_region_of_interest_cuts_subjects_off_too():
     assert placement.place[1] + placement.size[1] == 100
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(scene=scenes(), scale=st.integers(10, 100), position=st.none() | st.integers(0, 100))
 def test_scale_is_the_subjects_share_of_the_canvas(scene, scale, position):
     size, box = scene
@@ -228,6 +237,7 @@ def test_position_moves_the_subject(position, corner):
     assert (at, extent(placement.subject)) == (corner, (40, 20))
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(
     scene=scenes(),
     w=st.none() | targets,
@@ -252,6 +262,7 @@ def test_no_canvas_is_larger_than_foreseen(scene, w, h, crop, margin, exact, pad
     assert all(got <= most or got > 10_000 for got, most in zip(placement.canvas, largest, strict=True))
 
 
+@settings(derandomize=True, database=None, deadline=None)
 @given(fields=st.permutations(["crop", "crop_margin", "w", "h", "fit", "padding", "bg_color", "preset", "scale"]))
 def test_the_order_of_the_fields_does_not_matter(fields):
     values = {
