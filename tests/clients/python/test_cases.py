@@ -1,6 +1,5 @@
 """What rembg.js and the Python client have to do alike. The other half is clients/rembg.js/test/cases.test.mjs."""
 
-import asyncio
 import json
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,6 +9,7 @@ from rembg_client import AsyncClient, Client, InvalidInput, RembgError
 from rembg_client.options import ROWS
 
 from tests.clients.python.fake_server import IMAGE, answering, break_off, fake_server, hang_up, image, refusal
+from tests.clients.python.run_async import run_async
 from tests.server import ROOT
 
 CASES = json.loads((ROOT / "clients/cases.json").read_text())
@@ -112,7 +112,7 @@ def test_retries(case, kind):
         if kind == "sync":
             outcome = outcome_of_sync(server.url, case["retries"])
         else:
-            outcome = asyncio.run(outcome_of_async(server.url, case["retries"]))
+            outcome = run_async(outcome_of_async(server.url, case["retries"]))
     assert (outcome, len(server.seen)) == (case["outcome"], case["requests"])
     assert len({seen.headers["idempotency-key"] for seen in server.seen}) == 1
 

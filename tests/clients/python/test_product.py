@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from rembg_client import AsyncClient, Client, NotAllowed, NotFound, OutOfCredits, Refused, TimedOut
 
+from tests.clients.python.run_async import run_async
 from tests.conftest import encoded
 
 
@@ -131,7 +132,7 @@ def test_the_asynchronous_client_does_the_same(product, account):
                 await client.remove_background(b"no image")
             await client.batches.delete(batch)
 
-    asyncio.run(main())
+    run_async(main())
 
 
 def test_without_a_key_the_daily_allowance_counts(product, monkeypatch):
@@ -151,4 +152,4 @@ def test_two_at_once_where_one_may_be_both_arrive(product):
             calls = [client.remove_background(picture(size=(600, 600))) for _ in range(2)]
             return [cutout.credits_charged for cutout in await asyncio.gather(*calls)]
 
-    assert asyncio.run(main()) == [1, 1]
+    assert run_async(main()) == [1, 1]

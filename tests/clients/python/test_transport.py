@@ -23,6 +23,7 @@ from rembg_client import (
 )
 
 from tests.clients.python.fake_server import IMAGE, Listener, answering, break_off, drip, fake_server, image, refusal
+from tests.clients.python.run_async import run_async
 from tests.conftest import encoded
 
 PNG = bytes(1000)
@@ -281,7 +282,7 @@ def test_the_asynchronous_client_can_be_cancelled(tmp_path):
             await asyncio.wait_for(client.remove_background(PNG, tmp_path / "a.png"), 0.3)
 
     with fake_server(drip) as server, pytest.raises(asyncio.TimeoutError):
-        asyncio.run(main())
+        run_async(main())
     assert not list(tmp_path.iterdir()), "no half result is left"
 
 
