@@ -88,6 +88,34 @@ def test_any_size_is_fine(size):
     assert image.size == size
 
 
+def undecided_tower():
+    """A thin grey tower that the network is not sure of, on a brown foot that it is sure of, before the sky."""
+    image, matte = Image.new("RGB", (120, 300), GROUND), Image.new("L", (120, 300))
+    image.paste((150, 150, 150), (50, 30, 70, 270))
+    matte.paste(110, (50, 30, 70, 270))
+    image.paste((120, 70, 20), (40, 270, 80, 300))
+    matte.paste(255, (40, 270, 80, 300))
+    return image, matte
+
+
+def test_an_undecided_subject_keeps_its_colours_far_from_what_is_sure():
+    image, matte = undecided_tower()
+    decontaminate(image, matte)
+    tower = np.asarray(image, int)[:, 50:70]
+    assert (tower[30:220] == 150).all()
+    assert (tower[262:270] != 150).any(axis=-1).all()
+    # From one to the other without a step.
+    assert np.abs(np.diff(tower[210:270, 10], axis=0)).max() <= 8
+
+
+def test_a_subject_without_a_sure_pixel_keeps_its_colours():
+    image, matte = undecided_tower()
+    matte = matte.point([min(alpha, 200) for alpha in range(256)])
+    original = image.tobytes()
+    decontaminate(image, matte)
+    assert image.tobytes() == original
+
+
 class KnownModel:
     def __init__(self, matte):
         self.matte = matte
