@@ -83,6 +83,15 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else mapped_image(image._memory, mode, image.size)  # type: ignore[attr-defined]
 
 
+def release(image: Image.Image) -> None:
+    """Give back the memory of `image` now, although others may still refer to it; no one may use it any more.
+
+    Unless another image shares it: see in_mode().
+    """
+    image.close()
+    vars(image).pop("_memory", None)
+
+
 def rows_of(image: Image.Image, top: int, bottom: int) -> Bytes:
     """A view of the rows from `top` to `bottom` of `image`, which is in its own memory; it may be changed through it.
 
@@ -105,14 +114,14 @@ def turned(image: Image.Image, method: Image.Transpose) -> Image.Image:
         result.paste(rows, (start, 0) if method in _SIDEWAYS else (0, start))
 
     for_each(turn, strips(image.size, pixels=CACHED_PIXELS))
-    image.close()
+    release(image)
     return result
 
 
 def reduced(image: Image.Image, factors: tuple[int, int]) -> Image.Image:
-    """`image` (RGB) with the mean of each block of `factors`, columns and rows, as one pixel."""
+    """`image` (RGB or RGBA) with the mean of each block of `factors`, columns and rows, as one pixel."""
     columns, rows = factors
-    result = Image.new("RGB", (-(-image.width // columns), -(-image.height // rows)))
+    result = Image.new(image.mode, (-(-image.width // columns), -(-image.height // rows)))
 
     def reduce(strip: tuple[int, int]) -> None:
         top, bottom = strip

@@ -1,6 +1,6 @@
 """The steps of composing that need neither options nor a subject: see imaging.core.finishing for their order.
 
-Every step takes ownership of its image: it may change it in place, or close it after making another one. Use only what a
+Every step takes ownership of its image: it may change it in place, or release it after making another one. Use only what a
 step returns. So at 100 megapixels (400 MB in Pillow) no more than two canvases are alive at any time. For the same reason
 the steps that need a copy in another mode work in horizontal strips.
 """
@@ -9,9 +9,9 @@ import math
 
 from PIL import Image, ImageChops
 
-from imaging.core.canvas import in_mode, in_own_memory, new_image, rows_of, turned
+from imaging.core.canvas import in_mode, in_own_memory, new_image, release, rows_of, turned
 from imaging.core.cores import for_each
-from imaging.core.geometry import Size, quarter_turns, rotated_size
+from imaging.core.geometry import Box, Size, quarter_turns, rotated_size
 from imaging.core.strips import CACHED_PIXELS, strips
 from imaging.core.values import RGBA
 
@@ -36,7 +36,9 @@ def apply_matte(image: Image.Image, matte: Image.Image) -> Image.Image:
         rows_of(cutout, *strip)[..., 3] = rows_of(alpha, *strip)
 
     for_each(put, strips(cutout.size, pixels=CACHED_PIXELS))
-    alpha.close()
+    release(alpha)
+    if cutout is not image:
+        release(image)
     return cutout
 
 
@@ -46,8 +48,8 @@ def effective_alpha(image: Image.Image, matte: Image.Image) -> Image.Image:
         return matte
     own = image.getchannel("A")
     product = ImageChops.multiply(own, matte)
-    own.close()
-    matte.close()
+    release(own)
+    release(matte)
     return product
 
 
@@ -86,14 +88,14 @@ def _centred(image: Image.Image, size: Size) -> Image.Image:
         return image
     canvas = new_image(image.mode, size)
     canvas.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
-    image.close()
+    release(image)
     return canvas
 
 
 def _rotate_freely(image: Image.Image, angle: float, size: Size) -> Image.Image:
     source = _premultiplied_with_border(image, _BICUBIC_SUPPORT)
     mode = image.mode
-    image.close()
+    release(image)
     a, b, c, d, e, f = _rotation(angle, source.size, size)
     canvas = new_image(mode, size)
     for top, bottom in strips(size):
@@ -126,23 +128,37 @@ def _rotation(angle: float, source: Size, target: Size) -> tuple[float, float, f
 
 
 def resize(image: Image.Image, size: Size) -> Image.Image:
-    """`image` (RGBA or L) resampled (Lanczos, premultiplied) to `size`; `image` itself if it already has that size."""
+    """`image` (RGB, RGBA or L) resampled to `size`; `image` itself if it already has that size. Takes ownership of it."""
     if image.size == size:
         return image
     canvas = new_image(image.mode, size)
-    scale = image.height / size[1]
-    for top, bottom in strips((max(size[0], image.width), size[1]), stretch=scale):
-        canvas.paste(_resized_rows(image, size[0], top * scale, bottom * scale, bottom - top), (0, top))
-    image.close()
+    paste_resized(canvas, (0, 0), image, (0, 0, *image.size), size)
+    release(image)
     return canvas
 
 
-def _resized_rows(image: Image.Image, width: int, top: float, bottom: float, height: int) -> Image.Image:
-    """The rows from `top` to `bottom` of `image`, resampled to `width` x `height`, seamless with their neighbours."""
+def paste_resized(canvas: Image.Image, place: tuple[int, int], image: Image.Image, source: Box, size: Size) -> None:
+    """Put the part `source` of `image`, resampled (Lanczos, premultiplied) to `size`, on `canvas` at `place`, in strips.
+
+    Both have the same mode: RGB, RGBA or L. Nothing outside `source` shows.
+    """
+    left, top, right, bottom = source
+    width, scale = right - left, (bottom - top) / size[1]
+    for start, end in strips((max(size[0], width), size[1]), stretch=scale):
+        if (width, bottom - top) == size:
+            rows = image.crop((left, top + start, right, top + end))
+        else:
+            rows = _resized_rows(image, source, size[0], start * scale, end * scale, end - start)
+        canvas.paste(rows, (place[0], place[1] + start))
+
+
+def _resized_rows(image: Image.Image, source: Box, width: int, top: float, bottom: float, height: int) -> Image.Image:
+    """The rows from `top` to `bottom` of `source`, resampled to `width` x `height`, seamless with their neighbours."""
     margin = math.ceil(_LANCZOS_SUPPORT * max(1.0, (bottom - top) / height)) + 1
-    first, last = max(0, math.floor(top) - margin), min(image.height, math.ceil(bottom) + margin)
-    rows = image.crop((0, first, image.width, last)).convert(_premultiplied(image.mode))
-    box = (0, top - first, image.width, min(bottom - first, last - first))
+    first, last = max(0, math.floor(top) - margin), min(source[3] - source[1], math.ceil(bottom) + margin)
+    part = source[0], source[1] + first, source[2], source[1] + last
+    rows = image.crop(part).convert(_premultiplied(image.mode))
+    box = (0, top - first, rows.width, min(bottom - first, rows.height))
     return rows.resize((width, height), Image.Resampling.LANCZOS, box).convert(image.mode)
 
 

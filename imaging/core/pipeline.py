@@ -3,13 +3,15 @@
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from PIL import Image
 
+from imaging.core.canvas import release
 from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
@@ -17,7 +19,7 @@ from imaging.core.cores import use_cores
 from imaging.core.finishing.background import Backdrop, blurred, shrunk
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.finishing.finish import Finished, finish_cutout, finish_mask
-from imaging.core.geometry import Box, Size, find_region, largest_canvas, rotated_size
+from imaging.core.geometry import Box, Size, find_region
 from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
@@ -102,8 +104,6 @@ def _cut_out(
     timings: dict[str, float] = {}
     watch.check()
     with _timed(timings, "decode"):
-        # First, so that its full size is gone again before the image is there.
-        backdrop = None if background is None else _decode_background(background, header, options, watch)
         decoded = decode(file, header, watch)
     watch.check()
     with _timed(timings, "inference"):
@@ -114,7 +114,8 @@ def _cut_out(
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)
         del part
-        finished = _finish(decoded, matte, options, backdrop)
+        behind = None if background is None else partial(_decode_background, background, watch)
+        finished = _finish(decoded, matte, options, behind)
         if is_large(finished.image.size):
             # Encoding is the memory peak: free what composing left behind first.
             trim()
@@ -126,14 +127,13 @@ def _cut_out(
     return _cutout(content, finished, options, prediction, timings)
 
 
-def _decode_background(background: BackgroundImage, header: ImageHeader, options: CutoutOptions, watch: Watch) -> Backdrop:
-    """The background image, no larger than needed. Raises ImageRefused for its own field."""
+def _decode_background(background: BackgroundImage, watch: Watch, canvas: Size) -> Backdrop:
+    """The background image, no larger than `canvas` needs. Raises ImageRefused for its field, and what `watch` raises."""
     try:
         decoded = decode(background.file, background.header, watch)
     except ImageRefused as refused:
         raise ImageRefused(*(dataclasses.replace(problem, field=BACKGROUND_FIELD) for problem in refused.problems)) from None
-    upright = rotated_size(header.upright_size, options.angle, options.expand)
-    return Backdrop(shrunk(decoded.pixels, largest_canvas(upright, options)), decoded.icc_profile)
+    return Backdrop(shrunk(decoded.pixels, canvas), decoded.icc_profile)
 
 
 def _on_whole(matte: Image.Image, size: Size, region: Box | None) -> Image.Image:
@@ -142,19 +142,22 @@ def _on_whole(matte: Image.Image, size: Size, region: Box | None) -> Image.Image
         return matte
     whole = Image.new("L", size)
     whole.paste(matte, region[:2])
-    matte.close()
+    release(matte)
     return whole
 
 
-def _finish(decoded: DecodedImage, matte: Image.Image, options: CutoutOptions, backdrop: Backdrop | None) -> Finished:
+def _finish(
+    decoded: DecodedImage, matte: Image.Image, options: CutoutOptions, behind: Callable[[Size], Backdrop] | None
+) -> Finished:
     if options.mask:
         return finish_mask(decoded.pixels, matte, options)
     if options.background_blur:
-        behind = blurred(decoded.pixels, matte, options.background_blur, options.angle)
-        backdrop = Backdrop(behind, decoded.icc_profile)
+        photograph = blurred(decoded.pixels, matte, options.background_blur, options.angle)
+        backdrop = Backdrop(photograph, decoded.icc_profile)
+        behind = lambda _: backdrop  # noqa: E731 - as _decode_background, whatever the canvas
     if options.decontaminate:
         decontaminate(decoded.pixels, matte)
-    return finish_cutout(decoded.pixels, matte, options, decoded.icc_profile, backdrop)
+    return finish_cutout(decoded.pixels, matte, options, decoded.icc_profile, behind)
 
 
 def _cutout(

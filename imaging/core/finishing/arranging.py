@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from imaging.core.canvas import in_own_memory, new_image
-from imaging.core.compose import resize
+from imaging.core.canvas import new_image, release
+from imaging.core.compose import paste_resized
 from imaging.core.finishing.placement import Placement
 from imaging.core.geometry import Box
 from imaging.core.strips import strips
@@ -32,14 +32,10 @@ def find_subject(image: Image.Image) -> Box | None:
 
 def arrange(image: Image.Image, placement: Placement) -> Image.Image:
     """`image` (RGBA or L) as `placement` has it. Takes ownership of the image."""
-    if placement.source != (0, 0, *image.size):
-        part = in_own_memory(image.crop(placement.source))
-        image.close()
-        image = part
-    image = resize(image, placement.size)
-    if placement.canvas == image.size:
+    whole = 0, 0, *image.size
+    if (placement.source, placement.size, placement.canvas) == (whole, image.size, image.size):
         return image
     canvas = new_image(image.mode, placement.canvas)
-    canvas.paste(image, placement.place)
-    image.close()
+    paste_resized(canvas, placement.place, image, placement.source, placement.size)
+    release(image)
     return canvas

@@ -5,17 +5,19 @@
 7. shadow, 8. background image or blurred photograph, 9. `bg_color`, or white where the format has no alpha.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
 
+from imaging.core.canvas import release
 from imaging.core.codecs.srgb import color_in_profile, convert_colours
 from imaging.core.compose import apply_matte, clear_transparent, effective_alpha, fill_background, rotate, without_alpha
 from imaging.core.finishing.arranging import arrange, find_subject
 from imaging.core.finishing.background import Backdrop, lay_on_image
 from imaging.core.finishing.placement import place
 from imaging.core.finishing.shadow import add_shadow
-from imaging.core.geometry import Box
+from imaging.core.geometry import Box, Size
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import ImageRefused, Problem
 from imaging.core.values import MAX_SIDE, RGBA
@@ -41,19 +43,22 @@ def finish_cutout(
     matte: Image.Image,
     options: CutoutOptions,
     icc_profile: bytes | None = None,
-    backdrop: Backdrop | None = None,
+    make_backdrop: Callable[[Size], Backdrop] | None = None,
 ) -> Finished:
     """Cut `image` (RGB or RGBA) out along `matte` (L, same size) and finish it as `options` ask.
 
     The result is RGBA, or RGB where nothing can be transparent, in the colours of `icc_profile`, like the image; in sRGB if
-    its format has no room for a profile. Takes ownership of both images. Raises ImageRefused if a side would be too long.
+    its format has no room for a profile. `make_backdrop` makes what goes behind it, for a canvas of a size. It is called
+    when the memory of the uncropped image is free. Takes ownership of both images. Raises ImageRefused if a side would be
+    too long, and what `make_backdrop` raises.
     """
     cutout, subject = _arranged(apply_matte(image, matte), options)
     if options.format in _FORMATS_WITHOUT_PROFILE:
         convert_colours(cutout, icc_profile, None)
         icc_profile = None
     add_shadow(cutout, options, color_in_profile(options.shadow_color, icc_profile))
-    if backdrop is not None:
+    if make_backdrop is not None:
+        backdrop = make_backdrop(cutout.size)
         convert_colours(backdrop.image, backdrop.icc_profile, icc_profile)
         lay_on_image(cutout, backdrop.image)
         if backdrop.image.mode == "RGB":
@@ -70,7 +75,7 @@ def finish_cutout(
 def finish_mask(image: Image.Image, matte: Image.Image, options: CutoutOptions) -> Finished:
     """The alpha that finish_cutout would produce, without a shadow, as a grey image (L). Takes ownership of both images."""
     mask = effective_alpha(image, matte)
-    image.close()
+    release(image)
     return Finished(*_arranged(mask, options))
 
 
