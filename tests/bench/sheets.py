@@ -1,0 +1,135 @@
+"""Sheets of cutouts to look at: var/bench/sheets/edges.png and shadows.png.
+
+    python -m tests.bench.sheets
+
+Edges: photographs on white, black, blue and another photograph, with the colours as they were and with `decontaminate`.
+Shadows: both kinds under five products: two photographs, a bottle, a table, and a ball in the air.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+
+from PIL import Image, ImageDraw
+from skimage import data
+
+from imaging.core.codecs.headers import read_header
+from imaging.core.matting.matte import MatteModel, Prediction
+from imaging.core.options import CutoutOptions
+from imaging.core.pipeline import cut_out
+from imaging.core.weights.serving import load_native
+from tests.bench.results import FOLDER
+
+SHEETS = FOLDER.parent / "sheets"
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+GROUNDS = {"white": "white", "black": "black", "blue": (0, 80, 255), "grass": "grass"}
+CELL = 360
+GREY = (200, 200, 200, 255)
+
+
+def main() -> None:
+    SHEETS.mkdir(parents=True, exist_ok=True)
+    model = load_native("u2net", threads=2)
+    edges = [edge_row(photograph(name), model) for name in PHOTOGRAPHS]
+    save("edges.png", edges)
+    shadows = [shadow_row(photograph(name), model) for name in ("coffee", "astronaut")]
+    save("shadows.png", [*shadows, *(shadow_row(*product()) for product in PRODUCTS)])
+
+
+def photograph(name: str) -> Image.Image:
+    return Image.fromarray(getattr(data, name)()).convert("RGB")
+
+
+def edge_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:
+    """On each ground, before and after."""
+    before, after = (cutout(image, model, CutoutOptions(format="png", decontaminate=on)) for on in (False, True))
+    row: list[Image.Image] = []
+    for ground in GROUNDS.values():
+        behind = photograph("grass").resize(image.size) if ground == "grass" else Image.new("RGB", image.size, ground)
+        row += [Image.alpha_composite(behind.convert("RGBA"), result) for result in (before, after)]
+    return row
+
+
+def shadow_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:
+    """Both shadows on white and on grey."""
+    row = []
+    for shadow in ("drop", "contact"):
+        for color in ((255, 255, 255, 255), GREY):
+            side: tuple[float, str] = (15.0, "%")
+            options = CutoutOptions(
+                format="png", width=720, height=720, pad=True, crop=True, padding=(side,) * 4,  # type: ignore[arg-type]
+                snap=False, shadow=shadow, background=color,  # type: ignore[arg-type]
+            )  # fmt: skip
+            row.append(cutout(image, model, options))
+    return row
+
+
+def cutout(image: Image.Image, model: MatteModel, options: CutoutOptions) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    result = cut_out(file, read_header(file), options, model)
+    return Image.open(io.BytesIO(result.data)).convert("RGBA")
+
+
+class Drawn:
+    """The matte of a drawn product."""
+
+    name = "drawn"
+
+    def __init__(self, matte: Image.Image) -> None:
+        self._matte = matte
+
+    def predict(self, image: Image.Image) -> Prediction:
+        return Prediction(self._matte.copy(), self.name, 1.0)
+
+
+def drawn(color: tuple[int, int, int], draw: Callable[[ImageDraw.ImageDraw], None]) -> tuple[Image.Image, MatteModel]:
+    matte = Image.new("L", (1600, 1600))
+    draw(ImageDraw.Draw(matte))
+    shade = Image.linear_gradient("L").rotate(90).resize((800, 800))
+    image = Image.composite(Image.new("RGB", shade.size, color), Image.new("RGB", shade.size, "white"), shade)
+    return image, Drawn(matte.resize((800, 800), Image.Resampling.BOX))
+
+
+def bottle() -> tuple[Image.Image, MatteModel]:
+    def draw(on: ImageDraw.ImageDraw) -> None:
+        on.rounded_rectangle((600, 600, 1000, 1500), 80, fill=255)
+        on.rectangle((720, 150, 880, 700), fill=255)
+
+    return drawn((20, 110, 60), draw)
+
+
+def table() -> tuple[Image.Image, MatteModel]:
+    def draw(on: ImageDraw.ImageDraw) -> None:
+        on.rectangle((200, 500, 1400, 600), fill=255)
+        for left in (260, 1260):
+            on.rectangle((left, 600, left + 80, 1400), fill=255)
+
+    return drawn((120, 70, 30), draw)
+
+
+def ball() -> tuple[Image.Image, MatteModel]:
+    return drawn((190, 40, 40), lambda on: on.ellipse((300, 300, 1300, 1300), fill=255))
+
+
+PRODUCTS = (bottle, table, ball)
+
+
+def save(name: str, rows: Sequence[Sequence[Image.Image]]) -> None:
+    small = [[shrunk(image) for image in row] for row in rows]
+    heights = [max(image.height for image in row) for row in small]
+    sheet = Image.new("RGB", (CELL * max(map(len, small)), sum(heights)), "magenta")
+    for row, top in zip(small, (sum(heights[:index]) for index in range(len(heights))), strict=True):
+        for column, image in enumerate(row):
+            sheet.paste(image, (column * CELL, top))
+    sheet.save(SHEETS / name)
+    print(SHEETS / name)
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    copy = image.convert("RGB")
+    copy.thumbnail((CELL, CELL))
+    return copy
+
+
+if __name__ == "__main__":
+    main()
