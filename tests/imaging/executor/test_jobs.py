@@ -264,7 +264,7 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
         "requester": {"name": "", "rank": 0},
     }
     cutout = dataclasses.replace(remote.execute(job), timings={"queue": 7.0, "decode": 0.5})
-    facts = json.loads(jobs.delivered(cutout, "result-1"))
+    facts = json.loads(jobs.delivered(cutout, ["result-1"]))
     assert facts == {
         "outcome": "delivered",
         "cutout": {
