@@ -114,8 +114,8 @@ class BatchItem(models.Model):
     of a zip; `source_url` is set if the image is fetched instead. The worker holds a lease until `leased_until`; after that,
     another worker may take the item. `foreground` is the subject's left, top, width and height: see `Cutout`. `results` are
     all of them where the batch has outputs; the columns are those of the first, for processes of the release before. `code`
-    and `error` say why there is no result. Its `hold` of a credit is posted in the transaction that sets DONE, and voided in any
-    other ending.
+    and `error` say why there is no result. Its `hold` of a credit is posted in the transaction that sets DONE, and voided in
+    any other ending.
     """
 
     class State(models.TextChoices):

@@ -60,8 +60,8 @@ BATCH_FORM: dict[str, Any] = {
             "type": "string",
             "maxLength": MAX_FIELD_BYTES,
             "description": f"Several results of each picture, for one credit: a JSON list of 1 to {outputs.MAX_OUTPUTS} "
-            f"objects. Each may have a `name` for its file (1 to {outputs.MAX_NAME} of a-z, 0-9, `_` and `-`, unique), and any "
-            "option but `model` and `roi`, which stands in place of the one sent next to `outputs`; null takes that one "
+            f"objects. Each may have a `name` for its file (1 to {outputs.MAX_NAME} of a-z, 0-9, `_` and `-`, unique), and "
+            "any option but `model` and `roi`, which stands in place of the one sent next to `outputs`; null takes that one "
             "away. A background takes the place of any other; `bg_image` and `bg_image_url` can only be null here. A mask "
             'has no background and no shadow. For example `[{"name": "cutout", "format": "png"}, {"name": "white", '
             '"format": "jpeg", "bg_color": "#fff"}, {"name": "mask", "mask": true}]`.',
@@ -85,7 +85,7 @@ FORM_OF_ADDRESSES = {
 }
 
 
-OF_OUTPUTS = outputs.parse_outputs({outputs.FIELD: '[{"name": "White", "w": 0.5}, {"model": "u2net"}]'})[1]
+OF_OUTPUTS = outputs.parse_outputs({outputs.FIELD: '[{"name": "White"}, {"model": "u2net"}]'})[1]
 FORM_PROBLEMS = [
     upload.NO_IMAGES,
     NO_FILE_CHOSEN,
@@ -286,9 +286,7 @@ read_result = extend_schema(
         **PICTURE,
         **_errors(
             "GET",
-            _404=errors(
-                "No such batch, picture or output, or no result (yet).", from_status(404), NO_RESULT, NO_SUCH_OUTPUT
-            ),
+            _404=errors("No such batch, picture or output, or no result (yet).", *NOTHING_THERE, NO_SUCH_OUTPUT),
             _410=GONE,
         ),
     },

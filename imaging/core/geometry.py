@@ -152,8 +152,8 @@ def peak_megapixels(header: ImageHeader, options: CutoutOptions) -> float:
     return max(source, rotated, _megapixels(canvas))
 
 
-# The image and its matte wait for the next output, 5 bytes a pixel; so do the files of those before, of at most 4 bytes a pixel
-# unless they are on disk (see imaging.core.codecs.encode).
+# The image and its matte wait for the next output, 5 bytes a pixel; so do the files of those before, of at most 4 bytes a
+# pixel, unless they are on disk (see imaging.core.codecs.encode).
 _KEPT_WEIGHT, _FILE_WEIGHT = 0.5, 0.35
 
 
