@@ -177,8 +177,9 @@ def _of_output(index: int, outputs: Sequence[CutoutOptions]) -> Iterator[None]:
 def _find_backdrop(
     background: BackgroundImage | None, header: ImageHeader, options: CutoutOptions, watch: Watch
 ) -> Backdrop | None:
-    is_used = background is not None and options.background_image
-    return _decode_background(background, header, options, watch) if is_used else None
+    if background is None or not options.background_image:
+        return None
+    return _decode_background(background, header, options, watch)
 
 
 def _decode_background(background: BackgroundImage, header: ImageHeader, options: CutoutOptions, watch: Watch) -> Backdrop:
