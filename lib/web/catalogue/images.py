@@ -87,7 +87,7 @@ _FOUND_BY_CORE = {
     ),
     "invalid_output_name": Row(
         status=400,
-        advice=_("Give each output a name of its own, in small letters, or none."),
+        advice=_("Give each output a different name, in small letters, or none."),
         label=_("The name of an output was not usable"),
     ),
     "invalid_output_option": Row(
