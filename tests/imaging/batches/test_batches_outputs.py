@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -23,7 +24,7 @@ from tests.imaging.removal.forms import part
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
 
-THREE = [
+THREE: list[dict[str, Any]] = [
     {"name": "cutout", "format": "png"},
     {"name": "white", "format": "jpg", "bg_color": "#fff", "w": 4},
     {"mask": True, "format": "png"},
@@ -49,8 +50,13 @@ def read(key) -> dict:
 
 
 def test_three_results_of_one_inference_and_one_credit(key, user, small_png, quick_model, monkeypatch):
-    predict, calls = quick_model.predict, []
-    monkeypatch.setattr(quick_model, "predict", lambda image: calls.append(1) or predict(image))
+    predict, calls = quick_model.predict, list[Any]()
+
+    def counted(image):
+        calls.append(image)
+        return predict(image)
+
+    monkeypatch.setattr(quick_model, "predict", counted)
     answer = send(key, ("shoes/red.png", small_png), bg_color="blue")
     assert answer.status_code == 202, answer.content
     (item,) = answer.json()["items"]
@@ -187,7 +193,7 @@ def test_outputs_of_a_newer_release_are_left_to_its_workers(key, small_png):
 
 def killed_after(number: int, monkeypatch) -> None:
     """Work on an image and die after so many of its results are stored."""
-    store, stored = files.store_result, []
+    store, stored = files.store_result, list[Any]()
 
     def store_some(*arguments):
         if len(stored) == number:

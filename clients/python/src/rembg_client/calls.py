@@ -100,7 +100,7 @@ def remove_background(
     options: Mapping[str, Any],
 ) -> Call[Cutout]:
     """`POST /rmbg`."""
-    fields, parts = dict(form_fields(options)), []
+    fields, parts = dict(form_fields(options)), list[tuple[str, Part]]()
     _add_image("image", image, fields, parts)
     _add_background(bg_image, fields, parts)
     request = Request(
