@@ -32,7 +32,7 @@ class Customer:
         self.account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
         self.headers = {"x-api-key": self.account["key"]}
 
-    def send(self, files: list[tuple[str, bytes]], **fields: str) -> dict[str, Any]:
+    def send(self, files: list[tuple[str, bytes]], **fields: Any) -> dict[str, Any]:
         body = batch_form(*files, **fields)
         headers = {**self.headers, "Content-Type": body["content_type"]}
         answer = requests.post(f"{self.deployment.url}/api/batches", body["data"], headers=headers, timeout=60)

@@ -78,7 +78,7 @@ def test_patterns_names_and_shallow_folders(rmbg, tmp_path):
         (["in/a.png", "--out", "o", "--name", "../{stem}"], "not a file name"),
         (["in/a.png", "--out", "o", "--name", "{nothing}"], "{stem}"),
         (["in/a.png", "--watch", "--out", "o"], "takes folders"),
-        (["in", "--out", "o", "--bg-image", "wall.jpg"], "There is no file wall.jpg"),
+        (["in/a.png", "--out", "o", "--bg-image", "wall.jpg"], "There is no file wall.jpg"),
         (["in", "--out", "-"], "one image"), (["-", "in/a.png", "--out", "o"], "only input"),
     ],
     ids=str,
