@@ -1,6 +1,8 @@
 """Batches: many images sent at once, processed one by one, with a callback at the end. The images are in storage."""
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,20 +13,42 @@ from django.utils import timezone
 from accounts.models import ApiKey
 from billing.models import Account, Hold
 from imaging.core.options import CutoutOptions, UnknownOption, parse_options
+from imaging.core.outputs import FIELD as OUTPUTS_FIELD
+from imaging.core.outputs import Output, outputs_from_json, outputs_to_json
 
 # The form in which batches store their options.
 OPTIONS_VERSION = 1
 
 
-def stored_options(options: CutoutOptions) -> dict[str, Any]:
-    """The value of `Batch.parsed_options` from which `Batch.cutout_options` reads them."""
-    return {"version": OPTIONS_VERSION, "options": options.to_json()}
+def stored_options(options: CutoutOptions, outputs: Sequence[Output] = ()) -> dict[str, Any]:
+    """The value of `Batch.parsed_options` from which `Batch.outputs` reads them: `outputs`, or `options` without any."""
+    return {"version": OPTIONS_VERSION, "options": outputs_to_json(outputs) if outputs else options.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One file that was made of an image. `output` is the name of its output, "" without one. Sizes in bytes and pixels.
+
+    `foreground` is as that of BatchItem.
+    """
+
+    output: str
+    media_type: str
+    size: int
+    width: int
+    height: int
+    foreground: list[int] | None
+
+    @property
+    def label(self) -> str:
+        """What tells it from others of its image: the output's name, else the format."""
+        return self.output or self.media_type.rpartition("/")[2]
 
 
 class Batch(models.Model):
     """Images that were sent together, with one set of options.
 
-    `options` are the text fields as sent, `parsed_options` what they mean: see `cutout_options`. `request_id` is that of the
+    `options` are the text fields as sent, `parsed_options` what they mean: see `outputs`. `request_id` is that of the
     request that created the batch; the hold of each image has it with the image's position appended. `idempotency_key` and
     `fingerprint` make a retry find this batch instead of creating another. Images are kept in storage under the batch's id
     until `expires_at`; `erased_at` is set once they are gone.
@@ -66,16 +90,21 @@ class Batch(models.Model):
         return str(self.id)
 
     @property
-    def cutout_options(self) -> CutoutOptions:
-        """The options of each image, as parsed when the batch was created.
+    def has_outputs(self) -> bool:
+        """Whether several results were asked for, or one by a list of outputs."""
+        return OUTPUTS_FIELD in self.options
+
+    @property
+    def outputs(self) -> list[Output]:
+        """What is made of each image, as parsed when the batch was created: one output, or those that were asked for.
 
         Batches of the release before have the text fields alone. Raises UnknownOption for those of a newer release.
         """
         if self.parsed_options is None:
-            return parse_options(self.options)[0]
+            return [Output("", parse_options(self.options)[0])]
         if self.parsed_options["version"] != OPTIONS_VERSION:
             raise UnknownOption(f"version {self.parsed_options['version']}")
-        return CutoutOptions.from_json(self.parsed_options["options"])
+        return outputs_from_json(self.parsed_options["options"])
 
 
 class BatchItem(models.Model):
@@ -83,9 +112,10 @@ class BatchItem(models.Model):
 
     `position` counts from 0, in the order in which the images were sent. `name` is the file name as sent, including folders
     of a zip; `source_url` is set if the image is fetched instead. The worker holds a lease until `leased_until`; after that,
-    another worker may take the item. `foreground` is the subject's left, top, width and height: see `Cutout`. `code` and
-    `error` say why there is no result. Its `hold` of a credit is posted in the transaction that sets DONE, and voided in any
-    other ending.
+    another worker may take the item. `foreground` is the subject's left, top, width and height: see `Cutout`. `results` are
+    all of them where the batch has outputs; the columns are those of the first, for processes of the release before. `code`
+    and `error` say why there is no result. Its `hold` of a credit is posted in the transaction that sets DONE, and voided in
+    any other ending.
     """
 
     class State(models.TextChoices):
@@ -114,6 +144,7 @@ class BatchItem(models.Model):
     width = models.PositiveIntegerField(default=0)
     height = models.PositiveIntegerField(default=0)
     foreground = models.JSONField(null=True)
+    results = models.JSONField(null=True)
     model = models.CharField(max_length=64, blank=True)
     confidence = models.FloatField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -130,6 +161,20 @@ class BatchItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.batch_id}/{self.position}"
+
+    @property
+    def delivered(self) -> list[Result]:
+        """Its results, in the order of the outputs; none unless it is done."""
+        if self.state != self.State.DONE:
+            return []
+        if self.results is not None:
+            return [Result(**result) for result in self.results]
+        return [
+            Result(
+                output="", media_type=self.media_type, size=self.result_size, width=self.width, height=self.height,
+                foreground=self.foreground,
+            )
+        ]  # fmt: skip
 
 
 class CallbackSecret(models.Model):

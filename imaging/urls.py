@@ -17,6 +17,7 @@ urlpatterns = [
     path("batches/<uuid:pk>", batch_pages.batch_page, name="batch-page"),
     path("batches/<uuid:pk>/zip", batch_pages.batch_zip, name="batch-page-zip"),
     path("batches/<uuid:pk>/items/<int:index>", batch_pages.batch_item, name="batch-page-item"),
+    path("batches/<uuid:pk>/items/<int:index>/results/<int:output>", batch_pages.batch_result, name="batch-page-result"),
     path("batches/<uuid:pk>/cancel", batch_pages.cancel_batch, name="batch-page-cancel"),
     path("batches/<uuid:pk>/erase", batch_pages.erase_batch, name="batch-page-delete"),
     path("batches/<uuid:pk>/callback", batch_pages.retry_callback, name="batch-page-callback"),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from billing.models import Plan
+from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
 from imaging.core.presets import PRESETS
 from website import error_guide
 from website.finishing import EXAMPLES
@@ -88,6 +89,7 @@ PAGES = (
         {
             "send": _("Send many pictures"),
             "fields": _("Fields"),
+            "outputs": _("Several results of each picture"),
             "status": _("What became of them"),
             "results": _("Fetch the results"),
             "cost": _("What it costs"),
@@ -243,7 +245,8 @@ def _facts(page: Page) -> dict[str, Any]:
             "membership_errors": error_guide.membership_errors(),
         }
     if page.slug == "batches":
-        return {"batches": {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}}
+        limits = {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}
+        return {"batches": {**limits, "outputs": MAX_OUTPUTS, "output_name": MAX_NAME}}
     if page.slug == "finishing":
         presets = [(name, preset, gettext(preset.rule)) for name, preset in PRESETS.items()]
         return {"examples": EXAMPLES, "presets": presets}

@@ -111,11 +111,19 @@ class BatchCancelView(BatchView):
 
 
 class BatchItemView(BatchView):
-    """One result."""
+    """One result: the first, where there are several."""
 
     @schema.read_item
     def get(self, request: Request, batch_id: UUID, index: int) -> HttpResponseBase:
         return item_response(self.get_batch(request, batch_id), index)
+
+
+class BatchResultView(BatchView):
+    """One of several results."""
+
+    @schema.read_result
+    def get(self, request: Request, batch_id: UUID, index: int, output: int) -> HttpResponseBase:
+        return item_response(self.get_batch(request, batch_id), index, output)
 
 
 class BatchZipView(BatchView):
@@ -126,21 +134,21 @@ class BatchZipView(BatchView):
         return zip_response(self.get_batch(request, batch_id))
 
 
-def item_response(batch: Batch, index: int) -> FileResponse:
+def item_response(batch: Batch, index: int, output: int = 0) -> FileResponse:
     """One result as a file. Raises what `results.open_one` does."""
-    item, file = results.open_one(batch, index)
-    filename = names.result_name(item.name, item.media_type).rpartition("/")[2]
+    item, result, file = results.open_one(batch, index, output)
+    filename = names.result_name(item.name, result.media_type, result.output).rpartition("/")[2]
     headers = {
-        "Content-Length": str(item.result_size),
-        "X-Width": str(item.width),
-        "X-Height": str(item.height),
+        "Content-Length": str(result.size),
+        "X-Width": str(result.width),
+        "X-Height": str(result.height),
         # Results of the release before have none.
-        **(foreground_headers(item.foreground) if item.foreground else {}),
+        **(foreground_headers(result.foreground) if result.foreground else {}),
         "X-Model": item.model,
         **confidence_header(item.confidence),
         **NO_STORE,
     }
-    return FileResponse(file, filename=filename, content_type=item.media_type, headers=headers)
+    return FileResponse(file, filename=filename, content_type=result.media_type, headers=headers)
 
 
 def zip_response(batch: Batch) -> StreamingHttpResponse:

@@ -100,7 +100,7 @@ def _new_batch(customer: Customer, account: Account, form: BatchForm, request_id
     now = timezone.now()
     return Batch(
         id=uuid.uuid4(), account=account, key=customer.caller.key, channel=customer.caller.channel,
-        request_id=request_id, options=form.options, parsed_options=stored_options(form.cutout_options),
+        request_id=request_id, options=form.options, parsed_options=stored_options(form.cutout_options, form.outputs),
         callback_url=form.callback_url,
         idempotency_key=retry.key if retry else None, fingerprint=retry.fingerprint if retry else "",
         created_at=now, expires_at=now + timedelta(hours=settings.BATCH_HOURS),

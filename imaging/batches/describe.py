@@ -3,22 +3,32 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from uuid import UUID
 
 from django.db.models import Count, prefetch_related_objects
 from django.urls import reverse
 
-from imaging.models import Batch, BatchItem
+from imaging.models import Batch, BatchItem, Result
 
 State = BatchItem.State
 
 
 @dataclass(frozen=True, slots=True)
+class ResultFacts:
+    """One of an item's results, and its URL while it is there."""
+
+    result: Result
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """An item, and the URL of its result while it has one."""
+    """An item, and the URL of its first result while it has one. `results` is None unless the batch has outputs."""
 
     item: BatchItem
     result_url: str | None
+    results: list[ResultFacts] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class BatchFacts:
 def describe(batch: Batch, base_url: str) -> BatchFacts:
     """One batch with its items."""
     items = list(batch.items.order_by("position"))
-    facts = [ItemFacts(item, _find_result_url(batch, item, base_url)) for item in items]
+    facts = [ItemFacts(item, _find_result_url(batch, item, base_url), _results(batch, item, base_url)) for item in items]
     return BatchFacts(batch, Counter(item.state for item in items), base_url, facts)
 
 
@@ -74,6 +84,16 @@ def _counts(batches: Iterable[Batch]) -> dict[UUID, Counter[str]]:
     for batch_id, state, number in rows:
         found[batch_id][state] = number
     return found
+
+
+def _results(batch: Batch, item: BatchItem, base_url: str) -> list[ResultFacts] | None:
+    if not batch.has_outputs:
+        return None
+    urls = (
+        base_url + reverse("batch-result", args=[batch.pk, item.position, number]) if batch.erased_at is None else None
+        for number in count()
+    )
+    return list(map(ResultFacts, item.delivered, urls))
 
 
 def _find_result_url(batch: Batch, item: BatchItem, base_url: str) -> str | None:

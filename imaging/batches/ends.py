@@ -4,6 +4,8 @@ Rows are locked in one order: items, then their holds and what the ledger locks,
 """
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +16,9 @@ from billing.credits import ledger
 from billing.credits.refusals import HoldExpired
 from billing.metrics import CREDITS
 from imaging import callbacks
+from imaging.core.outputs import Output
 from imaging.core.pipeline import Cutout
-from imaging.models import Batch, BatchItem
+from imaging.models import Batch, BatchItem, Result
 from lib.web.errors import get_reason
 
 State = BatchItem.State
@@ -28,10 +31,11 @@ def shortened(text: str) -> str:
 
 
 @transaction.atomic
-def deliver(item: BatchItem, cutout: Cutout) -> bool:
-    """The result is in storage: mark the item done and post its hold. False if it had ended or been given up already.
+def deliver(item: BatchItem, cutout: Cutout, outputs: Sequence[Output] = ()) -> bool:
+    """The results are in storage: mark the item done and post its hold. False if it had ended or been given up already.
 
-    If two workers processed the item, the first one wins; `attempts` records whose result it is.
+    `outputs` are the batch's, if it has several. If two workers processed the item, the first one wins; `attempts` records
+    whose result it is.
     """
     facts = {
         "attempts": item.attempts, "media_type": cutout.media_type, "result_size": cutout.size,
@@ -39,11 +43,22 @@ def deliver(item: BatchItem, cutout: Cutout) -> bool:
         "confidence": cutout.confidence,
         "foreground": cutout.foreground,
     }  # fmt: skip
+    if outputs:
+        facts["results"] = [
+            asdict(_result(output, one)) for output, one in zip(outputs, (cutout, *cutout.more), strict=True)
+        ]
     if not _end(item, State.DONE, **facts):
         return False
     posted = _post(item)
     end_batch_if_last(item.batch_id)
     return posted
+
+
+def _result(output: Output, cutout: Cutout) -> Result:
+    return Result(
+        output=output.name, media_type=cutout.media_type, size=cutout.size, width=cutout.width, height=cutout.height,
+        foreground=list(cutout.foreground),
+    )  # fmt: skip
 
 
 @transaction.atomic
@@ -98,7 +113,7 @@ def _post(item: BatchItem) -> bool:
             again = ledger.hold_again(item.hold)
         except HoldExpired as expired:
             reason = get_reason(expired)
-            facts = {"code": reason.code, "error": shortened(reason.message), "result_size": 0}
+            facts = {"code": reason.code, "error": shortened(reason.message), "result_size": 0, "results": None}
             BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
             return False
         BatchItem.objects.filter(pk=item.pk).update(hold=again)

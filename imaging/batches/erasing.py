@@ -11,8 +11,10 @@ from imaging.batches import files
 
 @shared_task(name="imaging.tasks.erase_pictures")  # type: ignore[untyped-decorator]
 def erase_images(batch_id: str, folders: list[str]) -> None:
-    """Erase a batch's images: `in` is the inputs, `out` the results."""
+    """Erase a batch's images: `in` is the inputs, `out` the results. Without `out`, what is no item's result goes too."""
     files.erase(uuid.UUID(batch_id), tuple(folders))
+    if "out" not in folders:
+        files.erase_unused_results(uuid.UUID(batch_id))
 
 
 def erase_later(batch_id: uuid.UUID, folders: list[str]) -> None:

@@ -9,6 +9,7 @@ from imaging.batches.refusals import (
     NoResult,
     NoResults,
     NoSuchImage,
+    NoSuchOutput,
     TooManyBatches,
 )
 from imaging.batches.upload import MAX_TOTAL
@@ -36,6 +37,11 @@ def no_such_image(position: int) -> ApiError:
     return ApiError("no_such_image", position=position)
 
 
+def no_such_output(position: int) -> ApiError:
+    """The 404 for a position among the outputs that the batch does not have."""
+    return ApiError("no_such_output", position=position)
+
+
 def too_many_batches() -> ApiError:
     """The 429 while too many batches are in progress."""
     return ApiError("too_many_batches", batches=settings.BATCHES_AT_ONCE)
@@ -57,6 +63,7 @@ def register() -> None:
     register_translation(TooManyBatches, lambda _: too_many_batches())
     register_translation(DailyBatchLimitReached, lambda refused: daily_limit_reached(refused.wait))
     register_translation(NoSuchImage, lambda refused: no_such_image(refused.position))
+    register_translation(NoSuchOutput, lambda refused: no_such_output(refused.position))
     register_translation(NoResult, lambda refused: no_result(refused.state))
     register_translation(NoResults, lambda _: no_results())
     register_translation(BatchErased, lambda _: ApiError("batch_expired"))

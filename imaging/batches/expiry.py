@@ -33,7 +33,7 @@ def erase(batch: Batch) -> None:
 
 
 def erase_inputs_later(batch: Batch) -> None:
-    """Erase the inputs once a cancellation is committed; they are no longer needed."""
+    """Erase the inputs, and what no item keeps, once a cancellation is committed."""
     erase_later(batch.pk, ["in"])
 
 

@@ -1,9 +1,10 @@
 """Where the images of batches are stored: inputs as `batches/ID/in/POSITION`, results as `batches/ID/out/POSITION-ATTEMPT`.
 
-A path never contains a customer's file name.
+Further outputs of an image have `-1`, `-2` and so on appended. A path never contains a customer's file name.
 """
 
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from io import RawIOBase
@@ -50,19 +51,31 @@ def erase_input(item: BatchItem) -> None:
     storage().delete(_input(item.batch_id, item.position))
 
 
-def store_result(item: BatchItem, content: BinaryIO) -> None:
-    """Store a cutout. Each attempt has a separate file, so a late one overwrites nothing that is being read."""
-    storage().save(_result(item), File(content))
+def store_result(item: BatchItem, content: BinaryIO, output: int = 0) -> None:
+    """Store a cutout. Each attempt has separate files, so a late one overwrites nothing that is being read."""
+    storage().save(_result(item, item.attempts, output), File(content))
 
 
-def open_result(item: BatchItem) -> BinaryIO:
+def open_result(item: BatchItem, output: int = 0) -> BinaryIO:
     """The cutout. Raises FileNotFoundError if it is gone."""
-    return cast(BinaryIO, storage().open(_result(item)))
+    return cast(BinaryIO, storage().open(_result(item, item.attempts, output)))
 
 
-def erase_result(item: BatchItem) -> None:
-    """Erase the result of an attempt that finished too late."""
-    storage().delete(_result(item))
+def erase_results(item: BatchItem, attempts: Iterable[int], outputs: int) -> None:
+    """Erase what these attempts stored, of up to `outputs` files each. Missing files are not an error."""
+    for attempt in attempts:
+        for output in range(outputs):
+            storage().delete(_result(item, attempt, output))
+
+
+def erase_unused_results(batch_id: uuid.UUID) -> None:
+    """Erase the files of a batch that has ended which are no item's result: a killed process left them."""
+    done = BatchItem.objects.filter(batch=batch_id, state=BatchItem.State.DONE)
+    kept = {_result(item, item.attempts, output) for item in done for output in range(len(item.delivered))}
+    folder = f"{ROOT}/{batch_id}/out"
+    for name in _listed(folder)[1]:
+        if (path := f"{folder}/{name}") not in kept:
+            storage().delete(path)
 
 
 def erase(batch_id: uuid.UUID, folders: tuple[str, ...] = FOLDERS) -> None:
@@ -99,8 +112,9 @@ def _input(batch_id: uuid.UUID, position: int | str) -> str:
     return f"{ROOT}/{batch_id}/in/{position}"
 
 
-def _result(item: BatchItem) -> str:
-    return f"{ROOT}/{item.batch_id}/out/{item.position}-{item.attempts}"
+def _result(item: BatchItem, attempt: int, output: int) -> str:
+    # The first has the path that it has alone, where processes of the release before find it.
+    return f"{ROOT}/{item.batch_id}/out/{item.position}-{attempt}{f'-{output}' if output else ''}"
 
 
 def _listed(path: str) -> tuple[list[str], list[str]]:

@@ -78,16 +78,17 @@ def is_noise(name: str) -> bool:
     return any(part == "__MACOSX" or part.startswith(".") for part in (*folders, base) if part not in (".", ".."))
 
 
-def result_name(name: str, media_type: str) -> str:
+def result_name(name: str, media_type: str, output: str = "") -> str:
     """The name of a result, with `/` between folders: the image's name with the extension of the result's format.
 
-    It never points outside the folder that a zip is unpacked into, on Unix or on Windows.
+    `-` and the name of its `output` go before the extension. It never points outside the folder that a zip is unpacked
+    into, on Unix or on Windows.
     """
     parts = [part for part in map(_part, name.replace("\\", "/").split("/")) if part]
     folders, base = parts[:-1], parts[-1] if parts else "image"
-    extension = f".{_EXTENSIONS.get(media_type, 'bin')}"
-    stem = _cut(base.rpartition(".")[0] or base, MAX_PART_BYTES - len(extension))
-    return "/".join([*folders, stem + extension])
+    end = f"{f'-{output}' if output else ''}.{_EXTENSIONS.get(media_type, 'bin')}"
+    stem = _cut(base.rpartition(".")[0] or base, MAX_PART_BYTES - len(end))
+    return "/".join([*folders, stem + end])
 
 
 def _part(text: str) -> str:

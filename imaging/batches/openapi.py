@@ -12,12 +12,14 @@ from imaging.batches.errors import (
     no_result,
     no_results,
     no_such_image,
+    no_such_output,
     too_many_batches,
     tries_used_up,
 )
 from imaging.batches.serializers import BatchListSerializer, BatchSerializer
 from imaging.callbacks import addresses
 from imaging.callbacks.serializers import BatchCallbackSerializer
+from imaging.core import outputs
 from imaging.core.codecs.encode import MEDIA_TYPES
 from imaging.core.options import OPTION_FIELDS
 from imaging.models import BatchItem
@@ -26,7 +28,7 @@ from imaging.removal.errors import malformed_form, unsupported_coding
 from imaging.removal.finishing_fields import BACKGROUND_IMAGE
 from imaging.removal.image_url import SWITCHED_OFF
 from imaging.removal.openapi import FOREGROUND_HEADERS, FORM, PROBLEMS, X_CONFIDENCE, X_MODEL
-from imaging.removal.upload import BROKEN_OFF
+from imaging.removal.upload import BROKEN_OFF, MAX_FIELD_BYTES
 from lib.web.errors import ApiError, field_problem, from_status, validation_error
 from lib.web.openapi import errors, response_header
 
@@ -54,6 +56,17 @@ BATCH_FORM: dict[str, Any] = {
         },
         **OPTIONS,
         "bg_image": {**BACKGROUND_IMAGE, "description": "One image to lay behind every subject. " + _ONE_BACKGROUND},
+        outputs.FIELD: {
+            "type": "string",
+            "maxLength": MAX_FIELD_BYTES,
+            "description": f"Several results of each picture, for one credit: a JSON list of 1 to {outputs.MAX_OUTPUTS} "
+            f"objects. Each may have a `name` for its file (1 to {outputs.MAX_NAME} of a-z, 0-9, `_` and `-`, unique), and "
+            "any option but `model` and `roi`, which stands in place of the one sent next to `outputs`; null takes that one "
+            "away. A background takes the place of any other; `bg_image` and `bg_image_url` can only be null here. A mask "
+            'has no background and no shadow. For example `[{"name": "cutout", "format": "png"}, {"name": "white", '
+            '"format": "jpeg", "bg_color": "#fff"}, {"name": "mask", "mask": true}]`.',
+            "example": "",
+        },
         "callback_url": {
             "type": "string",
             "maxLength": addresses.MAX_URL,
@@ -72,6 +85,7 @@ FORM_OF_ADDRESSES = {
 }
 
 
+OF_OUTPUTS = outputs.parse_outputs({outputs.FIELD: '[{"name": "White"}, {"model": "u2net"}]'})[1]
 FORM_PROBLEMS = [
     upload.NO_IMAGES,
     NO_FILE_CHOSEN,
@@ -81,6 +95,8 @@ FORM_PROBLEMS = [
     addresses.invalid("it must begin with http:// or https://"),
     addresses.forbidden("its host has no public address"),
     *PROBLEMS,
+    outputs.NOT_A_LIST,
+    *OF_OUTPUTS,
 ]
 BAD_REQUESTS = [
     *(validation_error([problem]) for problem in FORM_PROBLEMS),
@@ -101,6 +117,7 @@ LIMITS = [
 ]
 NO_RESULT = no_result(BatchItem.State.RUNNING)
 NO_SUCH_IMAGE = no_such_image(500)
+NO_SUCH_OUTPUT = no_such_output(5)
 TRIES_USED_UP = tries_used_up()
 # What can be wrong with one image of a zip; the other codes of images are those of /rmbg.
 OF_AN_ITEM = [validation_error([problem]) for problem in zips.PROBLEMS]
@@ -112,6 +129,7 @@ ERRORS = [
     NO_RESULT,
     no_results(),
     NO_SUCH_IMAGE,
+    NO_SUCH_OUTPUT,
     ApiError("batch_expired"),
     batch_too_large(),
     ApiError("no_callback"),
@@ -236,30 +254,48 @@ cancel = extend_schema(
     request=None,
     responses={200: BATCH, **_errors("POST", _404=NOT_FOUND)},
 )
+OF_A_RESULT = [
+    *_headers(200, 404, 410),
+    response_header("Content-Disposition", 'inline; filename="<input stem>.<ext>"', [200]),
+    response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
+    response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
+    *FOREGROUND_HEADERS,
+    response_header("X-Model", X_MODEL, [200]),
+    response_header("X-Confidence", X_CONFIDENCE, [200], float),
+]
+PICTURE = {(200, media_type): OpenApiResponse(OpenApiTypes.BINARY, "The picture.") for media_type in MEDIA_TYPES.values()}
 read_item = extend_schema(
     operation_id="readBatchResult",
     summary="One result of a batch",
     tags=TAGS,
-    parameters=[
-        *_headers(200, 404, 410),
-        response_header("Content-Disposition", 'inline; filename="<input stem>.<ext>"', [200]),
-        response_header("X-Width", "Width of the delivered image in pixels.", [200], int),
-        response_header("X-Height", "Height of the delivered image in pixels.", [200], int),
-        *FOREGROUND_HEADERS,
-        response_header("X-Model", X_MODEL, [200]),
-        response_header("X-Confidence", X_CONFIDENCE, [200], float),
-    ],
+    parameters=OF_A_RESULT,
     responses={
-        **{(200, media_type): OpenApiResponse(OpenApiTypes.BINARY, "The picture.") for media_type in MEDIA_TYPES.values()},
+        **PICTURE,
         **_errors(
             "GET", _404=errors("No such batch or picture, or no result (yet).", from_status(404), NO_RESULT), _410=GONE
+        ),
+    },
+)
+read_result = extend_schema(
+    operation_id="readBatchOutput",
+    summary="One of several results of a picture",
+    description="With `outputs`. Both indexes count from 0.",
+    tags=TAGS,
+    parameters=OF_A_RESULT,
+    responses={
+        **PICTURE,
+        **_errors(
+            "GET",
+            _404=errors("No such batch, picture or output, or no result (yet).", *NOTHING_THERE, NO_SUCH_OUTPUT),
+            _410=GONE,
         ),
     },
 )
 read_zip = extend_schema(
     operation_id="readBatchZip",
     summary="All results of a batch",
-    description="A zip of what is done by now, each under the name that its picture had, with the extension of its format.",
+    description="A zip of what is done by now, each under the name that its picture had, with the extension of its format; "
+    "with `outputs`, the output's name goes before it: `photo-white.jpg`.",
     tags=TAGS,
     parameters=[
         *_headers(200, 404, 410),

@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 
 from billing.models import Account
-from imaging.models import Batch, BatchItem, Callback, CallbackTry
+from imaging.models import Batch, BatchItem, Callback, CallbackTry, Result
 from lib.web import catalogue
 
 BATCHES_A_PAGE = 20
@@ -117,6 +117,11 @@ class Row:
     def is_doubtful(self) -> bool:
         """Whether the model was not sure of the result."""
         return self.item.confidence is not None and self.item.confidence < DOUBTFUL
+
+    @property
+    def results(self) -> list[Result]:
+        """Its results; one unless the batch has outputs."""
+        return self.item.delivered
 
 
 def rows_of(items: Page[BatchItem], *, is_kept: bool) -> list[Row]:

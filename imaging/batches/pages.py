@@ -79,6 +79,13 @@ def batch_item(request: HttpRequest, pk: uuid.UUID, index: int) -> HttpResponseB
     return item_response(_find(request, pk), index)
 
 
+@require_safe
+@login_required
+def batch_result(request: HttpRequest, pk: uuid.UUID, index: int, output: int) -> HttpResponseBase:
+    """One of several results. Raises what `item_response` does."""
+    return item_response(_find(request, pk), index, output)
+
+
 @require_POST
 @login_required
 def cancel_batch(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:

@@ -25,6 +25,14 @@ class NoSuchImage(Exception):
         self.position = position
 
 
+class NoSuchOutput(Exception):
+    """The image has no result at `position` of its outputs."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
 class NoResult(Exception):
     """The image has no result (yet). `state` is that of its item."""
 

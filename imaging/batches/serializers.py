@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from imaging.batches.describe import ItemFacts
 from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.models import Batch, BatchItem
 from lib.web.serializer_fields import NumberOrNull, TextOrNull
@@ -31,6 +32,21 @@ class BatchCreditsSerializer(serializers.Serializer[Any]):
     charged = serializers.IntegerField(source="states.done", help_text="Spent: one for each picture that is done.")
 
 
+class BatchResultSerializer(serializers.Serializer[Any]):
+    """One of several results of a picture."""
+
+    name = TextOrNull(source="result.output", help_text="The output's name, where it has one.")
+    url = serializers.CharField(allow_null=True, help_text="Where it is, while it is there.")
+    media_type = serializers.CharField(source="result.media_type")
+    width = serializers.IntegerField(source="result.width", help_text="In pixels.")
+    height = serializers.IntegerField(source="result.height", help_text="In pixels.")
+    foreground = serializers.ListField(
+        source="result.foreground", child=serializers.IntegerField(), min_length=4, max_length=4,
+        help_text="Left, top, width and height of the subject, as in `X-Foreground-Left` and the others.",
+    )  # fmt: skip
+    bytes = serializers.IntegerField(source="result.size")
+
+
 class BatchItemSerializer(serializers.Serializer[Any]):
     """One picture of a batch."""
 
@@ -54,6 +70,16 @@ class BatchItemSerializer(serializers.Serializer[Any]):
         source="item.confidence", allow_null=True, help_text="How sure the model is of it, 0–1, as in `X-Confidence`."
     )
     result_url = serializers.CharField(allow_null=True, help_text="Where the result is, while it is there.")
+    results = BatchResultSerializer(
+        many=True, required=False,
+        help_text="With `outputs` alone: all results, in the order of the outputs. The fields above are those of the first.",
+    )  # fmt: skip
+
+    def to_representation(self, instance: ItemFacts) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        if instance.results is None:
+            del shown["results"]
+        return shown
 
 
 class BatchSummarySerializer(serializers.Serializer[Any]):

@@ -14,8 +14,10 @@ from imaging.batches import names, zips
 from imaging.batches.refusals import BatchTooLarge
 from imaging.batches.spool import Segment, Spool
 from imaging.callbacks import addresses
+from imaging.core import outputs
 from imaging.core.codecs.checks import MAX_BYTES, MEBIBYTE, find_size_problem
 from imaging.core.options import OPTION_FIELDS, CutoutOptions, parse_options
+from imaging.core.outputs import Output
 from imaging.core.problems import Problem
 from imaging.executor import runtime
 from imaging.problems import FormRefused, make_problem
@@ -65,6 +67,8 @@ class BatchForm(UploadForm):
         self.background: Entry | None = None
         self.problems: list[Problem] = []
         self.cutout_options = CutoutOptions()
+        # Empty unless they were sent; each has all of its options.
+        self.outputs: list[Output] = []
 
     def close(self) -> None:
         self.spool.close()
@@ -72,7 +76,7 @@ class BatchForm(UploadForm):
     @property
     def options(self) -> dict[str, str]:
         """The options that were sent, as strings."""
-        found = {name: self.get(name, "").strip() for name in OPTION_FIELDS}
+        found = {name: self.get(name, "").strip() for name in (*OPTION_FIELDS, outputs.FIELD)}
         return {name: value for name, value in found.items() if value}
 
     @property
@@ -86,7 +90,7 @@ class BatchForm(UploadForm):
 
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of the images, their names and the options: the same for a retry."""
-        digest = hashlib.sha256(repr((self.cutout_options, self.callback_url)).encode())
+        digest = hashlib.sha256(repr((self.outputs or self.cutout_options, self.callback_url)).encode())
         for entry in (*self.entries, *([self.background] if self.background else ())):
             digest.update(repr((entry.name, entry.url, entry.size, entry.digest.hexdigest())).encode())
         return digest.hexdigest()
@@ -142,14 +146,22 @@ def _find_problems(form: BatchForm) -> list[Problem]:
         problems.append(NO_IMAGES)
     if not settings.IMAGE_URL_ENABLED and any(entry.url for entry in form.entries):
         problems.append(image_url.SWITCHED_OFF)
-    form.cutout_options, option_problems = parse_options(form, (BACKGROUND_FIELD,) if form.background else ())
-    problems += [*option_problems, *runtime.find_model_problems(form.cutout_options)]
+    problems += [*_read_options(form), *runtime.find_model_problems(form.cutout_options)]
     problems += find_background_url_problems(form)
     if (behind := form.background) is not None:
         file = cast(BinaryIO, form.content(behind))
         problems += check_background(ImageFile(behind.name, file, behind.size))[1]
     if form.callback_url and (problem := addresses.find_problem(form.callback_url)):
         problems.append(problem)
+    return problems
+
+
+def _read_options(form: BatchForm) -> list[Problem]:
+    """Parse the options, and the outputs where they were sent. What is wrong with them."""
+    sent = (BACKGROUND_FIELD,) if form.background else ()
+    form.cutout_options, problems = parse_options(form, sent)
+    if form.get(outputs.FIELD, "").strip():
+        form.outputs, problems = outputs.parse_outputs(form, sent)
     return problems
 
 

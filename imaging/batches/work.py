@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from enum import Enum
 from functools import partial
@@ -88,18 +88,19 @@ def give_up_slow(pk: int) -> None:
 def _fail_slow(item: BatchItem) -> None:
     problem: Problem = too_slow(settings.IMAGING_SECONDS)
     if ends.fail(item, problem.code, problem.message):
+        _erase_results(item, range(1, item.attempts + 1))
         _erase_input(item)
 
 
 def _cut_out(item: BatchItem) -> Cutout:
     policy = account_policy(item.batch.account)
-    options = item.batch.cutout_options
+    options, *more = (output.options for output in item.batch.outputs)
     # The version that it is pinned to may have gone since; what this worker lacks, another one has.
     problems = models.find_problems(options.model, settings.IMAGING_MODELS)
     with _image(item, policy.subject) as image, ExitStack() as files_open:
         requester = Requester(policy.subject, Rank.BATCH)
-        job = cutouts.check(image, options, requester, problems)
-        if job.options.background_image:
+        job = cutouts.check(image, options, requester, problems, more)
+        if any(output.background_image for output in (options, *more)):
             job = dataclasses.replace(job, background=files_open.enter_context(_background(item, requester)))
         return cutouts.remove_background(job, policy, still_wanted=partial(_is_wanted, item))
 
@@ -139,17 +140,21 @@ def _background(item: BatchItem, requester: Requester) -> Iterator[BackgroundIma
 
 def _deliver(item: BatchItem, cutout: Cutout) -> None:
     give_back()
-    files.store_result(item, cutout.content)
-    if ends.deliver(item, cutout):
+    for number, result in enumerate((cutout, *cutout.more)):
+        files.store_result(item, result.content, number)
+    if ends.deliver(item, cutout, item.batch.outputs if item.batch.has_outputs else []):
         metrics.note_delivery(cutout.timings)
+        # A worker that was killed may have left some.
+        _erase_results(item, range(1, item.attempts))
     else:
-        files.erase_result(item)
+        _erase_results(item, [item.attempts])
     _erase_input(item)
 
 
 def _refuse(item: BatchItem, problems: Sequence[Problem]) -> None:
     code = problems[0].code if len(problems) == 1 else "validation_error"
-    ends.fail(item, code, " ".join(problem.message for problem in problems))
+    if ends.fail(item, code, " ".join(problem.message for problem in problems)):
+        _erase_results(item, range(1, item.attempts))
     _erase_input(item)
 
 
@@ -166,6 +171,7 @@ def _try_again(item: BatchItem, error: Exception) -> Verdict:
 
 def _give_up(item: BatchItem) -> None:
     if ends.fail(item, "internal_error", INTERNAL_ERROR):
+        _erase_results(item, range(1, item.attempts + 1))
         _erase_input(item)
 
 
@@ -178,6 +184,14 @@ def _erase_input(item: BatchItem) -> None:
         files.erase_input(item)
     except Exception:
         logger.exception("an image of a batch could not be erased", extra=_facts(item))
+
+
+def _erase_results(item: BatchItem, attempts: Iterable[int]) -> None:
+    """Erase what these attempts stored, complete or not. If this fails, expiry erases it later."""
+    try:
+        files.erase_results(item, attempts, len(item.batch.outputs))
+    except Exception:
+        logger.exception("results of an image of a batch could not be erased", extra=_facts(item))
 
 
 def _facts(item: BatchItem) -> dict[str, object]:

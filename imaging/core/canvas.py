@@ -68,6 +68,11 @@ def in_own_memory(image: Image.Image) -> Image.Image:
     if hasattr(image, "_memory"):
         return image
     image.load()
+    return copied(image)
+
+
+def copied(image: Image.Image) -> Image.Image:
+    """A copy of `image` (RGB, RGBA or L, loaded) in new_memory()."""
     copy = new_image(image.mode, image.size)
     # The core's own paste is one copy; Pillow's would look at modes and palettes first.
     copy.im.paste(image.im, (0, 0, *image.size))

@@ -1,9 +1,11 @@
 """How each composing step changes an image's width and height. Pure arithmetic, no pixels."""
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from imaging.core.codecs.headers import ImageHeader
+from imaging.core.memory import LARGE_PIXELS
 from imaging.core.options import CutoutOptions
 from imaging.core.problems import Problem
 from imaging.core.values import MAX_SIDE, Sides, in_pixels
@@ -148,6 +150,20 @@ def peak_megapixels(header: ImageHeader, options: CutoutOptions) -> float:
     rotated = _megapixels(rotated_size(upright, options.angle, options.expand))
     canvas = largest_canvas(rotated_size(upright, options.angle, options.expand), options)
     return max(source, rotated, _megapixels(canvas))
+
+
+# The image and its matte wait for the next output, 5 bytes a pixel; so do the files of those before, of at most 4 bytes a
+# pixel, unless they are on disk (see imaging.core.codecs.encode).
+_KEPT_WEIGHT, _FILE_WEIGHT = 0.5, 0.35
+
+
+def peak_of_outputs(header: ImageHeader, outputs: Sequence[CutoutOptions]) -> float:
+    """The weight of a cutout with several outputs, in the same megapixels."""
+    *others, largest = sorted(peak_megapixels(header, options) for options in outputs)
+    if not others:
+        return largest
+    files = sum(peak for peak in others if peak * 1e6 < LARGE_PIXELS)
+    return largest + _KEPT_WEIGHT * _megapixels(header.upright_size) + _FILE_WEIGHT * files
 
 
 def _megapixels(size: Size) -> float:

@@ -114,8 +114,18 @@ def parse_options(fields: Mapping[str, str], files: Collection[str] = ()) -> tup
     unknown fields are ignored. Never raises, whatever the text. A field with a problem keeps its default in the options,
     which must not be used then.
     """
+    options, reader = _read(fields, files)
+    return options, [*reader.in_order(), *_conflicts(options, reader, files)]
+
+
+def find_value_problems(fields: Mapping[str, str], files: Collection[str] = ()) -> list[Problem]:
+    """The problems of single fields, without those of fields that do not go together."""
+    return _read(fields, files)[1].in_order()
+
+
+def _read(fields: Mapping[str, str], files: Collection[str]) -> tuple[CutoutOptions, "_Reader"]:
     fields, problems = with_preset(fields, files)
-    reader = _Reader(fields)
+    reader = _Reader(fields, problems)
     fit = reader.read("fit", _parse_fit, None)
     pad = fit == "pad"
     # A canvas is for the subject, unless the caller wants the whole image on it.
@@ -150,7 +160,7 @@ def parse_options(fields: Mapping[str, str], files: Collection[str] = ()) -> tup
         dpi=reader.read("dpi", integer(1, MAX_DPI), None),
         model=reader.text("model"),
     )
-    return options, [*problems, *reader.in_order(), *_conflicts(options, reader, files)]
+    return options, reader
 
 
 MASK_WITH_BG_COLOR = "Cannot use 'mask=true' together with 'bg_color'. Choose one or the other."
@@ -204,10 +214,10 @@ def _room_problems(field: str, sides: Sides, options: CutoutOptions) -> list[Pro
 
 
 class _Reader:
-    """Reads fields one by one and collects their problems."""
+    """Reads fields one by one and collects their problems. `of_preset` are those of the preset that filled in the fields."""
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        self._fields = fields
+    def __init__(self, fields: Mapping[str, str], of_preset: list[Problem]) -> None:
+        self._fields, self._of_preset = fields, of_preset
         self.problems: list[Problem] = []
 
     def text(self, field: str) -> str:
@@ -229,7 +239,7 @@ class _Reader:
 
     def in_order(self) -> list[Problem]:
         """The problems in the order of the contract's table, not in that of reading."""
-        return sorted(self.problems, key=lambda problem: OPTION_FIELDS.index(problem.field))
+        return [*self._of_preset, *sorted(self.problems, key=lambda problem: OPTION_FIELDS.index(problem.field))]
 
 
 # The text fields, in the order of the documentation.

@@ -1,17 +1,17 @@
-"""One cutout, from the uploaded file to the delivered bytes."""
+"""One cutout, from the uploaded file to the delivered bytes, or several of one matte."""
 
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
 from PIL import Image
 
-from imaging.core.canvas import release
+from imaging.core.canvas import copied, release
 from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
@@ -24,6 +24,7 @@ from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions
+from imaging.core.outputs import of_output
 from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
 
@@ -37,6 +38,7 @@ class Cutout:
     `confidence` is how sure the model is of its matte, 0-1; None from a worker of the release before.
     `content` is open at its start: in memory, or on disk if it is large. `size` is in bytes. `foreground` is the subject's
     left, top, width and height, in pixels of the result; of a cropped one, in those of the uncropped image at its scale.
+    `more` are the results of further outputs; the timings are of all of them together.
     """
 
     content: BinaryIO
@@ -50,6 +52,7 @@ class Cutout:
     confidence: float | None = None
     # Workers of the release before do not find it.
     foreground: tuple[int, int, int, int] = (0, 0, 0, 0)
+    more: "tuple[Cutout, ...]" = ()
 
     @property
     def data(self) -> bytes:
@@ -74,6 +77,7 @@ def cut_out(
     options: CutoutOptions,
     model: MatteModel,
     *,
+    more: Sequence[CutoutOptions] = (),
     background: BackgroundImage | None = None,
     refine: bool = True,
     watch: Watch | None = None,
@@ -81,21 +85,22 @@ def cut_out(
 ) -> Cutout:
     """Remove the background of the image in `file`, whose checked header is `header`.
 
-    `background` goes behind the subject. `refine` redraws the edges of a matte that is smaller than the image (see
-    imaging.core.matting.refine). `watch` is checked before each step. `cores` is how many cores to use for what is not
-    inference; the result is the same.
+    `more` are options of further outputs of the same matte, so with the same `roi`; each result is what it would be alone.
+    `background` goes behind the subject where the options say so. `refine` redraws the edges of a matte that is smaller than
+    the image (see imaging.core.matting.refine). `watch` is checked before each step. `cores` is how many cores to use for
+    what is not inference; the result is the same.
 
     Raises ImageRefused if one of them does not decode or the result would be too large, and what `watch` raises. The order
     is the contract's: upright, cut out, edge colours, then that of imaging.core.finishing.finish, encoded.
     """
     with use_cores(cores):
-        return _cut_out(file, header, options, model, background, refine, watch or Watch())
+        return _cut_out(file, header, (options, *more), model, background, refine, watch or Watch())
 
 
 def _cut_out(
     file: BinaryIO,
     header: ImageHeader,
-    options: CutoutOptions,
+    outputs: Sequence[CutoutOptions],
     model: MatteModel,
     background: BackgroundImage | None,
     refine: bool,
@@ -107,24 +112,67 @@ def _cut_out(
         decoded = decode(file, header, watch)
     watch.check()
     with _timed(timings, "inference"):
-        region = find_region(decoded.pixels.size, options.roi)
+        region = find_region(decoded.pixels.size, outputs[0].roi)
         part = decoded.pixels if region is None else decoded.pixels.crop(region)
         prediction = model.predict(part)
     watch.check()
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)
         del part
-        behind = None if background is None else partial(_decode_background, background, watch)
-        finished = _finish(decoded, matte, options, behind)
+    source = _Source(decoded, matte, prediction, background, timings, watch)
+    with ExitStack() as made:
+        first, *others = [_make(source, outputs, index, made) for index in range(len(outputs))]
+        made.pop_all()
+    return dataclasses.replace(first, more=tuple(others))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What all outputs of an image are made of. `timings` are added to."""
+
+    decoded: DecodedImage
+    matte: Image.Image
+    prediction: Prediction
+    background: BackgroundImage | None
+    timings: dict[str, float]
+    watch: Watch
+
+
+def _make(source: _Source, outputs: Sequence[CutoutOptions], index: int, made: ExitStack) -> Cutout:
+    """The result of one output. The last one takes the source's images. `made` closes the file."""
+    options, decoded, matte = outputs[index], source.decoded, source.matte
+    with _timed(source.timings, "compose"):
+        if index < len(outputs) - 1:
+            decoded, matte = dataclasses.replace(decoded, pixels=copied(decoded.pixels)), copied(matte)
+        with _of_output(index, outputs):
+            finished = _finish(decoded, matte, options, _find_behind(source, options))
         if is_large(finished.image.size):
             # Encoding is the memory peak: free what composing left behind first.
             trim()
-    watch.check()
-    with _timed(timings, "encode"):
+    source.watch.check()
+    with _timed(source.timings, "encode"):
         # A matte has no colours for a profile to describe.
         profile = None if options.mask else decoded.icc_profile
         content = encode(finished.image, options.format, profile, quality=options.quality, dpi=options.dpi)
-    return _cutout(content, finished, options, prediction, timings)
+    made.callback(content.close)
+    return _cutout(content, finished, options, source.prediction, source.timings)
+
+
+@contextmanager
+def _of_output(index: int, outputs: Sequence[CutoutOptions]) -> Iterator[None]:
+    """Names the output in problems, where there are several. The background image is that of all of them."""
+    try:
+        yield
+    except ImageRefused as refused:
+        if len(outputs) == 1 or refused.problems[0].field == BACKGROUND_FIELD:
+            raise
+        raise ImageRefused(*(of_output(index, problem) for problem in refused.problems)) from None
+
+
+def _find_behind(source: _Source, options: CutoutOptions) -> Callable[[Size], Backdrop] | None:
+    if source.background is None or not options.background_image:
+        return None
+    return partial(_decode_background, source.background, source.watch)
 
 
 def _decode_background(background: BackgroundImage, watch: Watch, canvas: Size) -> Backdrop:
@@ -184,4 +232,4 @@ def _cutout(
 def _timed(timings: dict[str, float], step: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timings[step] = time.perf_counter() - start
+    timings[step] = timings.get(step, 0.0) + time.perf_counter() - start

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from imaging.core.problems import Problem
-from imaging.core.values import shortened
+from imaging.core.values import is_true, shortened
 
 
 def _(text: str) -> str:
@@ -98,12 +98,7 @@ def with_preset(fields: Mapping[str, str], files: Collection[str]) -> tuple[Mapp
         return fields, [Problem("preset", "invalid_choice", message)]
     sent = {name: value for name, value in fields.items() if value.strip() and not _is_unset_side(name, value)}
     given = dict(preset.fields)
-    if any(name in sent or name in files for name in _BEHIND) or sent.get("mask", "").strip().lower() in (
-        "true",
-        "1",
-        "yes",
-        "on",
-    ):
+    if any(name in sent or name in files for name in _BEHIND) or is_true(sent.get("mask", "")):
         given.pop("bg_color", None)
     return {**given, **sent}, []
 

@@ -84,6 +84,11 @@ def parse_boolean(field: str, text: str) -> bool:
         raise InvalidValue("invalid_boolean", message) from None
 
 
+def is_true(text: str) -> bool:
+    """Whether `text` is one of the words for true."""
+    return _BOOLEANS.get(text.strip().lower(), False)
+
+
 def _named_colors() -> dict[str, RGBA]:
     # Pillow's table holds the 148 names of CSS Color Module 4, all opaque; `transparent` is the one that it lacks.
     names = {name: ImageColor.getcolor(name, "RGBA") for name in tuple(ImageColor.colormap)}

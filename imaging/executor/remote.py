@@ -60,13 +60,13 @@ class _Handover:
 
     def wait(self) -> Cutout:
         """Wait for the answer; the job is always cleaned up."""
-        result = None
+        results: list[str] = []
         try:
             facts = self._facts()
-            result = jobs.payload_name(facts)
-            return self._timed(jobs.cutout_from(facts, self._fetch(result)))
+            results = jobs.payload_names(facts)
+            return self._timed(jobs.cutout_from(facts, [self._fetch(name) for name in results]))
         finally:
-            self._forget(result)
+            self._forget(results)
 
     def _facts(self) -> dict[str, Any]:
         """Wait for an answer until the deadline, through outages. Raises Busy, or CallerGone."""
@@ -136,10 +136,10 @@ class _Handover:
         queued = max(0.0, elapsed - sum(cutout.timings.values()))
         return dataclasses.replace(cutout, timings={QUEUE: queued, **cutout.timings})
 
-    def _forget(self, result: str | None) -> None:
+    def _forget(self, results: list[str]) -> None:
         try:
             store.forget(self.id)
-            payloads.remove(self.id, *self.files, *([result] if result else []))
+            payloads.remove(self.id, *self.files, *results)
         except payloads.AWAY as error:
             # In Redis it expires, in a storage it is swept.
             logger.warning("a job could not be removed", extra={"job": self.id, "error": str(error)})

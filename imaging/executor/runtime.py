@@ -16,7 +16,7 @@ from functools import cache, partial
 import redis
 from django.conf import settings
 
-from imaging.core.geometry import peak_megapixels
+from imaging.core.geometry import peak_megapixels, peak_of_outputs
 from imaging.core.matting import matte
 from imaging.core.matting.matte import MatteModel, RembgMatte
 from imaging.core.options import CutoutOptions
@@ -168,7 +168,7 @@ def adjust_gate() -> None:
 def weight(job: Job) -> float:
     """The megapixels of a job for memory admission: its own largest canvas, or the image that goes behind it."""
     behind = peak_megapixels(job.background.header, CutoutOptions()) if job.background else 0.0
-    return max(behind, peak_megapixels(job.header, job.options))
+    return max(behind, peak_of_outputs(job.header, (job.options, *job.more)))
 
 
 def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cutout:
@@ -187,7 +187,7 @@ def execute(job: Job, *, still_wanted: Callable[[], bool] | None = None) -> Cuto
         cores = max(1, settings.IMAGING_THREADS // gate.running)
         work = partial(
             cut_out, job.file, job.header, job.options, model,
-            background=job.background, refine=job.refine, watch=watch, cores=cores,
+            more=job.more, background=job.background, refine=job.refine, watch=watch, cores=cores,
         )  # fmt: skip
         # A worker's process has nothing else to do, and Celery's time limit interrupts only its main thread.
         is_low = megapixels > LARGE_MEGAPIXELS and not _is_worker

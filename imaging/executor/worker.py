@@ -97,18 +97,21 @@ def _deliver(job_id: str, worker: str, cutout: Cutout) -> bool:
     # Leave no trace of the image once its caller has gone.
     if not store.is_wanted(job_id):
         return False
-    name = payloads.put_result(job_id, worker, cutout.data)
+    names: list[str] = []
     was_wanted = False
     try:
-        was_wanted = store.answer(job_id, jobs.delivered(cutout, name))
+        for number, result in enumerate((cutout, *cutout.more)):
+            # The first has the name that it has alone.
+            names.append(payloads.put_result(job_id, f"{worker}-{number}" if number else worker, result.data))
+        was_wanted = store.answer(job_id, jobs.delivered(cutout, names))
     finally:
         if not was_wanted:
-            _remove(job_id, name)
+            _remove(job_id, *names)
     return was_wanted
 
 
-def _remove(job_id: str, name: str) -> None:
+def _remove(job_id: str, *names: str) -> None:
     try:
-        payloads.remove(job_id, name)
+        payloads.remove(job_id, *names)
     except payloads.AWAY:
         return  # in Redis it expires, in a storage it is swept

@@ -10,6 +10,7 @@ from imaging.core.codecs.checks import check_image
 from imaging.core.codecs.headers import ImageHeader
 from imaging.core.geometry import check_sizes
 from imaging.core.options import CutoutOptions, parse_options
+from imaging.core.outputs import of_output
 from imaging.core.pipeline import BackgroundImage, Cutout
 from imaging.core.problems import CallerGone, ImageRefused, Problem
 from imaging.executor import remote, runtime
@@ -56,15 +57,37 @@ def check_form(form: Form, requester: Requester) -> Job:
     return dataclasses.replace(check(form.image, options, requester, problems), background=background)
 
 
-def check(image: ImageFile | None, options: CutoutOptions, requester: Requester, problems: Sequence[Problem] = ()) -> Job:
-    """Find all problems of an image in one pass. `problems` are those of its options. Raises ImageRefused."""
+def check(
+    image: ImageFile | None,
+    options: CutoutOptions,
+    requester: Requester,
+    problems: Sequence[Problem] = (),
+    more: Sequence[CutoutOptions] = (),
+) -> Job:
+    """Find all problems of an image in one pass. `problems` are those of its options, `more` further outputs' options.
+
+    Raises ImageRefused.
+    """
     header, found = _check_image(image)
     found += problems
     if header and not found:
-        found += check_sizes(header.upright_size, options)
+        found += _size_problems(header, (options, *more))
     if found or header is None or image is None:
         raise ImageRefused(*found)
-    return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name)
+    return Job(image.file, header, options, settings.IMAGING_REFINE, requester, image.name, more=tuple(more))
+
+
+def _size_problems(header: ImageHeader, outputs: Sequence[CutoutOptions]) -> list[Problem]:
+    found = [check_sizes(header.upright_size, options) for options in outputs]
+    if len(outputs) == 1:
+        return found[0]
+    named = [
+        # One region is for all of them.
+        problem if problem.field == "roi" else of_output(index, problem)
+        for index, problems in enumerate(found)
+        for problem in problems
+    ]
+    return list(dict.fromkeys(named))
 
 
 def fetch_background(url: str, requester: Requester) -> tuple[ImageFile, BackgroundImage]:

@@ -32,8 +32,8 @@ class Customer:
         self.account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
         self.headers = {"x-api-key": self.account["key"]}
 
-    def send(self, files: list[tuple[str, bytes]]) -> dict[str, Any]:
-        body = batch_form(*files)
+    def send(self, files: list[tuple[str, bytes]], **fields: Any) -> dict[str, Any]:
+        body = batch_form(*files, **fields)
         headers = {**self.headers, "Content-Type": body["content_type"]}
         answer = requests.post(f"{self.deployment.url}/api/batches", body["data"], headers=headers, timeout=60)
         assert answer.status_code == 202, answer.text
@@ -73,6 +73,27 @@ def test_killed_in_the_middle_it_goes_on_and_charges_each_result_once(deployment
     assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - (IMAGES - BAD)
     assert figures["differences"] == figures["reconciled"] == []
     assert len(customer.get(batch["items"][1]["result_url"]).content) == batch["items"][1]["bytes"]
+
+
+def test_killed_between_the_results_of_an_image_it_leaves_no_stray_file(deployment, small_png):
+    """Each image has three results, in three files, for one credit."""
+    customer, count = Customer(deployment), 60
+    outputs = '[{"name": "cutout", "format": "png"}, {"name": "white", "format": "jpeg"}, {"mask": true}]'
+    batch = customer.send([(f"{n}.png", small_png) for n in range(count)], outputs=outputs)
+    for kill in range(1, KILLS + 1):
+        customer.wait_for(batch["url"], lambda batch, kill=kill: batch["counts"]["done"] >= kill * count / (KILLS + 2))
+        os.kill(random.choice(deployment.workers()), signal.SIGKILL)  # noqa: S311 - no secret
+        deployment.wait_until_ready()
+    customer.wait_for(batch["url"], lambda batch: batch["status"] == "finished")
+
+    batch = customer.get(batch["url"]).json()
+    assert batch["credits"] == {"held": 0, "charged": count}
+    assert {len(item["results"]) for item in batch["items"]} == {3}
+    folder = next(path for path in deployment.folder.rglob(batch["id"]) if path.is_dir())
+    assert {path.parent.name for path in folder.rglob("*") if path.is_file()} == {"out"}
+    assert len(list(folder.glob("out/*"))) == 3 * count
+    figures = deployment.call("read", email=customer.account["email"])
+    assert (figures["states"], figures["differences"]) == ({"posted": count}, [])
 
 
 def test_one_key_sent_many_times_at_once_makes_one_batch(deployment, small_png):

@@ -38,3 +38,14 @@ def test_a_batch(samples, folder, language):
             "shoes/red.png done",
             "notes.txt File type '.txt' is not supported. Allowed formats: webp, bmp, png, jpg, jpeg",
         ]
+
+
+@pytest.mark.parametrize("language", ["curl", "python"])
+def test_several_results(samples, folder, language):
+    printed = run_sample(samples, f"outputs-{language}", folder)
+    with zipfile.ZipFile(folder / "cutouts.zip") as cutouts:
+        assert cutouts.namelist() == ["photo-cutout.png", "photo-white.jpeg", "photo-mask.png"]
+    if language == "python":
+        assert printed.splitlines() == [
+            "photo.jpg cutout 800 image/png", "photo.jpg white 800 image/jpeg", "photo.jpg mask 800 image/png",
+        ]  # fmt: skip

@@ -1,4 +1,4 @@
-import type { BlobResult, MembershipUsage, Rembg } from "./types.js";
+import type { BatchResult, BlobResult, CreateBatch, MembershipUsage, ReadBatch, Rembg } from "./types.js";
 export { RembgError } from "./error.js";
 export type { FieldProblem } from "./error.js";
 export type * from "./types.js";
@@ -8,4 +8,7 @@ export type InputImage = Blob | Uint8Array | ArrayBuffer | {
 };
 export declare const rembg: Rembg<InputImage, BlobResult>;
 export declare const membershipUsage: MembershipUsage;
+export declare const createBatch: CreateBatch<InputImage>;
+export declare const readBatch: ReadBatch;
+export declare const batchResult: BatchResult<BlobResult>;
 export default rembg;

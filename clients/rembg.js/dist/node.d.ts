@@ -1,4 +1,4 @@
-import type { FileResult, MembershipUsage, Rembg } from "./types.js";
+import type { BatchResult, CreateBatch, FileResult, MembershipUsage, ReadBatch, Rembg } from "./types.js";
 export { RembgError } from "./error.js";
 export type { FieldProblem } from "./error.js";
 export type * from "./types.js";
@@ -8,4 +8,7 @@ export type InputImage = string | Uint8Array | ArrayBuffer | Blob | {
 };
 export declare const rembg: Rembg<InputImage, FileResult>;
 export declare const membershipUsage: MembershipUsage;
+export declare const createBatch: CreateBatch<InputImage>;
+export declare const readBatch: ReadBatch;
+export declare const batchResult: BatchResult<FileResult>;
 export default rembg;

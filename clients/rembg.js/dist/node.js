@@ -97,8 +97,19 @@ function secondsToWait(value) {
 // src/parameters.ts
 var VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 function formFields(options) {
-  const { returnBase64: _, returnMask, mask, ...others } = options;
+  const { returnBase64: _, bg_image: __, returnMask, mask, ...others } = options;
   return texts({ ...others, mask: mask ?? returnMask });
+}
+function backgroundOf({ bg_image }) {
+  return bg_image === void 0 || bg_image === null ? [] : [{ field: "bg_image", input: bg_image, label: "options.bg_image" }];
+}
+function batchFields(call) {
+  const { options = {}, outputs, callbackUrl } = call;
+  return texts({ ...formFields(options), outputs: outputs && JSON.stringify(outputs), callback_url: callbackUrl });
+}
+function batchPath(id) {
+  if (!/^[0-9a-f-]{36}$/i.test(id)) throw invalidInput(`${id} is not the id of a batch`);
+  return `/api/batches/${id}`;
 }
 function usagePath(call) {
   const { year, month, periodStartUnix, expand, includeBillingCycle, listBillingCycles } = call;
@@ -206,40 +217,69 @@ function waitAfter(error, failures) {
 var DEFAULT_TIMEOUT_MS = 6e5;
 var DEFAULT_RETRIES = 2;
 function createClient(platform) {
+  const urlOf = (call, path) => addressOf(call.baseUrl ?? platform.defaultBaseUrl(), path);
   async function rembg2(call) {
     const { inputImage, options = {} } = call;
-    const url = addressOf(call.baseUrl ?? platform.defaultBaseUrl(), "/rmbg");
+    const url = urlOf(call, "/rmbg");
     const headers = { ...credentials(call), ...idempotency(call, platform.newKey) };
     return within(call, async (limits) => {
-      const body = await platform.makeForm(inputImage, formFields(options));
+      const files = [{ field: "image", input: inputImage, label: "inputImage" }, ...backgroundOf(options)];
+      const body = await platform.makeForm(files, formFields(options));
       const upload2 = meter("upload", guarded(call.onUploadProgress, limits));
       const download = meter("download", guarded(call.onDownloadProgress, limits));
-      return async () => {
-        const [onUpload, onDownload] = [upload2(), download()];
-        const { signal } = limits;
-        const reply = await succeed(platform.send({ method: "POST", url, headers, body, signal, onUpload, onDownload }));
-        if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
-        const delivered = options.returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
-        if (signal.aborted) await delivered.cleanup?.();
-        signal.throwIfAborted();
-        return { ...delivered, ...factsOf(reply) };
-      };
+      return () => picture({ method: "POST", url, headers, body, onUpload: upload2(), onDownload: download() }, options, limits);
     });
+  }
+  async function createBatch2(call) {
+    const { inputImages, options = {} } = call;
+    const url = urlOf(call, "/api/batches");
+    const headers = { ...credentials(call), ...idempotency(call, platform.newKey) };
+    return within(call, async (limits) => {
+      const images = inputImages.map((input, index) => ({ field: "image", input, label: `inputImages[${index}]` }));
+      const body = await platform.makeForm([...images, ...backgroundOf(options)], batchFields(call));
+      const upload2 = meter("upload", guarded(call.onUploadProgress, limits));
+      return () => json({ method: "POST", url, headers, body, onUpload: upload2() }, limits, 202);
+    });
+  }
+  async function readBatch2(call) {
+    return get(call, batchPath(call.id));
+  }
+  async function batchResult2(call) {
+    const path = `${batchPath(call.id)}/items/${Number(call.index)}/results/${Number(call.result ?? 0)}`;
+    const [url, headers] = [urlOf(call, path), credentials(call)];
+    return within(call, async (limits) => () => picture({ method: "GET", url, headers }, call, limits));
   }
   async function membershipUsage2(call) {
-    const url = addressOf(call.baseUrl ?? platform.defaultBaseUrl(), usagePath(call));
-    const headers = credentials(call);
-    return within(call, async ({ signal }) => async () => {
-      const reply = await succeed(platform.send({ method: "GET", url, headers, signal }));
-      const text = await reply.text();
-      try {
-        return JSON.parse(text);
-      } catch {
-        throw invalidResponse(reply, "The response is not JSON");
-      }
-    });
+    return get(call, usagePath(call));
   }
-  return { rembg: rembg2, membershipUsage: membershipUsage2 };
+  async function get(call, path) {
+    const [url, headers] = [urlOf(call, path), credentials(call)];
+    return within(call, async (limits) => () => json({ method: "GET", url, headers }, limits));
+  }
+  async function picture(request, { returnBase64 }, { signal }) {
+    const reply = await succeed(platform.send({ ...request, signal }));
+    if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
+    const delivered = returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
+    if (signal.aborted) await delivered.cleanup?.();
+    signal.throwIfAborted();
+    return { ...delivered, ...factsOf(reply) };
+  }
+  async function json(request, { signal }, status = 200) {
+    const reply = await succeed(platform.send({ ...request, signal }), status);
+    const text = await reply.text();
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw invalidResponse(reply, "The response is not JSON");
+    }
+  }
+  return {
+    rembg: rembg2,
+    membershipUsage: membershipUsage2,
+    createBatch: createBatch2,
+    readBatch: readBatch2,
+    batchResult: batchResult2
+  };
 }
 async function within(call, prepare) {
   const limits = startLimits(call.timeout ?? DEFAULT_TIMEOUT_MS, call.signal);
@@ -250,9 +290,9 @@ async function within(call, prepare) {
     limits.release();
   }
 }
-async function succeed(sent) {
+async function succeed(sent, status = 200) {
   const reply = await sent;
-  if (reply.status !== 200) throw await errorFrom(reply);
+  if (reply.status !== status) throw await errorFrom(reply);
   return reply;
 }
 async function notPicture(reply) {
@@ -418,11 +458,11 @@ import { open as open2, stat } from "node:fs/promises";
 import { basename } from "node:path";
 
 // src/data_url.ts
-function parseBase64(text) {
+function parseBase64(text, label) {
   if (!text.startsWith("data:")) return { data: text, type: "" };
   const comma = text.indexOf(",");
   const [type = "", ...parameters] = text.slice("data:".length, comma).split(";");
-  if (comma < 0 || !parameters.includes("base64")) throw invalidInput("inputImage.base64 is a data URL without base64");
+  if (comma < 0 || !parameters.includes("base64")) throw invalidInput(`${label}.base64 is a data URL without base64`);
   return { data: text.slice(comma + 1), type };
 }
 function nameFor(type) {
@@ -431,36 +471,36 @@ function nameFor(type) {
 
 // src/node_source.ts
 var CHUNK_BYTES = 64 * 1024;
-async function findSource(input) {
-  if (typeof input === "string") return fileSource(input);
+async function findSource(input, label) {
+  if (typeof input === "string") return fileSource(input, label);
   if (ArrayBuffer.isView(input)) return bytesSource(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input));
   if (input instanceof Blob) return blobSource(input);
   if (isBase64(input)) {
-    const { data, type } = parseBase64(input.base64);
+    const { data, type } = parseBase64(input.base64, label);
     return bytesSource(Buffer.from(data, "base64"), type);
   }
-  throw invalidInput("inputImage must be a path, a Buffer, a Uint8Array, an ArrayBuffer, a Blob, a File or { base64 }");
+  throw invalidInput(`${label} must be a path, a Buffer, a Uint8Array, an ArrayBuffer, a Blob, a File or { base64 }`);
 }
 function isBase64(input) {
   return typeof input?.base64 === "string";
 }
-async function fileSource(path) {
+async function fileSource(path, label) {
   const facts = await stat(path).catch((error) => {
-    throw invalidInput(`inputImage cannot be read: ${error.message}`, error);
+    throw invalidInput(`${label} cannot be read: ${error.message}`, error);
   });
-  if (!facts.isFile()) throw invalidInput(`inputImage is not a file: ${path}`);
-  return { name: basename(path), type: "", size: facts.size, chunks: () => readFile(path, facts.size) };
+  if (!facts.isFile()) throw invalidInput(`${label} is not a file: ${path}`);
+  return { name: basename(path), type: "", size: facts.size, chunks: () => readFile(path, facts.size, label) };
 }
-async function* readFile(path, size) {
+async function* readFile(path, size, label) {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open2(path).catch((error) => {
-    throw invalidInput(`inputImage cannot be read: ${error.message}`, error);
+    throw invalidInput(`${label} cannot be read: ${error.message}`, error);
   });
   try {
     for (let sent = 0; sent < size; ) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - sent), sent);
-      if (!bytesRead) throw invalidInput(`inputImage became shorter while it was sent: ${path}`);
+      if (!bytesRead) throw invalidInput(`${label} became shorter while it was sent: ${path}`);
       sent += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
@@ -493,33 +533,41 @@ function blobSource(blob) {
 }
 
 // src/node_form.ts
-async function makeForm(input, fields) {
-  const source = await findSource(input);
+async function makeForm(files, fields) {
   const boundary = `rembg-${randomUUID2()}`;
   const texts2 = Object.entries(fields).map(([name, value]) => `--${boundary}\r
 ${disposition(name)}\r
 \r
 ${value}\r
 `);
-  const head = Buffer.from(`${texts2.join("")}--${boundary}\r
-${pictureHeader(source)}\r
+  const head = Buffer.from(texts2.join(""));
+  const parts = await Promise.all(files.map(async ({ field, input, label }) => {
+    const source = await findSource(input, label);
+    return { source, header: Buffer.from(`--${boundary}\r
+${fileHeader(field, source)}\r
 \r
+`) };
+  }));
+  const end = Buffer.from("\r\n");
+  const tail = Buffer.from(`--${boundary}--\r
 `);
-  const tail = Buffer.from(`\r
---${boundary}--\r
-`);
+  const sizes = parts.map(({ source, header }) => header.length + source.size + end.length);
   return {
-    length: head.length + source.size + tail.length,
+    length: sizes.reduce((sum, size) => sum + size, head.length + tail.length),
     contentType: `multipart/form-data; boundary=${boundary}`,
     async *chunks() {
       yield head;
-      yield* source.chunks();
+      for (const { source, header } of parts) {
+        yield header;
+        yield* source.chunks();
+        yield end;
+      }
       yield tail;
     }
   };
 }
-function pictureHeader({ name, type }) {
-  return `${disposition("image")}; filename="${escapeName(name)}"\r
+function fileHeader(field, { name, type }) {
+  return `${disposition(field)}; filename="${escapeName(name)}"\r
 Content-Type: ${type || "application/octet-stream"}`;
 }
 function disposition(name) {
@@ -541,10 +589,16 @@ var client = createClient({
 });
 var rembg = client.rembg;
 var membershipUsage = client.membershipUsage;
+var createBatch = client.createBatch;
+var readBatch = client.readBatch;
+var batchResult = client.batchResult;
 var node_default = rembg;
 export {
   RembgError,
+  batchResult,
+  createBatch,
   node_default as default,
   membershipUsage,
+  readBatch,
   rembg
 };

@@ -1,8 +1,8 @@
 import { createClient } from "./client.js";
 import { nameFor, parseBase64 } from "./data_url.js";
-import type { Answer, Fields, Request } from "./platform.js";
+import type { Answer, Fields, FilePart, Request } from "./platform.js";
 import { invalidInput, networkError } from "./problems.js";
-import type { BlobResult, MembershipUsage, Rembg } from "./types.js";
+import type { BatchResult, BlobResult, CreateBatch, MembershipUsage, ReadBatch, Rembg } from "./types.js";
 
 export { RembgError } from "./error.js";
 export type { FieldProblem } from "./error.js";
@@ -31,6 +31,9 @@ const client = createClient({
 
 export const rembg: Rembg<InputImage, BlobResult> = client.rembg;
 export const membershipUsage: MembershipUsage = client.membershipUsage;
+export const createBatch: CreateBatch<InputImage> = client.createBatch;
+export const readBatch: ReadBatch = client.readBatch;
+export const batchResult: BatchResult<BlobResult> = client.batchResult;
 export default rembg;
 
 /** `crypto.randomUUID` is missing on pages without HTTPS. */
@@ -38,29 +41,31 @@ function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function makeForm(input: InputImage, fields: Fields): FormData {
+function makeForm(files: FilePart<InputImage>[], fields: Fields): FormData {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  const blob = toBlob(input);
-  form.append("image", blob, (blob as Partial<File>).name ?? nameFor(blob.type));
+  for (const { field, input, label } of files) {
+    const blob = toBlob(input, label);
+    form.append(field, blob, (blob as Partial<File>).name ?? nameFor(blob.type));
+  }
   return form;
 }
 
-function toBlob(input: InputImage): Blob {
+function toBlob(input: InputImage, label: string): Blob {
   if (input instanceof Blob) return input;
   if (ArrayBuffer.isView(input) || input instanceof ArrayBuffer) return new Blob([input as BlobPart]);
   if (typeof input?.base64 !== "string") {
-    throw invalidInput("inputImage must be a File, a Blob, a Uint8Array, an ArrayBuffer or { base64 }");
+    throw invalidInput(`${label} must be a File, a Blob, a Uint8Array, an ArrayBuffer or { base64 }`);
   }
-  const { data, type } = parseBase64(input.base64);
-  return new Blob([decode(data)], { type });
+  const { data, type } = parseBase64(input.base64, label);
+  return new Blob([decode(data, label)], { type });
 }
 
-function decode(base64: string): Uint8Array<ArrayBuffer> {
+function decode(base64: string, label: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   } catch (error) {
-    throw invalidInput("inputImage.base64 is not valid base64", error);
+    throw invalidInput(`${label}.base64 is not valid base64`, error);
   }
 }
 

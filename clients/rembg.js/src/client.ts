@@ -1,55 +1,96 @@
 import { type Limits, startLimits } from "./limits.js";
-import { addressOf, credentials, formFields, idempotency, usagePath } from "./parameters.js";
-import type { Answer, Platform } from "./platform.js";
+import { addressOf, backgroundOf, batchFields, batchPath, credentials, formFields, idempotency, usagePath } from "./parameters.js";
+import type { Answer, Platform, Request } from "./platform.js";
 import { errorFrom, invalidResponse } from "./problems.js";
 import { meter } from "./progress.js";
 import { withRetries } from "./retry.js";
-import type { Connection, Facts, MembershipUsage, ProgressListener, Rembg, RembgCall, UsageCall } from "./types.js";
+import type {
+  BatchCall, BatchResult, BatchResultCall, Connection, CreateBatch, Facts, MembershipUsage, ProgressListener, ReadBatch,
+  ReadBatchCall, Rembg, RembgCall, UsageCall,
+} from "./types.js";
+
+type Unsigned<Body> = Omit<Request<Body>, "signal">;
 
 const DEFAULT_TIMEOUT_MS = 600_000;
 const DEFAULT_RETRIES = 2;
 
-/** The two calls, on a platform. */
+/** The calls, on a platform. */
 export function createClient<Input, Body, Reply extends Answer, Delivered>(
   platform: Platform<Input, Body, Reply, Delivered>,
 ) {
+  const urlOf = (call: Connection, path: string) => addressOf(call.baseUrl ?? platform.defaultBaseUrl(), path);
+
   async function rembg(call: RembgCall<Input>) {
     const { inputImage, options = {} } = call;
-    const url = addressOf(call.baseUrl ?? platform.defaultBaseUrl(), "/rmbg");
+    const url = urlOf(call, "/rmbg");
     const headers = { ...credentials(call), ...idempotency(call, platform.newKey) };
     return within(call, async (limits) => {
-      const body = await platform.makeForm(inputImage, formFields(options));
+      const files = [{ field: "image", input: inputImage, label: "inputImage" }, ...backgroundOf(options)];
+      const body = await platform.makeForm(files, formFields(options));
       const upload = meter("upload", guarded(call.onUploadProgress, limits));
       const download = meter("download", guarded(call.onDownloadProgress, limits));
-      return async () => {
-        const [onUpload, onDownload] = [upload(), download()];
-        const { signal } = limits;
-        const reply = await succeed(platform.send({ method: "POST", url, headers, body, signal, onUpload, onDownload }));
-        if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
-        const delivered = options.returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
-        // The call may have been ended just as the last bytes arrived: then its result must not be left behind.
-        if (signal.aborted) await (delivered as { cleanup?: () => Promise<void> }).cleanup?.();
-        signal.throwIfAborted();
-        return { ...delivered, ...factsOf(reply) };
-      };
+      return () => picture({ method: "POST", url, headers, body, onUpload: upload(), onDownload: download() }, options, limits);
     });
+  }
+
+  async function createBatch(call: BatchCall<Input>) {
+    const { inputImages, options = {} } = call;
+    const url = urlOf(call, "/api/batches");
+    const headers = { ...credentials(call), ...idempotency(call, platform.newKey) };
+    return within(call, async (limits) => {
+      const images = inputImages.map((input, index) => ({ field: "image", input, label: `inputImages[${index}]` }));
+      const body = await platform.makeForm([...images, ...backgroundOf(options)], batchFields(call));
+      const upload = meter("upload", guarded(call.onUploadProgress, limits));
+      return () => json({ method: "POST", url, headers, body, onUpload: upload() }, limits, 202);
+    });
+  }
+
+  async function readBatch(call: ReadBatchCall) {
+    return get(call, batchPath(call.id));
+  }
+
+  async function batchResult(call: BatchResultCall) {
+    const path = `${batchPath(call.id)}/items/${Number(call.index)}/results/${Number(call.result ?? 0)}`;
+    const [url, headers] = [urlOf(call, path), credentials(call)];
+    return within(call, async (limits) => () => picture({ method: "GET", url, headers }, call, limits));
   }
 
   async function membershipUsage(call: UsageCall) {
-    const url = addressOf(call.baseUrl ?? platform.defaultBaseUrl(), usagePath(call));
-    const headers = credentials(call);
-    return within(call, async ({ signal }) => async () => {
-      const reply = await succeed(platform.send({ method: "GET", url, headers, signal }));
-      const text = await reply.text();
-      try {
-        return JSON.parse(text);
-      } catch {
-        throw invalidResponse(reply, "The response is not JSON");
-      }
-    });
+    return get(call, usagePath(call));
   }
 
-  return { rembg: rembg as Rembg<Input, Delivered & Facts>, membershipUsage: membershipUsage as MembershipUsage };
+  async function get(call: Connection, path: string) {
+    const [url, headers] = [urlOf(call, path), credentials(call)];
+    return within(call, async (limits) => () => json({ method: "GET", url, headers }, limits));
+  }
+
+  async function picture(request: Unsigned<Body>, { returnBase64 }: { returnBase64?: boolean }, { signal }: Limits) {
+    const reply = await succeed(platform.send({ ...request, signal }));
+    if (!reply.header("content-type")?.startsWith("image/")) throw await notPicture(reply);
+    const delivered = returnBase64 ? { base64Image: await platform.toDataUrl(reply) } : await platform.deliver(reply);
+    // The call may have been ended just as the last bytes arrived: then its result must not be left behind.
+    if (signal.aborted) await (delivered as { cleanup?: () => Promise<void> }).cleanup?.();
+    signal.throwIfAborted();
+    return { ...delivered, ...factsOf(reply) };
+  }
+
+  async function json(request: Unsigned<Body>, { signal }: Limits, status = 200) {
+    const reply = await succeed(platform.send({ ...request, signal }), status);
+    const text = await reply.text();
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw invalidResponse(reply, "The response is not JSON");
+    }
+  }
+
+  return {
+    rembg: rembg as Rembg<Input, Delivered & Facts>,
+    membershipUsage: membershipUsage as MembershipUsage,
+    createBatch: createBatch as CreateBatch<Input>,
+    readBatch: readBatch as ReadBatch,
+    batchResult: batchResult as BatchResult<Delivered & Facts>,
+  };
 }
 
 /** Runs the attempt that `prepare` returns, with the retries and within the limits of the call. */
@@ -63,9 +104,9 @@ async function within<Result>(call: Connection, prepare: (limits: Limits) => Pro
   }
 }
 
-async function succeed<Reply extends Answer>(sent: Promise<Reply>): Promise<Reply> {
+async function succeed<Reply extends Answer>(sent: Promise<Reply>, status = 200): Promise<Reply> {
   const reply = await sent;
-  if (reply.status !== 200) throw await errorFrom(reply);
+  if (reply.status !== status) throw await errorFrom(reply);
   return reply;
 }
 

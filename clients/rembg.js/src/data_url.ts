@@ -6,12 +6,12 @@ export interface Encoded {
   type: string;
 }
 
-/** Takes a data URL, or bare base64. Throws `invalid_input` for a data URL that is not base64. */
-export function parseBase64(text: string): Encoded {
+/** Takes a data URL, or bare base64. Throws `invalid_input`, which names `label`, for a data URL that is not base64. */
+export function parseBase64(text: string, label: string): Encoded {
   if (!text.startsWith("data:")) return { data: text, type: "" };
   const comma = text.indexOf(",");
   const [type = "", ...parameters] = text.slice("data:".length, comma).split(";");
-  if (comma < 0 || !parameters.includes("base64")) throw invalidInput("inputImage.base64 is a data URL without base64");
+  if (comma < 0 || !parameters.includes("base64")) throw invalidInput(`${label}.base64 is a data URL without base64`);
   return { data: text.slice(comma + 1), type };
 }
 

@@ -3,7 +3,7 @@ import { createClient } from "./client.js";
 import { receiveDataUrl, receiveFile } from "./node_output.js";
 import { send } from "./node_http.js";
 import { makeForm } from "./node_form.js";
-import type { FileResult, MembershipUsage, Rembg } from "./types.js";
+import type { BatchResult, CreateBatch, FileResult, MembershipUsage, ReadBatch, Rembg } from "./types.js";
 
 export { RembgError } from "./error.js";
 export type { FieldProblem } from "./error.js";
@@ -25,4 +25,7 @@ const client = createClient({
 
 export const rembg: Rembg<InputImage, FileResult> = client.rembg;
 export const membershipUsage: MembershipUsage = client.membershipUsage;
+export const createBatch: CreateBatch<InputImage> = client.createBatch;
+export const readBatch: ReadBatch = client.readBatch;
+export const batchResult: BatchResult<FileResult> = client.batchResult;
 export default rembg;

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Fields } from "./platform.js";
+import type { Fields, FilePart } from "./platform.js";
 import { findSource, type Source } from "./node_source.js";
 
 /** A form of known length that can be read several times, each time from the beginning. */
@@ -10,26 +10,35 @@ export interface Form {
   chunks(): AsyncGenerator<Uint8Array>;
 }
 
-/** `multipart/form-data` (RFC 7578) with the text fields first and the picture last. Throws `invalid_input`. */
-export async function makeForm(input: unknown, fields: Fields): Promise<Form> {
-  const source = await findSource(input);
+/** `multipart/form-data` (RFC 7578) with the text fields first and the files last. Throws `invalid_input`. */
+export async function makeForm(files: FilePart<unknown>[], fields: Fields): Promise<Form> {
   const boundary = `rembg-${randomUUID()}`;
   const texts = Object.entries(fields).map(([name, value]) => `--${boundary}\r\n${disposition(name)}\r\n\r\n${value}\r\n`);
-  const head = Buffer.from(`${texts.join("")}--${boundary}\r\n${pictureHeader(source)}\r\n\r\n`);
-  const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
+  const head = Buffer.from(texts.join(""));
+  const parts = await Promise.all(files.map(async ({ field, input, label }) => {
+    const source = await findSource(input, label);
+    return { source, header: Buffer.from(`--${boundary}\r\n${fileHeader(field, source)}\r\n\r\n`) };
+  }));
+  const end = Buffer.from("\r\n");
+  const tail = Buffer.from(`--${boundary}--\r\n`);
+  const sizes = parts.map(({ source, header }) => header.length + source.size + end.length);
   return {
-    length: head.length + source.size + tail.length,
+    length: sizes.reduce((sum, size) => sum + size, head.length + tail.length),
     contentType: `multipart/form-data; boundary=${boundary}`,
     async *chunks() {
       yield head;
-      yield* source.chunks();
+      for (const { source, header } of parts) {
+        yield header;
+        yield* source.chunks();
+        yield end;
+      }
       yield tail;
     },
   };
 }
 
-function pictureHeader({ name, type }: Source): string {
-  return `${disposition("image")}; filename="${escapeName(name)}"\r\nContent-Type: ${type || "application/octet-stream"}`;
+function fileHeader(field: string, { name, type }: Source): string {
+  return `${disposition(field)}; filename="${escapeName(name)}"\r\nContent-Type: ${type || "application/octet-stream"}`;
 }
 
 function disposition(name: string): string {

@@ -15,42 +15,42 @@ export interface Source {
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** Throws `invalid_input` for any other type, and for a file that does not exist. */
-export async function findSource(input: unknown): Promise<Source> {
-  if (typeof input === "string") return fileSource(input);
+/** Throws `invalid_input`, which names `label`, for any other type, and for a file that does not exist. */
+export async function findSource(input: unknown, label: string): Promise<Source> {
+  if (typeof input === "string") return fileSource(input, label);
   // Not instanceof: test runners hand over Buffers of another realm.
   if (ArrayBuffer.isView(input)) return bytesSource(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
   if (input instanceof ArrayBuffer) return bytesSource(new Uint8Array(input));
   if (input instanceof Blob) return blobSource(input);
   if (isBase64(input)) {
-    const { data, type } = parseBase64(input.base64);
+    const { data, type } = parseBase64(input.base64, label);
     return bytesSource(Buffer.from(data, "base64"), type);
   }
-  throw invalidInput("inputImage must be a path, a Buffer, a Uint8Array, an ArrayBuffer, a Blob, a File or { base64 }");
+  throw invalidInput(`${label} must be a path, a Buffer, a Uint8Array, an ArrayBuffer, a Blob, a File or { base64 }`);
 }
 
 function isBase64(input: unknown): input is { base64: string } {
   return typeof (input as { base64?: unknown } | null)?.base64 === "string";
 }
 
-async function fileSource(path: string): Promise<Source> {
+async function fileSource(path: string, label: string): Promise<Source> {
   const facts = await stat(path).catch((error: Error) => {
-    throw invalidInput(`inputImage cannot be read: ${error.message}`, error);
+    throw invalidInput(`${label} cannot be read: ${error.message}`, error);
   });
-  if (!facts.isFile()) throw invalidInput(`inputImage is not a file: ${path}`);
-  return { name: basename(path), type: "", size: facts.size, chunks: () => readFile(path, facts.size) };
+  if (!facts.isFile()) throw invalidInput(`${label} is not a file: ${path}`);
+  return { name: basename(path), type: "", size: facts.size, chunks: () => readFile(path, facts.size, label) };
 }
 
 /** One buffer for the whole file: memory neither grows with its size nor depends on the garbage collector. */
-async function* readFile(path: string, size: number): AsyncGenerator<Uint8Array> {
+async function* readFile(path: string, size: number, label: string): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const file = await open(path).catch((error: Error) => {
-    throw invalidInput(`inputImage cannot be read: ${error.message}`, error);
+    throw invalidInput(`${label} cannot be read: ${error.message}`, error);
   });
   try {
     for (let sent = 0; sent < size; ) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - sent), sent);
-      if (!bytesRead) throw invalidInput(`inputImage became shorter while it was sent: ${path}`);
+      if (!bytesRead) throw invalidInput(`${label} became shorter while it was sent: ${path}`);
       sent += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }

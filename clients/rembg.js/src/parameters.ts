@@ -1,13 +1,30 @@
-import type { Fields } from "./platform.js";
+import type { Fields, FilePart } from "./platform.js";
 import { invalidInput } from "./problems.js";
-import type { Connection, Options, RembgCall, UsageCall } from "./types.js";
+import type { BatchCall, Connection, OptionsWith, UsageCall } from "./types.js";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 
 /** The form's text fields. Unset options are not sent: the server's defaults apply. */
-export function formFields(options: Options): Fields {
-  const { returnBase64: _, returnMask, mask, ...others } = options;
+export function formFields(options: OptionsWith<unknown>): Fields {
+  const { returnBase64: _, bg_image: __, returnMask, mask, ...others } = options;
   return texts({ ...others, mask: mask ?? returnMask });
+}
+
+/** The image behind the subject as a file of the form, if there is one. */
+export function backgroundOf<Input>({ bg_image }: OptionsWith<Input>): FilePart<Input>[] {
+  return bg_image === undefined || bg_image === null ? [] : [{ field: "bg_image", input: bg_image, label: "options.bg_image" }];
+}
+
+/** The text fields of a batch. */
+export function batchFields(call: BatchCall<unknown>): Fields {
+  const { options = {}, outputs, callbackUrl } = call;
+  return texts({ ...formFields(options), outputs: outputs && JSON.stringify(outputs), callback_url: callbackUrl });
+}
+
+/** The path of a batch. The server's own `url` is not used: a key goes to no address that an answer names. */
+export function batchPath(id: string): string {
+  if (!/^[0-9a-f-]{36}$/i.test(id)) throw invalidInput(`${id} is not the id of a batch`);
+  return `/api/batches/${id}`;
 }
 
 /** The address of `membershipUsage`, with its query. */
@@ -35,7 +52,7 @@ export function credentials(call: Connection & { userToken?: string }): Record<s
 }
 
 /** The call's idempotency key, or a new one. */
-export function idempotency(call: RembgCall<unknown>, newKey: () => string): Record<string, string> {
+export function idempotency(call: { idempotencyKey?: string }, newKey: () => string): Record<string, string> {
   return { "idempotency-key": headerValue("idempotencyKey", call.idempotencyKey) ?? newKey() };
 }
 

@@ -23,13 +23,20 @@ export interface Request<Body> {
 /** Text fields of a form. */
 export type Fields = Record<string, string>;
 
+/** A file of a form. `label` is what the caller calls it, for messages. */
+export interface FilePart<Input> {
+  field: string;
+  input: Input;
+  label: string;
+}
+
 /** What Node and browsers do differently. */
 export interface Platform<Input, Body, Reply extends Answer, Delivered> {
   defaultBaseUrl(): string;
   /** A new idempotency key. */
   newKey(): string;
   /** Makes a form that can be sent several times. Throws `invalid_input`. */
-  makeForm(input: Input, fields: Fields): Body | Promise<Body>;
+  makeForm(files: FilePart<Input>[], fields: Fields): Body | Promise<Body>;
   /** Rejects with `network_error`. */
   send(request: Request<Body>): Promise<Reply>;
   /** What the caller gets for a picture. */

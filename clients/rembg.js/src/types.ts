@@ -65,6 +65,21 @@ export interface Options {
   dpi?: number;
 }
 
+/** The options, with an image to lay behind the subject: whatever `inputImage` may be. */
+export type OptionsWith<Input> = Options & { bg_image?: Input };
+
+/**
+ * One of several results of each picture of a batch: options in place of those of the batch. `null` takes an option of the
+ * batch away. `model` and `roi` are the same for all outputs.
+ */
+export type BatchOutput = { [Name in Exclude<keyof Options, "returnBase64" | "returnMask" | "model" | "roi" | "bg_image_url">]?: Options[Name] | null } & {
+  /** Goes into the file's name: 1 to 32 of `a-z`, `0-9`, `_` and `-`. */
+  name?: string | null;
+  /** Without the batch's background. */
+  bg_image?: null;
+  bg_image_url?: null;
+};
+
 /** How far a transfer has come. Sizes are bytes of the whole body. */
 export interface TransferProgress {
   loaded: number;
@@ -99,16 +114,19 @@ export interface Connection {
   retries?: number;
 }
 
-/** What `rembg` takes. */
-export interface RembgCall<Input> extends Connection {
-  inputImage: Input;
-  /** A signed-in user's token, instead of `apiKey`. */
+/** A call with a key, or with a signed-in user's token instead of it. */
+export interface Signed extends Connection {
   userToken?: string;
+}
+
+/** What `rembg` takes. */
+export interface RembgCall<Input> extends Signed {
+  inputImage: Input;
   /** Visible ASCII, up to 255 characters. The same key, picture and options are charged once in 24 hours. Random by default. */
   idempotencyKey?: string;
   onUploadProgress?: ProgressListener;
   onDownloadProgress?: ProgressListener;
-  options?: Options;
+  options?: OptionsWith<Input>;
 }
 
 /** Pixels. All are 0 where there is no subject. */
@@ -215,4 +233,90 @@ export interface UsageResult {
 export interface MembershipUsage {
   (call: UsageCall & { listBillingCycles: true }): Promise<{ billingCycles: BillingWindow[] }>;
   (call: UsageCall): Promise<UsageResult>;
+}
+
+/** What `createBatch` takes. */
+export interface BatchCall<Input> extends Signed {
+  /** Up to 500 pictures, 2 GB in all. */
+  inputImages: Input[];
+  /** For all pictures. */
+  options?: Omit<OptionsWith<Input>, "returnBase64">;
+  /** Up to five results of each picture, for one credit. */
+  outputs?: BatchOutput[];
+  /** A public address that is called when the batch has ended. */
+  callbackUrl?: string;
+  /** As that of `rembg`: the same key, pictures and options make one batch. */
+  idempotencyKey?: string;
+  onUploadProgress?: ProgressListener;
+}
+
+/** What `readBatch` takes. */
+export interface ReadBatchCall extends Signed {
+  id: string;
+}
+
+/** What `batchResult` takes. */
+export interface BatchResultCall extends ReadBatchCall {
+  /** Of the picture, from 0. */
+  index: number;
+  /** Which of several results, from 0, in the order of `outputs`. */
+  result?: number;
+  /** Return a data URL (`base64Image`) instead of a file or a Blob. */
+  returnBase64?: boolean;
+}
+
+/** One of several results of a picture. */
+export interface BatchItemResult {
+  /** The output's name, if it has one. */
+  name: string | null;
+  url: string | null;
+  media_type: string;
+  width: number;
+  height: number;
+  /** Left, top, width and height of the subject. */
+  foreground: [number, number, number, number];
+  bytes: number;
+}
+
+/** One picture of a batch. */
+export interface BatchItem {
+  index: number;
+  name: string;
+  status: "queued" | "running" | "done" | "failed" | "cancelled";
+  /** Why there is no result. */
+  code: string | null;
+  error: string | null;
+  width: number | null;
+  height: number | null;
+  foreground: [number, number, number, number] | null;
+  bytes: number | null;
+  model: string | null;
+  confidence: number | null;
+  result_url: string | null;
+  /** With `outputs` alone. The fields above are then those of the first. */
+  results?: BatchItemResult[];
+}
+
+/** A batch, as the server describes it. */
+export interface Batch {
+  id: string;
+  status: "processing" | "finished" | "cancelled";
+  url: string;
+  counts: { total: number; queued: number; running: number; done: number; failed: number; cancelled: number };
+  credits: { held: number; charged: number };
+  zip_url: string | null;
+  items: BatchItem[];
+}
+
+/** Sends many pictures at once. Resolves as soon as they have arrived. Rejects with a `RembgError`. */
+export type CreateBatch<Input> = (call: BatchCall<Input>) => Promise<Batch>;
+
+/** What became of a batch. Rejects with a `RembgError`. */
+export type ReadBatch = (call: ReadBatchCall) => Promise<Batch>;
+
+/** One result of a batch. Rejects with a `RembgError`. */
+export interface BatchResult<Delivered> {
+  (call: BatchResultCall & { returnBase64: true }): Promise<Base64Result>;
+  (call: BatchResultCall & { returnBase64?: false }): Promise<Delivered>;
+  (call: BatchResultCall): Promise<Base64Result | Delivered>;
 }

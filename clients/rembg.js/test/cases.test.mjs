@@ -1,8 +1,10 @@
 // The cases that the Python client has to pass too: clients/cases.json.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
-import { membershipUsage, rembg, RembgError } from "@rembg-platform/rembg.js";
+import { createBatch, membershipUsage, rembg, RembgError } from "@rembg-platform/rembg.js";
 import * as fake from "./fake_server.mjs";
 import { failure } from "./helpers.mjs";
 
@@ -19,13 +21,15 @@ async function against(answers, use) {
   }
 }
 
-/** Keeps the form's text fields. */
-function keeping(fields) {
+/** Keeps the form's text fields and, as [field, file name, text], its files. */
+function keeping(fields, files = [], answer = fake.picture) {
   const read = async (request, response) => {
     let text = "";
     for await (const chunk of request) text += chunk.toString("latin1");
     for (const [, name, value] of text.matchAll(/name="(\w+)"\r\n\r\n(.*)\r\n/g)) fields[name] = value;
-    fake.picture(request, response);
+    const file = /name="(\w+)"; filename="([^"]*)"\r\nContent-Type: [\w/-]+\r\n\r\n([^]*?)\r\n--/g;
+    for (const [, ...facts] of text.matchAll(file)) files.push(facts);
+    answer(request, response);
   };
   return Object.assign(read, { early: true });
 }
@@ -48,6 +52,30 @@ for (const { options, fields } of cases.options) {
     const sent = {};
     await against([keeping(sent)], (baseUrl) => rembg({ baseUrl, inputImage, options: { ...options, returnBase64: true } }));
     assert.deepEqual(sent, fields);
+  });
+}
+
+for (const { bg_image: given, options, fields, file } of cases.backgrounds) {
+  test(`background ${JSON.stringify(given)}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "rembg-test-"));
+    const path = given.path && join(folder, given.path);
+    if (path) writeFileSync(path, given.text);
+    const [sent, files] = [{}, []];
+    const bg_image = path ?? Buffer.from(given.bytes);
+    await against([keeping(sent, files)], (baseUrl) => rembg({ baseUrl, inputImage, options: { ...options, bg_image, returnBase64: true } }));
+    assert.deepEqual(sent, fields);
+    assert.deepEqual(files, [["image", "image.png", inputImage.toString("latin1")], ["bg_image", file.name, file.text]]);
+    rmSync(folder, { recursive: true });
+  });
+}
+
+for (const { outputs, sent } of cases.outputs) {
+  test(`outputs ${JSON.stringify(outputs)}`, async () => {
+    const fields = {};
+    const accepted = answering({ status: 202, body: { id: "b-1", items: [] } });
+    const call = (baseUrl) => createBatch({ baseUrl, inputImages: [inputImage], outputs, options: { format: "webp" } });
+    const { result } = await against([keeping(fields, [], accepted)], call);
+    assert.deepEqual([JSON.parse(fields.outputs), fields.format, result.id], [sent, "webp", "b-1"]);
   });
 }
 

@@ -56,6 +56,7 @@ describe("our README", { concurrency: AT_ONCE }, () => {
     /sent 100 %\n.*rembg-[^/]*\.png\n$/s,
     /^data:image\/webp;base64, 512 512 1\n$/,
     /^400 validation_error Multiple validation errors [\w-]+\nw .*\nangle .*\n$/,
+    /^cutout 400 .*\.png\nwhite 400 .*\.jpg\nmask 400 .*\.png\n$/,
     /^[\w-]+ \d+\n$/,
   ];
   const examples = examplesOf(join(ours, "README.md"), "js");

@@ -5,7 +5,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from "n
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { after, test } from "node:test";
-import { membershipUsage, rembg, RembgError } from "@rembg-platform/rembg.js";
+import { batchResult, createBatch, membershipUsage, readBatch, rembg, RembgError } from "@rembg-platform/rembg.js";
 import { bmpPixel, describe, env, failure, leftovers, recorder } from "./helpers.mjs";
 
 const apiKey = env("REMBG_TEST_KEY");
@@ -98,4 +98,34 @@ test("cancelled in the middle of the upload, nothing is charged", async () => {
   const complete = await rembg({ apiKey, inputImage: large, options: { returnBase64: true, w: 8 } });
   assert.equal(complete.creditsCharged, 1);
   assert.equal((await membershipUsage({ apiKey })).api_usage, used + 1);
+});
+
+test("a picture of the caller's goes behind the subject", async () => {
+  const options = { format: "bmp", w: 40, bg_image: cat, returnBase64: true };
+  const { base64Image } = await rembg({ apiKey, inputImage: person, options });
+  const { base64Image: plain } = await rembg({ apiKey, inputImage: person, options: { ...options, bg_image: undefined } });
+  assert.notEqual(base64Image, plain);
+  const error = await failure(rembg({ apiKey, inputImage: person, options: { bg_image: 7 } }));
+  assert.deepEqual([error.code, error.message.slice(0, 16)], ["invalid_input", "options.bg_image"]);
+});
+
+test("several results of each picture of a batch", async () => {
+  const outputs = [{ name: "cutout", format: "png" }, { name: "small", format: "bmp", bg_color: "blue", w: 8, h: 8 }];
+  let batch = await createBatch({ apiKey, inputImages: [person, bytes], outputs, options: { w: 64 } });
+  while (batch.status === "processing") {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    batch = await readBatch({ apiKey, id: batch.id });
+  }
+  assert.equal(batch.credits.charged, 2);
+  for (const { status, results } of batch.items) {
+    const shown = results.map(({ name, media_type, width }) => [name, media_type, width]);
+    assert.deepEqual([status, shown], ["done", [["cutout", "image/png", 64], ["small", "image/bmp", 8]]]);
+  }
+  const first = await batchResult({ apiKey, id: batch.id, index: 0 });
+  assert.deepEqual(describe(await take(first, "png")).width, 64);
+  const small = await take(await batchResult({ apiKey, id: batch.id, index: 1, result: 1, returnBase64: true }), "bmp");
+  assert.deepEqual(bmpPixel(small, 0, 0), [0, 0, 255]);
+  const wrong = await failure(createBatch({ apiKey, inputImages: [person], outputs: [{ w: -1 }, { name: "A" }] }));
+  assert.deepEqual(wrong.details.map(({ field }) => field), ["outputs[0].w", "outputs[1].name"]);
+  assert.equal((await failure(readBatch({ apiKey, id: "../../rmbg" }))).code, "invalid_input");
 });

@@ -66,6 +66,11 @@ ROWS = {
         message="This batch has no image with index {position}.",
         advice=_("Count from 0, as “index” does."),
     ),
+    "no_such_output": Row(
+        status=404,
+        message="This image has no result with index {position}.",
+        advice=_("Count from 0, in the order of “outputs”. Without “outputs” there is one result."),
+    ),
     "batch_expired": Row(
         status=410,
         message="The images of this batch have been erased.",

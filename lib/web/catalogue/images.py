@@ -80,6 +80,21 @@ _FOUND_BY_CORE = {
         advice=_("Leave out all backgrounds but one."),
         label=_("Several backgrounds together"),
     ),
+    "invalid_outputs": Row(
+        status=400,
+        advice=_('Send a JSON list of objects, such as [{"format": "png"}, {"mask": true}].'),
+        label=_("The list of outputs could not be read"),
+    ),
+    "invalid_output_name": Row(
+        status=400,
+        advice=_("Give each output a different name, in small letters, or none."),
+        label=_("The name of an output was not usable"),
+    ),
+    "invalid_output_option": Row(
+        status=400,
+        advice=_("Use the options of the list in the documentation; those of the matte are the same for all outputs."),
+        label=_("An output had an option that outputs do not have"),
+    ),
     "invalid_format": Row(status=400, advice=_("Choose one of the formats named."), label=_("Unknown output format")),
     "invalid_color": Row(
         status=400,

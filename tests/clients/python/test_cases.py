@@ -1,7 +1,9 @@
 """What rembg.js and the Python client have to do alike. The other half is clients/rembg.js/test/cases.test.mjs."""
 
 import json
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 import pytest
 import rembg_client
@@ -55,6 +57,34 @@ def test_options(case):
         client.remove_background(PNG, **case["options"])
     assert server.seen[0].fields == case["fields"]
     assert server.seen[0].files == [("image", "image.png", PNG)]
+
+
+def background_of(case: dict, folder: Path) -> bytes | Path:
+    """As bytes, or as a file's path."""
+    if "bytes" in case:
+        return case["bytes"].encode()
+    path = folder / case["path"]
+    path.write_text(case["text"])
+    return path
+
+
+@pytest.mark.parametrize("case", CASES["backgrounds"], ids=lambda case: str(case["bg_image"]))
+def test_backgrounds(case, tmp_path):
+    behind = background_of(case["bg_image"], tmp_path)
+    with fake_server(image) as server, Client(base_url=server.url) as client:
+        client.remove_background(PNG, bg_image=behind, **case.get("options", {}))
+    assert server.seen[0].fields == case["fields"]
+    file = case["file"]
+    assert server.seen[0].files == [("image", "image.png", PNG), ("bg_image", file["name"], file["text"].encode())]
+
+
+@pytest.mark.parametrize("case", CASES["outputs"], ids=lambda case: str(case["outputs"]))
+def test_outputs(case):
+    batch = {"id": str(uuid4()), "status": "processing", "counts": {}, "credits": {"held": 1, "charged": 0}}
+    with fake_server(answering(202, batch)) as server, Client(base_url=server.url) as client:
+        client.batches.create([PNG], outputs=case["outputs"], format="webp")
+    fields = server.seen[0].fields
+    assert (json.loads(fields["outputs"]), fields["format"]) == (case["sent"], "webp")
 
 
 @pytest.mark.parametrize("case", CASES["usage"], ids=lambda case: str(case["parameters"]))

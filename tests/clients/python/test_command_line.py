@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from tests.clients.python.conftest import CommandLine
 from tests.clients.python.fake_server import answering, fake_server, image
@@ -78,6 +78,7 @@ def test_patterns_names_and_shallow_folders(rmbg, tmp_path):
         (["in/a.png", "--out", "o", "--name", "../{stem}"], "not a file name"),
         (["in/a.png", "--out", "o", "--name", "{nothing}"], "{stem}"),
         (["in/a.png", "--watch", "--out", "o"], "takes folders"),
+        (["in/a.png", "--out", "o", "--bg-image", "wall.jpg"], "There is no file wall.jpg"),
         (["in", "--out", "-"], "one image"), (["-", "in/a.png", "--out", "o"], "only input"),
     ],
     ids=str,
@@ -97,6 +98,21 @@ def test_unknown_options_and_values_are_refused(rmbg, tmp_path):
     wrong = rmbg("remove", "a.png", "--out", "o", "--w", "-5", "--angle", "500")
     assert wrong.code == 1
     assert "'w' must be at least 1, got: -5; 'angle' must be between -360 and 360 degrees, got: 500.0" in wrong.err
+
+
+def test_another_background_is_another_result(rmbg, product, account, tmp_path):
+    fill(tmp_path / "in", "a.png")
+    command = ("remove", "in", "--out", "o", "--format", "png", "--bg-image", "wall.png")
+    for color, done in (("red", 1), ("red", 0), ("blue", 1)):
+        wall = encoded(Image.new("RGB", (8, 8), color))
+        if not done:
+            assert (tmp_path / "wall.png").read_bytes() == wall
+        else:
+            (tmp_path / "wall.png").write_bytes(wall)
+        assert rmbg(*command, "--json").summary["done"] == done
+        with Image.open(tmp_path / "o/a.png") as image:
+            assert image.convert("RGB").getpixel((0, 0)) == ImageColor.getrgb(color)
+    assert used(product, account) == 2
 
 
 def test_a_dry_run_sends_nothing(tmp_path):

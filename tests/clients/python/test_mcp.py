@@ -91,7 +91,7 @@ def test_tools_are_listed_and_called_and_never_leave_their_folders(assistant, pr
     assert (before["remaining"], after["remaining"]) == (1000, 998)
     assert set(told["tools"]) == {"remove_background", "usage", "models"}
     schema = told["tools"]["remove_background"]["schema"]
-    assert set(schema["properties"]) == {"image", "output", "overwrite", *ROWS}
+    assert set(schema["properties"]) == {"image", "output", "overwrite", "bg_image", *ROWS}
     assert (schema["required"], schema["additionalProperties"]) == (["image", "output"], False)
     assert told["tools"]["usage"]["annotations"]["read_only_hint"] is True
 

@@ -22,6 +22,7 @@ SAID = [
     r"(\d+%\n)*100%\nimage/webp \d+\n",
     r"100 400\n",
     r"(\{.*\}\n)+photo.jpg done None\nphoto.jpg done None\n",
+    r"cutout 400 image/png\nwhite 400 image/jpeg\nmask 400 image/png\n",
     r"400 validation_error [\w-]+\nw .*\nangle .*\n",
     r"\w+ \d+\n",
 ]

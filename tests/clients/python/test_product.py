@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from rembg_client import AsyncClient, Client, NotAllowed, NotFound, OutOfCredits, Refused, TimedOut
+from rembg_client import AsyncClient, Client, InvalidInput, Model, NotAllowed, NotFound, OutOfCredits, Refused, TimedOut
 
 from tests.clients.python.run_async import run_async
 from tests.conftest import encoded
@@ -97,6 +97,45 @@ def test_a_batch_from_its_making_to_its_end(client, tmp_path):
     with pytest.raises(NotFound) as raised:
         client.batches.download_item(batch, 1)
     assert raised.value.code == "no_result"
+
+
+def test_several_results_of_each_image(client, tmp_path):
+    behind = picture("blue")
+    outputs = [{"name": "scene"}, {"name": "white", "bg_color": "#fff", "format": "jpg"}, {"mask": True, "w": None}]
+    batch = client.batches.create([picture()], outputs=outputs, bg_image=behind, format="png", w=20)
+    batch = client.batches.wait(batch, poll=0.2)
+    (item,) = batch.items
+    assert [(one.name, one.extension, one.width) for one in item.results] == [
+        ("scene", "png", 20), ("white", "jpg", 20), (None, "png", 40),
+    ]  # fmt: skip
+    assert (batch.credits_charged, item.results[0].foreground) == (1, item.results[1].foreground)
+    colors = [client.batches.download_item(batch, 0, result=number).image().getpixel((0, 0)) for number in range(3)]
+    assert (colors[0], min(colors[1]) > 240, colors[2]) == ((0, 0, 255), True, 0)
+    client.batches.download(batch, tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert archive.namelist() == ["image-scene.png", "image-white.jpeg", "image.png"]
+    with pytest.raises(Refused) as raised:
+        client.batches.create([picture()], outputs=[{"w": -1}, {"name": "A"}])
+    assert [problem.field for problem in raised.value.details] == ["outputs[0].w", "outputs[1].name"]
+    with pytest.raises(InvalidInput):
+        client.batches.create([picture()], outputs=[{"colour": "red"}])
+
+
+def test_an_image_goes_behind_the_subject(client, tmp_path):
+    picture("lime").save(tmp_path / "wall.png")
+    for behind in (tmp_path / "wall.png", picture("lime"), (tmp_path / "wall.png").read_bytes()):
+        assert client.remove_background(picture(), bg_image=behind, format="png").image().getpixel((0, 0)) == (0, 255, 0)
+    with pytest.raises(InvalidInput):
+        client.remove_background(picture(), bg_image=picture(), bg_image_url="https://example.com/a.png")
+    with pytest.raises(Refused) as raised:
+        client.remove_background(picture(), bg_image=b"no image")
+    assert raised.value.code == "invalid_image"
+
+
+def test_models_are_described(client):
+    model = client.models()[0]
+    assert set(model) == set(Model.__annotations__)
+    assert (model["name"], model["default"]) == ("u2net", True)
 
 
 def test_batches_are_listed_cancelled_and_erased(client):

@@ -264,7 +264,7 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
         "requester": {"name": "", "rank": 0},
     }
     cutout = dataclasses.replace(remote.execute(job), timings={"queue": 7.0, "decode": 0.5})
-    facts = json.loads(jobs.delivered(cutout, "result-1"))
+    facts = json.loads(jobs.delivered(cutout, ["result-1"]))
     assert facts == {
         "outcome": "delivered",
         "cutout": {
@@ -279,6 +279,39 @@ def test_the_release_before_reads_the_jobs_and_results_of_this_one(small_png, qu
         "parcel": "result-1",
         "confidence": 1.0,  # outside of the fields of a cutout, which the release before knows exactly
     }
+
+
+def several(job: Job) -> Job:
+    """The same job with three outputs."""
+    return dataclasses.replace(job, more=(CutoutOptions(width=4), CutoutOptions(mask=True, format="bmp")))
+
+
+def test_several_outputs_come_back_together(quick_model, broker, job, settings):
+    there = remote.execute(several(job))
+    assert len(broker.jobs) == 1
+    settings.IMAGING_EXECUTOR = "local"
+    runtime.get_gate.cache_clear()
+    here = runtime.execute(several(job))
+    for one, other in zip((there, *there.more), (here, *here.more), strict=True):
+        assert (one.data, one.width, one.media_type, one.foreground) == (
+            other.data, other.width, other.media_type, other.foreground,
+        )  # fmt: skip
+    assert [one.width for one in there.more] == [4, 8]
+
+
+def test_several_outputs_are_options_that_the_release_before_does_not_know(job):
+    facts = json.loads(several(job).to_json())
+    assert set(facts["options"]) - {field.name for field in dataclasses.fields(CutoutOptions)} == {"more"}
+    assert Job.from_json(json.dumps(facts), job.file).more == several(job).more
+
+
+def test_several_results_that_come_too_late_leave_nothing(quick_model, broker, job, monkeypatch):
+    store.put("late", several(job).to_json())
+    payloads.put_image("late", job.file.read())
+    monkeypatch.setattr(store, "answer", lambda job_id, outcome: False)
+    assert worker.work("late") is False
+    assert not [name for name in left() if b"result" in name]
+    lose_everything()
 
 
 def test_a_job_with_options_of_a_newer_release_is_left_to_its_workers(job, small_png, quick_model):

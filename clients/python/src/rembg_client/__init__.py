@@ -21,14 +21,15 @@ from rembg_client.errors import (
     ServerFault,
     TimedOut,
 )
-from rembg_client.options import Options
-from rembg_client.results import Batch, BillingCycle, Cutout, Foreground, Item, Usage
+from rembg_client.options import BatchOutput, Options
+from rembg_client.results import Batch, BillingCycle, Cutout, Foreground, Item, Model, Result, Usage
 from rembg_client.version import __version__
 
 __all__ = [
     "ApiError",
     "AsyncClient",
     "Batch",
+    "BatchOutput",
     "BillingCycle",
     "Client",
     "ConnectionFailed",
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidResponse",
     "InvalidSignature",
     "Item",
+    "Model",
     "NotAllowed",
     "NotFound",
     "Options",
@@ -47,6 +49,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "RembgError",
+    "Result",
     "ServerBusy",
     "ServerFault",
     "TimedOut",

@@ -14,13 +14,13 @@ from rembg_client import calls
 from rembg_client.calls import Call, Limits, Pause, Step
 from rembg_client.errors import RembgError
 from rembg_client.exchange import Answer, Deadline, ProgressListener, Reception, Request, translated
-from rembg_client.results import Batch, BillingCycle, Cutout, Usage
+from rembg_client.results import Batch, BillingCycle, Cutout, Model, Usage
 from rembg_client.settings import Settings
 from rembg_client.sources import ImageSource
 from rembg_client.targets import Output
 
 if TYPE_CHECKING:
-    from rembg_client.options import Options
+    from rembg_client.options import BatchOutput, Options
 
     if sys.version_info >= (3, 11):
         from typing import Self, Unpack
@@ -62,17 +62,19 @@ class AsyncClient(Settings):
         *,
         idempotency_key: str | None = None,
         on_upload: ProgressListener | None = None,
+        bg_image: ImageSource | None = None,
         **options: Unpack[Options],
     ) -> Cutout:
         """Remove the background of one image.
 
         `image` is a path, an address that the server fetches, bytes, a file, a Pillow image or a numpy array of uint8. The
         result is kept in memory, or goes to `output`: a path, which appears when it is complete, or a file. `on_upload` gets
-        (bytes sent, bytes in all). All tries carry one idempotency key, so that the image is charged once.
+        (bytes sent, bytes in all). `bg_image` goes behind the subject, and may be whatever `image` may be. All tries carry
+        one idempotency key, so that the image is charged once.
 
         Raises RembgError.
         """
-        return await self.run(calls.remove_background, image, output, idempotency_key, on_upload, options)
+        return await self.run(calls.remove_background, image, output, idempotency_key, on_upload, bg_image, options)
 
     async def membership_usage(
         self,
@@ -89,8 +91,8 @@ class AsyncClient(Settings):
         """All billing cycles, the newest first."""
         return await self.run(calls.billing_cycles)
 
-    async def models(self) -> list[dict[str, Any]]:
-        """The models that the server offers, as it describes them."""
+    async def models(self) -> list[Model]:
+        """The models that the server offers, as it describes them; the default first."""
         return await self.run(calls.models)
 
     async def run(self, call: Callable[Concatenate[Limits, P], Call[T]], *arguments: P.args, **named: P.kwargs) -> T:
@@ -145,10 +147,17 @@ class AsyncBatches:
         callback_url: str | None = None,
         idempotency_key: str | None = None,
         on_upload: ProgressListener | None = None,
+        bg_image: ImageSource | None = None,
+        outputs: Iterable[BatchOutput] | None = None,
         **options: Unpack[Options],
     ) -> Batch:
-        """Send up to 500 images, 2 GB in all, with one set of options. Returns as soon as they have arrived."""
-        return await self._client.run(calls.create_batch, images, zips, callback_url, idempotency_key, on_upload, options)
+        """Send up to 500 images, 2 GB in all, with one set of options. Returns as soon as they have arrived.
+
+        `bg_image` goes behind every subject. `outputs` are up to five results of each image, for one credit.
+        """
+        return await self._client.run(
+            calls.create_batch, images, zips, callback_url, idempotency_key, on_upload, bg_image, outputs, options
+        )
 
     async def get(self, batch: Batch | str, *, items: bool = True) -> Batch:
         """The batch as it is now. `batch` may be its id."""
@@ -181,9 +190,11 @@ class AsyncBatches:
         """Write a zip of all results that are there to a path or a file."""
         await self._client.run(calls.download_batch, batch, output)
 
-    async def download_item(self, batch: Batch | str, index: int, output: Output = None) -> Cutout:
-        """One result, kept in memory or written to a path or a file."""
-        return await self._client.run(calls.download_item, batch, index, output)
+    async def download_item(
+        self, batch: Batch | str, index: int, output: Output = None, *, result: int | None = None
+    ) -> Cutout:
+        """One result, kept in memory or written to a path or a file. `result` is which of several, counted from 0."""
+        return await self._client.run(calls.download_item, batch, index, output, result)
 
     async def cancel(self, batch: Batch | str) -> Batch:
         """Stop it. What is not done costs nothing; results stay."""

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from rembg_client.errors import ConnectionFailed, InvalidInput, InvalidResponse, RateLimited, RembgError, TimedOut
 from rembg_client.exchange import Answer, Deadline, ProgressListener, Request
-from rembg_client.options import form_fields
-from rembg_client.results import Batch, BillingCycle, Cutout, Usage, batch_of, cutout_of, cycle_of, usage_of
+from rembg_client.options import BatchOutput, form_fields, outputs_field
+from rembg_client.results import Batch, BillingCycle, Cutout, Model, Usage, batch_of, cutout_of, cycle_of, usage_of
 from rembg_client.sources import Address, ImageSource, Part, read_source
 from rembg_client.targets import Output, target_of
 
@@ -96,20 +96,39 @@ def remove_background(
     output: Output,
     idempotency_key: str | None,
     on_upload: ProgressListener | None,
+    bg_image: ImageSource | None,
     options: Mapping[str, Any],
 ) -> Call[Cutout]:
     """`POST /rmbg`."""
-    fields, parts = dict(form_fields(options)), []
-    source = read_source(image)
-    if isinstance(source, Address):
-        fields["image_url"] = source.url
-    else:
-        parts.append(("image", source))
+    fields, parts = dict(form_fields(options)), list[tuple[str, Part]]()
+    _add_image("image", image, fields, parts)
+    _add_background(bg_image, fields, parts)
     request = Request(
         "POST", "/rmbg", "image/", headers=_idempotency(idempotency_key),
         fields=fields, parts=parts, target=target_of(output), on_upload=on_upload,
     )  # fmt: skip
     return cutout_of((yield from repeated(request, limits)))
+
+
+def _add_image(
+    field: str, image: ImageSource, fields: MutableMapping[str, Any], parts: MutableSequence[tuple[str, Part]]
+) -> None:
+    """Add an image to a form: its file, or its address under the field's name with `_url`."""
+    source = read_source(image)
+    if isinstance(source, Address):
+        fields[f"{field}_url"] = source.url
+    else:
+        parts.append((field, source))
+
+
+def _add_background(
+    bg_image: ImageSource | None, fields: MutableMapping[str, Any], parts: MutableSequence[tuple[str, Part]]
+) -> None:
+    if bg_image is None:
+        return
+    if "bg_image_url" in fields:
+        raise InvalidInput("bg_image and bg_image_url cannot be used together")
+    _add_image("bg_image", bg_image, fields, parts)
 
 
 def membership_usage(limits: Limits, parameters: Mapping[str, Any]) -> Call[Usage]:
@@ -136,7 +155,7 @@ def _usage(limits: Limits, parameters: Mapping[str, Any]) -> Call[Any]:
     return (yield from repeated(Request("GET", "/api/membership-usage", params=params), limits)).json
 
 
-def models(limits: Limits) -> Call[list[dict[str, Any]]]:
+def models(limits: Limits) -> Call[list[Model]]:
     """`GET /api/models`."""
     answer = yield from repeated(Request("GET", "/api/models"), limits)
     rows = answer.json.get("models") if isinstance(answer.json, dict) else answer.json
@@ -152,6 +171,8 @@ def create_batch(
     callback_url: str | None,
     idempotency_key: str | None,
     on_upload: ProgressListener | None,
+    bg_image: ImageSource | None,
+    outputs: Iterable[BatchOutput] | None,
     options: Mapping[str, Any],
 ) -> Call[Batch]:
     """`POST /api/batches`."""
@@ -162,8 +183,11 @@ def create_batch(
         fields["image_url"] = addresses
     if callback_url:
         fields["callback_url"] = callback_url
+    if outputs is not None:
+        fields["outputs"] = outputs_field(outputs)
     parts = [("image", source) for source in sources if isinstance(source, Part)]
     parts += [("zip", _packed(archive)) for archive in zips]
+    _add_background(bg_image, fields, parts)
     request = Request(
         "POST", "/api/batches", headers=_idempotency(idempotency_key), fields=fields, parts=parts, on_upload=on_upload
     )
@@ -214,9 +238,10 @@ def download_batch(limits: Limits, batch: Batch | str, output: Output) -> Call[A
     return (yield from repeated(request, limits))
 
 
-def download_item(limits: Limits, batch: Batch | str, index: int, output: Output) -> Call[Cutout]:
-    """`GET /api/batches/ID/items/INDEX`."""
-    request = Request("GET", f"{batch_path(batch)}/items/{int(index)}", "image/", target=target_of(output))
+def download_item(limits: Limits, batch: Batch | str, index: int, output: Output, result: int | None) -> Call[Cutout]:
+    """`GET /api/batches/ID/items/INDEX`, or that of one of several results."""
+    path = f"{batch_path(batch)}/items/{int(index)}" + ("" if result is None else f"/results/{int(result)}")
+    request = Request("GET", path, "image/", target=target_of(output))
     return cutout_of((yield from repeated(request, limits)))
 
 

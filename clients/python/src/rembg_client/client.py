@@ -14,13 +14,13 @@ from rembg_client import calls
 from rembg_client.calls import Call, Limits, Pause, Step
 from rembg_client.errors import RembgError
 from rembg_client.exchange import Answer, Deadline, ProgressListener, Reception, Request, translated
-from rembg_client.results import Batch, BillingCycle, Cutout, Usage
+from rembg_client.results import Batch, BillingCycle, Cutout, Model, Usage
 from rembg_client.settings import Settings
 from rembg_client.sources import ImageSource
 from rembg_client.targets import Output
 
 if TYPE_CHECKING:
-    from rembg_client.options import Options
+    from rembg_client.options import BatchOutput, Options
 
     if sys.version_info >= (3, 11):
         from typing import Self, Unpack
@@ -58,17 +58,19 @@ class Client(Settings):
         *,
         idempotency_key: str | None = None,
         on_upload: ProgressListener | None = None,
+        bg_image: ImageSource | None = None,
         **options: Unpack[Options],
     ) -> Cutout:
         """Remove the background of one image.
 
         `image` is a path, an address that the server fetches, bytes, a file, a Pillow image or a numpy array of uint8. The
         result is kept in memory, or goes to `output`: a path, which appears when it is complete, or a file. `on_upload` gets
-        (bytes sent, bytes in all). All tries carry one idempotency key, so that the image is charged once.
+        (bytes sent, bytes in all). `bg_image` goes behind the subject, and may be whatever `image` may be. All tries carry
+        one idempotency key, so that the image is charged once.
 
         Raises RembgError.
         """
-        return self.run(calls.remove_background, image, output, idempotency_key, on_upload, options)
+        return self.run(calls.remove_background, image, output, idempotency_key, on_upload, bg_image, options)
 
     def membership_usage(
         self,
@@ -85,8 +87,8 @@ class Client(Settings):
         """All billing cycles, the newest first."""
         return self.run(calls.billing_cycles)
 
-    def models(self) -> list[dict[str, Any]]:
-        """The models that the server offers, as it describes them."""
+    def models(self) -> list[Model]:
+        """The models that the server offers, as it describes them; the default first."""
         return self.run(calls.models)
 
     def run(self, call: Callable[Concatenate[Limits, P], Call[T]], *arguments: P.args, **named: P.kwargs) -> T:
@@ -141,10 +143,17 @@ class Batches:
         callback_url: str | None = None,
         idempotency_key: str | None = None,
         on_upload: ProgressListener | None = None,
+        bg_image: ImageSource | None = None,
+        outputs: Iterable[BatchOutput] | None = None,
         **options: Unpack[Options],
     ) -> Batch:
-        """Send up to 500 images, 2 GB in all, with one set of options. Returns as soon as they have arrived."""
-        return self._client.run(calls.create_batch, images, zips, callback_url, idempotency_key, on_upload, options)
+        """Send up to 500 images, 2 GB in all, with one set of options. Returns as soon as they have arrived.
+
+        `bg_image` goes behind every subject. `outputs` are up to five results of each image, for one credit.
+        """
+        return self._client.run(
+            calls.create_batch, images, zips, callback_url, idempotency_key, on_upload, bg_image, outputs, options
+        )
 
     def get(self, batch: Batch | str, *, items: bool = True) -> Batch:
         """The batch as it is now. `batch` may be its id."""
@@ -176,9 +185,9 @@ class Batches:
         """Write a zip of all results that are there to a path or a file."""
         self._client.run(calls.download_batch, batch, output)
 
-    def download_item(self, batch: Batch | str, index: int, output: Output = None) -> Cutout:
-        """One result, kept in memory or written to a path or a file."""
-        return self._client.run(calls.download_item, batch, index, output)
+    def download_item(self, batch: Batch | str, index: int, output: Output = None, *, result: int | None = None) -> Cutout:
+        """One result, kept in memory or written to a path or a file. `result` is which of several, counted from 0."""
+        return self._client.run(calls.download_item, batch, index, output, result)
 
     def cancel(self, batch: Batch | str) -> Batch:
         """Stop it. What is not done costs nothing; results stay."""

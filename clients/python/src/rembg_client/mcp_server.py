@@ -77,19 +77,25 @@ class Tools:
     def __init__(self, client: AsyncClient, folders: Folders) -> None:
         self._client, self.folders = client, folders
 
-    async def remove_background(self, image: str, output: str, overwrite: bool = False, **options: Any) -> dict[str, Any]:
+    async def remove_background(
+        self, image: str, output: str, overwrite: bool = False, bg_image: str | None = None, **options: Any
+    ) -> dict[str, Any]:
         """Remove the background of an image and write the result to a file. Costs one credit."""
-        source = image if image.lower().startswith(("http://", "https://")) else self.folders.find(image)
+        source = self._source(image)
         target = self.folders.find(output)
         if target.exists() and not overwrite:
             raise ToolError(f"{output} is there already; choose another name, or set overwrite")
         if "format" not in options and target.suffix:
             options["format"] = target.suffix[1:].lower()
-        cutout = await _told(self._client.remove_background(source, target, **options))
+        behind = None if bg_image is None else self._source(bg_image)
+        cutout = await _told(self._client.remove_background(source, target, bg_image=behind, **options))
         return {
             "output": str(target), "width": cutout.width, "height": cutout.height, "media_type": cutout.media_type,
             "credits_charged": cutout.credits_charged, "model": cutout.model,
         }  # fmt: skip
+
+    def _source(self, image: str) -> str | Path:
+        return image if image.lower().startswith(("http://", "https://")) else self.folders.find(image)
 
     async def usage(self) -> dict[str, Any]:
         """Plan, credits that are left, and usage of this account."""
@@ -128,13 +134,15 @@ def _with_options(remove: Callable[..., Any]) -> Callable[..., Any]:
     image = Annotated[str, Field(description="path of the image, or its http(s) address")]
     output = Annotated[str, Field(description="path of the result; its extension is the format, unless one is given")]
     overwrite = Annotated[bool, Field(description="replace a file that is there")]
+    behind = Annotated[str | None, Field(description="image to lay behind the subject: its path, or its http(s) address")]
     kind = inspect.Parameter.KEYWORD_ONLY
     own = [
         inspect.Parameter("image", kind, annotation=image),
         inspect.Parameter("output", kind, annotation=output),
         inspect.Parameter("overwrite", kind, annotation=overwrite, default=False),
     ]
-    parameters = [*own, *map(_parameter, ROWS.values())]
+    background = inspect.Parameter("bg_image", kind, annotation=behind, default=None)
+    parameters = [*own, *map(_parameter, ROWS.values()), background]
     tool.__signature__ = inspect.Signature(parameters, return_annotation=dict[str, Any])  # type: ignore[attr-defined]
     tool.__doc__ = remove.__doc__
     return tool

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from rembg_client.errors import InvalidInput
@@ -47,6 +48,17 @@ class Options(TypedDict, total=False):
     dpi: Annotated[int | None, "written into png and jpeg"]
 
 
+class BatchOutput(Options, total=False):
+    """One of several results of each image of a batch: options in place of those of the batch.
+
+    None takes an option of the batch away, `bg_image` too. `name` goes into the file's name: a-z, 0-9, `-` and `_`. `model`
+    and `roi` are the same for all outputs, and so refused here.
+    """
+
+    name: str | None
+    bg_image: None
+
+
 class Option:
     """One row of the table. `declared` is its type, None included; `kind` str, int, float or bool.
 
@@ -72,10 +84,23 @@ ROWS = _rows()
 
 def form_fields(options: Mapping[str, Any]) -> dict[str, str]:
     """The form's text fields. The server judges values; only an option that does not exist raises InvalidInput."""
-    unknown = sorted(set(options) - set(ROWS))
-    if unknown:
-        raise InvalidInput(f"There is no option {unknown[0]!r}. Options: {', '.join(ROWS)}")
+    _check_names(options, ROWS)
     return {name: _text(value) for name, value in options.items() if value is not None}
+
+
+def outputs_field(outputs: Iterable[BatchOutput]) -> str:
+    """The field `outputs` of a batch, as JSON. The server judges values; only an option that does not exist raises
+    InvalidInput."""
+    rows = [dict(output) for output in outputs]
+    for row in rows:
+        _check_names(row, [*ROWS, "name", "bg_image"])
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _check_names(options: Iterable[str], known: Collection[str]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InvalidInput(f"There is no option {unknown[0]!r}. Options: {', '.join(known)}")
 
 
 def _text(value: Any) -> str:

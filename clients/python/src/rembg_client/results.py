@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 from rembg_client.exchange import Answer
 
@@ -148,9 +148,44 @@ def cycle_of(body: Mapping[str, Any]) -> BillingCycle:
     return BillingCycle(**{name: body[key] for name, key in names.items() if key in body})
 
 
+class Model(TypedDict):
+    """A model that the server offers. A fact is None where it is not known.
+
+    `version` pins the weights: `name@version`. `speed` is fast, medium or slow.
+    """
+
+    name: str
+    version: str | None
+    licence: str | None
+    commercial_use: bool | None
+    speed: Literal["fast", "medium", "slow"] | None
+    default: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One of several results of an image. `name` is the output's; `bytes` is the file's size."""
+
+    name: str | None
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    foreground: Foreground
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def extension(self) -> str:
+        """The usual one of its format, without the dot."""
+        return extension_of(self.media_type)
+
+
 @dataclass(frozen=True)
 class Item:
-    """One image of a batch. `code` and `error` say why there is no result; `bytes` is the result's size."""
+    """One image of a batch. `code` and `error` say why there is no result; `bytes` is the result's size.
+
+    `results` are all of them, where the batch was made with `outputs`; the other facts are then those of the first.
+    """
 
     index: int
     name: str
@@ -162,6 +197,7 @@ class Item:
     bytes: int | None = None
     model: str | None = None
     image_url: str | None = None
+    results: tuple[Result, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -203,7 +239,13 @@ def batch_of(body: Mapping[str, Any]) -> Batch:
 
 def _item_of(body: Mapping[str, Any]) -> Item:
     known = {name: body[name] for name in Item.__dataclass_fields__ if name in body}
+    known["results"] = tuple(_result_of(result) for result in body.get("results", ()))
     return Item(**known, facts=body)
+
+
+def _result_of(body: Mapping[str, Any]) -> Result:
+    known = {name: body[name] for name in ("name", "media_type", "width", "height", "bytes")}
+    return Result(**known, foreground=Foreground(*body["foreground"]), facts=body)
 
 
 def _camel(name: str) -> str:

@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of an image that were given."""
-    found = {name: getattr(arguments, name) for name in ROWS}
+    found = {name: getattr(arguments, name) for name in (*ROWS, "bg_image")}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -61,6 +61,7 @@ def _add_remove(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("options of the result")
     for option in ROWS.values():
         _add_option(group, option)
+    group.add_argument("--bg-image", metavar="FILE", help="an image to lay behind the subject: a file, or its address")
 
 
 def _add_option(group: Any, option: Option) -> None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rembg_client.cli.arguments import options_of
 from rembg_client.cli.journal import Journal
@@ -35,7 +36,7 @@ def remove(client: Client, parsed: argparse.Namespace) -> int:
         out, parsed.pattern, parsed.recursive, as_file.name if as_file else parsed.name, extension_for(options)
     )
     jobs = make_jobs(parsed.inputs, selection)
-    journal = Journal(out, options)
+    journal = Journal(out, _with_facts(options))
     runner = Runner(client, journal, options, parallel=parsed.parallel, force=parsed.force, retry_failed=parsed.retry_failed)
     show = make_show(as_json=parsed.as_json, quiet=parsed.quiet or parsed.dry_run or parsed.watch)
     if parsed.dry_run:
@@ -44,6 +45,18 @@ def remove(client: Client, parsed: argparse.Namespace) -> int:
     if parsed.watch:
         return _watch(runner, parsed.inputs, selection, show)
     return _run(runner, client, jobs, show)
+
+
+def _with_facts(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with what changes when the file behind the subjects does. Raises InvalidInput without that file."""
+    name = options.get("bg_image")
+    if name is None or is_address(name):
+        return options
+    path = Path(name)
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path}")
+    facts = path.stat()
+    return {**options, "bg_image": [str(path.resolve()), facts.st_size, facts.st_mtime_ns]}
 
 
 def _to_standard_output(client: Client, parsed: argparse.Namespace) -> int:
