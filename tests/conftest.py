@@ -3,7 +3,7 @@
 import io
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +12,6 @@ import psycopg
 import pytest
 import redis
 from django.core.cache import cache
-from django.db import connections
 from django.test import Client
 from PIL import Image, ImageDraw
 
@@ -28,6 +27,7 @@ from imaging.executor import runtime
 from lib.outbound import addresses as public_addresses
 from lib.web import rate_limits
 from tests.hosts import Host, Names
+from tests.quick_django import hasten_rollback, share_static_files
 from tests.scratch_databases import scratch_postgres, scratch_redis
 from tests.server import ProductServer
 
@@ -37,6 +37,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 # A shell starts background jobs with SIGINT ignored, and programs that tests start and interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+share_static_files()
 
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
 
@@ -89,24 +91,8 @@ class EllipseMatte:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """Every connection knows what transaction tests restore.
-
-    While Playwright's event loop runs, Django uses another connection to the same database in the same thread; only the one
-    that created the database has its initial content.
-    """
-    contents = getattr(connections["default"], "_test_serialized_contents", None)
-    if contents is not None:
-        type(connections["default"])._test_serialized_contents = contents  # type: ignore[attr-defined]
-    if connections["default"].vendor == "postgresql":
-        type(connections["default"].ops).sql_flush = delete_all_rows  # type: ignore[method-assign]
-
-
-def delete_all_rows(operations: Any, style: Any, tables: Iterable[str], **options: bool) -> list[str]:
-    """How a test with real transactions ends on PostgreSQL: TRUNCATE takes a second, as it makes new files of all tables.
-
-    Foreign keys are checked at the end of the transaction, so that the order of the tables does not matter.
-    """
-    return [f"DELETE FROM {operations.quote_name(table)}" for table in tables]  # noqa: S608 - names of our tables
+    """The test database, quickly restored."""
+    hasten_rollback()
 
 
 @pytest.fixture(autouse=True)
