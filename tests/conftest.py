@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import redis
 from django.core.cache import cache
-from django.db import connections
 from django.test import Client
 from PIL import Image, ImageDraw
 
+import tests.examples  # noqa: F401 - loads the profile of hypothesis
 from accounts import failed_calls
 from accounts.models import ApiKey, User
 from billing.credits import ledger
@@ -27,6 +27,7 @@ from imaging.executor import runtime
 from lib.outbound import addresses as public_addresses
 from lib.web import rate_limits
 from tests.hosts import Host, Names
+from tests.quick_django import hasten_rollback, share_static_files
 from tests.scratch_databases import scratch_postgres, scratch_redis
 from tests.server import ProductServer
 
@@ -37,9 +38,9 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+share_static_files()
+
 REQUIRE_SERVICES = os.environ.get("REQUIRE_SERVICES") == "1"
-# `make test-all`: every combination and more examples; the default runs those that find different things.
-EXHAUSTIVE = os.environ.get("EXHAUSTIVE") == "1"
 
 
 def skip_or_fail(reason: str) -> NoReturn:
@@ -90,14 +91,8 @@ class EllipseMatte:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """Every connection knows what transaction tests restore.
-
-    While Playwright's event loop runs, Django uses another connection to the same database in the same thread; only the one
-    that created the database has its initial content.
-    """
-    contents = getattr(connections["default"], "_test_serialized_contents", None)
-    if contents is not None:
-        type(connections["default"])._test_serialized_contents = contents  # type: ignore[attr-defined]
+    """The test database, quickly restored."""
+    hasten_rollback()
 
 
 @pytest.fixture(autouse=True)

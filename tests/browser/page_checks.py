@@ -6,7 +6,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.conftest import EXHAUSTIVE
+from tests.examples import EXHAUSTIVE
 
 # axe would fetch style sheets again for a single check, and insert them into the page against its policy.
 AXE = {"preload": False, "resultTypes": ["violations"]}

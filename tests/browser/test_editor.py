@@ -16,7 +16,8 @@ from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session, sign_in
 from tests.browser.test_compositing import difference
 from tests.browser.windows import in_one_window
-from tests.conftest import EXHAUSTIVE, encoded
+from tests.conftest import encoded
+from tests.examples import EXHAUSTIVE
 from tests.server import ProductServer
 
 pytestmark = pytest.mark.browser

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Response
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.page_checks import english, is_too_wide, settle, violations
 from tests.browser.visits import DOCS, VISITS, Visit, choose_language, seed, visitor
-from tests.conftest import EXHAUSTIVE
+from tests.examples import EXHAUSTIVE
 from tests.server import ProductServer
 from website.documentation import BY_SLUG
 

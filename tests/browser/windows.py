@@ -3,7 +3,7 @@
 import pytest
 
 from tests.browser.chromium import DESKTOP, PHONE
-from tests.conftest import EXHAUSTIVE
+from tests.examples import EXHAUSTIVE
 
 BOTH = [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
 # For what a page does rather than how it looks: desktop alone, unless everything is requested.

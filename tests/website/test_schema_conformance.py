@@ -6,10 +6,11 @@ import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from schemathesis.checks import CHECKS
 
 from config.wsgi import application
+from tests.examples import examples
 
 CONFORMANCE = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 
@@ -30,7 +31,7 @@ def test_every_answer_of_membership_usage_is_described(key, known):
     operation = schemathesis.openapi.from_wsgi("/api/openapi", application)["/api/membership-usage"]["GET"]
     checks = CHECKS.get_by_names(CONFORMANCE)
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @examples(20, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def ask(case: schemathesis.Case) -> None:
         response = case.call(headers={"x-api-key": key if known else "nonsense"})

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -30,6 +29,7 @@ from billing.payments import purchases
 from billing.payments import reconciliation as stripe_reconciliation
 from tests.billing.payments.stripe_stub import CUSTOMER, StripeStub, undone
 from tests.billing.support.staff import page
+from tests.examples import examples
 
 pytestmark = pytest.mark.django_db
 PACK, PACK_CENTS = "100 credits", 500
@@ -314,5 +314,5 @@ class Refunds(RuleBasedStateMachine):
 
 
 def test_no_interleaving_leaves_a_refunded_credit_with_the_customer():
-    quick = hypothesis_settings(max_examples=15, stateful_step_count=15, deadline=None, derandomize=True, database=None)
+    quick = examples(12, stateful_step_count=15)
     run_state_machine_as_test(Refunds, settings=quick)

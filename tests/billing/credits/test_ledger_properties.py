@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import transaction
 from django.db.models import Sum
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -15,6 +14,7 @@ from billing.credits import due, ledger
 from billing.credits.refusals import BalanceTooLow, HoldExpired, MonthlyLimitReached, NotEnoughCredits
 from billing.credits.windows import month_bounds, month_of
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from tests.examples import examples
 
 CREDITS = st.integers(1, 4)
 PLANS = {"none": 0, "tiny": 1, "small": 3, "large": 6}
@@ -324,5 +324,5 @@ def _sums(entries) -> tuple[int, int]:
 
 @pytest.mark.django_db
 def test_no_sequence_of_events_loses_or_invents_a_credit():
-    quick = settings(max_examples=20, stateful_step_count=30, deadline=None, derandomize=True, database=None)
+    quick = examples(15, stateful_step_count=30)
     run_state_machine_as_test(Credits, settings=quick)

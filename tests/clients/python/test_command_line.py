@@ -10,7 +10,8 @@ from PIL import Image, ImageColor
 
 from tests.clients.python.conftest import CommandLine
 from tests.clients.python.fake_server import answering, fake_server, image
-from tests.conftest import EXHAUSTIVE, encoded
+from tests.conftest import encoded
+from tests.examples import EXHAUSTIVE
 
 PNG = encoded(Image.new("RGB", (40, 30), "orange"))
 INVALID = "File does not appear to be a valid image (invalid file signature)"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from config import __version__
 from tests.clients.python.environment import require_environment
-from tests.conftest import EXHAUSTIVE
+from tests.examples import EXHAUSTIVE
 from tests.server import ROOT
 
 PACKAGE = ROOT / "clients/python"

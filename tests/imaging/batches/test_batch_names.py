@@ -3,10 +3,11 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imaging.batches.names import distinct, result_name
+from tests.examples import examples
 
 DEVICES = {"con", "prn", "aux", "nul", "clock$", "conin$", "conout$"} | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"
@@ -50,7 +51,7 @@ def test_the_name_of_a_result(name, result):
 @given(st.one_of(st.text(max_size=300), NASTY))
 @example("..\u00a0./x")
 @example("A\u2066\u0300.png")
-@settings(derandomize=True, database=None, deadline=None, max_examples=400)
+@examples(100)
 def test_whatever_a_customer_calls_it_a_result_stays_where_it_is_unpacked(name):
     result = named(name)
     assert result.endswith(".webp")
@@ -64,7 +65,6 @@ def test_whatever_a_customer_calls_it_a_result_stays_where_it_is_unpacked(name):
 
 
 @given(st.lists(NASTY, max_size=20))
-@settings(derandomize=True, database=None, deadline=None, max_examples=200)
 def test_no_two_results_meet_on_a_file_system_that_folds_names(sent):
     result = list(distinct(map(named, sent)))
     assert len(result) == len(sent)

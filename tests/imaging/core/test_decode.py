@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms
 
 from imaging.core.codecs.checks import ImageHeader
 from imaging.core.codecs.decode import decode
 from imaging.core.problems import ImageRefused
+from tests.examples import examples
 from tests.imaging.core.pictures import bmp, check, decoded, exif, file_bytes, photo, png
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -331,7 +332,7 @@ SAMPLES = [
 
 # Pillow may warn about a broken file's contents before it decides.
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@examples(200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     data=st.sampled_from(SAMPLES),
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from imaging.core.codecs.checks import ImageHeader
@@ -16,6 +16,7 @@ from imaging.core.geometry import (
     rotated_size,
 )
 from imaging.core.options import CutoutOptions
+from tests.examples import examples
 from tests.imaging.core.pictures import FORMATS, cutout_of, file_bytes, opened, photo
 
 sides = st.integers(1, 200)
@@ -23,7 +24,7 @@ any_side = st.integers(1, 10_000)
 angles = st.sampled_from([0.0, 90.0, -90.0, 180.0, 270.0, 360.0, -360.0, 45.0, 1e-9, 89.999]) | st.floats(-360, 360)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(80)
 @given(
     size=st.tuples(sides, sides),
     angle=angles,

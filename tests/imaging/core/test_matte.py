@@ -15,7 +15,7 @@ from skimage import data
 from imaging.core.matting.engines import OnnxRuntimeEngine
 from imaging.core.matting.matte import NetworkModel, RembgMatte, as_matte, normalised, warm_up
 from imaging.core.matting.refine import enlarge
-from tests.conftest import EXHAUSTIVE
+from tests.examples import EXHAUSTIVE
 from tests.imaging.core.pictures import (
     THREADS,
     WEIGHTS,

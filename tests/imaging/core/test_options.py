@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageColor
 
@@ -179,7 +179,6 @@ def test_every_css_colour_name_is_known():
 FIELDS = ("format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "return_base64")
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), st.text() | st.from_regex(r"[+-]?[0-9.eE]{1,12}|#?[0-9a-fA-F]{1,9}")))
 def test_no_text_makes_it_raise(fields):
     options, problems = parse_options(fields)

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -25,7 +25,6 @@ def read_back(image):
     return result
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     width=st.integers(1, 60),
     height=st.integers(1, 60),

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -354,7 +354,6 @@ def test_bytes_at_random_are_no_profile(chunk):
     assert unpacked_profile(chunk) is None
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.sampled_from(["PQ", "HLG"]),
     st.sampled_from([BT709, BT2020]),

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -30,7 +30,6 @@ def assert_lossless(plane):
     assert (np.asarray(alpha(image)) == plane).all()
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     width=st.integers(1, 80),
     height=st.integers(1, 80),

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -22,6 +22,7 @@ from imaging.core.codecs.checks import ImageHeader
 from imaging.core.codecs.decode import APART_SECONDS, decode
 from imaging.core.codecs.headers import read_header, walk_through
 from imaging.core.problems import ImageRefused
+from tests.examples import examples
 from tests.imaging.core import hostile
 from tests.imaging.core.hostile import MEBIBYTE, animation, progressive, run_length_bmp, scan, segment
 from tests.imaging.core.pictures import check, decoded, exif, file_bytes, photo, png_chunk
@@ -270,7 +271,7 @@ def test_a_large_upload_is_mapped_and_not_read(monkeypatch):
         assert decode(cast(BinaryIO, file), ImageHeader("PNG", 64, 48, 1)).pixels.size == (64, 48)
 
 
-@settings(max_examples=300)
+@examples(100)
 @given(
     parts=st.lists(st.binary(max_size=20) | st.tuples(st.integers(0, 99), st.integers(0, 99)).map(sorted).map(tuple)),
     reads=st.lists(st.tuples(st.integers(-1, 120), st.integers(0, 300) | st.none())),

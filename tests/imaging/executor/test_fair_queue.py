@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imaging.executor.fair_queue import (
@@ -18,7 +18,7 @@ from imaging.executor.fair_queue import (
     State,
     Ticket,
 )
-from tests.conftest import EXHAUSTIVE
+from tests.examples import examples
 
 KEY, OTHER = Requester("key"), Requester("other")
 VISITOR, VISITOR_2 = Requester("visitor", Rank.ANONYMOUS), Requester("visitor-2", Rank.ANONYMOUS)
@@ -359,13 +359,13 @@ class Checked:
             self.reserved_at.setdefault(reserved, self.now)
 
 
-@settings(max_examples=1000 if EXHAUSTIVE else 150, deadline=None)
+@examples(100)
 @given(IMAGES, st.integers(1, 4), st.sampled_from([0, 1, 3, 8, 32]), st.sampled_from([20.0, 100.0, 150.0, 400.0]))
 def test_whatever_comes_the_bounds_hold_and_nothing_that_fits_waits_for_nothing(images, slots, queue_size, megapixels):
     Checked(make(slots=slots, queue_size=queue_size, megapixels=megapixels)).run(images)
 
 
-@settings(max_examples=1000 if EXHAUSTIVE else 150, deadline=None)
+@examples(100)
 @given(IMAGES, st.integers(2, 4))
 def test_a_reserved_image_waits_for_those_in_work_and_small_ones_at_most(images, slots):
     """For customers: lower ranks may wait for customers as well."""

@@ -1,8 +1,8 @@
 """Finds the errors that the source raises, without running it: codes, bare statuses, and exceptions with a translation."""
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -37,10 +37,10 @@ def raised_in(*paths: Path) -> Found:
     """What these modules raise."""
     found = Found()
     for path in paths:
-        tree = ast.parse(path.read_text())
-        found.defined |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-        found.raised |= {_name(node.exc) for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc}
-        for name, arguments in _calls(tree):
+        nodes = _nodes(path)
+        found.defined |= {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+        found.raised |= {_name(node.exc) for node in nodes if isinstance(node, ast.Raise) and node.exc}
+        for name, arguments in [(_name(node), node.args) for node in nodes if isinstance(node, ast.Call)]:
             if name == "register_translation" and arguments:
                 found.translated.add(_name(arguments[0]))
             if name in TAKES_CODE and len(arguments) > TAKES_CODE[name]:
@@ -51,10 +51,11 @@ def raised_in(*paths: Path) -> Found:
     return found
 
 
-def _calls(tree: ast.Module) -> Iterator[tuple[str, list[ast.expr]]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield _name(node), node.args
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """The definitions of classes, raises and calls in a module."""
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.Raise | ast.Call)]
 
 
 def _name(expression: ast.expr) -> str:

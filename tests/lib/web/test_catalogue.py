@@ -1,6 +1,7 @@
 """The error catalogue has a row for each code that is raised, and no others."""
 
 import re
+from functools import cache
 from string import Formatter
 
 import pytest
@@ -12,13 +13,10 @@ from imaging.core.options import parse_options
 from imaging.problems import make_problem
 from lib.web import catalogue
 from lib.web.errors import ApiError, from_status
-from tests.lib.web.raised_codes import ROOT, raised_in, sources
+from tests.lib.web.raised_codes import ROOT, Found, raised_in, sources
 
-RAISED = raised_in(*sources())
-CORE = raised_in(*sorted((ROOT / "imaging/core").glob("**/*.py")))
 # An error passed on from where it was found to where it is answered: its code is written elsewhere.
 PASSED_ON = {"code", "error.code", "problem.code", "problems[0].code"}
-DOMAIN = raised_in(*(path for path in sources() if path.relative_to(ROOT).parts[0] in ("accounts", "billing")))
 # Exceptions that their callers always catch.
 CAUGHT = {"InvalidSignature", "OutOfDate"}
 # Raised by the framework for bare statuses.
@@ -26,42 +24,62 @@ FRAMEWORK = {error.status_code for error in vars(exceptions).values() if hasattr
 # Worded where it is raised: an app's objection to a deletion.
 WORDED_ELSEWHERE = {"deletion_refused"}
 
+# Reading all of the source takes seconds: one worker does it, and only if it runs these tests.
+pytestmark = pytest.mark.xdist_group("catalogue")
+
+
+@cache
+def raised() -> Found:
+    """By all of the product."""
+    return raised_in(*sources())
+
+
+@cache
+def raised_by(*apps: str) -> Found:
+    return raised_in(*(path for path in sources() if path.relative_to(ROOT).parts[0] in apps))
+
+
+@cache
+def raised_by_the_core() -> Found:
+    return raised_in(*(ROOT / "imaging/core").glob("**/*.py"))
+
 
 def test_every_code_that_is_raised_has_a_row():
-    assert sorted(RAISED.codes - set(catalogue.ROWS)) == []
+    assert sorted(raised().codes - set(catalogue.ROWS)) == []
 
 
 def test_every_row_is_raised():
-    by_status = {code for status, code in catalogue.DEFAULTS.items() if status in RAISED.statuses | FRAMEWORK}
-    written = {"validation_error"} | RAISED.codes
+    by_status = {code for status, code in catalogue.DEFAULTS.items() if status in raised().statuses | FRAMEWORK}
+    written = {"validation_error"} | raised().codes
     assert sorted(set(catalogue.ROWS) - written - by_status) == []
 
 
 def test_every_translated_exception_is_raised():
     """Its translation names a code, so without this the row of a code that is never raised would go unnoticed."""
-    assert RAISED.translated - RAISED.raised == set()
+    assert raised().translated - raised().raised == set()
 
 
 def test_every_exception_of_accounts_and_billing_has_a_translation():
     """Without one, a view would answer 500."""
-    assert (DOMAIN.raised & DOMAIN.defined) - RAISED.translated == CAUGHT
+    domain = raised_by("accounts", "billing")
+    assert (domain.raised & domain.defined) - raised().translated == CAUGHT
 
 
 def test_every_bare_status_has_a_row():
-    assert sorted(RAISED.statuses - set(catalogue.DEFAULTS)) == []
-    for status in RAISED.statuses:
+    assert sorted(raised().statuses - set(catalogue.DEFAULTS)) == []
+    for status in raised().statuses:
         assert from_status(status).status == status
 
 
 def test_codes_are_written_where_they_are_raised():
     """The tests above would miss a code that is concatenated or taken from a constant."""
-    assert RAISED.unclear - PASSED_ON == set()
+    assert raised().unclear - PASSED_ON == set()
 
 
 def test_the_search_finds_codes():
-    assert {"rate_limited", "invalid_color", "out_of_range", "image_too_wide", "key_not_live"} <= RAISED.codes
-    assert {413, 431} <= RAISED.statuses
-    assert {"Busy", "ImageRefused", "NotEnoughCredits", "KeyNotLive"} <= RAISED.raised & RAISED.translated
+    assert {"rate_limited", "invalid_color", "out_of_range", "image_too_wide", "key_not_live"} <= raised().codes
+    assert {413, 431} <= raised().statuses
+    assert {"Busy", "ImageRefused", "NotEnoughCredits", "KeyNotLive"} <= raised().raised & raised().translated
 
 
 def test_no_code_has_two_rows():
@@ -73,8 +91,8 @@ def test_the_image_core_words_its_errors_itself():
     """The core does not use the catalogue. Errors only it finds have a row without a message, so no text exists twice."""
     outside = raised_in(*(path for path in sources() if "core" not in path.parts)).codes
     without_message = {code for code, row in catalogue.ROWS.items() if not row.message}
-    assert without_message == (CORE.codes - outside) | WORDED_ELSEWHERE
-    assert {catalogue.ROWS[code].status for code in CORE.codes} == {400}
+    assert without_message == (raised_by_the_core().codes - outside) | WORDED_ELSEWHERE
+    assert {catalogue.ROWS[code].status for code in raised_by_the_core().codes} == {400}
 
 
 def test_what_the_core_and_others_find_has_one_text():
