@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from imaging.core.codecs.headers import read_header
 from imaging.core.canvas import in_own_memory
+from imaging.core.codecs.headers import read_header
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.matting.refine import enlarge
 from imaging.core.options import CutoutOptions
