@@ -26,9 +26,7 @@ def spread(sums: Floats) -> Floats:
 def _halved(planes: Floats) -> Floats:
     _, rows, columns = planes.shape
     padded = np.pad(planes, ((0, 0), (0, rows % 2), (0, columns % 2)))
-    # Far quicker than sum(axis=(2, 4)) over axes as short as two, and the same in every bit.
-    pairs = padded[..., ::2] + padded[..., 1::2]
-    halved: Floats = (pairs[:, ::2] + pairs[:, 1::2]) / np.float32(4)
+    halved: Floats = padded.reshape(len(planes), padded.shape[1] // 2, 2, -1, 2).sum(axis=(2, 4)) / np.float32(4)
     return halved
 
 
