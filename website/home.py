@@ -5,12 +5,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.caller import get_signed_in
 from billing.membership import balance
 from billing.models import Plan
+from imaging.removal.models_api import describe_models
 
 
 def modules(*names: str) -> list[str]:
@@ -35,6 +37,7 @@ EDITOR_MODULES = modules(
     "stage",
 )
 FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
+SPEEDS = {"fast": _("fast"), "medium": _("medium speed"), "slow": _("slow")}
 
 
 @require_safe
@@ -54,5 +57,10 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 def editor(request: HttpRequest) -> HttpResponse:
     """The multi-image editor, for customers."""
-    context = {"modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(get_signed_in(request))}
+    context = {
+        "modules": EDITOR_MODULES,
+        "formats": FORMATS,
+        "models": [{**model, "speed": SPEEDS.get(model["speed"])} for model in describe_models()],
+        "balance": balance.describe(get_signed_in(request)),
+    }
     return render(request, "imaging/editor.html", context)

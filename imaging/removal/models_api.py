@@ -58,7 +58,12 @@ class ModelsView(CustomerView):
         },
     )
     def get(self, request: Request) -> Response:
-        return Response(_MODELS.to_representation({"models": [_facts(name) for name in runtime.model_names()]}))
+        return Response(_MODELS.to_representation({"models": describe_models()}))
+
+
+def describe_models() -> list[dict[str, Any]]:
+    """The models that are served, the default first, with the fields of ModelSerializer."""
+    return [_facts(name) for name in runtime.model_names()]
 
 
 def _facts(name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Whether X-Confidence ranks bad mattes below good ones, on images whose matte is known.
 
-    PYTHONPATH=. python tests/bench/bench_confidence.py [--images 60]
+    PYTHONPATH=. python tests/bench/bench_confidence.py [--images 60] [--precision fp32]
 
 Composites: the scenes of bench_edges, with the subject faded into the background and blurred by random amounts, which makes
 some of them hard. Prints Spearman's rank correlation of the confidence with the matte's mean absolute error (negated) and
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from imaging.core.weights.gate import agreement
-from imaging.core.weights.serving import load_native
+from imaging.core.weights.serving import PRECISIONS, load_native
 from tests.bench.bench_edges import scene
 from tests.bench.results import Results
 
@@ -24,8 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--model", default="u2net")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     options = parser.parse_args()
-    model = load_native(options.model, threads=2)
+    model = load_native(options.model, precision=options.precision, threads=2)
     confidences, errors, overlaps = [], [], []
     for index in range(options.images):
         image, truth = hardened(index)
@@ -40,9 +41,10 @@ def main() -> None:
     quarter = max(1, len(errors) // 4)
     order = np.argsort(confidences)
     low, high = (float(np.mean(np.array(errors)[some])) for some in (order[:quarter], order[-quarter:]))
+    print(model.name)
     print(f"{len(errors)} images: rank correlation with the error {by_error:.2f}, with the overlap {by_overlap:.2f}")
     print(f"mean error of the least sure quarter {low:.3f}, of the most sure {high:.3f}")
-    results = Results("bench_confidence", model=options.model, images=len(errors))
+    results = Results(f"bench_confidence-{options.precision}", model=options.model, served_by=model.name, images=len(errors))
     results.add("rank correlation", error=by_error, overlap=by_overlap)
     results.add("mean error", least_sure_quarter=low, most_sure_quarter=high)
 

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from imaging.core.canvas import in_own_memory
 from imaging.core.codecs.headers import read_header
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.matting.refine import enlarge
@@ -65,7 +66,7 @@ def compare(index: int, side: int) -> tuple[float, float]:
 
 
 def ratio(image: Image.Image, matte: Image.Image, alpha: Image.Image, subject: np.ndarray) -> float:
-    cleaned = image.copy()
+    cleaned = in_own_memory(image.copy())
     decontaminate(cleaned, matte)
     edge = (np.asarray(matte) > 0) & (np.asarray(matte) < 255)
     grounds = [np.broadcast_to(np.array(colour, np.float32), subject.shape) for colour in GROUNDS.values()]

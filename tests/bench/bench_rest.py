@@ -23,10 +23,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from tests.bench.results import Results
 
 # The revision before this work was made faster.
 BASE = "67fdf52"
@@ -46,6 +49,9 @@ def main() -> None:
     if options.serve:
         serve(options.serve)
         return
+    from tests.bench.results import Results  # not in the processes that run another revision
+
+    results = Results("bench_rest", against=options.against, rounds=options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         cases = prepare(Path(folder), options.megapixels)
         base = Path(folder) / "base"
@@ -57,7 +63,7 @@ def main() -> None:
         with side(base, Path(folder)) as theirs, side(ROOT, Path(folder)) as ours:
             for format in options.formats:
                 for megapixels, names in cases.items():
-                    compare(f"{megapixels:g} MP to {format}", names, format, options.rounds, theirs, ours)
+                    compare(f"{megapixels:g} MP to {format}", names, format, options.rounds, theirs, ours, results)
 
 
 def prepare(folder: Path, sizes: list[float]) -> dict[float, list[str]]:
@@ -104,7 +110,7 @@ def side(code: Path, folder: Path) -> Iterator[Side]:
             process.kill()
 
 
-def compare(title: str, names: list[str], format: str, rounds: int, theirs: Side, ours: Side) -> None:
+def compare(title: str, names: list[str], format: str, rounds: int, theirs: Side, ours: Side, results: "Results") -> None:
     print(f"\n{title:20} {'before':>9} {'now':>9} {'ratio':>6}")
     for unit, busy in (("one image, ms", False), (f"{BUSY_IMAGES} images, ms", True)):
         pairs = []
@@ -116,6 +122,7 @@ def compare(title: str, names: list[str], format: str, rounds: int, theirs: Side
             seconds = [[sum(answer[kind] for answer in answers) / len(answers) for answers in pair] for pair in pairs]
             before, now = (statistics.median(values) * 1000 for values in zip(*seconds, strict=True))
             ratio = statistics.median(ours / theirs for theirs, ours in seconds)
+            results.add(f"{title}, {unit}", clock=kind, before=before, now=now, ratio=ratio, rounds=seconds)
             print(
                 f"{unit + (' of processor' if kind == 'cpu' else ''):20} {before:9.1f} {now:9.1f} {ratio:6.2f}", flush=True
             )

@@ -1,9 +1,10 @@
 """The product against `rembg s`: the same photographs, the same weights, the same machine, in turn (A B A B).
 
-    python tests/bench/bench_server.py [--quick] [--soak IMAGES] [--model u2netp] [--rounds ROUNDS]
+    python -m tests.bench.bench_server [--quick] [--case "1 MP, 8 clients, webp"] [--soak IMAGES] [--model u2netp]
 
-Prints images per second, latencies, memory, bytes and the medians of ratios; then where a request's time goes, and the
-memory of both after a long run of mixed images. Takes half an hour; `--quick` measures only what has a goal.
+Prints images per second, latencies, memory, bytes, processor time and the medians of ratios; then where a request's time
+goes, and the memory of both after a long run of mixed images. Takes half an hour; `--quick` measures only what has a goal,
+`--case` only one (it may be repeated), and `--soak 0` leaves out the long run.
 The figures are in var/bench/results/bench_server-MODEL.json, too.
 """
 
@@ -21,7 +22,7 @@ import requests
 from PIL import Image
 from skimage import data
 
-from tests.bench.load import Memory, Round, run_round
+from tests.bench.load import Memory, Round, Send, processor_seconds, run_round
 from tests.bench.rembg_server import RembgServer
 from tests.bench.results import Results
 from tests.server import ROOT, ProductServer
@@ -33,6 +34,7 @@ ROUNDS = 3
 SIZES = {0.25: 4, 1: 4, 4: 2, 12: 1}
 # Size, clients, format: images a second >= 5; p50 <= 0.3; p50 <= 0.5 and bytes <= 1.15; all but the model <= 120 ms.
 GOALS = [(1, 8, "webp"), (12, 1, "webp"), (12, 1, "png"), (1, 1, "webp")]
+CASES = [(size, clients, "webp") for size in SIZES for clients in CLIENTS] + [(1, 1, "png"), (12, 1, "png")]
 SOAK_IMAGES = 500
 SOAK_MEGAPIXELS = (0.25, 1, 1, 1, 4)
 STEPS = ("queue", "decode", "inference", "compose", "encode", "total")
@@ -60,7 +62,9 @@ class Ours:
     """The product with its defaults, except for the limits on requests."""
 
     def __init__(self, folder: Path, model: str) -> None:
-        settings = {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING", "IMAGING_MODELS": model}
+        # An operator's Python keeps bytecode: without it each start would compile the whole project again, for seconds.
+        python = {"PYTHONDONTWRITEBYTECODE": ""}
+        settings = {"RATE_LIMIT_ENABLED": "0", "LOG_LEVEL": "WARNING", "IMAGING_MODELS": model, **python}
         self.server = ProductServer(folder, settings).start()
         assert self.server.process is not None
         self.key = self.server.issue_key("bench@example.com", prepaid=1_000_000)
@@ -96,7 +100,9 @@ class Theirs:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--case", choices=list(map(name_of, CASES)), action="append")
     parser.add_argument("--soak", type=int, default=SOAK_IMAGES)
+    parser.add_argument("--soak-rembg", type=int, help="fewer images for rembg, whose memory hardly grows")
     parser.add_argument("--model", default="u2net")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
@@ -110,11 +116,18 @@ def main() -> None:
             alone = restart(ours)
             print(f"both ready after {ready:.1f} s; the product alone: {alone:.1f} s (goal <= 3)", flush=True)
             results.add("ready after the start", seconds=alone)
-            compare(ours, theirs, results, quick=options.quick, rounds=options.rounds)
-            soak(ours, theirs, options.soak, results)
+            cases = [case for case in CASES if name_of(case) in options.case] if options.case else CASES
+            compare(ours, theirs, results, cases=GOALS if options.quick else cases, rounds=options.rounds)
+            if options.soak:
+                soak(ours, theirs, options.soak, options.soak_rembg or options.soak, results)
         finally:
             ours.server.stop()
             theirs.server.stop()
+
+
+def name_of(case: tuple[float, int, str]) -> str:
+    megapixels, clients, format = case
+    return f"{megapixels:g} MP, {clients} clients, {format}"
 
 
 def restart(ours: Ours) -> float:
@@ -127,22 +140,23 @@ def restart(ours: Ours) -> float:
     return time.perf_counter() - started
 
 
-def compare(ours: Ours, theirs: Theirs, results: Results, *, quick: bool, rounds: int) -> None:
-    """All sizes with all numbers of clients, WebP out; then PNG on both sides."""
+def compare(ours: Ours, theirs: Theirs, results: Results, *, cases: list[tuple[float, int, str]], rounds: int) -> None:
+    """Each of `cases`: megapixels, number of clients, our format."""
     for side in (ours, theirs):
         side.send(photographs(1)[0])
-    names = f"{'MP':>5} {'clients':>7} {'out':>5}   {'images/s':>15}  {'p50 s':>13}  {'p95 s':>13}  {'kB':>13}"
-    print(f"\n{names}   ratios: speed p50 bytes")
-    cases = [(size, clients, "webp") for size in SIZES for clients in CLIENTS] + [(1, 1, "png"), (12, 1, "png")]
-    for megapixels, clients, format in GOALS if quick else cases:
+    names = (
+        f"{'MP':>5} {'clients':>7} {'out':>5}   {'images/s':>15}  {'p50 s':>13}  {'p95 s':>13}  {'kB':>13}  {'CPU s':>13}"
+    )
+    print(f"\n{names}   ratios: speed p50 bytes CPU")
+    for megapixels, clients, format in cases:
         ours.timings.clear()
         taken = take_turns(ours, theirs, megapixels, clients, format, rounds)
         report(megapixels, clients, format, taken)
         results.add(
-            f"{megapixels} MP, {clients} clients, {format}",
+            name_of((megapixels, clients, format)),
             served_by=ours.served_by,
             rounds=[{"ours": figures(mine), "rembg": figures(other)} for mine, other in taken],
-            ratios={name: median_ratio(taken, name) for name in ("per_second", "p50", "size")},
+            ratios={name: median_ratio(taken, name) for name in ("per_second", "p50", "size", "effort")},
             steps_ms=steps(ours),
         )
         if clients == 1:
@@ -151,7 +165,7 @@ def compare(ours: Ours, theirs: Theirs, results: Results, *, quick: bool, rounds
 
 
 def figures(one: Round) -> dict[str, float]:
-    return {name: getattr(one, name) for name in ("per_second", "p50", "p95", "size")}
+    return {name: getattr(one, name) for name in ("per_second", "p50", "p95", "size", "effort")}
 
 
 def median_ratio(taken: list[tuple[Round, Round]], name: str) -> float:
@@ -164,13 +178,20 @@ def take_turns(
     """Send the same images to one and then to the other, `count` times."""
     files = photographs(megapixels)
     images = [files[number % len(files)] for number in range(SIZES[megapixels] * max(clients, 2))]
-    rounds = []
-    for _ in range(count):
-        with ours.memory.watched():
-            mine = run_round(functools.partial(ours.send, format=format), images, clients)
-        with theirs.memory.watched():
-            rounds.append((mine, run_round(theirs.send, images, clients)))
-    return rounds
+    send_ours = functools.partial(ours.send, format=format)
+    return [
+        (watched(ours.memory, send_ours, images, clients), watched(theirs.memory, theirs.send, images, clients))
+        for _ in range(count)
+    ]
+
+
+def watched(memory: Memory, send: Send, images: list[bytes], clients: int) -> Round:
+    """One round, with the memory and processor time of the server."""
+    before = processor_seconds(memory.pid)
+    with memory.watched():
+        done = run_round(send, images, clients)
+    done.effort = (processor_seconds(memory.pid) - before) / len(images)
+    return done
 
 
 def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Round, Round]]) -> None:
@@ -184,8 +205,10 @@ def report(megapixels: float, clients: int, format: str, rounds: list[tuple[Roun
         return f"{median_ratio(rounds, name):5.2f}"
 
     case = f"{megapixels:>5} {clients:>7} {format:>5}"
-    figures = f"{both('per_second'):>15}  {both('p50'):>13}  {both('p95'):>13}  {both('size', 1e-3, 0):>13}"
-    print(f"{case}   {figures}   {ratio('per_second')} {ratio('p50')} {ratio('size')}", flush=True)
+    figures = (
+        f"{both('per_second'):>15}  {both('p50'):>13}  {both('p95'):>13}  {both('size', 1e-3, 0):>13}  {both('effort'):>13}"
+    )
+    print(f"{case}   {figures}   {ratio('per_second')} {ratio('p50')} {ratio('size')} {ratio('effort')}", flush=True)
 
 
 def print_steps(ours: Ours) -> None:
@@ -201,19 +224,22 @@ def steps(ours: Ours) -> dict[str, float]:
     return {step: statistics.median(sent.get(step, 0.0) for sent in ours.timings) for step in STEPS}
 
 
-def soak(ours: Ours, theirs: Theirs, count: int, results: Results) -> None:
-    """Memory of both after `count` mixed images from 8 clients, and how it grew over the second half."""
-    sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
-    images = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
+def soak(ours: Ours, theirs: Theirs, our_count: int, their_count: int, results: Results) -> None:
+    """Memory of both after so many mixed images from 8 clients, and how it grew over the second half."""
     after = {}
-    for name, side in (("ours", ours), ("rembg", theirs)):
+    for name, side, count in (("ours", ours, our_count), ("rembg", theirs, their_count)):
+        sizes = [SOAK_MEGAPIXELS[number % len(SOAK_MEGAPIXELS)] for number in range(count)]
+        images = [photographs(size)[number % 4] for number, size in enumerate(sizes)]
         run_round(side.send, images[: count // 2], 8)
         half = side.memory.now()
         run_round(side.send, images[count // 2 :], 8)
         after[name] = side.memory.now()
         print(f"{name} after {count} mixed images: {after[name]:.0f} MB, {after[name] / half - 1:+.1%} in the second half")
     print(f"ratio {after['ours'] / after['rembg']:.2f} (goal <= 0.2)")
-    results.add(f"memory after {count} mixed images, MB", **after, ratio=after["ours"] / after["rembg"])
+    results.add(
+        "memory after mixed images, MB", images=our_count, images_of_rembg=their_count, **after,
+        ratio=after["ours"] / after["rembg"],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

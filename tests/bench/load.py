@@ -1,5 +1,6 @@
-"""Sends images from several clients at once, and measures the memory of the servers' processes."""
+"""Sends images from several clients at once, and measures memory and processor time of the servers' processes."""
 
+import os
 import statistics
 import threading
 import time
@@ -20,6 +21,8 @@ class Round:
     latencies: list[float]
     seconds: float
     size: int
+    # Of the server, for one image: other programs on the machine hardly change it.
+    effort: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -67,6 +70,20 @@ class Memory:
 
     def now(self) -> float:
         return sum(_pss(pid) for pid in tree(self.pid))
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process and its descendants have used so far, those that have ended included."""
+    return sum(_processor_seconds(one) for one in tree(pid))
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    # utime, stime, cutime and cstime of proc(5), in ticks.
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from billing.credits import ledger
+from imaging.executor import models
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +94,12 @@ def test_each_module_that_a_page_needs_is_preloaded(owner, address):
 
 def test_arabic_reads_from_right_to_left(client):
     assert 'lang="ar" dir="rtl"' in text_of(client.get("/", headers={"Accept-Language": "ar"}))
+
+
+def test_the_editor_offers_a_model_only_where_there_is_a_choice(owner, settings, monkeypatch):
+    monkeypatch.setattr(models, "weights_ready", lambda name: name != "isnet-general-use")
+    settings.IMAGING_MODELS = ["u2net", "isnet-general-use"]
+    assert 'name="model"' not in text_of(owner.get("/editor"))
+    settings.IMAGING_MODELS = ["u2net", "u2netp"]
+    offered = re.findall(r'<option value="([^"]*)">(u2[^<]+)<', text_of(owner.get("/editor")))
+    assert offered == [("", "u2net (medium speed)"), ("u2netp", "u2netp (fast)")]

@@ -53,13 +53,18 @@ def encode_webp(image: Image.Image, icc_profile: bytes | None, quality: int | No
     image = in_own_memory(image)
     if image.mode == "L":
         return _container([(b"VP8L", vp8l.encode_image(image))])
-    is_opaque = image.mode == "RGB" or _is_opaque(image)
-    # A large image has its alpha encoded first: the memory of both would be the peak.
-    start = at_once if is_large(image.size) else in_background
-    alpha = None if is_opaque else start(partial(vp8l.encode_alpha, image))
+    alpha = None
+    encode_alpha = None if image.mode == "RGB" or _is_opaque(image) else partial(vp8l.encode_alpha, image)
     if is_large(image.size):
+        # Alpha first: the memory of both would be the peak.
+        alpha = encode_alpha and at_once(encode_alpha)
         trim()
-    colours = (b"VP8 ", _encoded_colours(image, quality))
+        encode = _converted(image)
+    else:
+        # All cores convert. Then one encodes the colours, which takes longer than alpha on another.
+        encode = _converted(image)
+        alpha = encode_alpha and in_background(encode_alpha)
+    colours = (b"VP8 ", _encoded_colours(encode, image.size, quality))
     if alpha is None and not icc_profile:
         return _container([colours])
     flags = (_ALPHA_FLAG if alpha is not None else 0) | (_PROFILE_FLAG if icc_profile else 0)
@@ -118,11 +123,15 @@ def _spread_in_blocks(pixels: Pixels) -> None:
     blocks[rows, :, columns] = np.where(mixed < _ONE_ALPHA, fill, mixed).reshape(-1, MACROBLOCK, MACROBLOCK)
 
 
-def _encoded_colours(image: Image.Image, wanted: int | None) -> bytes:
-    """The VP8 frame of `image`, whose transparent pixels may change. `wanted` is the quality, 1-100, None for ours."""
+def _converted(image: Image.Image) -> Encode:
+    """The encoder of the colours of `image`, whose transparent pixels may change, ready to run."""
     library = libwebp.find_library()
-    encode = _through_pillow(image) if library is None else _directly(library, image)
-    *first, last = _SETTINGS if image.width * image.height < _DETAILED_PIXELS else _SETTINGS[1:]
+    return _through_pillow(image) if library is None else _directly(library, image)
+
+
+def _encoded_colours(encode: Encode, size: tuple[int, int], wanted: int | None) -> bytes:
+    """The VP8 frame of an image of `size`. `wanted` is the quality, 1-100, None for ours."""
+    *first, last = _SETTINGS if size[0] * size[1] < _DETAILED_PIXELS else _SETTINGS[1:]
     for quality, method in first:
         try:
             return _frame(encode(wanted or quality, method))

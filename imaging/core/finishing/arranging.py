@@ -1,33 +1,36 @@
 """Finds the subject, and puts it on its canvas."""
 
+import numpy as np
 from PIL import Image
 
-from imaging.core.canvas import new_image, release
+from imaging.core.canvas import in_own_memory, new_image, release, rows_of
 from imaging.core.compose import paste_resized
+from imaging.core.cores import for_each
 from imaging.core.finishing.placement import Placement
 from imaging.core.geometry import Box
-from imaging.core.strips import strips
+from imaging.core.strips import CACHED_PIXELS, strips
 
 # 4 % of 255. Fainter alpha, which mattes have far from any subject, does not count.
 VISIBLE_ALPHA = 10
-_IS_VISIBLE = [255 if alpha >= VISIBLE_ALPHA else 0 for alpha in range(256)]
 
 
 def find_subject(image: Image.Image) -> Box | None:
     """The box around all pixels of `image` (RGBA, or L for a matte) that are at least VISIBLE_ALPHA opaque; None without."""
-    boxes = []
-    for top, bottom in strips(image.size):
-        alpha = image.crop((0, top, image.width, bottom)).getchannel("A" if image.mode == "RGBA" else "L")
-        if box := alpha.point(_IS_VISIBLE).getbbox():
-            boxes.append((box[0], top + box[1], box[2], top + box[3]))
-    if not boxes:
-        return None
-    return (
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    )
+    image = in_own_memory(image)
+    rows, columns = np.zeros(image.height, bool), np.zeros(image.width, bool)
+
+    def mark(strip: tuple[int, int]) -> None:
+        pixels, least = rows_of(image, *strip), VISIBLE_ALPHA
+        if image.mode == "RGBA":
+            # As one number, the lowest byte first.
+            pixels, least = pixels.view("<u4")[..., 0], VISIBLE_ALPHA << 24
+        rows[slice(*strip)] = pixels.max(axis=1) >= least
+        # Only ever set, so that strips at once do not matter.
+        columns[pixels.max(axis=0) >= least] = True
+
+    for_each(mark, strips(image.size, pixels=CACHED_PIXELS))
+    down, across = np.flatnonzero(rows), np.flatnonzero(columns)
+    return (int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1) if len(down) else None
 
 
 def arrange(image: Image.Image, placement: Placement) -> Image.Image:

@@ -49,8 +49,12 @@ def _smoothed(planes: Floats) -> Floats:
 
 def _shifted(planes: Floats, axis: int) -> tuple[Floats, Floats]:
     """For each cell its neighbour before and after it along `axis`; at the rim itself."""
-    padded = np.pad(planes, [(1, 1) if index == axis else (0, 0) for index in range(3)], mode="edge")
-    every = [slice(None)] * 3
-    before, after = list(every), list(every)
-    before[axis], after[axis] = slice(None, -2), slice(2, None)
-    return padded[tuple(before)], padded[tuple(after)]
+    # np.pad takes four times as long.
+    first, last, but_first, but_last = (
+        tuple(part if index == axis else slice(None) for index in range(3))
+        for part in (slice(0, 1), slice(-1, None), slice(1, None), slice(0, -1))
+    )
+    return (
+        np.concatenate((planes[first], planes[but_last]), axis=axis),
+        np.concatenate((planes[but_first], planes[last]), axis=axis),
+    )

@@ -14,7 +14,7 @@ const megabytes = (bytes) => new Intl.NumberFormat(document.documentElement.lang
 
 /** The fields of a batch's form: the files, and the editor's options as the API names them. */
 export function fieldsOf(files, options) {
-  const { background, format, w, h, exact, angle, expand, mask } = options;
+  const { background, format, w, h, exact, angle, expand, mask, model } = options;
   return [
     ...files.map((file) => [isZip(file) ? "zip" : "image", file]),
     ["format", format],
@@ -24,11 +24,12 @@ export function fieldsOf(files, options) {
     ...(angle ? [["angle", angle], ["expand", expand]] : []),
     ...(mask ? [["mask", "true"]] : []),
     ...(background && !mask ? [["bg_color", background]] : []),
+    ...(model ? [["model", model]] : []),
   ];
 }
 
 /** A description of the options that have no field in the dialog. */
-export function otherOptions({ w, h, exact, angle, mask }) {
+export function otherOptions({ w, h, exact, angle, mask, model }) {
   const size = { w: number(w ?? 0), h: number(h ?? 0) };
   const texts = [
     w && h && interpolate(exact ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
@@ -36,6 +37,7 @@ export function otherOptions({ w, h, exact, angle, mask }) {
     h && !w && interpolate(gettext("%(h)s pixels high"), size, true),
     angle && interpolate(gettext("turned by %(angle)s°"), { angle: number(angle) }, true),
     mask && gettext("only the mask"),
+    model && interpolate(gettext("model %(model)s"), { model }, true),
   ].filter(Boolean);
   return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
 }

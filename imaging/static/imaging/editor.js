@@ -38,6 +38,7 @@ const batch = new BatchDialog(byId("batch-dialog"), {
 const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
 const isLeft = (picture) => ["new", "waiting", "failed", "cancelled"].includes(picture.state);
 const optionsOf = (picture) => picture.own ?? shared;
+const isOfOtherModel = (picture) => picture.state === "done" && picture.model !== optionsOf(picture).model;
 
 /** Route new files: into the open dialog, into a new dialog that offers a batch, or into the queue. */
 function take(files) {
@@ -74,7 +75,7 @@ async function removeFrom(picture, signal) {
   picture.progress = 0;
   if (picture.size === null) await picture.read();
   if (picture === selected) draw();
-  await picture.fetchMatte(studio.dataset.rmbg, {
+  await picture.fetchMatte(studio.dataset.rmbg, optionsOf(picture).model, {
     token,
     signal,
     onProgress: (part) => {
@@ -87,6 +88,7 @@ async function removeFrom(picture, signal) {
 }
 
 function changed(picture) {
+  if (picture.matte !== null && ["failed", "cancelled"].includes(picture.state)) return keepResult(picture);
   view.update(picture);
   if (picture === selected) draw();
   else if (picture.state === "done") picture.forgetLayers();
@@ -95,6 +97,32 @@ function changed(picture) {
   const text = picture.error ? explain(picture.error).text : stateText(picture);
   if (["done", "failed", "cancelled"].includes(picture.state)) announce(`${picture.name}: ${text}`);
   showState();
+}
+
+/** Another model was cancelled or has failed: go back to the result that there is. */
+function keepResult(picture) {
+  const { error } = picture;
+  Object.assign(picture, { state: "done", error: null });
+  changed(picture);
+  if (error) tell(error);
+}
+
+/** Offer to run again what another model than the chosen one has made, and name the price. */
+function offerAgain() {
+  const note = byId("again-note");
+  const count = pictures.filter(isOfOtherModel).length;
+  if (note === null || count === 0) return void (note?.toggleAttribute("hidden", true));
+  const text = ngettext("%(count)s picture was cut out with another model.", "%(count)s pictures were cut out with another model.", count);
+  const price = ngettext("Cut it out again for %(count)s credit", "Cut them out again for %(count)s credits", count);
+  note.hidden = false;
+  byId("again-text").textContent = interpolate(text, { count }, true);
+  byId("again").textContent = interpolate(price, { count }, true);
+}
+
+function runAgain() {
+  pictures.filter(isOfOtherModel).forEach((picture) => queue.add(picture));
+  // The button is gone.
+  byId("settings").elements.model.focus();
 }
 
 function act(action, picture) {
@@ -141,6 +169,8 @@ function applySettings(options, changedField) {
   else if (changedField === "single") selected.own = null;
   else shared = options;
   if (changedField === "single") settings.write(optionsOf(selected), isSingle);
+  offerAgain();
+  if (changedField === "model" && !byId("again-note").hidden) announce(byId("again-note").textContent);
   draw();
 }
 
@@ -179,6 +209,7 @@ function showState() {
   studio.dataset.state = pictures.length ? "filled" : "empty";
   byId("download-all").hidden = ready < 2;
   byId("download-all").textContent = interpolate(gettext("Download all (%(count)s)"), { count: ready }, true);
+  offerAgain();
 }
 
 function announcePause(seconds) {
@@ -225,6 +256,7 @@ if (location.hash === "#batch") openBatch();
 byId("download").addEventListener("click", () => download(selected));
 byId("download-all").addEventListener("click", downloadAll);
 byId("reset").addEventListener("click", () => settings.reset());
+byId("again")?.addEventListener("click", runAgain);
 window.addEventListener("beforeunload", (event) => (pictures.some(isUnsaved) || batch.isSending) && event.preventDefault());
 settings.write(shared, false);
 prepareFormats();

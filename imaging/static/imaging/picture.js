@@ -14,6 +14,8 @@ const THUMB_SIDE = 96;
 export class Picture {
   constructor(file) {
     Object.assign(this, { file, name: file.name, size: null, matte: null, own: null, state: "new", error: null, progress: 0 });
+    // The models that made the matte, and that was asked last; "" is the default, null is none yet.
+    this.model = this.asked = null;
     this.thumb = document.createElement("canvas");
     // A retry after a lost response costs nothing: the server recognises the key.
     this.key = randomKey();
@@ -30,9 +32,14 @@ export class Picture {
     original.close();
   }
 
-  /** Fetch the matte: the only step that costs a credit, and only once. */
-  async fetchMatte(url, options) {
-    this.matte = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"]], { ...options, key: this.key });
+  /** Fetch the matte of a model: the only step that costs a credit, and only once for each model. */
+  async fetchMatte(url, model, options) {
+    // Another model is another request, not a retry.
+    if (this.asked !== null && this.asked !== model) this.key = randomKey();
+    this.asked = model;
+    const fields = [["image", this.file], ["mask", "true"], ["format", "png"], ...(model ? [["model", model]] : [])];
+    const matte = await upload(url, fields, { ...options, key: this.key });
+    Object.assign(this, { matte, model, isSaved: false });
     this.forgetLayers();
   }
 

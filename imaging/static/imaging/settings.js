@@ -3,7 +3,7 @@
 import { MAX_SIDE, deliveredSize } from "./geometry.js";
 
 const DEFAULTS = Object.freeze({
-  background: null, format: "webp", w: null, h: null, exact: false, angle: 0, expand: true, mask: false,
+  background: null, format: "webp", w: null, h: null, exact: false, angle: 0, expand: true, mask: false, model: "",
 });
 const MAX_ANGLE = 360;
 
@@ -39,7 +39,7 @@ export class Settings {
   }
 
   read() {
-    const { background, colour, format, w, h, exact, angle, expand, mask } = this.fields;
+    const { background, colour, format, w, h, exact, angle, expand, mask, model } = this.fields;
     const side = (field) => Number(field.value) || null;
     return {
       background: background.value === "own" ? colour.value : background.value || null,
@@ -50,11 +50,13 @@ export class Settings {
       angle: Number(angle.value) || 0,
       expand: expand.checked,
       mask: mask.checked,
+      // There is a choice only where more than one model is served; "" is the default.
+      model: model?.value ?? "",
     };
   }
 
   write(options, isSingle) {
-    const { background, colour, format, w, h, exact, angle, tilt, expand, mask, single } = this.fields;
+    const { background, colour, format, w, h, exact, angle, tilt, expand, mask, model, single } = this.fields;
     background.value = options.background ?? "";
     if (background.value !== (options.background ?? "")) {
       background.value = "own";
@@ -65,6 +67,7 @@ export class Settings {
     h.value = options.h ?? "";
     angle.value = tilt.value = options.angle;
     Object.entries({ exact, expand, mask }).forEach(([name, field]) => { field.checked = options[name]; });
+    if (model) model.value = options.model;
     single.checked = isSingle;
     this.complain(null);
     this.showNotes();

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from imaging.core.canvas import in_own_memory
+from imaging.core.cores import use_cores
 from imaging.core.finishing import edge_colours
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.matting.matte import Prediction
@@ -18,7 +20,7 @@ def soft_disc(size, blur=4):
 
 def scene(size=(150, 110), blur=4):
     matte = soft_disc(size, blur)
-    return Image.composite(Image.new("RGB", size, SUBJECT), Image.new("RGB", size, GROUND), matte), matte
+    return in_own_memory(Image.composite(Image.new("RGB", size, SUBJECT), Image.new("RGB", size, GROUND), matte)), matte
 
 
 def edge_of(matte):
@@ -56,6 +58,7 @@ def test_an_images_own_alpha_is_kept_and_its_hidden_colours_do_not_count():
     image.putalpha(own)
     # What is under transparent pixels is often black, or anything.
     image.paste((255, 255, 0, 0), (0, 0, 40, 110))
+    image = in_own_memory(image.copy())
     before = error(image, matte)
     decontaminate(image, matte)
     assert image.getchannel("A").tobytes() == own.tobytes()
@@ -63,18 +66,21 @@ def test_an_images_own_alpha_is_kept_and_its_hidden_colours_do_not_count():
     assert error(image, seen) < 0.15 * before
 
 
-def test_strips_leave_no_seams(monkeypatch):
+def test_neither_strips_nor_cores_leave_seams(monkeypatch):
     image, matte = scene((400, 300))
-    whole = image.copy()
+    whole, shared = (in_own_memory(image.copy()) for _ in range(2))
     decontaminate(whole, matte)
     monkeypatch.setattr(edge_colours, "_STRIP_PIXELS", 400 * 6)
     decontaminate(image, matte)
     assert image.tobytes() == whole.tobytes()
+    with use_cores(3):
+        decontaminate(shared, matte)
+    assert shared.tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("alpha", [0, 1, 100, 254, 255])
 def test_nothing_changes_where_nothing_is_certain(alpha):
-    image = photo()
+    image = in_own_memory(photo())
     expected = image.tobytes()
     decontaminate(image, Image.new("L", image.size, alpha))
     assert image.tobytes() == expected
@@ -82,7 +88,7 @@ def test_nothing_changes_where_nothing_is_certain(alpha):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 60), (60, 1), (2, 3), (513, 1), (257, 129)])
 def test_any_size_is_fine(size):
-    image = photo(size)
+    image = in_own_memory(photo(size))
     random = np.random.default_rng(1)
     decontaminate(image, Image.fromarray(random.integers(0, 256, size[::-1], np.uint8)))
     assert image.size == size
@@ -95,7 +101,7 @@ def undecided_tower():
     matte.paste(110, (50, 30, 70, 270))
     image.paste((120, 70, 20), (40, 270, 80, 300))
     matte.paste(255, (40, 270, 80, 300))
-    return image, matte
+    return in_own_memory(image), matte
 
 
 def test_an_undecided_subject_keeps_its_colours_far_from_what_is_sure():
