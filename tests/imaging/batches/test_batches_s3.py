@@ -67,3 +67,14 @@ def test_orphans_are_found(key, small_png, bucket, monkeypatch):
     monkeypatch.setattr(expiry, "ORPHAN_AGE", -expiry.ORPHAN_AGE)
     assert expiry.erase_orphans() == 1
     assert names(bucket) == []
+
+
+def test_several_results_of_an_image(key, small_png, bucket):
+    url = post(key, ("a.png", small_png), ("b.png", small_png), outputs='[{"format": "png"}, {"mask": true}]').json()["url"]
+    work_through()
+    assert names(bucket) == ["out/0-1", "out/0-1-1", "out/1-1", "out/1-1-1"]
+    archive = caller(key).get(f"{url}/zip")
+    assert len(content_of(archive)) == int(archive.headers["Content-Length"])
+    bucket.put_object(Key=f"batches/{the_batch().pk}/out/0-2", Body=b"left by a killed process")
+    files.erase_unused_results(the_batch().pk)
+    assert names(bucket) == ["out/0-1", "out/0-1-1", "out/1-1", "out/1-1-1"]
