@@ -80,6 +80,11 @@ def rank(item: pytest.Item) -> int:
     return min(ranks, default=len(LONGEST_FIRST) + (not groups))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name where pytest would make one of all bytes of a file: each worker sends them to the others."""
+    return f"{len(val)} {type(val).__name__}" if isinstance(val, bytes | str) and len(val) > 200 else None
+
+
 OWN_DATABASE = {"server", "postgres_url"}
 
 
