@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-WORKERS ?= 2
+# More than two cores: many tests wait for another process most of their time.
+WORKERS ?= 4
 ARGS ?=
 
 BIN := .venv/bin
@@ -45,7 +46,7 @@ run-stripe-sandbox: .venv/.stamp-dev .venv/.stamp-fast ## the same with payments
 
 test: .venv/.stamp-dev .venv/.stamp-fast ## run the tests; ARGS="-k key" are passed to pytest
 	@$(MANAGE) prepare_model
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 # The tests that query the test database, each worker with its own temporary database. Tests that start the product or a
 # browser bring their own database, and run in `make test`.

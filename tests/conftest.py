@@ -3,7 +3,7 @@
 import io
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -50,8 +50,16 @@ def skip_or_fail(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# The groups that take longest, first: what begins last should be short, so that all workers end at the same time.
+LONGEST_FIRST = (
+    "test_slow_clients", "test_inference_workers", "test_every_page", "on_postgres", "test_database_outage", "test_procfile",
+    "test_fair_gate", "test_caddy", "python_client", "test_time_limit", "test_batches", "test_support_desk", "server",
+    "test_editor", "test_reference", "test_accounts_journey", "on_sqlite", "small_server", "test_restarts", "int8", "matte",
+)  # fmt: skip
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before xdist reads the groups, and after pytest-django has sorted
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
     """Tests of the running product and of the browser stay together by file, so that a file's setup runs once."""
     if os.environ.get("DATABASE_URL", "").startswith("postgres"):
         # `make test-postgres`: what uses the test database. The rest has already run, or brings its own database.
@@ -60,6 +68,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         together = "server" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts
         if together and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=rank)
+
+
+def rank(item: pytest.Item) -> int:
+    """When a test's turn comes, among several workers: long groups, groups, everything else."""
+    groups = [str(mark.args[0]) for mark in item.iter_markers("xdist_group")]
+    ranks = [LONGEST_FIRST.index(group) for group in groups if group in LONGEST_FIRST]
+    return min(ranks, default=len(LONGEST_FIRST) + (not groups))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name where pytest would make one of all bytes of a file: each worker sends them to the others."""
+    return f"{len(val)} {type(val).__name__}" if isinstance(val, bytes | str) and len(val) > 200 else None
 
 
 OWN_DATABASE = {"server", "postgres_url"}

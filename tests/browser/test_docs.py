@@ -100,6 +100,7 @@ def test_on_a_phone_the_menu_is_a_disclosure(browser: Browser, server):
     context.close()
 
 
+@in_one_window
 def test_a_new_key_is_filled_in_if_its_owner_wants_and_forgotten_at_log_out(signed_in: Page):
     page = signed_in
     sent: list[str] = []

@@ -31,6 +31,7 @@ def execute(page: Page) -> Locator:
     return operation.locator(".live-responses-table")
 
 
+@in_one_window
 def test_try_it_out(page: Page, server_key: str):
     page.goto("/api/docs")
     authorize(page, server_key)

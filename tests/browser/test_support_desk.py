@@ -60,6 +60,7 @@ def search(page: Page, term: str) -> None:
     page.get_by_role("button", name="Search").click()
 
 
+@in_one_window
 def test_support_finds_the_customer_and_gives_credits(page: Page, server: ProductServer, customer_key: str):
     log_in(page, "desk-support@example.com")
     lookup, secret = customer_key.split("_")[1:]
@@ -91,6 +92,7 @@ def test_support_finds_the_customer_and_gives_credits(page: Page, server: Produc
     assert not [line for line in lines if secret in line]
 
 
+@in_one_window
 def test_nothing_found_says_what_can_be_searched(page: Page, customer_key: str):
     log_in(page, "desk-support@example.com")
     search(page, "no-such-thing")

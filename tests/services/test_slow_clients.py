@@ -33,7 +33,7 @@ pytestmark = pytest.mark.services
 MEGABYTE = 1024**2
 # Short deadlines, so that the tests need not wait for a real deployment's.
 SHORT = {"WEB_HEADER_SECONDS": "2", "WEB_STALL_SECONDS": "2", "WEB_DRAIN_SECONDS": "1"}
-RESULT = {"w": "7000", "h": "7000", "exact_resize": "true", "format": "bmp"}
+RESULT = {"w": "4000", "h": "4000", "exact_resize": "true", "format": "bmp"}
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +289,7 @@ def exchange_while_sending(port: int, first: bytes) -> bytes:
 
 
 def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, image):
-    """Six results of 147 MB that are not read: for a free account two wait on disk, the others are refused."""
+    """Six results of 48 MB that are not read: for a free account two wait on disk, the others are refused."""
     running = Deployment(tmp_path_factory.mktemp("readers"), model_seconds=0, IMAGING_SLOTS="2", WEB_STALL_SECONDS="600")
     running.start()
     try:
@@ -299,7 +299,7 @@ def test_slow_readers_hold_their_place_and_no_memory(tmp_path_factory, image):
         before = memory_of(worker)
         readers = [ask_and_do_not_read(running, key, image) for key in keys for _ in range(2)]
         assert all(wait_until(lambda one=one: begins_with(one, b"HTTP/1.1 200"), 60) for one in readers)
-        assert wait_until(lambda: memory_of(worker) < before + 250 * MEGABYTE, 10), memory_of(worker) - before
+        assert wait_until(lambda: memory_of(worker) < before + 100 * MEGABYTE, 10), memory_of(worker) - before
         refused = running.rmbg(keys[0], files={"image": ("a.png", image)})
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         for one in readers:
@@ -340,7 +340,7 @@ def test_results_that_are_not_read_have_a_bound_and_cost_nothing_beyond_it(tmp_p
         tmp_path_factory.mktemp("budget"),
         model_seconds=0,
         RATE_LIMIT_ENABLED="0",
-        WEB_RESULT_BYTES=str(800 * MEGABYTE),
+        WEB_RESULT_BYTES=str(260 * MEGABYTE),
         WEB_STALL_SECONDS="600",
     )
     running.start()

@@ -12,6 +12,7 @@ from billing.membership import usage as membership
 from billing.models import Account, LedgerEntry, PackPurchase, Plan, StripeEvent, Subscription, UsageWindow
 from tests.billing.conftest import moment, spend
 from tests.billing.payments.stripe_stub import undone
+from tests.examples import EXHAUSTIVE
 
 pytestmark = pytest.mark.django_db
 PACK, PACK_CENTS = "100 credits", 500
@@ -363,7 +364,9 @@ def test_a_failure_at_any_statement_leaves_nothing_half_done(send_event, stub, c
         if StripeEvent.objects.filter(stripe_id=f"evt_{statements}", status="processed").exists():
             break
         assert state() == before, f"statement {statements}"
-        # The retry succeeds; it is rolled back for the next statement.
+        # The retry succeeds; it is rolled back for the next statement. By default after every fourth failure.
+        if statements % 4 != 1 and not EXHAUSTIVE:
+            continue
         with undone():
             assert send_event(kind, stripe_object, f"evt_{statements}").status_code == 204
             outcome = state()
