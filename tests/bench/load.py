@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SAMPLE_SECONDS = 0.1
+# A sample of 4 GB takes some 30 ms of a core.
+SAMPLE_SECONDS = 0.5
 Send = Callable[[bytes], int]
 
 
