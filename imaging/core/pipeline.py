@@ -20,6 +20,7 @@ from imaging.core.finishing.background import Backdrop, blurred, shrunk
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.finishing.finish import Finished, finish_cutout, finish_mask
 from imaging.core.geometry import Box, Size, find_region
+from imaging.core.matting.looks import look
 from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
@@ -109,7 +110,7 @@ def _cut_out(
     with _timed(timings, "inference"):
         region = find_region(decoded.pixels.size, options.roi)
         part = decoded.pixels if region is None else decoded.pixels.crop(region)
-        prediction = model.predict(part)
+        prediction = look(part, model.predict, again=options.detail == "auto")
     watch.check()
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)
