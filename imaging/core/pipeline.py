@@ -106,11 +106,15 @@ def _cut_out(
     watch.check()
     with _timed(timings, "decode"):
         decoded = decode(file, header, watch)
-    watch.check()
+
+    def predict(part: Image.Image) -> Prediction:
+        watch.check()
+        return model.predict(part)
+
     with _timed(timings, "inference"):
         region = find_region(decoded.pixels.size, options.roi)
         part = decoded.pixels if region is None else decoded.pixels.crop(region)
-        prediction = look(part, model.predict, again=options.detail == "auto")
+        prediction = look(part, predict, again=options.detail == "auto")
     watch.check()
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)

@@ -206,5 +206,6 @@ SHAPES = {**ALPHAS, "tree": tree, "bush": bush, "ladder": ladder, "chair": chair
 # The colour of each, and the photograph whose texture it has.
 LOOKS = {
     "hair": ("#604020", "coffee"), "star": ("#c03020", "brick"), "tree": ("#4a3020", "gravel"),
-    "ladder": ("#a07840", "brick"), "horse": ("#5a3a28", "chelsea"), "bush": ("#305020", "coffee"), "chair": ("#8a2a20", "coffee"),
+    "ladder": ("#a07840", "brick"), "horse": ("#5a3a28", "chelsea"),
+    "bush": ("#305020", "coffee"), "chair": ("#8a2a20", "coffee"),
 }  # fmt: skip

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imaging.core.canvas import in_mode
 from imaging.core.geometry import Box, Size
 from imaging.core.matting.islands import clean, pieces
-from imaging.core.matting.matte import Prediction
+from imaging.core.matting.matte import REDUCING_GAP, Prediction
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Predict: TypeAlias = Callable[[Image.Image], Prediction]
@@ -28,7 +29,7 @@ _SUBJECT, _LEAST_PIECE = 51, 0.05
 # What is added to the box on each side, as a share of its own.
 _MARGIN = 0.25
 # A box that covers more of the frame than this gains too little.
-_MOST_COVERED = 0.5
+_MOST_COVERED = 0.6
 # A look that is less sure than this has not found the subject: its matte, stretched to the full range, would be noise.
 _LEAST_CONFIDENCE = 0.3
 # How far from the sides of its box a look counts fully, as a share of the box.
@@ -51,7 +52,7 @@ def look(image: Image.Image, predict: Predict, *, again: bool) -> Prediction:
     if not again or first.matte.size == image.size or first.confidence < _LEAST_CONFIDENCE:
         return first
     boxes = find_boxes(first.matte, image.size)
-    looks = [predict(image.crop(box)) for box in boxes]
+    looks = [predict(_part(image, box, first.matte.size)) for box in boxes]
     found = [(box, one) for box, one in zip(boxes, looks, strict=True) if one.confidence >= _LEAST_CONFIDENCE]
     if not looks:
         return first
@@ -61,6 +62,13 @@ def look(image: Image.Image, predict: Predict, *, again: bool) -> Prediction:
     joined = clean(_joined(image.size, first.matte, [(box, one.matte) for box, one in found]))
     sure = sum(one.confidence for _, one in found) / len(found)
     return Prediction(Image.fromarray((joined * 255 + 0.5).astype(np.uint8)), model, sure)
+
+
+def _part(image: Image.Image, box: Box, network: Size) -> Image.Image:
+    """`box` of `image`, without its alpha, no larger than a network of that size needs: of a large image no copy is made."""
+    across, down = (max(1, int((box[axis + 2] - box[axis]) / network[axis] / REDUCING_GAP)) for axis in (0, 1))
+    opaque = in_mode(image, "RGB")
+    return opaque.reduce((across, down), box) if max(across, down) > 1 else opaque.crop(box)
 
 
 def find_boxes(matte: Image.Image, size: Size) -> list[Box]:

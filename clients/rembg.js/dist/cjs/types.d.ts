@@ -24,6 +24,8 @@ export interface Options {
     bg_color?: string;
     /** The model that makes the matte: a name that `GET /api/models` lists, or pinned, such as `u2net@8d10d2f3bb75`. */
     model?: string;
+    /** Look a second time where the subject is small, or the image very wide or tall, or once. Default "auto". */
+    detail?: "auto" | "fast";
     /** Give the pixels of the edge the subject's own colour. Default true. */
     decontaminate?: boolean;
     /** Cut to the box of the subject. Default false; true with `fit: "pad"`. */
