@@ -61,9 +61,9 @@ BATCH_FORM: dict[str, Any] = {
             "maxLength": MAX_FIELD_BYTES,
             "description": f"Several results of each picture, for one credit: a JSON list of 1 to {outputs.MAX_OUTPUTS} "
             f"objects. Each may have a `name` for its file (1 to {outputs.MAX_NAME} of a-z, 0-9, `_` and `-`, unique), and "
-            "any option but `model` and `roi`, which stands in place of the one sent next to `outputs`; null takes that one "
-            "away. A background takes the place of any other; `bg_image` and `bg_image_url` can only be null here. A mask "
-            'has no background and no shadow. For example `[{"name": "cutout", "format": "png"}, {"name": "white", '
+            "any option but `model`, `roi` and `detail`, in place of the one sent next to `outputs`; null takes "
+            "that one away. A background takes the place of any other; `bg_image` and `bg_image_url` can only be null here. "
+            'A mask has no background and no shadow. For example `[{"name": "cutout", "format": "png"}, {"name": "white", '
             '"format": "jpeg", "bg_color": "#fff"}, {"name": "mask", "mask": true}]`.',
             "example": "",
         },

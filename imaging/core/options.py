@@ -26,6 +26,7 @@ from imaging.core.values import (
 )
 
 OutputFormat: TypeAlias = Literal["webp", "png", "jpeg", "bmp"]
+Detail: TypeAlias = Literal["auto", "fast"]
 Shadow: TypeAlias = Literal["none", "drop", "contact"]
 # Percentages across and down: 0 is flush left or at the top, 100 flush right or at the bottom.
 Position: TypeAlias = tuple[float, float]
@@ -49,6 +50,7 @@ class CutoutOptions:
 
     `width` and `height` are 1-10000 px or None (unset); `background` is straight (not premultiplied) RGBA, each 0-255;
     `angle` is in degrees, counter-clockwise, -360 to 360. `model` is a name, or a name@version; "" is the default.
+    `detail`: "auto" looks a second time where that helps, "fast" once (see imaging.core.matting.looks).
 
     `crop_margin` and `padding` are four lengths, in the order of CSS; `roi` is left, top, right and bottom. `scale` is
     10-100 % of the canvas. `position` is None where it was not asked for, or `original`. `pad` fits into a canvas of
@@ -66,6 +68,7 @@ class CutoutOptions:
     angle: float = 0.0
     expand: bool = True
     model: str = ""
+    detail: Detail = "auto"
     decontaminate: bool = True
     crop: bool = False
     crop_margin: Sides = NO_SIDES
@@ -140,6 +143,7 @@ def _read(fields: Mapping[str, str], files: Collection[str]) -> tuple[CutoutOpti
         background=reader.read("bg_color", parse_color, None),
         angle=reader.read("angle", parse_angle, 0.0),
         expand=reader.read("expand", parse_boolean, True),
+        detail=reader.read("detail", choice(_DETAILS), "auto"),
         decontaminate=reader.read("decontaminate", parse_boolean, True),
         crop=crop,
         crop_margin=reader.read("crop_margin", _parse_margin, NO_SIDES),
@@ -244,8 +248,8 @@ class _Reader:
 
 # The text fields, in the order of the documentation.
 OPTION_FIELDS = (
-    "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model", "decontaminate", "crop",
-    "crop_margin", "roi", "scale", "position", "fit", "padding", "snap", "bg_image_url", "bg_blur", "shadow",
+    "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model", "detail", "decontaminate",
+    "crop", "crop_margin", "roi", "scale", "position", "fit", "padding", "snap", "bg_image_url", "bg_blur", "shadow",
     "shadow_opacity", "shadow_color", "shadow_blur", "shadow_offset", "preset", "quality", "dpi",
 )  # fmt: skip
 
@@ -261,6 +265,7 @@ def _parse_format(field: str, text: str) -> OutputFormat:
 
 
 _parse_fit = choice({"inside": "inside", "exact": "exact", "pad": "pad"})
+_DETAILS: Mapping[str, Detail] = {"auto": "auto", "fast": "fast"}
 _SHADOWS: Mapping[str, Shadow] = {"none": "none", "drop": "drop", "contact": "contact"}
 _four_sides = lengths((1, 2, 4), pixels=MAX_MARGIN_PIXELS, percent=MAX_MARGIN_PERCENT)
 _four_paddings = lengths((1, 2, 4), pixels=MAX_SIDE, percent=MAX_PADDING_PERCENT)

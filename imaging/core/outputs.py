@@ -17,7 +17,7 @@ MAX_OUTPUTS = 5
 MAX_NAME = 32
 _NAME = re.compile(rf"[a-z0-9_-]{{1,{MAX_NAME}}}")
 # They decide about the matte, of which there is one.
-_OF_THE_MATTE = ("model", "roi")
+_OF_THE_MATTE = ("model", "roi", "detail")
 # There is one such image for a batch. An output may do without it.
 _BACKGROUND_IMAGES = ("bg_image", "bg_image_url")
 _FIELDS = frozenset(OPTION_FIELDS) - {*_OF_THE_MATTE, *_BACKGROUND_IMAGES}

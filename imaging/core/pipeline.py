@@ -20,6 +20,7 @@ from imaging.core.finishing.background import Backdrop, blurred, shrunk
 from imaging.core.finishing.edge_colours import decontaminate
 from imaging.core.finishing.finish import Finished, finish_cutout, finish_mask
 from imaging.core.geometry import Box, Size, find_region
+from imaging.core.matting.looks import look
 from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
@@ -85,10 +86,10 @@ def cut_out(
 ) -> Cutout:
     """Remove the background of the image in `file`, whose checked header is `header`.
 
-    `more` are options of further outputs of the same matte, so with the same `roi`; each result is what it would be alone.
-    `background` goes behind the subject where the options say so. `refine` redraws the edges of a matte that is smaller than
-    the image (see imaging.core.matting.refine). `watch` is checked before each step. `cores` is how many cores to use for
-    what is not inference; the result is the same.
+    `more` are options of further outputs of the same matte, so with the same `roi` and `detail`; each result is what it
+    would be alone. `background` goes behind the subject where the options say so. `refine` redraws the edges of a matte that
+    is smaller than the image (see imaging.core.matting.refine). `watch` is checked before each step. `cores` is how many
+    cores to use for what is not inference; the result is the same.
 
     Raises ImageRefused if one of them does not decode or the result would be too large, and what `watch` raises. The order
     is the contract's: upright, cut out, edge colours, then that of imaging.core.finishing.finish, encoded.
@@ -110,11 +111,15 @@ def _cut_out(
     watch.check()
     with _timed(timings, "decode"):
         decoded = decode(file, header, watch)
-    watch.check()
+
+    def predict(part: Image.Image) -> Prediction:
+        watch.check()
+        return model.predict(part)
+
     with _timed(timings, "inference"):
         region = find_region(decoded.pixels.size, outputs[0].roi)
         part = decoded.pixels if region is None else decoded.pixels.crop(region)
-        prediction = model.predict(part)
+        prediction = look(part, predict, again=outputs[0].detail == "auto")
     watch.check()
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)

@@ -33,6 +33,11 @@ BACKGROUND_IMAGE = {
     "canvas. Only one of `bg_color`, `bg_image`, `bg_image_url` and `bg_blur` is possible.",
 }
 FINISHING: dict[str, dict[str, Any]] = {
+    "detail": _text(
+        "`auto` (the default) looks a second time where the subject is small, or the image very wide or tall; `fast` looks "
+        "once.",
+        enum=["auto", "fast", ""],
+    ),
     "decontaminate": boolean(
         True, "Give the pixels of the edge the subject's own colour, without that of the old background."
     ),

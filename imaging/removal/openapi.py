@@ -25,7 +25,10 @@ from lib.outbound.urls import MAX_URL
 from lib.web.errors import ApiError, from_status, validation_error
 from lib.web.openapi import errors, response_header
 
-X_MODEL = "Name and version of the model that made the matte, then its engine: `u2net@8d10d2f3bb75; engine=mnn-fp32`."
+X_MODEL = (
+    "Name and version of the model that made the matte, then its engine: `u2net@8d10d2f3bb75; engine=mnn-fp32`, and "
+    "`; looks=2` where it looked more than once."
+)
 X_CONFIDENCE = (
     "How sure the model is of the matte, 0–1: the mean of |2p − 1| over the pixels with a probability p of subject above "
     "0.05, weighted by p. Low where much of the subject is undecided, 0 where there is none."

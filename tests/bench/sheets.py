@@ -7,7 +7,7 @@ Shadows: both kinds under five products: two photographs, a bottle, a table, and
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image, ImageDraw
 from skimage import data
@@ -21,7 +21,12 @@ from tests.bench.results import FOLDER
 
 SHEETS = FOLDER.parent / "sheets"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
-GROUNDS = {"white": "white", "black": "black", "blue": (0, 80, 255), "grass": "grass"}
+GROUNDS: Mapping[str, str | tuple[int, int, int]] = {
+    "white": "white",
+    "black": "black",
+    "blue": (0, 80, 255),
+    "grass": "grass",
+}
 CELL = 360
 GREY = (200, 200, 200, 255)
 
@@ -57,7 +62,7 @@ def shadow_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:
             side: tuple[float, str] = (15.0, "%")
             options = CutoutOptions(
                 format="png", width=720, height=720, pad=True, crop=True, padding=(side,) * 4,  # type: ignore[arg-type]
-                snap=False, shadow=shadow, background=color,  # type: ignore[arg-type]
+                snap=False, shadow=shadow, background=color,
             )  # fmt: skip
             row.append(cutout(image, model, options))
     return row

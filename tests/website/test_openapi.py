@@ -53,7 +53,7 @@ def test_rmbg_lists_every_field_and_error(document):
     assert set(fields) == {
         "image", "image_url", "format", "w", "h", "exact_resize", "mask", "bg_color", "angle", "expand", "model",
         "return_base64",
-        "decontaminate", "crop", "crop_margin", "roi", "scale", "position", "fit", "padding", "snap", "bg_image",
+        "detail", "decontaminate", "crop", "crop_margin", "roi", "scale", "position", "fit", "padding", "snap", "bg_image",
         "bg_image_url", "bg_blur", "shadow", "shadow_opacity", "shadow_color", "shadow_blur", "shadow_offset", "preset",
         "quality", "dpi",
     }  # fmt: skip

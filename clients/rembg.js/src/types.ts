@@ -25,6 +25,8 @@ export interface Options {
   bg_color?: string;
   /** The model that makes the matte: a name that `GET /api/models` lists, or pinned, such as `u2net@8d10d2f3bb75`. */
   model?: string;
+  /** Look a second time where the subject is small, or the image very wide or tall, or once. Default "auto". */
+  detail?: "auto" | "fast";
   /** Give the pixels of the edge the subject's own colour. Default true. */
   decontaminate?: boolean;
   /** Cut to the box of the subject. Default false; true with `fit: "pad"`. */
@@ -70,9 +72,9 @@ export type OptionsWith<Input> = Options & { bg_image?: Input };
 
 /**
  * One of several results of each picture of a batch: options in place of those of the batch. `null` takes an option of the
- * batch away. `model` and `roi` are the same for all outputs.
+ * batch away. `model`, `roi` and `detail` are the same for all outputs.
  */
-export type BatchOutput = { [Name in Exclude<keyof Options, "returnBase64" | "returnMask" | "model" | "roi" | "bg_image_url">]?: Options[Name] | null } & {
+export type BatchOutput = { [Name in Exclude<keyof Options, "returnBase64" | "returnMask" | "model" | "roi" | "detail" | "bg_image_url">]?: Options[Name] | null } & {
   /** Goes into the file's name: 1 to 32 of `a-z`, `0-9`, `_` and `-`. */
   name?: string | null;
   /** Without the batch's background. */

@@ -69,7 +69,7 @@ for (const [kind, [inputImage, options, expected]] of Object.entries(calls)) {
     assert.deepEqual({ ...told, ...(corner && { channels: undefined }) }, { ...looks, ...(corner && { channels: undefined }) });
     if (corner) assert.deepEqual(bmpPixel(data, 2, 2), corner);
     assert.equal(result.creditsCharged, 1);
-    assert.match(result.model, /^u2net@[0-9a-f]{12}; engine=[a-z]+-(fp32|int8)$/);
+    assert.match(result.model, /^u2net@[0-9a-f]{12}; engine=[a-z]+-(fp32|int8)(; looks=[2-4])?$/);
     assert.ok(result.confidence >= 0 && result.confidence <= 1);
     assert.ok(result.foreground.width >= 0);
     assert.match(result.requestId, /^[\w-]{8,}$/);

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 _U2NET = Network()
 # First shrink larger images to three times the size by averaging: for 12 megapixels that takes 30 instead of 100 ms, and
 # moves the matte by 0.0002 of its range.
-_REDUCING_GAP = 3.0
+REDUCING_GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,10 @@ def _started_pool(threads: int) -> ThreadPoolExecutor:
 def shrunk(image: Image.Image, network: Network = _U2NET) -> Image.Image:
     """`image` without its alpha at the size of the network's input.
 
-    What Pillow's resize() makes with Lanczos and _REDUCING_GAP, byte for byte, but the first step uses all idle cores.
+    What Pillow's resize() makes with Lanczos and REDUCING_GAP, byte for byte, but the first step uses all idle cores.
     """
     image = in_mode(image, "RGB")
-    across, down = (int(side / wanted / _REDUCING_GAP) or 1 for side, wanted in zip(image.size, network.size, strict=True))
+    across, down = (int(side / wanted / REDUCING_GAP) or 1 for side, wanted in zip(image.size, network.size, strict=True))
     # In pixels of what has been reduced, whose last block may be cut off.
     box = (0, 0, image.width / across, image.height / down)
     if across > 1 or down > 1:

@@ -41,9 +41,10 @@ def test_the_matte_is_the_same_for_all():
     options = parsed({}, {"mask": True}, model="u2netp", roi="0 0 5 5")
     assert [one.model for one in options] == ["u2netp"] * 2
     assert options[0].roi == options[1].roi is not None
-    assert problems_of({"model": "u2net"}, {"roi": None}) == [
+    assert problems_of({"model": "u2net"}, {"roi": None}, {"detail": "fast"}) == [
         ("outputs[0].model", "invalid_output_option"),
         ("outputs[1].roi", "invalid_output_option"),
+        ("outputs[2].detail", "invalid_output_option"),
     ]
 
 

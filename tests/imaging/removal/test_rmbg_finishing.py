@@ -131,6 +131,7 @@ def test_the_address_of_a_background_is_guarded(server, server_key, subject, url
 
 
 FIELD_PROBLEMS = [
+    ("detail", "high", "invalid_choice", "'detail' must be one of auto, fast, got: 'high'"),
     ("decontaminate", "maybe", "invalid_boolean", "'decontaminate' must be true or false, got: 'maybe'"),
     ("crop", "2", "invalid_boolean", "'crop' must be true or false, got: '2'"),
     ("snap", "x", "invalid_boolean", "'snap' must be true or false, got: 'x'"),
@@ -193,8 +194,8 @@ def test_all_problems_are_found_in_one_pass(server, server_key, subject):
     fields = {field: value for field, value, _, _ in FIELD_PROBLEMS if field not in ("roi", "fit")}
     response = send(server, server_key, subject, **fields)
     assert [detail["field"] for detail in response.json()["details"]] == [
-        "preset", "decontaminate", "crop", "crop_margin", "scale", "position", "padding", "snap", "bg_blur", "shadow",
-        "shadow_opacity", "shadow_color", "shadow_blur", "shadow_offset", "quality", "dpi",
+        "preset", "detail", "decontaminate", "crop", "crop_margin", "scale", "position", "padding", "snap", "bg_blur",
+        "shadow", "shadow_opacity", "shadow_color", "shadow_blur", "shadow_offset", "quality", "dpi",
     ]  # fmt: skip
 
 

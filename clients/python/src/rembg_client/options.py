@@ -27,6 +27,9 @@ class Options(TypedDict, total=False):
     angle: Annotated[float | None, "degrees to turn counter-clockwise, -360 to 360"]
     expand: Annotated[bool | None, "grow the canvas so that a turned image is not cropped; the server's default is true"]
     model: Annotated[str | None, "model that makes the matte: a name of `rmbg models`, or pinned: name@version"]
+    detail: Annotated[
+        Literal["auto", "fast"] | None, "look a second time where that helps, or once; the server's default is auto"
+    ]
     decontaminate: Annotated[bool | None, "give edge pixels the subject's own colour; the server's default is true"]
     crop: Annotated[bool | None, "cut to the box of the subject"]
     crop_margin: Annotated[str | None, "with crop: room around the subject, 1, 2 or 4 values, px or %"]

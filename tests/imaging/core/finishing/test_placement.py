@@ -435,7 +435,7 @@ def test_options_survive_json():
         "crop": "1", "crop_margin": "1% 2px", "roi": "0 0 50% 50%", "scale": "40", "position": "10% 20%", "w": "90",
         "h": "80", "fit": "pad", "padding": "3%", "bg_blur": "7", "shadow": "drop", "shadow_offset": "-1% 2px",
         "shadow_blur": "3px", "shadow_color": "#123", "shadow_opacity": "5", "quality": "50", "dpi": "300", "snap": "no",
-        "decontaminate": "no",
+        "decontaminate": "no", "detail": "FAST",
     }  # fmt: skip
     options, problems = parse_options(fields)
     assert problems == []

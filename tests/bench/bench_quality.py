@@ -1,0 +1,160 @@
+"""How good cutouts are against known alpha: one look, the second look, and rembg with u2net, plain and with alpha matting.
+
+    python -m tests.bench.bench_quality [--part "held out"] [--matting] [--only 1/2 --only wide]
+
+The composites of tests.bench.composites: subjects whose longer side is the frame's (1), a half, a third or a quarter of it,
+two subjects, and a subject repeated along an image of 3:1. The errors are those of the matting literature: SAD (in
+thousands), MSE, gradient and connectivity (Rhemann et al., "A Perceptually Motivated Online Benchmark for Image Matting",
+CVPR 2009; in thousands), besides MAE and IoU at one half. Times are processor seconds of the mattes alone. `--matting` adds
+rembg's `-a`, which compiles for a minute. "tuning" are the composites that chose the constants: report "held out".
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from imaging.core.matting.engines import OnnxRuntimeEngine
+from imaging.core.matting.looks import look
+from imaging.core.matting.matte import MatteModel, NetworkModel
+from imaging.core.matting.refine import enlarge
+from imaging.core.weights.files import serving_path
+from imaging.core.weights.serving import load_native
+from tests.bench.bench_edges import gradient
+from tests.bench.composites import (
+    GROUNDS,
+    SIDE,
+    SUBJECTS,
+    Composite,
+    background,
+    camouflaged,
+    composites,
+    find_subject,
+    noisy,
+    put,
+)
+from tests.bench.results import Results
+
+SHARES = {"1": 1.0, "1/2": 0.5, "1/3": 1 / 3, "1/4": 0.25}
+KINDS = (*SHARES, "two", "wide")
+FIGURES = ("sad", "mse", "gradient", "connectivity", "mae", "iou", "seconds", "looks")
+CONNECTIVITY_STEPS = np.arange(0.1, 1.01, 0.1)
+# Differences below this do not disturb (Rhemann et al.).
+CONNECTIVITY_SLACK = 0.15
+Cut = Callable[[Image.Image], tuple[Image.Image, int]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", default="held out", choices=SUBJECTS)
+    parser.add_argument("--matting", action="store_true", help="also rembg with alpha matting")
+    parser.add_argument("--only", action="append", choices=KINDS)
+    arguments = parser.parse_args()
+    model = load_native("u2net", threads=os.cpu_count() or 1)
+    results = Results("bench_quality", model=model.name, part=arguments.part)
+    print(f"{'':6} {'':16}" + "".join(f"{name:>13}" for name in FIGURES))
+    for kind in arguments.only or KINDS:
+        images = list(scenes(model, arguments.part, kind))
+        for name, cut in ways(model, matting=arguments.matting).items():
+            rows = [measured(one, cut) for one in images]
+            mean = dict(zip(FIGURES, np.mean(rows, axis=0).tolist(), strict=True))
+            print(f"{kind:6} {name:16}" + "".join(f"{value:13.4f}" for value in mean.values()), flush=True)
+            results.add(f"{kind}: {name}", images=len(images), worst_iou=min(row[5] for row in rows), **mean)
+
+
+def ways(model: MatteModel, *, matting: bool) -> dict[str, Cut]:
+    exact = NetworkModel(OnnxRuntimeEngine(serving_path("u2net"), threads=os.cpu_count() or 1), name="u2net")
+    found: dict[str, Cut] = {
+        "rembg": lambda image: (enlarge(exact.predict(image).matte, image, refine=False), 1),
+        "detail=fast": lambda image: ours(model, image, again=False),
+        "detail=auto": lambda image: ours(model, image, again=True),
+    }
+    if matting:
+        import rembg
+
+        session = rembg.new_session("u2net")
+        found["rembg -a"] = lambda image: (rembg.remove(image, session=session, alpha_matting=True).getchannel("A"), 1)
+    return found
+
+
+def ours(model: MatteModel, image: Image.Image, *, again: bool) -> tuple[Image.Image, int]:
+    found = look(image, model.predict, again=again)
+    return enlarge(found.matte, image, refine=True), int(found.model.partition("looks=")[2] or 1)
+
+
+def scenes(model: MatteModel, part: str, kind: str) -> Iterator[Composite]:
+    if kind in SHARES:
+        yield from composites(model, part, SHARES[kind])
+        return
+    names, grounds = SUBJECTS[part], GROUNDS[part]
+    for number, name in enumerate(names):
+        random = np.random.default_rng([number, len(kind)])
+        first, second = (find_subject(model, each) for each in (name, names[(number + 1) % len(names)]))
+        row = [first, second] if kind == "two" else [first, second, first, second]
+        size = (SIDE, SIDE * 2 // 3) if kind == "two" else (1500, 500)
+        yield in_a_row(f"{kind}: {name}", row, grounds[number % len(grounds)], size, random)
+
+
+def in_a_row(
+    name: str, subjects: list[Image.Image], ground: str, size: tuple[int, int], random: np.random.Generator
+) -> Composite:
+    """`subjects` next to each other, each in a part of the frame's width."""
+    behind = camouflaged(background(ground, size), subjects[0]).convert("RGBA")
+    alpha, width = Image.new("L", size), size[0] // len(subjects)
+    for place, subject in enumerate(subjects):
+        box = (place * width, 0, (place + 1) * width, size[1])
+        part, part_alpha = behind.crop(box), alpha.crop(box)
+        put(part, part_alpha, subject, 0.5 if len(subjects) == 2 else 0.9, random)
+        behind.paste(part, box[:2])
+        alpha.paste(part_alpha, box[:2])
+    return Composite(name, 0.5, noisy(behind, random), alpha)
+
+
+def measured(made: Composite, cut: Cut) -> list[float]:
+    started = time.process_time()
+    alpha, looks = cut(made.image)
+    seconds = time.process_time() - started
+    ours, truth = (np.asarray(one, np.float32) / 255 for one in (alpha, made.alpha))
+    difference = np.abs(ours - truth)
+    slope = (gradient(alpha) - gradient(made.alpha)) ** 2
+    return [
+        float(difference.sum()) / 1000,
+        float((difference**2).mean()),
+        float(slope.sum()) / 1000,
+        connectivity_error(ours, truth) / 1000,
+        float(difference.mean()),
+        overlap(ours, truth),
+        seconds,
+        float(looks),
+    ]
+
+
+def overlap(ours: np.ndarray, truth: np.ndarray) -> float:
+    """The IoU of what is at least half subject."""
+    one, other = ours >= 0.5, truth >= 0.5
+    return float((one & other).sum() / max(1, (one | other).sum()))
+
+
+def connectivity_error(ours: np.ndarray, truth: np.ndarray) -> float:
+    """How differently the two are connected to the largest region that both are sure of: 2.2 in the paper above."""
+    level = np.full(ours.shape, -1.0, np.float32)
+    previous = 0.0
+    for step in CONNECTIVITY_STEPS:
+        labels, count = ndimage.label((ours >= step) & (truth >= step))
+        source = labels == (1 + np.argmax(np.bincount(labels.ravel())[1:])) if count else np.zeros(ours.shape, bool)
+        level[(level < 0) & ~source] = previous
+        previous = float(step)
+    level[level < 0] = 1
+    phi = []
+    for alpha in (ours, truth):
+        distance = alpha - level
+        phi.append(1 - distance * (distance >= CONNECTIVITY_SLACK))
+    return float(np.abs(phi[0] - phi[1]).sum())
+
+
+if __name__ == "__main__":
+    main()
