@@ -14,7 +14,7 @@ import * as esm from "@rembg-platform/rembg.js";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const scratch = mkdtempSync(join(tmpdir(), "rembg-test-"));
 const MAX_BROWSER_BYTES = 5000;
-const NAMES = ["RembgError", "default", "membershipUsage", "rembg"];
+const NAMES = ["RembgError", "batchResult", "createBatch", "default", "membershipUsage", "readBatch", "rembg"];
 const BUILT = [
   "browser.d.ts", "browser.js", "cjs/error.d.ts", "cjs/node.d.ts", "cjs/node.js", "cjs/package.json", "cjs/types.d.ts",
   "error.d.ts", "node.d.ts", "node.js", "types.d.ts",
