@@ -15,7 +15,8 @@ from django.core.cache import cache
 from django.test import Client
 from PIL import Image, ImageDraw
 
-import tests.examples  # noqa: F401 - loads the profile of hypothesis
+import tests.examples  # loads the profile of hypothesis
+import tests.server
 from accounts import failed_calls
 from accounts.models import ApiKey, User
 from billing.credits import ledger
@@ -110,6 +111,11 @@ class EllipseMatte:
         matte = Image.new("L", image.size)
         ImageDraw.Draw(matte).ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
         return Prediction(matte, self.name, 1.0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_by_all_workers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    tests.server.RUN_FOLDER = run_folder(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """Starts the product as an operator does: gunicorn in a separate process, on a free loopback port."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -22,6 +24,8 @@ READY_SECONDS = 60
 STOP_SECONDS = 30
 # Where the product keeps its data, in VAR_DIR, if no DATABASE_URL is set.
 DATABASE = "db.sqlite3"
+# The temporary folder that all workers of a run share, if there is a run.
+RUN_FOLDER: Path | None = None
 # The databases by URL that this process has migrated: several deployments, one after another, share one.
 MIGRATED: set[str] = set()
 
@@ -144,13 +148,21 @@ def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> s
 
 @cache
 def migrated_database() -> bytes:
-    """The file of an empty SQLite database: migrating from scratch takes longer than starting a whole server."""
-    with tempfile.TemporaryDirectory() as folder:
-        ProductServer(Path(folder)).manage("migrate", "--verbosity", "0")
-        path = Path(folder) / DATABASE
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return path.read_bytes()
+    """The file of an empty SQLite database: migrating from scratch takes longer than starting a whole server.
+
+    Made once in RUN_FOLDER, where there is one, for all workers of a run.
+    """
+    with tempfile.TemporaryDirectory() as own:
+        folder = RUN_FOLDER or Path(own)
+        made, path = folder / "migrated.sqlite3", Path(own) / DATABASE
+        with (folder / "migrated.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                ProductServer(Path(own)).manage("migrate", "--verbosity", "0")
+                with closing(sqlite3.connect(path)) as database:
+                    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                shutil.copyfile(path, made)
+            return made.read_bytes()
 
 
 def free_port() -> int:
