@@ -170,9 +170,13 @@ clean: ## remove the virtual environment, caches and collected files; keeps var/
 # What can be fastest on this processor; `prepare_model` finds out. Everything works without it: some platforms have no wheel.
 .venv/.stamp-fast: requirements-fast.txt requirements-int8.txt imaging/core/cpu.py .venv/.stamp-runtime
 	@echo "Installing MNN, for faster cutouts"
-	@$(PIP_INSTALL) --only-binary=:all: -r requirements-fast.txt || echo "MNN is not to be had here: going on without it"
-	@if $(BIN)/python -c 'import sys; from imaging.core.cpu import int8_profits; sys.exit(not int8_profits())'; then \
+	@# The weights come meanwhile. What goes wrong with them the next prepare_model reports.
+	@IMAGING_RUNTIME=onnxruntime IMAGING_PRECISION=fp32 $(MANAGE) prepare_model 2>/dev/null & fetch=$$!; \
+	trap 'kill $$fetch 2>/dev/null' EXIT; \
+	$(PIP_INSTALL) --only-binary=:all: -r requirements-fast.txt || echo "MNN is not to be had here: going on without it"; \
+	if $(BIN)/python -c 'import sys; from imaging.core.cpu import int8_profits; sys.exit(not int8_profits())'; then \
 	  echo "Installing OpenVINO, for INT8 on this processor"; \
 	  $(PIP_INSTALL) --only-binary=:all: -r requirements-int8.txt || echo "OpenVINO is not to be had here: going on without it"; \
-	fi
+	fi; \
+	wait $$fetch || true
 	@touch $@

@@ -132,7 +132,10 @@ def _make(source: Path, target: Path, options: CutoutOptions, model: MatteModel,
             if header is None or problems:
                 return "; ".join(problem.message for problem in problems)
             file.seek(0)
-            cutout = cut_out(file, header, options, model, background=behind, refine=settings.IMAGING_REFINE)
+            cutout = cut_out(
+                file, header, options, model,
+                background=behind, refine=settings.IMAGING_REFINE, cores=settings.IMAGING_THREADS,
+            )  # fmt: skip
             _save(cutout, target)
     except (ImageRefused, OSError) as error:
         return str(error)
