@@ -32,6 +32,8 @@ _MARGIN = 0.25
 _MOST_COVERED = 0.6
 # A look that is less sure than this has not found the subject: its matte, stretched to the full range, would be noise.
 _LEAST_CONFIDENCE = 0.3
+# Nor has one that finds more than this many times as much subject: it took what is between thin parts for subject.
+_MOST_GROWTH = 2.0
 # How far from the sides of its box a look counts fully, as a share of the box.
 _RAMP = 0.08
 # Sides that differ by more than this make windows, each at most so long, in shares of the shorter side, that overlap.
@@ -53,7 +55,7 @@ def look(image: Image.Image, predict: Predict, *, again: bool) -> Prediction:
         return first
     boxes = find_boxes(first.matte, image.size)
     looks = [predict(_part(image, box, first.matte.size)) for box in boxes]
-    found = [(box, one) for box, one in zip(boxes, looks, strict=True) if one.confidence >= _LEAST_CONFIDENCE]
+    found = [pair for pair in zip(boxes, looks, strict=True) if _is_better(first.matte, image.size, *pair)]
     if not looks:
         return first
     model = f"{first.model}; looks={1 + len(looks)}"
@@ -69,6 +71,14 @@ def _part(image: Image.Image, box: Box, network: Size) -> Image.Image:
     across, down = (max(1, int((box[axis + 2] - box[axis]) / network[axis] / REDUCING_GAP)) for axis in (0, 1))
     opaque = in_mode(image, "RGB")
     return opaque.reduce((across, down), box) if max(across, down) > 1 else opaque.crop(box)
+
+
+def _is_better(first: Image.Image, size: Size, box: Box, again: Prediction) -> bool:
+    """Whether the look `again` at `box` of an image of `size` saw the subject of the `first` matte."""
+    across, down = first.width / size[0], first.height / size[1]
+    before = first.resize(again.matte.size, box=(box[0] * across, box[1] * down, box[2] * across, box[3] * down))
+    is_alike = np.mean(np.asarray(again.matte)) <= _MOST_GROWTH * np.mean(np.asarray(before))
+    return again.confidence >= _LEAST_CONFIDENCE and bool(is_alike)
 
 
 def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
