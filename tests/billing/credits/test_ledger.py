@@ -37,7 +37,7 @@ def assert_ledger_proves(account: Account) -> None:
     assert (sums["available__sum"] or 0) == prepaid(account)
     for row in UsageWindow.objects.all():
         included = entries.filter(window=row).aggregate(Sum("available"), Sum("held"))
-        assert included["available__sum"] == row.allowance - row.used - row.held
+        assert included["available__sum"] == row.allowance - row.app_used - row.api_used - row.held
         assert included["held__sum"] == row.held
 
 
