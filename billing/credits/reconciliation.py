@@ -23,8 +23,9 @@ class Difference:
     proven: int
 
     def __str__(self) -> str:
-        shown = format_credits if self.amount else str
-        figures = f"{self.field} is {shown(self.found)}, the ledger says {shown(self.proven)}"
+        amount = self.amount
+        shown, field = (format_credits, amount.whole) if amount else (str, self.field)
+        figures = f"{field} is {shown(self.found)}, the ledger says {shown(self.proven)}"
         return f"{self.row._meta.verbose_name} '{self.row}': {figures}"
 
     @property
