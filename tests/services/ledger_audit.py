@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,9 +65,9 @@ def start_cycle(email: str) -> dict[str, int]:
     return {"start": int(window.start.timestamp()), "end": int(window.end.timestamp()) - 1}
 
 
-def set_price(kind: str, name: str, hundredths: int) -> None:
-    """Staff change a price, or the factor of a model."""
-    Price.objects.update_or_create(kind=kind, name=name, defaults={"hundredths": hundredths})
+def set_price(operation: str, hundredths: int) -> None:
+    """Staff change a price."""
+    Price.objects.update_or_create(kind=Price.Kind.OPERATION, name=operation, defaults={"hundredths": hundredths})
 
 
 def sweep() -> int:
@@ -74,7 +75,7 @@ def sweep() -> int:
     return ledger.void_stale(timedelta(0))
 
 
-def read(email: str) -> dict[str, Any]:
+def read(email: str, audited: Iterable[Account] | None = None) -> dict[str, Any]:
     """An account's holds by state and its balances, with every discrepancy anywhere."""
     account = Account.objects.get(user__email=email)
     states = Counter(Hold.objects.filter(account=account).values_list("state", flat=True))
@@ -86,16 +87,23 @@ def read(email: str) -> dict[str, Any]:
         "included": as_number(sum(row.left for row in account.windows.all())),
         "key_used": as_number(sum(row.spent for row in ApiKeyMonth.objects.filter(key__user=account.user))),
         "free_previews": sum(row.free_previews for row in MonthlyUsage.objects.filter(account=account)),
-        "differences": differences(),
+        "differences": differences(audited),
         # The product's own proof of the same.
         "reconciled": [str(difference) for difference in reconcile(account)],
     }
 
 
-def differences() -> list[str]:
-    """One line for each figure of any account that its rows do not prove."""
+def read_one(email: str) -> dict[str, Any]:
+    """The same for one account alone, with the discrepancies in it, and the number of its spent holds by price."""
+    account = Account.objects.get(user__email=email)
+    posted = Hold.objects.filter(account=account, state=Hold.State.POSTED)
+    return read(email, [account]) | {"prices": Counter(posted.values_list("price", flat=True))}
+
+
+def differences(accounts: Iterable[Account] | None = None) -> list[str]:
+    """One line for each figure of these accounts, or of any, that its rows do not prove."""
     lines = []
-    for account in Account.objects.all():
+    for account in Account.objects.all() if accounts is None else accounts:
         proof = _Proof(account)
         reported = proof.reported()
         proven = proof.proven()
