@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 import psycopg
@@ -81,7 +82,12 @@ ANALYZE;
 def main() -> None:
     before, rows = Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
     with scratch_postgres() as database, scratch_redis(REDIS_BENCH_DATABASE) as cache, tempfile.TemporaryDirectory() as var:
-        common = {"DATABASE_URL": database, "REDIS_URL": cache, "WEB_PROCESSES": "2", "RATE_LIMIT_ENABLED": "0"}
+        common: dict[str, Any] = {
+            "DATABASE_URL": database,
+            "REDIS_URL": cache,
+            "WEB_PROCESSES": "2",
+            "RATE_LIMIT_ENABLED": "0",
+        }
         common |= {"SECRET_KEY": secrets.token_hex(32), "API_KEY_PEPPER": secrets.token_hex(32)}
         folders = [Path(var) / name for name in ("old", "new")]
         for folder in folders:
