@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
+from billing.credits.prices import PREVIEW, get_price
 from billing.models import Plan
 from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
 from imaging.core.presets import PRESETS
@@ -251,7 +252,10 @@ def _facts(page: Page) -> dict[str, Any]:
         presets = [(name, preset, gettext(preset.rule)) for name, preset in PRESETS.items()]
         return {"examples": EXAMPLES, "presets": presets}
     if page.slug in ("limits", "credits"):
-        return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE}
+        return {
+            "plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE,
+            "preview": get_price(PREVIEW),
+        }  # fmt: skip
     if page.slug == "callbacks":
         ports = ", ".join(str(port) for port in settings.CALLBACK_PORTS)
         return {"callback": {"ports": ports, "seconds": settings.CALLBACK_SECONDS}}

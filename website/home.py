@@ -10,8 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.caller import get_signed_in
+from billing.credits.prices import IMAGE, get_price
 from billing.membership import balance
 from billing.models import Plan
+from imaging.executor import models
 from imaging.removal.models_api import describe_models
 
 
@@ -62,5 +64,6 @@ def editor(request: HttpRequest) -> HttpResponse:
         "formats": FORMATS,
         "models": [{**model, "speed": SPEEDS.get(model["speed"])} for model in describe_models()],
         "balance": balance.describe(get_signed_in(request)),
+        "price": get_price(IMAGE, models.default_name()),
     }
     return render(request, "imaging/editor.html", context)

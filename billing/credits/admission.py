@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError
 
@@ -11,8 +12,9 @@ from accounts.caller import Caller
 from accounts.models import User
 from billing.credits import anonymous, idempotency, ledger
 from billing.credits.idempotency import Retry
+from billing.credits.prices import IMAGE, PREVIEW, get_price
 from billing.credits.running_holds import running
-from billing.metrics import CREDITS
+from billing.metrics import count
 from billing.models import Account, Hold
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy
@@ -58,33 +60,39 @@ def account_policy(account: Account) -> Policy:
 
 
 @contextmanager
-def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
-    """Hold one credit for the block and post it at the end; void it if the block raises anything.
+def charged(
+    customer: Customer, request_id: str, retry: Retry | None = None, *, operation: str = IMAGE, model: str = ""
+) -> Iterator[int]:
+    """Hold the price of an operation for the block and post it at the end; void it if the block raises anything.
 
-    The hold is renewed while the block runs. If it is voided anyway, another credit is held and posted in its place.
+    `operation` is `prices.IMAGE` or `prices.PREVIEW`, `model` the name of the model that does it, with or without a version.
+    A preview through the API costs nothing while the month's free previews of the caller's plan last.
 
-    Yields the credits that the block costs: 1, or 0 for an anonymous caller, who uses the daily allowance instead, and for
-    the retry of a request that was already delivered. Before the block, raises what `anonymous.take`,
-    `ledger.hold` or `idempotency.hold_once` raises; after it, HoldExpired when its credit was voided and no other is left.
+    The hold is renewed while the block runs. If it is voided anyway, another is made and posted in its place.
+
+    Yields what the block costs in hundredths of a credit: 0 for an anonymous caller, who uses the daily allowance instead,
+    for the retry of a request that was already delivered, and for a free preview. Before the block, raises what
+    `anonymous.take`, `ledger.hold` or `idempotency.hold_once` raises; after it, HoldExpired when its hold was voided and no
+    credits are left.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
             yield 0
         return
-    held = _hold(customer.account, customer.caller, request_id, retry)
+    held = _hold(customer.account, customer.caller, request_id, retry, operation, model)
     if held is None:
         with _replayed(customer.account, retry):
             yield 0
         return
-    CREDITS.labels("held").inc()
+    count(held.price, "held")
     with running.kept(held):
         try:
-            yield 1
+            yield held.price
         except BaseException:
             _void(held)
             raise
         _post(held, retry)
-    CREDITS.labels("posted").inc()
+    count(held.price, "posted")
 
 
 def _post(held: Hold, retry: Retry | None) -> None:
@@ -94,22 +102,24 @@ def _post(held: Hold, retry: Retry | None) -> None:
         ledger.hold_again(held)
     else:
         idempotency.hold_again(held, retry)
-    CREDITS.labels("held").inc()
+    count(held.price, "held")
 
 
 def _void(held: Hold) -> None:
-    """Return the credit. If the database is down, the sweep voids the hold later, and the caller sees the original error."""
+    """Return the price. If the database is down, the sweep voids the hold later, and the caller sees the original error."""
     try:
         if ledger.void(held):
-            CREDITS.labels("voided").inc()
+            count(held.price, "voided")
     except (DatabaseError, InterfaceError) as error:
         logger.warning("a hold is left to the sweep", extra={"hold": str(held.pk), "reason": str(error).strip()})
 
 
-def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
-    if retry is None:
-        return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
-    return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None, operation: str, model: str) -> Hold | None:
+    hold = partial(
+        ledger.hold, account, channel=caller.channel, key=caller.key, request_id=request_id,
+        price=get_price(operation, model), may_be_free=operation == PREVIEW and caller.channel == "api",
+    )  # fmt: skip
+    return hold() if retry is None else idempotency.hold_once(account, retry, caller.key, hold)
 
 
 @contextmanager

@@ -58,3 +58,46 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
     assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - posted
     assert figures["kinds"]["hold"] == posted + voided
     assert deployment.usage(account["key"])["api_usage"] == INCLUDED - figures["included"]
+
+
+PRICES = (25, 63, 250)
+
+
+def kill_at_work(deployment: Deployment) -> None:
+    """Kill a web process just as its model works on an image."""
+    seen = len(deployment.events("+"))
+    deadline = time.monotonic() + 30
+    while len(begun := deployment.events("+")) <= seen and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(begun[-1][1], signal.SIGKILL)
+
+
+def test_killed_web_processes_lose_no_part_of_a_credit_whatever_the_prices(deployment, small_png):
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
+    ended = threading.Event()
+    deployment.call("set_price", operation="image", hundredths=PRICES[0])
+    with ThreadPoolExecutor(SENDERS) as senders:
+        streams = [senders.submit(stream, deployment, account["key"], small_png, ended) for _ in range(SENDERS)]
+        try:
+            for price in PRICES:
+                deployment.call("set_price", operation="image", hundredths=price)
+                time.sleep(0.3)
+                kill_at_work(deployment)
+                deployment.wait_until_ready()
+        finally:
+            ended.set()
+        delivered = sum(stream.result() for stream in streams)
+    deployment.call("set_price", operation="image", hundredths=100)
+
+    swept = deployment.call("sweep")
+    figures = deployment.call("read_one", email=account["email"])
+    prices = {int(price): count for price, count in figures["prices"].items()}
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
+    assert swept >= 1, "the kills hit no request: they prove nothing"
+    assert set(prices) <= set(PRICES)
+    assert delivered <= sum(prices.values())
+    spent = sum(price * count for price, count in prices.items())
+    left = round(100 * (figures["included"] + figures["prepaid"]))
+    assert left == 100 * (INCLUDED + PREPAID) - spent
+    assert 0 < round(100 * figures["key_used"]) == spent

@@ -6,7 +6,7 @@ import { BatchDialog, isZip } from "./batch.js";
 import { saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
 import { acceptFiles, offerSamples } from "./files.js";
-import { explain } from "./messages.js";
+import { explain, number } from "./messages.js";
 import { Picture } from "./picture.js";
 import { Queue } from "./queue.js";
 import { QueueView, stateText } from "./queue-view.js";
@@ -113,10 +113,15 @@ function offerAgain() {
   const count = pictures.filter(isOfOtherModel).length;
   if (note === null || count === 0) return void (note?.toggleAttribute("hidden", true));
   const text = ngettext("%(count)s picture was cut out with another model.", "%(count)s pictures were cut out with another model.", count);
-  const price = ngettext("Cut it out again for %(count)s credit", "Cut them out again for %(count)s credits", count);
   note.hidden = false;
   byId("again-text").textContent = interpolate(text, { count }, true);
-  byId("again").textContent = interpolate(price, { count }, true);
+  byId("again").textContent = againText(count, Number(byId("settings").elements.model.selectedOptions[0].dataset.price));
+}
+
+function againText(count, price) {
+  if (price !== 1) return interpolate(gettext("Cut out again for %(price)s credits each"), { price: number(price) }, true);
+  const text = ngettext("Cut it out again for %(count)s credit", "Cut them out again for %(count)s credits", count);
+  return interpolate(text, { count }, true);
 }
 
 function runAgain() {

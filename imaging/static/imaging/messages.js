@@ -1,6 +1,9 @@
 // Turns every error into a sentence that says what to do, with a link to where to do it. `errorHints` is the server's error
 // catalogue; it is served with the translations.
 
+/** A number as the page's language writes it. */
+export const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
+
 const page = document.querySelector("[data-rmbg]").dataset;
 
 /** What to show for an error: `{text, link: {href, label} | null, requestId}`. */

@@ -17,7 +17,7 @@ class Show:
         self._out = out
         self._started = time.monotonic()
 
-    def begin(self, total: int, remaining: int | None) -> None:
+    def begin(self, total: int, remaining: float | None) -> None:
         """Before the first image: how many there are, and the credits that are left, if that is known."""
 
     def report(self, report: Report) -> None:
@@ -66,14 +66,14 @@ class BarShow(Show):
         )  # fmt: skip
         self._done = 0
 
-    def begin(self, total: int, remaining: int | None) -> None:
+    def begin(self, total: int, remaining: float | None) -> None:
         self._remaining = remaining
         self._task = self._bar.add_task("", total=total, rate="", credits=self._credits_left())
         self._bar.start()
 
     def report(self, report: Report) -> None:
         if report.cutout and self._remaining is not None:
-            self._remaining -= report.cutout.credits_charged or 0
+            self._remaining = round(self._remaining - (report.cutout.credits_charged or 0), 2)
         self._done += report.status == "done"
         rate = f"{self._done / max(0.001, time.monotonic() - self._started):.1f}/s"
         self._bar.update(self._task, advance=1, rate=rate, credits=self._credits_left())
@@ -138,7 +138,7 @@ def print_facts(facts: Any, *, as_json: bool) -> None:
         print(f"{name:{width}}  {value}")
 
 
-def _credits(count: int) -> str:
+def _credits(count: float) -> str:
     return f"{count} credit" + ("" if count == 1 else "s")
 
 
