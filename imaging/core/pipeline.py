@@ -6,13 +6,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from PIL import Image
 
 from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
+from imaging.core.codecs.two_files import ZIP_TYPE, encode_zip
+from imaging.core.compose import without_needless_alpha
 from imaging.core.cores import use_cores
 from imaging.core.finishing.background import Backdrop, blurred, shrunk
 from imaging.core.finishing.edge_colours import decontaminate
@@ -21,7 +23,7 @@ from imaging.core.geometry import Box, Size, find_region, largest_canvas, rotate
 from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
-from imaging.core.options import CutoutOptions
+from imaging.core.options import CutoutOptions, FileFormat
 from imaging.core.problems import ImageRefused
 from imaging.core.watch import Watch
 
@@ -114,6 +116,7 @@ def _cut_out(
     with _timed(timings, "compose"):
         matte = _on_whole(enlarge(prediction.matte, part, refine=refine), decoded.pixels.size, region)
         del part
+        photo = decoded.pixels.copy() if _keeps_photo(options) else None
         finished = _finish(decoded, matte, options, backdrop)
         if is_large(finished.image.size):
             # Encoding is the memory peak: free what composing left behind first.
@@ -122,8 +125,8 @@ def _cut_out(
     with _timed(timings, "encode"):
         # A matte has no colours for a profile to describe.
         profile = None if options.mask else decoded.icc_profile
-        content = encode(finished.image, options.format, profile, quality=options.quality, dpi=options.dpi)
-    return _cutout(content, finished, options, prediction, timings)
+        content, format = _encode(finished, photo, options, profile)
+    return _cutout(content, finished, format, prediction, timings)
 
 
 def _decode_background(background: BackgroundImage, header: ImageHeader, options: CutoutOptions, watch: Watch) -> Backdrop:
@@ -157,8 +160,30 @@ def _finish(decoded: DecodedImage, matte: Image.Image, options: CutoutOptions, b
     return finish_cutout(decoded.pixels, matte, options, decoded.icc_profile, backdrop)
 
 
+def _keeps_photo(options: CutoutOptions) -> bool:
+    """Whether the photograph itself is delivered where the cutout is transparent: in a zip, unless the subject moves."""
+    return options.format == "zip" and not options.crop and options.scale is None and options.position in (None, "original")
+
+
+def _encode(
+    finished: Finished, photo: Image.Image | None, options: CutoutOptions, profile: bytes | None
+) -> tuple[BinaryIO, FileFormat | Literal["zip"]]:
+    """The delivered file, and its format."""
+    if options.format == "zip":
+        return encode_zip(finished.image, photo, profile), "zip"
+    image, format = finished.image, options.format
+    if format == "auto":
+        image, is_opaque = without_needless_alpha(image)
+        format = "jpeg" if is_opaque else "png"
+    return encode(image, format, profile, quality=options.quality, dpi=options.dpi), format
+
+
 def _cutout(
-    content: BinaryIO, finished: Finished, options: CutoutOptions, prediction: Prediction, timings: Mapping[str, float]
+    content: BinaryIO,
+    finished: Finished,
+    format: FileFormat | Literal["zip"],
+    prediction: Prediction,
+    timings: Mapping[str, float],
 ) -> Cutout:
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
@@ -166,8 +191,8 @@ def _cutout(
     return Cutout(
         content=content,
         size=size,
-        media_type=MEDIA_TYPES[options.format],
-        extension=options.format,
+        media_type=ZIP_TYPE if format == "zip" else MEDIA_TYPES[format],
+        extension=format,
         width=finished.image.width,
         height=finished.image.height,
         model=prediction.model,
