@@ -11,6 +11,7 @@ from accounts.caller import Caller
 from accounts.models import User
 from billing.credits import anonymous, idempotency, ledger
 from billing.credits.idempotency import Retry
+from billing.credits.prices import IMAGE, get_price
 from billing.credits.running_holds import running
 from billing.metrics import CREDITS
 from billing.models import Account, Hold
@@ -58,19 +59,26 @@ def account_policy(account: Account) -> Policy:
 
 
 @contextmanager
-def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> Iterator[int]:
-    """Hold one credit for the block and post it at the end; void it if the block raises anything.
+def charged(
+    customer: Customer, request_id: str, retry: Retry | None = None, *, operation: str = IMAGE, model: str = ""
+) -> Iterator[int]:
+    """Hold the price of an operation for the block and post it at the end; void it if the block raises anything.
 
-    The hold is renewed while the block runs. If it is voided anyway, another credit is held and posted in its place.
+    `operation` is `prices.IMAGE` or `prices.PREVIEW`, `model` the name of the model that does it, with or without a version.
+    A preview through the API costs nothing while the month's free previews of the caller's plan last.
 
-    Yields the credits that the block costs: 1, or 0 for an anonymous caller, who uses the daily allowance instead, and for
-    the retry of a request that was already delivered. Before the block, raises what `anonymous.take`,
-    `ledger.hold` or `idempotency.hold_once` raises; after it, HoldExpired when its credit was voided and no other is left.
+    The hold is renewed while the block runs. If it is voided anyway, another is made and posted in its place.
+
+    Yields what the block costs in hundredths of a credit: 0 for an anonymous caller, who uses the daily allowance instead,
+    for the retry of a request that was already delivered, and for a free preview. Before the block, raises what
+    `anonymous.take`, `ledger.hold` or `idempotency.hold_once` raises; after it, HoldExpired when its hold was voided and no
+    credits are left.
     """
     if customer.account is None:
         with _allowed(customer.caller.address):
             yield 0
         return
+    price = get_price(operation, model)
     held = _hold(customer.account, customer.caller, request_id, retry)
     if held is None:
         with _replayed(customer.account, retry):
@@ -79,7 +87,7 @@ def charged(customer: Customer, request_id: str, retry: Retry | None = None) -> 
     CREDITS.labels("held").inc()
     with running.kept(held):
         try:
-            yield 1
+            yield price
         except BaseException:
             _void(held)
             raise

@@ -1,5 +1,6 @@
 """`/billing/balance`: the credits that a signed-in customer has left, for the scripts of our pages."""
 
+from dataclasses import dataclass
 from typing import TypedDict
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,7 +9,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from billing.credits import ledger
+from billing.credits.prices import CREDIT
 from billing.membership import usage as membership
+from billing.models import Account
 from lib.web.errors import ApiError, json_response
 
 
@@ -18,6 +21,27 @@ class Balance(TypedDict):
     included: int
     prepaid: int
     left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsLeft:
+    """What an account can spend now, in hundredths of a credit, and this month's free previews that are left."""
+
+    included: int
+    prepaid: int
+    free_previews: int
+
+    @property
+    def total(self) -> int:
+        """Included and prepaid credits together, in hundredths."""
+        return self.included + self.prepaid
+
+
+def get_credits(account: Account) -> CreditsLeft:
+    """What is left to an account. What is on hold counts as spent."""
+    window = membership.current_window(account)
+    included = max(0, window.allowance - window.used - window.held)
+    return CreditsLeft(included * CREDIT, account.prepaid_balance * CREDIT, account.plan.free_previews)
 
 
 def describe(user: User) -> Balance:

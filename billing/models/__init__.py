@@ -1,6 +1,6 @@
 """Plans, balances, usage windows and the ledger that proves them; Stripe's objects for an account."""
 
-from billing.models.catalogue import CreditPack, Plan
+from billing.models.catalogue import CreditPack, Plan, Price, PriceChange
 from billing.models.credits import (
     Account,
     AnonymousUsage,
@@ -28,6 +28,8 @@ __all__ = [
     "MonthlyUsage",
     "PackPurchase",
     "Plan",
+    "Price",
+    "PriceChange",
     "RequestRecord",
     "StripeCustomer",
     "StripeEvent",

@@ -1,6 +1,8 @@
-"""Plans and credit packs: what is for sale."""
+"""Plans, credit packs and prices: what is for sale, and what work costs."""
 
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 
 class Plan(models.Model):
@@ -14,6 +16,10 @@ class Plan(models.Model):
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the pricing page.")
     trial_days = models.PositiveSmallIntegerField(default=0, help_text="Days before the first payment of a new customer.")
     trial_credits = models.PositiveIntegerField(default=0, help_text="Credits of the trial, beyond those of Free.")
+    # A database default too: the previous release adds plans without this column.
+    free_previews = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Previews through the API that cost nothing, in each calendar month (UTC)."
+    )
 
     class Meta:
         ordering = ["position", "label"]
@@ -35,3 +41,43 @@ class CreditPack(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class Price(models.Model):
+    """What an operation costs, or the factor by which a model changes that.
+
+    `hundredths` are hundredths of a credit for an operation, and of the price for a model: 100 is one credit, or the same
+    price. Changes only through `billing.credits.prices.change`, which writes the history.
+    """
+
+    class Kind(models.TextChoices):
+        OPERATION = "operation", "operation, in credits"
+        MODEL = "model", "model, as a factor of the price"
+
+    kind = models.CharField(max_length=9, choices=Kind.choices)
+    name = models.CharField(max_length=64)
+    hundredths = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-kind", "name"]
+        constraints = [models.UniqueConstraint("kind", "name", name="price_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class PriceChange(models.Model):
+    """One change of a price: who, when, from what (None: it is new) to what, and why. Rows are only ever added."""
+
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="changes")
+    staff = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    old = models.PositiveIntegerField(null=True)
+    new = models.PositiveIntegerField()
+    reason = models.CharField(max_length=255)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.price} from {self.old} to {self.new}"

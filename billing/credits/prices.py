@@ -1,0 +1,60 @@
+"""What an operation costs. Every amount of credits in the code is a whole number of hundredths of a credit.
+
+An operation's price, times the factor of the model, is read from the table that staff edit. A hold keeps the price that it
+was made for: a change applies to later requests only.
+"""
+
+from django.db import transaction
+
+from accounts.models import User
+from billing.credits.refusals import ReasonRequired
+from billing.models import Price, PriceChange
+from lib.sql import select
+
+# Hundredths in one credit, and in the factor of a model that changes no price.
+CREDIT = 100
+IMAGE, PREVIEW = "image", "preview"
+# Prices of a table without a row for the operation.
+DEFAULTS = {IMAGE: CREDIT, PREVIEW: 25}
+
+_READ = (
+    "SELECT kind, hundredths FROM billing_price WHERE (kind = 'operation' AND name = %s) OR (kind = 'model' AND name = %s)"
+)
+
+
+def get_price(operation: str, model: str | None = None) -> int:
+    """The price of an operation, IMAGE or PREVIEW, in hundredths of a credit.
+
+    `model` is the name of a served model; a version (`name@version`) is ignored. None, or a model without a factor, changes
+    no price. The product is rounded to the nearest hundredth, half of one upwards.
+    """
+    found = dict(select(_READ, operation, (model or "").partition("@")[0]))
+    price, factor = found.get("operation", DEFAULTS[operation]), found.get("model", CREDIT)
+    return int(price * factor + CREDIT // 2) // CREDIT
+
+
+def format_credits(hundredths: int) -> str:
+    """An amount in credits, with decimals only where there is a fraction: `1`, `0.25`, `12.5`, `-0.05`."""
+    sign, (whole, rest) = "-" if hundredths < 0 else "", divmod(abs(hundredths), CREDIT)
+    return f"{sign}{whole}.{rest:02d}".rstrip("0") if rest else f"{sign}{whole}"
+
+
+def as_number(hundredths: int) -> int | float:
+    """An amount in credits as a number for JSON: an int where it is whole, else a float with at most two decimals."""
+    return hundredths / CREDIT if hundredths % CREDIT else hundredths // CREDIT
+
+
+@transaction.atomic
+def change(kind: str, name: str, hundredths: int, *, staff: User, reason: str) -> Price:
+    """Set a price or a model's factor, and record who did it and why. A repeat changes nothing. Raises ReasonRequired."""
+    if not reason.strip():
+        raise ReasonRequired
+    price, is_new = Price.objects.select_for_update(no_key=True).get_or_create(
+        kind=kind, name=name, defaults={"hundredths": hundredths}
+    )
+    old = None if is_new else price.hundredths
+    if old != hundredths:
+        price.hundredths = hundredths
+        price.save(update_fields=["hundredths"])
+        PriceChange.objects.create(price=price, staff=staff, old=old, new=hundredths, reason=reason.strip()[:255])
+    return price
