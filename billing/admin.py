@@ -103,8 +103,10 @@ class AccountAdmin(SupportAdmin):
 @admin.register(RequestRecord)
 class RequestRecordAdmin(AccountRowsAdmin):
     linked_lookups = ("code__exact",)
-    list_display = ["created_at", "of_account", "channel", "status", "code", "duration_ms", "credits", "key", "request_id"]
-    list_filter = ["channel", "status"]
+    list_display = [
+        "created_at", "of_account", "endpoint", "channel", "status", "code", "duration_ms", "credits", "key", "request_id"
+    ]  # fmt: skip
+    list_filter = ["endpoint", "channel", "status"]
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
     found_by = ("request_id",)

@@ -13,7 +13,6 @@ from PIL import Image
 from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
-from imaging.core.codecs.two_files import ZIP_TYPE, encode_zip
 from imaging.core.compose import without_needless_alpha
 from imaging.core.cores import use_cores
 from imaging.core.finishing.background import Backdrop, blurred, shrunk
@@ -25,6 +24,7 @@ from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
 from imaging.core.options import CutoutOptions, FileFormat
 from imaging.core.problems import ImageRefused
+from imaging.core.two_files import ZIP_TYPE, encode_zip
 from imaging.core.watch import Watch
 
 BACKGROUND_FIELD = "bg_image"
