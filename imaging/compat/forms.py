@@ -75,8 +75,9 @@ class CompatParser(BaseParser):
 class _CompatReader(FieldReader):
     """Stores the fields of a form: the first non-empty one of each image, and the text fields. Drops all others."""
 
-    file_fields: ClassVar[tuple[str, ...]] = (FILE, BACKGROUND)
-    pure_files: ClassVar[tuple[str, ...]] = (FILE, BACKGROUND)
+    # In multipart, base64 comes piece by piece as files do.
+    file_fields: ClassVar[tuple[str, ...]] = (FILE, BACKGROUND, ENCODED)
+    pure_files: ClassVar[tuple[str, ...]] = file_fields
 
     def __init__(self, form: CompatForm) -> None:
         super().__init__()
@@ -86,15 +87,22 @@ class _CompatReader(FieldReader):
 
     def begin_file(self, filename: str) -> None:
         self.drop_unused()
-        if self.name not in self.form.images:
+        if self.name == ENCODED:
+            self.begin_text(ENCODED)
+        elif self.name not in self.form.images:
             self.sink = _new_image()
 
     def take_bytes(self, data: bytes) -> None:
-        if self.sink:
+        if self.decoder:
+            self.decoder.take(data)
+        elif self.sink:
             self.sink.write(data)
 
     def end_file(self) -> None:
-        self._keep(self.name)
+        if self.decoder:
+            self.end_text()
+        else:
+            self._keep(self.name)
 
     def has_enough(self) -> bool:
         return self.sink is not None and self.sink.size > MAX_BYTES
@@ -123,15 +131,18 @@ class _CompatReader(FieldReader):
             self._keep(ENCODED)
 
     def take_text(self, name: str, text: str) -> None:
-        # A text cannot be the image that a file field is for.
-        if name not in self.file_fields:
+        if name == ENCODED and text.strip():
+            # A value of JSON that is no text.
+            self.form.damaged.add(ENCODED)
+        elif name not in self.file_fields:
+            # A text cannot be the image that a file field is for.
             self.form[name] = text
 
     def drop_unused(self) -> None:
         """Delete the file of a field that is empty or incomplete."""
         if self.sink:
             self.sink.file.close()
-        self.sink = None
+        self.sink = self.decoder = None
 
     def _keep(self, name: str) -> None:
         if self.sink and self.sink.size:
