@@ -10,6 +10,9 @@ from django.test import Client
 from PIL import Image
 
 from tests.conftest import encoded
+from tests.imaging.removal.conftest import fresh_places, web
+
+__all__ = ["fresh_places", "web"]
 
 
 class Answer:
