@@ -237,11 +237,10 @@ def test_a_crash(client, key, monkeypatch, small_png, caplog):
 
 def test_an_error_of_the_server_itself():
     status, headers, body = render(from_status(413), "/v1.0/removebg", {})
-    assert status == "413 Request Entity Too Large" or status.startswith("413 ")
-    assert (
-        body
-        == b'{"errors": [{"title": "File too large", "code": "file_too_large", "detail": "The request body is too large."}]}'
-    )
+    assert status.startswith("413 ")
+    assert json.loads(body) == {
+        "errors": [{"title": "File too large", "code": "file_too_large", "detail": "The request body is too large."}]
+    }
     assert dict(headers)["Access-Control-Allow-Origin"] == "*"
     assert render(ApiError("invalid_api_key"), "/v1.0/x", {})[0].startswith("403 ")
     assert b'"status": 413' in render(from_status(413), "/rmbg", {})[2]
