@@ -120,10 +120,10 @@ class RevokeKeyView(OneKeyPage):
 
 
 def keys_of(user: User) -> list[ApiKey]:
-    """The user's keys, live ones first, then newest first, each with `requests_this_month`."""
+    """The user's keys, live ones first, then newest first, each with `spent_this_month` in hundredths."""
     month = timezone.now().date().replace(day=1)
-    used = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month).values("used")
-    keys = ApiKey.objects.filter(user=user).annotate(requests_this_month=Coalesce(Subquery(used), 0))
+    used = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month).values_list(ApiKeyMonth.spent.total)
+    keys = ApiKey.objects.filter(user=user).annotate(spent_this_month=Coalesce(Subquery(used), 0))
     return sorted(keys, key=lambda key: not key.is_live)
 
 

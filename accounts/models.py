@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import key_cache
 from accounts.keys import ALPHABET, LOOKUP_LENGTH, PREFIX, KeyText, new_key
+from lib.amounts import Amount
 
 # Writing the time of last use on every request would turn every busy key into a hot row.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -298,15 +299,22 @@ class ApiKey(models.Model):
 
 
 class ApiKeyMonth(models.Model):
-    """Requests of one key in one UTC calendar month: `used` were delivered, `held` are being worked on.
+    """Credits of one key in one UTC calendar month: `spent` on what was delivered, `on_hold` for what is being worked on.
 
-    `month` is the month's first day. The counts exist for the customer's own list and cap; the ledger does not use them.
+    Both are in hundredths; see `lib.amounts` for their fields. `month` is the month's first day. They exist for the
+    customer's own list and cap; the ledger does not use them.
     """
 
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="months")
     month = models.DateField()
     held = models.PositiveIntegerField(default=0)
     used = models.PositiveIntegerField(default=0)
+    # Database defaults too: the previous release writes rows without them.
+    held_part = models.IntegerField(default=0, db_default=0)
+    used_part = models.IntegerField(default=0, db_default=0)
+
+    on_hold = Amount("held", up=True)
+    spent = Amount("used", up=True)
 
     class Meta:
         constraints = [models.UniqueConstraint("key", "month", name="key_month_unique")]

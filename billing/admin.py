@@ -1,7 +1,9 @@
-"""Billing in the admin: the support desk's pages, and lists to browse. Only plans and packs can be edited."""
+"""Billing in the admin: the support desk's pages, and lists to browse. Only plans, packs and prices can be edited."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.db.models import Model, QuerySet
@@ -10,7 +12,9 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from accounts.admin import GuardedAdmin, SupportAdmin
-from billing.credits import ledger
+from accounts.models import User
+from billing.credits import ledger, prices
+from billing.credits.prices import format_credits
 from billing.models import (
     Account,
     CreditPack,
@@ -19,12 +23,25 @@ from billing.models import (
     LedgerEntry,
     PackPurchase,
     Plan,
+    Price,
+    PriceChange,
     RequestRecord,
     StripeEvent,
     StripePrice,
     Subscription,
 )
 from billing.support import search, views
+
+
+def amount(name: str, label: str, column: str) -> Callable[[Any, Any], str | None]:
+    """A column that shows a row's amount `name` in credits, sorted by the database's `column`."""
+
+    @admin.display(description=label, ordering=column, empty_value="–")
+    def show(self: Any, row: Any) -> str | None:
+        found = getattr(row, name)
+        return None if found is None else format_credits(found)
+
+    return show
 
 
 class ReadOnlyAdmin(SupportAdmin):
@@ -67,7 +84,8 @@ class AccountRowsAdmin(ReadOnlyAdmin):
 
 @admin.register(Account)
 class AccountAdmin(SupportAdmin):
-    list_display = ["user", "plan", "prepaid_balance", "created_at"]
+    prepaid_credits = amount("prepaid", "Prepaid", "prepaid_balance")
+    list_display = ["user", "plan", "prepaid_credits", "created_at"]
     list_filter = ["plan"]
     list_select_related = ["user", "plan"]
     search_fields = ["user__email"]
@@ -103,9 +121,13 @@ class AccountAdmin(SupportAdmin):
 @admin.register(RequestRecord)
 class RequestRecordAdmin(AccountRowsAdmin):
     linked_lookups = ("code__exact",)
+    charged_credits = amount("charged", "Credits", "credits")
     list_display = [
-        "created_at", "of_account", "endpoint", "channel", "status", "code", "duration_ms", "credits", "key", "request_id"
+        "created_at", "of_account", "endpoint", "channel", "status", "code", "duration_ms", "charged_credits", "key",
+        "request_id",
     ]  # fmt: skip
+    exclude = ["credits"]
+    readonly_fields = ["charged_credits"]
     list_filter = ["endpoint", "channel", "status"]
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
@@ -114,7 +136,13 @@ class RequestRecordAdmin(AccountRowsAdmin):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(AccountRowsAdmin):
-    list_display = ["created_at", "of_account", "kind", "bucket", "available", "held", "key", "request_id", "note"]
+    available_credits = amount("of_available", "Available", "available")
+    held_credits = amount("of_held", "Held", "held")
+    list_display = [
+        "created_at", "of_account", "kind", "bucket", "available_credits", "held_credits", "key", "request_id", "note",
+    ]  # fmt: skip
+    exclude = ["available", "held"]
+    readonly_fields = ["available_credits", "held_credits"]
     list_filter = ["kind", "bucket", "hold__channel"]
     list_select_related = ["account__user", "hold__key"]
     date_hierarchy = "created_at"
@@ -132,7 +160,13 @@ class LedgerEntryAdmin(AccountRowsAdmin):
 @admin.register(Hold)
 class HoldAdmin(AccountRowsAdmin):
     linked_lookups = ("held_until__isnull",)
-    list_display = ["created_at", "of_account", "state", "bucket", "channel", "key", "request_id", "settled_at"]
+    price_credits = amount("price", "Price", "price")
+    topped_up_credits = amount("topped_up", "Of it prepaid, where included credits were too few", "topped_up")
+    list_display = [
+        "created_at", "of_account", "state", "bucket", "price_credits", "channel", "key", "request_id", "settled_at",
+    ]  # fmt: skip
+    exclude = ["price", "topped_up"]
+    readonly_fields = ["price_credits", "topped_up_credits"]
     list_filter = ["state", "bucket", "channel"]
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
@@ -154,6 +188,72 @@ class CreditPackAdmin(GuardedAdmin):
     list_display = ["label", "credits", "price_cents", "is_listed"]
 
 
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy only
+    """A price or a factor, in credits or as a number, and why it changes."""
+
+    amount = forms.DecimalField(
+        min_value=0, max_value=1000, decimal_places=2, help_text="Credits of an operation; the factor of a model."
+    )
+    reason = forms.CharField(max_length=255, widget=forms.TextInput(attrs={"size": 80}))
+
+    class Meta:
+        model = Price
+        fields = ("kind", "name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["amount"].initial = format_credits(self.instance.hundredths)
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        name, kind = self.cleaned_data.get("name"), self.cleaned_data.get("kind")
+        if kind == Price.Kind.OPERATION and name is not None and name not in prices.DEFAULTS:
+            self.add_error("name", f"The operations are: {', '.join(prices.DEFAULTS)}.")
+        return cleaned
+
+
+class PriceChangeInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for mypy only
+    """The price's history."""
+
+    model = PriceChange
+    verbose_name_plural = "history"
+    fields = readonly_fields = ["created_at", "staff", "old_amount", "new_amount", "reason"]
+    old_amount = amount("old", "From", "old")
+    new_amount = amount("new", "To", "new")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Price)
+class PriceAdmin(GuardedAdmin):
+    """Prices change only with a reason, and their history stays."""
+
+    form = PriceForm
+    inlines = [PriceChangeInline]
+    amount_credits = amount("hundredths", "Credits, or factor", "hundredths")
+    list_display = ["name", "kind", "amount_credits"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Price | None = None) -> list[str]:
+        return ["kind", "name"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Price | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Price, form: PriceForm, change: bool) -> None:
+        hundredths = int(form.cleaned_data["amount"] * prices.CREDIT)
+        staff = cast(User, request.user)
+        saved = prices.change(obj.kind, obj.name, hundredths, staff=staff, reason=form.cleaned_data["reason"])
+        obj.pk, obj.hundredths, obj._state.adding = saved.pk, hundredths, False
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(AccountRowsAdmin):
     linked_lookups = ("ended_at__gte",)
@@ -166,9 +266,13 @@ class SubscriptionAdmin(AccountRowsAdmin):
 
 @admin.register(PackPurchase)
 class PackPurchaseAdmin(AccountRowsAdmin):
+    reclaimed_credits = amount("reclaimed", "Taken back", "taken_back")
     list_display = [
-        "created_at", "of_account", "credits", "amount_cents", "revoked", "taken_back", "dispute_status", "checkout_id",
+        "created_at", "of_account", "credits", "amount_cents", "revoked", "reclaimed_credits", "dispute_status",
+        "checkout_id",
     ]  # fmt: skip
+    exclude = ["taken_back"]
+    readonly_fields = ["reclaimed_credits"]
     list_filter = ["dispute_status"]
     list_select_related = ["account__user"]
     date_hierarchy = "created_at"
@@ -177,7 +281,11 @@ class PackPurchaseAdmin(AccountRowsAdmin):
 
 @admin.register(CreditsDue)
 class CreditsDueAdmin(AccountRowsAdmin):
-    list_display = ["of_account", "credits", "taken", "entry", "purchase"]
+    owed_credits = amount("owed", "Credits", "credits")
+    paid_credits = amount("paid", "Taken", "taken")
+    list_display = ["of_account", "owed_credits", "paid_credits", "entry", "purchase"]
+    exclude = ["credits", "taken"]
+    readonly_fields = ["owed_credits", "paid_credits"]
     list_select_related = ["account__user", "entry", "purchase"]
     found_by = ("entry__reference", "purchase__checkout_id")
 

@@ -7,6 +7,7 @@ from billing.credits.idempotency import (
     IdempotencyKeyUsedUp,
     InvalidIdempotencyKey,
 )
+from billing.credits.prices import format_credits
 from billing.credits.refusals import (
     BalanceTooLow,
     HoldExpired,
@@ -53,7 +54,8 @@ def _register_credits() -> None:
 
 
 def _not_enough_credits(error: NotEnoughCredits) -> ApiError:
-    return ApiError("not_enough_credits", wanted=error.wanted, left=error.left, retry_after=error.seconds_left)
+    wanted, left = format_credits(error.wanted), format_credits(error.left)
+    return ApiError("not_enough_credits", wanted=wanted, left=left, retry_after=error.seconds_left)
 
 
 def _register_usage() -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from django.db import DatabaseError
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from billing.credits.prices import CREDIT
 from billing.models import Hold, StripeEvent
 from lib.ops import metrics
 
@@ -20,6 +21,11 @@ CREDITS = Counter(
     ["movement"],
     registry=metrics.registry,
 )
+
+
+def count(amount: int, movement: str) -> None:
+    """Count the movement of an amount, in hundredths of a credit."""
+    CREDITS.labels(movement).inc(amount / CREDIT)
 
 
 def read() -> Iterator[Metric]:
@@ -36,11 +42,11 @@ def _held() -> list[Metric]:
     # A batch's hold may legitimately be hours old, and so may a renewed hold of a request.
     of_requests = Q(held_until=None) | Q(held_until__lt=timezone.now())
     found = Hold.objects.filter(state="held")
-    open_holds = found.aggregate(count=Count("pk"), oldest=Min("created_at", filter=of_requests))
+    open_holds = found.aggregate(amount=Sum("price", default=0), oldest=Min("created_at", filter=of_requests))
     oldest = open_holds["oldest"]
     age = max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
     return [
-        GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["count"]),
+        GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["amount"] / CREDIT),
         GaugeMetricFamily("rembg_oldest_hold_seconds", "Age of the oldest hold of a request; 0 without any.", age),
     ]
 

@@ -34,6 +34,8 @@ class ProductServer:
     environment: Mapping[str, str] = field(default_factory=dict)
     application: str = "config.wsgi:application"
     port: int = 0
+    # The checkout that runs: another one is another release.
+    root: Path = ROOT
     process: subprocess.Popen[bytes] | None = None
     manage_process: subprocess.Popen[str] | None = None
 
@@ -62,7 +64,7 @@ class ProductServer:
         """Start the processes on an existing database."""
         command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", self.application]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self._env(), stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.root, env=self._env(), stdout=log, stderr=log)
         self.wait_until_ready()
         return self
 
@@ -84,12 +86,12 @@ class ProductServer:
     def manage(self, *arguments: str) -> str:
         """Run a management command on the same deployment and return its output."""
         if self.process is None or self.process.poll() is not None:
-            return run_command(arguments, self._env())
+            return run_command(arguments, self._env(), self.root)
         # A process with Django loaded runs along with the server: loading it is most of a command's time.
         if self.manage_process is None:
             self.manage_process = subprocess.Popen(
                 [sys.executable, "-m", "tests.manage_process"],
-                cwd=ROOT, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                cwd=self.root, env=self._env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         assert self.manage_process.stdin is not None
         assert self.manage_process.stdout is not None
@@ -134,10 +136,10 @@ class ProductServer:
         raise AssertionError(f"not ready after {READY_SECONDS} s:\n{self.log.read_text()}")
 
 
-def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
+def run_command(arguments: tuple[str, ...], environment: Mapping[str, str], root: Path) -> str:
     """The output of a management command, run in a separate process."""
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

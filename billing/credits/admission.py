@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError
 
@@ -11,9 +12,9 @@ from accounts.caller import Caller
 from accounts.models import User
 from billing.credits import anonymous, idempotency, ledger
 from billing.credits.idempotency import Retry
-from billing.credits.prices import IMAGE, get_price
+from billing.credits.prices import IMAGE, PREVIEW, get_price
 from billing.credits.running_holds import running
-from billing.metrics import CREDITS
+from billing.metrics import count
 from billing.models import Account, Hold
 from lib.web import rate_limits
 from lib.web.rate_limits import Policy
@@ -78,21 +79,20 @@ def charged(
         with _allowed(customer.caller.address):
             yield 0
         return
-    price = get_price(operation, model)
-    held = _hold(customer.account, customer.caller, request_id, retry)
+    held = _hold(customer.account, customer.caller, request_id, retry, operation, model)
     if held is None:
         with _replayed(customer.account, retry):
             yield 0
         return
-    CREDITS.labels("held").inc()
+    count(held.price, "held")
     with running.kept(held):
         try:
-            yield price
+            yield held.price
         except BaseException:
             _void(held)
             raise
         _post(held, retry)
-    CREDITS.labels("posted").inc()
+    count(held.price, "posted")
 
 
 def _post(held: Hold, retry: Retry | None) -> None:
@@ -102,22 +102,24 @@ def _post(held: Hold, retry: Retry | None) -> None:
         ledger.hold_again(held)
     else:
         idempotency.hold_again(held, retry)
-    CREDITS.labels("held").inc()
+    count(held.price, "held")
 
 
 def _void(held: Hold) -> None:
-    """Return the credit. If the database is down, the sweep voids the hold later, and the caller sees the original error."""
+    """Return the price. If the database is down, the sweep voids the hold later, and the caller sees the original error."""
     try:
         if ledger.void(held):
-            CREDITS.labels("voided").inc()
+            count(held.price, "voided")
     except (DatabaseError, InterfaceError) as error:
         logger.warning("a hold is left to the sweep", extra={"hold": str(held.pk), "reason": str(error).strip()})
 
 
-def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None) -> Hold | None:
-    if retry is None:
-        return ledger.hold(account, channel=caller.channel, key=caller.key, request_id=request_id)
-    return idempotency.hold_once(account, retry, channel=caller.channel, key=caller.key, request_id=request_id)
+def _hold(account: Account, caller: Caller, request_id: str, retry: Retry | None, operation: str, model: str) -> Hold | None:
+    hold = partial(
+        ledger.hold, account, channel=caller.channel, key=caller.key, request_id=request_id,
+        price=get_price(operation, model), may_be_free=operation == PREVIEW and caller.channel == "api",
+    )  # fmt: skip
+    return hold() if retry is None else idempotency.hold_once(account, retry, caller.key, hold)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from billing.credits import low_balance
+from billing.credits.prices import as_number
 from billing.models import Account, Hold, MonthlyUsage, UsageWindow
 from lib.ops.redis_client import get_redis
 
@@ -44,7 +45,8 @@ end
 # The window, the current cycle and the month's counts in one query: see lib.sql.
 _AFTER_POST = """
 SELECT usage_window.*, account.cycle_id AS cycle_now,
-       month.app_used AS month_app_used, month.api_used AS month_api_used
+       month.app_used AS month_app_used, month.api_used AS month_api_used,
+       month.app_used_part AS month_app_used_part, month.api_used_part AS month_api_used_part
 FROM billing_usagewindow AS usage_window
 JOIN billing_account AS account ON account.id = usage_window.account_id
 LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
@@ -65,16 +67,21 @@ def schedule_period(account: Account) -> None:
     transaction.on_commit(lambda: write_period(account), robust=True)
 
 
-def window_keys(uid: str, window: UsageWindow) -> dict[str, int]:
-    """The documented keys of a window, with their values."""
-    start = int(window.start.timestamp())
-    return {f"user:{uid}:app_usage:cycle:{start}": window.app_used, f"user:{uid}:api_usage:cycle:{start}": window.api_used}
+def window_keys(uid: str, window: UsageWindow) -> dict[str, int | float]:
+    """The documented keys of a window, with their values in credits."""
+    return _usage_keys(uid, window, f"cycle:{int(window.start.timestamp())}")
 
 
-def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int]:
-    """The documented keys of a calendar month, with their values."""
-    month = f"{usage.month.year}:{usage.month.month}"
-    return {f"user:{uid}:app_usage:{month}": usage.app_used, f"user:{uid}:api_usage:{month}": usage.api_used}
+def month_keys(uid: str, usage: MonthlyUsage) -> dict[str, int | float]:
+    """The documented keys of a calendar month, with their values in credits."""
+    return _usage_keys(uid, usage, f"{usage.month.year}:{usage.month.month}")
+
+
+def _usage_keys(uid: str, counted: UsageWindow | MonthlyUsage, period: str) -> dict[str, int | float]:
+    return {
+        f"user:{uid}:app_usage:{period}": as_number(counted.used_by_app),
+        f"user:{uid}:api_usage:{period}": as_number(counted.used_by_api),
+    }
 
 
 def period_keys(uid: str, cycle: UsageWindow | None) -> dict[str, int | None]:
@@ -127,10 +134,10 @@ def write_lost() -> int:
     return written
 
 
-def _all_used(account: Account) -> dict[str, int]:
+def _all_used(account: Account) -> dict[str, int | float]:
     """Every documented key of an account's usage, with its value."""
     uid = account.user.public_id
-    values: dict[str, int] = {}
+    values: dict[str, int | float] = {}
     for window in account.windows.all():
         values |= window_keys(uid, window)
     for month in account.months.all():
@@ -147,7 +154,7 @@ def _after_post(held: Hold) -> None:
     if settings.REDIS_URL:
         read = vars(window)
         cycle = None if read["cycle_now"] is None else _cycle(window, read["cycle_now"])
-        counts = {"app_used": read["month_app_used"] or 0, "api_used": read["month_api_used"] or 0}
+        counts = {name: read[f"month_{name}"] or 0 for name in ("app_used", "app_used_part", "api_used", "api_used_part")}
         month = MonthlyUsage(account_id=held.account_id, month=held.month, **counts)
         uid = held.account.user.public_id
         _copy(held.account_id, period_keys(uid, cycle), window_keys(uid, window) | month_keys(uid, month))
@@ -158,7 +165,7 @@ def _cycle(window: UsageWindow, pk: int) -> UsageWindow:
     return window if window.pk == pk else UsageWindow.objects.get(pk=pk)
 
 
-def _copy(account_id: int, period: Mapping[str, int | None], used: Mapping[str, int]) -> bool:
+def _copy(account_id: int, period: Mapping[str, int | None], used: Mapping[str, int | float]) -> bool:
     """Write the copies. Returns False, and notes the account for later, if Redis fails."""
     client = get_redis()
     if client is None:

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a request and its retries with the same key within a day are charged once."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,11 +60,11 @@ def find_retry_key(request: HttpRequest) -> str | None:
 
 
 @transaction.atomic
-def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | None, request_id: str) -> Hold | None:
-    """Hold a credit for this request. Returns None, with nothing to pay, if an earlier try was delivered.
+def hold_once(account: Account, retry: Retry, key: ApiKey | None, hold: Callable[[], Hold]) -> Hold | None:
+    """Make the `hold` of this request. Returns None, with nothing to pay, if an earlier try was delivered.
 
     Raises IdempotencyKeyReused, IdempotencyInProgress, or IdempotencyKeyUsedUp after MAX_REPLAYS retries of a delivered
-    request; also what `ledger.hold` raises.
+    request; also what `hold` raises.
     """
     # The row's lock makes a simultaneous second try wait until the first one's hold is visible.
     record, _ = IdempotencyRecord.objects.select_for_update(no_key=True).get_or_create(
@@ -84,7 +85,7 @@ def hold_once(account: Account, retry: Retry, *, channel: str, key: ApiKey | Non
         record.replays += 1
         record.save(update_fields=["replays"])
         return None
-    record.hold = ledger.hold(account, channel=channel, key=key, request_id=request_id)
+    record.hold = hold()
     record.save(update_fields=["fingerprint", "hold", "replays", "created_at"])
     return record.hold
 

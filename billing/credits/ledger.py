@@ -1,4 +1,4 @@
-"""Every operation on an account's credits, one function each.
+"""Every operation on an account's credits, one function each. Amounts are in hundredths of a credit, see `lib.amounts`.
 
 A balance changes only by a guarded single statement (`UPDATE … WHERE enough is left`), never by read-then-write, and always
 in one transaction with the ledger row that explains it. Rows are locked in the order key, window, account, so a concurrent
@@ -8,8 +8,9 @@ foreign keys with FOR KEY SHARE, outside that order, and a plain FOR UPDATE woul
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -20,6 +21,7 @@ from accounts.models import ApiKey, User
 from accounts.standing import AccessEnded
 from billing.credits import after_post as usage
 from billing.credits import due, key_usage
+from billing.credits.prices import CREDIT
 from billing.credits.refusals import (
     BalanceTooLow,
     HoldExpired,
@@ -30,21 +32,29 @@ from billing.credits.refusals import (
 )
 from billing.credits.windows import get_window, month_bounds, month_of, open_window
 from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, PackPurchase, Plan, UsageWindow
+from lib.amounts import plus_parameters
 from lib.sql import execute
 
 FREE_PLAN = "Free"
 
 # The statements of every paid request, written by hand: see lib.sql.
-_TAKE_INCLUDED = "UPDATE billing_usagewindow SET held = held + 1 WHERE id = %s AND allowance > app_used + api_used + held"
-_TAKE_PREPAID = "UPDATE billing_account SET prepaid_balance = prepaid_balance - 1 WHERE id = %s AND prepaid_balance >= 1"
-_SETTLE = "UPDATE billing_hold SET state = %s, settled_at = %s WHERE id = %s AND state = 'held'"
+_LEFT_IN_WINDOW = (
+    f"{CREDIT} * CAST(allowance - app_used - api_used - held AS bigint) - app_used_part - api_used_part - held_part"
+)
+_TAKE_INCLUDED = f"UPDATE billing_usagewindow SET {UsageWindow.on_hold.plus_sql} WHERE id = %s AND {_LEFT_IN_WINDOW} >= %s"
+_TAKE_PREPAID = f"UPDATE billing_account SET {Account.prepaid.plus_sql} WHERE id = %s AND {Account.prepaid.sql} >= %s"
+_TAKE_FREE = (
+    "UPDATE billing_monthlyusage SET free_previews = free_previews + 1"
+    " WHERE account_id = %s AND month = %s AND free_previews < %s"
+)
+_SETTLE = "UPDATE billing_hold SET state = %s, settled_at = %s, knows_price = %s WHERE id = %s AND state = 'held'"
 _USE_IN_WINDOW = {
-    "api": "UPDATE billing_usagewindow SET api_used = api_used + 1, held = held - 1 WHERE id = %s",
-    "app": "UPDATE billing_usagewindow SET app_used = app_used + 1, held = held - 1 WHERE id = %s",
+    channel: f"UPDATE billing_usagewindow SET {used.plus_sql}, {UsageWindow.on_hold.plus_sql} WHERE id = %s"
+    for channel, used in (("api", UsageWindow.used_by_api), ("app", UsageWindow.used_by_app))
 }
 _USE_IN_MONTH = {
-    "api": "UPDATE billing_monthlyusage SET api_used = api_used + 1 WHERE account_id = %s AND month = %s",
-    "app": "UPDATE billing_monthlyusage SET app_used = app_used + 1 WHERE account_id = %s AND month = %s",
+    channel: f"UPDATE billing_monthlyusage SET {used.plus_sql} WHERE account_id = %s AND month = %s"
+    for channel, used in (("api", MonthlyUsage.used_by_api), ("app", MonthlyUsage.used_by_app))
 }
 # A running request renews its hold (see `billing.credits.running_holds`). A hold not renewed for this long has lost its
 # process, and nothing will settle it.
@@ -65,128 +75,104 @@ def get_account(user: User) -> Account:
 
 
 @transaction.atomic
-def hold(account: Account, *, channel: str, key: ApiKey | None, request_id: str) -> Hold:
-    """Hold one credit: an included one if any is left, else a prepaid one.
+def hold(
+    account: Account, *, channel: str, key: ApiKey | None, request_id: str, price: int = CREDIT, may_be_free: bool = False
+) -> Hold:
+    """Hold a price: from the included credits if they suffice, else from the prepaid ones, else from both.
 
-    Raises KeyLimitReached when the key has reached its monthly cap, MonthlyLimitReached when no credit is left, AccessEnded
-    if the account or the key has become invalid since the request was authenticated. Then nothing is held.
+    With `may_be_free`, one of the month's free previews is taken instead, if any is left: the hold's price is then 0.
+    Raises KeyLimitReached when the key's monthly cap leaves less than the price, MonthlyLimitReached when the credits do,
+    AccessEnded if the account or the key has become invalid since the request was authenticated. Then nothing is held.
     """
     now = timezone.now()
     month = month_of(now)
     window = get_window(account, now)
-    if key is None:
-        standing.check(account.user_id, None)
-    elif not key_usage.take(key, month):
-        raise KeyLimitReached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
-    bucket = _take(account, window)
+    is_free = may_be_free and _take_free(account, key, month)
+    price = 0 if is_free else price
+    if not is_free:
+        _take_of_key(account, key, month, price)
+    bucket, topped_up = (Bucket.INCLUDED, 0) if is_free else _take(account, window, price)
     if bucket is None:
         raise MonthlyLimitReached(window.seconds_left(now))
     made = Hold.objects.create(
-        account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month
-    )
-    _hold_entry(made).save(force_insert=True)
+        account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month,
+        price=price, topped_up=topped_up, is_free=is_free,
+    )  # fmt: skip
+    _record(made, LedgerEntry.Kind.HOLD)
     return made
 
 
 @transaction.atomic
 def hold_many(
-    account: Account, request_ids: Sequence[str], *, channel: str, key: ApiKey | None, until: datetime
+    account: Account, request_ids: Sequence[str], *, channel: str, key: ApiKey | None, until: datetime, price: int = CREDIT
 ) -> list[Hold]:
-    """Hold one credit for each of `request_ids`, in their order: included credits first, then prepaid ones.
+    """Hold a price for each of `request_ids`, in their order: from included credits first, then from prepaid ones.
 
-    All or none. They stay on hold until they are settled, at most until `until`, when the sweeper voids them.
-    Raises KeyLimitReached when the key's cap leaves fewer, NotEnoughCredits when the account does, and AccessEnded if the
-    account or the key has become invalid.
+    Where a rest of each remains, the last one takes from both. All or none. They stay on hold until they are settled, at
+    most until `until`, when the sweeper voids them. Raises KeyLimitReached when the key's cap leaves less, NotEnoughCredits
+    when the account does, and AccessEnded if the account or the key has become invalid.
     """
     now = timezone.now()
     month, count = month_of(now), len(request_ids)
     window = get_window(account, now)
-    if key is None:
-        standing.check(account.user_id, None)
-    elif not key_usage.take(key, month, count):
-        raise KeyLimitReached(int((month_bounds(month)[1] - now).total_seconds()) + 1)
-    included = _take_included(window, count)
-    if not Account.objects.filter(pk=account.pk, prepaid_balance__gte=count - included).update(
-        prepaid_balance=F("prepaid_balance") - (count - included)
-    ):
-        left = included + Account.objects.values_list("prepaid_balance", flat=True).get(pk=account.pk)
-        raise NotEnoughCredits(count, left, window.seconds_left(now))
-    buckets = [Bucket.INCLUDED] * included + [Bucket.PREPAID] * (count - included)
+    _take_of_key(account, key, month, price * count)
+    parts = _take_many(account, window, price, count)
+    if parts is None:
+        left = max(0, UsageWindow.objects.get(pk=window.pk).left) + _locked_balance(account)
+        raise NotEnoughCredits(price * count, left, window.seconds_left(now))
     made = Hold.objects.bulk_create(
         Hold(
             account=account, key=key, channel=channel, request_id=request_id, bucket=bucket, window=window, month=month,
-            held_until=until,
+            held_until=until, price=price, topped_up=topped_up,
         )
-        for request_id, bucket in zip(request_ids, buckets, strict=True)
+        for request_id, (bucket, topped_up) in zip(request_ids, parts, strict=True)
     )  # fmt: skip
-    LedgerEntry.objects.bulk_create(_hold_entry(each) for each in made)
+    LedgerEntry.objects.bulk_create(entry for each in made for entry in _entries(each, LedgerEntry.Kind.HOLD))
     return made
 
 
-def check_credits(account: Account, count: int) -> None:
+def check_credits(account: Account, amount: int) -> None:
     """Raise NotEnoughCredits if `hold_many` would raise it now. Holds nothing: another request may still be faster."""
     now = timezone.now()
     window = get_window(account, now)
-    left = max(0, window.allowance - window.used - window.held) + account.prepaid_balance
-    if left < count:
-        raise NotEnoughCredits(count, left, window.seconds_left(now))
+    left = max(0, window.left) + account.prepaid
+    if left < amount:
+        raise NotEnoughCredits(amount, left, window.seconds_left(now))
 
 
 @transaction.atomic
 def post(held: Hold) -> bool:
-    """Spend the held credit: the image exists. False if the hold was already settled: see `hold_again`."""
+    """Spend the held price: the image exists. False if the hold was already settled: see `hold_again`."""
     if not _settle(held, Hold.State.POSTED):
         return False
     if held.key_id is not None:
-        key_usage.post(held.key_id, held.month)
-    if held.bucket == Bucket.INCLUDED:
-        execute(_USE_IN_WINDOW[held.channel], held.window_id)
-        in_month = (_USE_IN_MONTH[held.channel], held.account_id, held.month.isoformat())
-        if not execute(*in_month):
-            MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
-            execute(*in_month)
+        key_usage.post(held.key_id, held.month, held.price)
+    if held.bucket == Bucket.INCLUDED and not held.is_free:
+        _use_included(held)
     usage.schedule(held)
-    _record(held, LedgerEntry.Kind.POST, available=0, held=-1, reference=f"settle:{held.pk}")
+    _record(held, LedgerEntry.Kind.POST)
     return True
 
 
 @transaction.atomic
 def void(held: Hold) -> bool:
-    """Free the held credit: there will be no image. False if the hold was already settled."""
+    """Free the held price: there will be no image. False if the hold was already settled."""
     if not _settle(held, Hold.State.VOIDED):
         return False
-    if held.key_id is not None:
-        key_usage.give_back(held.key_id, held.month)
-    if held.bucket == Bucket.INCLUDED:
-        UsageWindow.objects.filter(pk=held.window_id).update(held=F("held") - 1)
-    else:
-        Account.objects.filter(pk=held.account_id).update(prepaid_balance=F("prepaid_balance") + 1)
-    _void_entry(held).save(force_insert=True)
-    if held.bucket == Bucket.PREPAID:
-        _collect_due(held.account_id, [held])
+    _free([held])
     return True
 
 
 @transaction.atomic
-def void_many(hold_ids: Sequence[uuid.UUID]) -> int:
-    """Free those of the credits that are still on hold: there will be no images. Returns how many."""
+def void_many(hold_ids: Sequence[uuid.UUID]) -> list[Hold]:
+    """Free those of the prices that are still on hold: there will be no images. Returns the holds that it voided."""
     # In id order, so that two concurrent calls wait for each other and never deadlock.
     locked = Hold.objects.select_for_update(no_key=True).filter(pk__in=hold_ids, state=Hold.State.HELD).order_by("pk")
     found = list(locked)
-    Hold.objects.filter(pk__in=[held.pk for held in found]).update(state=Hold.State.VOIDED, settled_at=timezone.now())
-    for (key_id, month), count in Counter((held.key_id, held.month) for held in found).items():
-        if key_id is not None:
-            key_usage.give_back(key_id, month, count)
-    included = Counter(held.window_id for held in found if held.bucket == Bucket.INCLUDED)
-    for window_id, count in sorted(included.items()):
-        UsageWindow.objects.filter(pk=window_id).update(held=F("held") - count)
-    prepaid = Counter(held.account_id for held in found if held.bucket == Bucket.PREPAID)
-    for account_id, count in sorted(prepaid.items()):
-        Account.objects.filter(pk=account_id).update(prepaid_balance=F("prepaid_balance") + count)
-    LedgerEntry.objects.bulk_create(_void_entry(held) for held in found)
-    for account_id in sorted(prepaid):
-        _collect_due(account_id, [held for held in found if held.account_id == account_id and held.bucket == Bucket.PREPAID])
-    return len(found)
+    settled = {"state": Hold.State.VOIDED, "settled_at": timezone.now(), "knows_price": True}
+    Hold.objects.filter(pk__in=[held.pk for held in found]).update(**settled)
+    _free(found)
+    return found
 
 
 def void_stale(older_than: timedelta = STALE_HOLD) -> int:
@@ -211,16 +197,19 @@ def keep_held(hold_ids: Sequence[uuid.UUID]) -> int:
 
 @transaction.atomic
 def hold_again(lost: Hold) -> Hold:
-    """Hold and spend another credit for a request whose hold was voided while it was running. Returns the new hold.
+    """Hold and spend the same price again for a request whose hold was voided while it was running. Returns the new hold.
 
-    The new credit counts in the current window and month, and against the same key's cap. A hold that was already spent is
-    returned unchanged. Raises HoldExpired when no credit is left; nothing is held then.
+    The new hold counts in the current window and month, and against the same key's cap. A hold that was already spent is
+    returned unchanged. Raises HoldExpired when too few credits are left; nothing is held then.
     """
     if Hold.objects.filter(pk=lost.pk, state=Hold.State.POSTED).exists():
         return lost
     account = get_account(lost.account.user)
     try:
-        made = hold(account, channel=lost.channel, key=lost.key, request_id=lost.request_id)
+        made = hold(
+            account, channel=lost.channel, key=lost.key, request_id=lost.request_id, price=lost.price,
+            may_be_free=lost.is_free,
+        )  # fmt: skip
     except (KeyLimitReached, MonthlyLimitReached, AccessEnded) as error:
         raise HoldExpired from error
     post(made)
@@ -236,27 +225,28 @@ def stale(older_than: timedelta = STALE_HOLD) -> Q:
 
 @transaction.atomic
 def grant_prepaid(account: Account, credits: int, *, reference: str, note: str = "") -> bool:
-    """Add prepaid credits, once per `reference`. False if the reference was used before. Raises ValueError below 1."""
+    """Add whole prepaid credits, once per `reference`. False if it was used before. Raises ValueError below 1."""
     if credits < 1:
         raise ValueError(f"a grant must be of at least 1 credit, got {credits}")
-    return _change_prepaid(account, credits, LedgerEntry.Kind.GRANT, reference=reference, note=note)
+    return _change_prepaid(account, CREDIT * credits, LedgerEntry.Kind.GRANT, reference=reference, note=note)
 
 
 @transaction.atomic
 def refund_prepaid(
     account: Account, credits: int, *, reference: str, note: str = "", purchase: PackPurchase | None = None
 ) -> int:
-    """Take back up to `credits` prepaid credits, once per `reference`. What was already spent stays spent.
+    """Take back up to `credits` whole prepaid credits, once per `reference`. What was already spent stays spent.
 
-    Credits that are on hold now are taken when their hold is voided, and then counted in the purchase's `taken_back`: see
-    `billing.credits.due`. Returns how many were taken immediately; 0 for a reference that was used before.
+    Credits that are on hold now are taken when their hold is voided, and then counted as `reclaimed` of the purchase: see
+    `billing.credits.due`. Returns what was taken immediately, in hundredths; 0 for a reference that was used before.
     """
     if is_used(reference):
         return 0
-    taken = min(credits, _locked_balance(account))
+    wanted = CREDIT * credits
+    taken = min(wanted, _locked_balance(account))
     if not _change_prepaid(account, -taken, LedgerEntry.Kind.REFUND, reference=reference, note=note):
         return 0
-    due.remember(account, credits - taken, reference=reference, purchase=purchase)
+    due.remember(account, wanted - taken, reference=reference, purchase=purchase)
     return taken
 
 
@@ -266,23 +256,23 @@ def is_used(reference: str) -> bool:
 
 
 @transaction.atomic
-def adjust(account: Account, credits: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
-    """Give or, below zero, take prepaid credits for support. Raises ReasonRequired, or BalanceTooLow.
+def adjust(account: Account, amount: int, *, staff: User, reason: str, token: uuid.UUID | None = None) -> bool:
+    """Give or, below zero, take an amount of prepaid credits for support. Raises ReasonRequired, or BalanceTooLow.
 
     A `token` moves credits only once: False if it was used before.
     """
     if not reason.strip():
         raise ReasonRequired
-    if credits < 0 and _locked_balance(account) < -credits:
+    if amount < 0 and _locked_balance(account) < -amount:
         raise BalanceTooLow
     note = f"{reason.strip()} ({staff.email})"[:255]
     reference = f"adjust:{token or uuid.uuid4()}"
-    return _change_prepaid(account, credits, LedgerEntry.Kind.ADJUST, reference=reference, note=note)
+    return _change_prepaid(account, amount, LedgerEntry.Kind.ADJUST, reference=reference, note=note)
 
 
 def _locked_balance(account: Account) -> int:
-    """The prepaid balance, locked until the transaction ends."""
-    return Account.objects.select_for_update(no_key=True).values_list("prepaid_balance", flat=True).get(pk=account.pk)
+    """The prepaid balance in hundredths, locked until the transaction ends."""
+    return Account.objects.select_for_update(no_key=True).get(pk=account.pk).prepaid
 
 
 @transaction.atomic
@@ -323,30 +313,111 @@ def change_plan(account: Account, plan: Plan) -> None:
     account.save(update_fields=["plan"])
 
 
-def _take(account: Account, window: UsageWindow) -> Bucket | None:
-    if execute(_TAKE_INCLUDED, window.pk):
-        return Bucket.INCLUDED
-    if execute(_TAKE_PREPAID, account.pk):
-        return Bucket.PREPAID
-    return None
+def _take_of_key(account: Account, key: ApiKey | None, month: date, amount: int) -> None:
+    """Count an amount against the key's cap, and check that account and key may still be used. Raises KeyLimitReached."""
+    if key is None:
+        standing.check(account.user_id, None)
+    elif not key_usage.take(key, month, amount):
+        raise KeyLimitReached(int((month_bounds(month)[1] - timezone.now()).total_seconds()) + 1)
 
 
-def _take_included(window: UsageWindow, count: int) -> int:
-    """Hold up to `count` included credits and return how many. The window is locked until the transaction ends."""
-    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
-    taken = max(0, min(count, locked.allowance - locked.used - locked.held))
-    UsageWindow.objects.filter(pk=window.pk).update(held=F("held") + taken)
-    return taken
+def _take_free(account: Account, key: ApiKey | None, month: date) -> bool:
+    """Take one of the month's free previews. False if none is left. They count against no cap of a key."""
+    most = account.plan.free_previews
+    if not most:
+        return False
+    standing.check(account.user_id, key)
+    taking = (_TAKE_FREE, account.pk, month.isoformat(), most)
+    if execute(*taking):
+        return True
+    # None is left, or this is the month's first. In a race, one request creates the row.
+    MonthlyUsage.objects.get_or_create(account_id=account.pk, month=month)
+    return bool(execute(*taking))
 
 
-def _change_prepaid(account: Account, credits: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
+def _take(account: Account, window: UsageWindow, price: int) -> tuple[Bucket | None, int]:
+    """Hold a price. Returns the bucket, and what of it came from prepaid credits because the included ones were too few.
+
+    Tries each bucket alone before both: so the statements of all but an account's last requests are the same for any price.
+    """
+    if execute(_TAKE_INCLUDED, *plus_parameters(price), window.pk, price):
+        return Bucket.INCLUDED, 0
+    if _take_prepaid(account, price):
+        return Bucket.PREPAID, 0
+    rest = min(price, max(0, _locked_window(window).left))
+    if rest and (rest == price or _take_prepaid(account, price - rest)):
+        UsageWindow.objects.filter(pk=window.pk).update(**UsageWindow.on_hold.plus(rest))
+        return Bucket.INCLUDED, price - rest
+    return None, 0
+
+
+def _take_many(account: Account, window: UsageWindow, price: int, count: int) -> list[tuple[Bucket, int]] | None:
+    """The same for `count` prices; None if there is too little. The window is locked until the transaction ends."""
+    if not price:
+        return [(Bucket.INCLUDED, 0)] * count
+    left, balance = max(0, _locked_window(window).left), _locked_balance(account)
+    included = min(count, left // price)
+    prepaid = min(count - included, balance // price)
+    parts = [(Bucket.INCLUDED, 0)] * included + [(Bucket.PREPAID, 0)] * prepaid
+    if len(parts) < count:
+        # Each bucket has less than a price now, so together they suffice for one more at most.
+        parts.append((Bucket.INCLUDED, price - (left - included * price)))
+    from_included = sum(price - topped_up for bucket, topped_up in parts if bucket == Bucket.INCLUDED)
+    if len(parts) < count or price * count - from_included > balance:
+        return None
+    UsageWindow.objects.filter(pk=window.pk).update(**UsageWindow.on_hold.plus(from_included))
+    Account.objects.filter(pk=account.pk).update(**Account.prepaid.plus(from_included - price * count))
+    return parts
+
+
+def _take_prepaid(account: Account, amount: int) -> bool:
+    return bool(execute(_TAKE_PREPAID, *plus_parameters(-amount), account.pk, amount))
+
+
+def _locked_window(window: UsageWindow) -> UsageWindow:
+    """The window as it is now, locked until the transaction ends."""
+    return UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
+
+
+def _use_included(held: Hold) -> None:
+    """Move what a hold took of the allowance from on hold to used, in its window and its month."""
+    used, freed = plus_parameters(held.from_included), plus_parameters(-held.from_included)
+    execute(_USE_IN_WINDOW[held.channel], *used, *freed, held.window_id)
+    in_month = (_USE_IN_MONTH[held.channel], *used, held.account_id, held.month.isoformat())
+    if not execute(*in_month):
+        MonthlyUsage.objects.get_or_create(account_id=held.account_id, month=held.month)
+        execute(*in_month)
+
+
+def _free(voided: Sequence[Hold]) -> None:
+    """Return what holds took, which were just marked as voided, and let prepaid ones pay for refunds."""
+    of_key, of_month, included, prepaid = Counter[Any](), Counter[Any](), Counter[Any](), Counter[Any]()
+    for held in voided:
+        of_key[held.key_id, held.month] += held.price
+        of_month[held.account_id, held.month] += held.is_free
+        included[held.window_id] += held.from_included
+        prepaid[held.account_id] += held.from_prepaid
+    for (key_id, month), amount in sorted(item for item in (+of_key).items() if item[0][0] is not None):
+        key_usage.give_back(key_id, month, amount)
+    for window_id, amount in sorted((+included).items()):
+        UsageWindow.objects.filter(pk=window_id).update(**UsageWindow.on_hold.plus(-amount))
+    for account_id, amount in sorted((+prepaid).items()):
+        Account.objects.filter(pk=account_id).update(**Account.prepaid.plus(amount))
+    for (account_id, month), count in sorted((+of_month).items()):
+        of_the_month = MonthlyUsage.objects.filter(account_id=account_id, month=month)
+        of_the_month.update(free_previews=F("free_previews") - count)
+    LedgerEntry.objects.bulk_create(entry for held in voided for entry in _entries(held, LedgerEntry.Kind.VOID))
+    for account_id in sorted(+prepaid):
+        _collect_due(account_id, [held for held in voided if held.account_id == account_id and held.from_prepaid])
+
+
+def _change_prepaid(account: Account, amount: int, kind: LedgerEntry.Kind, *, reference: str, note: str) -> bool:
     """Change the prepaid balance by an amount that the caller has checked, once per reference."""
-    _, created = LedgerEntry.objects.get_or_create(
-        reference=reference,
-        defaults={"account": account, "kind": kind, "bucket": Bucket.PREPAID, "available": credits, "note": note},
-    )
+    row = {"account": account, "kind": kind, "bucket": Bucket.PREPAID, "note": note}
+    columns = LedgerEntry.of_available.columns(amount)
+    _, created = LedgerEntry.objects.get_or_create(reference=reference, defaults=row | columns)
     if created:
-        Account.objects.filter(pk=account.pk).update(prepaid_balance=F("prepaid_balance") + credits)
+        Account.objects.filter(pk=account.pk).update(**Account.prepaid.plus(amount))
     return created
 
 
@@ -354,13 +425,13 @@ def _collect_due(account_id: int, voided: Sequence[Hold]) -> None:
     """In the transaction that voids these prepaid holds, take what refunds could not take while they were open."""
     for payment in due.collect(account_id, [held.pk for held in voided]):
         _change_prepaid(
-            voided[0].account, -payment.credits, LedgerEntry.Kind.REFUND, reference=payment.reference, note=payment.note
+            voided[0].account, -payment.amount, LedgerEntry.Kind.REFUND, reference=payment.reference, note=payment.note
         )
 
 
 def _grant_included(window: UsageWindow, allowance: int, *, only_up: bool, note: str) -> None:
-    """Set a window's allowance to `allowance`. Locks the window, so that two concurrent changes do not add up."""
-    locked = UsageWindow.objects.select_for_update(no_key=True).get(pk=window.pk)
+    """Set a window's allowance to `allowance` whole credits, under a lock: two concurrent changes must not add up."""
+    locked = _locked_window(window)
     change = allowance - locked.allowance
     if change == 0 or (only_up and change < 0):
         return
@@ -375,29 +446,35 @@ def _settle(held: Hold, state: Hold.State) -> bool:
     """Settle an open hold as `state`. If two callers try, one wins."""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     pk = Hold._meta.pk.get_db_prep_value(held.pk, connection)
-    return bool(execute(_SETTLE, state.value, now, pk))
+    return bool(execute(_SETTLE, state.value, now, True, pk))
 
 
-def _hold_entry(made: Hold) -> LedgerEntry:
-    return _entry(made, LedgerEntry.Kind.HOLD, available=-1, held=1, reference=f"hold:{made.pk}")
+def _record(of: Hold, kind: LedgerEntry.Kind) -> None:
+    for entry in _entries(of, kind):
+        entry.save(force_insert=True)
 
 
-def _void_entry(held: Hold) -> LedgerEntry:
-    return _entry(held, LedgerEntry.Kind.VOID, available=1, held=-1, reference=f"settle:{held.pk}")
+# The signs by which a movement of a hold changes what is available and what is on hold; its references begin with the word.
+_MOVES = {
+    LedgerEntry.Kind.HOLD: (-1, 1, "hold"),
+    LedgerEntry.Kind.POST: (0, -1, "settle"),
+    LedgerEntry.Kind.VOID: (1, -1, "settle"),
+}
 
 
-def _record(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> None:
-    _entry(of, kind, available=available, held=held, reference=reference).save(force_insert=True)
-
-
-def _entry(of: Hold, kind: LedgerEntry.Kind, *, available: int, held: int, reference: str) -> LedgerEntry:
-    return LedgerEntry(
-        account_id=of.account_id,
-        kind=kind,
-        bucket=of.bucket,
-        available=available,
-        held=held,
-        reference=reference,
-        window_id=of.window_id if of.bucket == Bucket.INCLUDED else None,
-        hold=of,
-    )
+def _entries(of: Hold, kind: LedgerEntry.Kind) -> Iterator[LedgerEntry]:
+    """The rows of a movement: one, or one for each bucket of a hold that takes from both."""
+    available, held, word = _MOVES[kind]
+    amounts = {Bucket.INCLUDED: of.from_included, Bucket.PREPAID: of.from_prepaid}
+    for bucket, amount in amounts.items():
+        if amount or bucket == of.bucket:
+            yield LedgerEntry(
+                account_id=of.account_id,
+                kind=kind,
+                bucket=bucket,
+                of_available=available * amount,
+                of_held=held * amount,
+                reference=f"{word}:{of.pk}" if bucket == of.bucket else f"{word}:{of.pk}:{bucket}",
+                window_id=of.window_id if bucket == Bucket.INCLUDED else None,
+                hold=of,
+            )

@@ -20,4 +20,4 @@ def check(window: UsageWindow) -> None:
 
 
 def _reached(window: UsageWindow, percent: int) -> bool:
-    return window.allowance > 0 and window.used * 100 >= window.allowance * percent
+    return window.allowance > 0 and window.used * 100 >= window.included * percent

@@ -4,15 +4,18 @@ An operation's price, times the factor of the model, is read from the table that
 was made for: a change applies to later requests only.
 """
 
+from decimal import Decimal, InvalidOperation
+
 from django.db import transaction
 
 from accounts.models import User
 from billing.credits.refusals import ReasonRequired
 from billing.models import Price, PriceChange
+from lib.amounts import UNIT
 from lib.sql import select
 
 # Hundredths in one credit, and in the factor of a model that changes no price.
-CREDIT = 100
+CREDIT = UNIT
 IMAGE, PREVIEW = "image", "preview"
 # Prices of a table without a row for the operation.
 DEFAULTS = {IMAGE: CREDIT, PREVIEW: 25}
@@ -33,10 +36,19 @@ def get_price(operation: str, model: str | None = None) -> int:
     return int(price * factor + CREDIT // 2) // CREDIT
 
 
-def format_credits(hundredths: int) -> str:
-    """An amount in credits, with decimals only where there is a fraction: `1`, `0.25`, `12.5`, `-0.05`."""
+def format_credits(hundredths: int, *, grouped: bool = False) -> str:
+    """An amount in credits, with decimals only where there is a fraction: `1`, `0.25`, `-12.5`; `1,250` if grouped."""
     sign, (whole, rest) = "-" if hundredths < 0 else "", divmod(abs(hundredths), CREDIT)
-    return f"{sign}{whole}.{rest:02d}".rstrip("0") if rest else f"{sign}{whole}"
+    text = f"{sign}{whole:,}" if grouped else f"{sign}{whole}"
+    return f"{text}.{rest:02d}".rstrip("0") if rest else text
+
+
+def parse_credits(text: str) -> int:
+    """The hundredths of what `format_credits` wrote. Raises ValueError for anything else."""
+    try:
+        return int(Decimal(text) * CREDIT)
+    except (InvalidOperation, OverflowError) as error:
+        raise ValueError(text) from error
 
 
 def as_number(hundredths: int) -> int | float:

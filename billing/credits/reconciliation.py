@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import models, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 
 from accounts.models import ApiKeyMonth
 from billing.credits import after_post as usage
+from billing.credits.prices import format_credits
 from billing.models import Account, Bucket, CreditsDue, Hold, LedgerEntry, MonthlyUsage, PackPurchase, UsageWindow
+from lib.amounts import Amount
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A figure that differs from the ledger."""
+    """A figure that differs from the ledger. Amounts are in hundredths."""
 
     row: models.Model
     field: str
@@ -21,7 +23,16 @@ class Difference:
     proven: int
 
     def __str__(self) -> str:
-        return f"{self.row._meta.verbose_name} '{self.row}': {self.field} is {self.found}, the ledger says {self.proven}"
+        amount = self.amount
+        shown, field = (format_credits, amount.whole) if amount else (str, self.field)
+        figures = f"{field} is {shown(self.found)}, the ledger says {shown(self.proven)}"
+        return f"{self.row._meta.verbose_name} '{self.row}': {figures}"
+
+    @property
+    def amount(self) -> Amount | None:
+        """What stores the figure, if it is an amount of credits."""
+        found = getattr(type(self.row), self.field)
+        return found if isinstance(found, Amount) else None
 
 
 @transaction.atomic
@@ -49,53 +60,57 @@ def reconcile(account: Account, *, fix: bool = False) -> list[Difference]:
 
 
 def _check_balance(account: Account) -> Iterator[Difference]:
-    prepaid = LedgerEntry.objects.filter(account=account, bucket=Bucket.PREPAID)
-    yield from _compare(account, prepaid_balance=prepaid.aggregate(total=Sum("available", default=0))["total"])
+    moved = LedgerEntry.objects.filter(account=account, bucket=Bucket.PREPAID)
+    yield from _compare(account, prepaid=moved.aggregate(total=LedgerEntry.of_available.sum())["total"])
 
 
 def _check_taken_back(account: Account) -> Iterator[Difference]:
     """Check what refunds have taken, immediately and later. The note of their movements is the Checkout session's id."""
     refunds = LedgerEntry.objects.filter(account=account, kind=LedgerEntry.Kind.REFUND)
-    by_checkout = dict(refunds.order_by().values_list("note").annotate(Sum("available")))
+    taken = LedgerEntry.of_available.sum()
+    by_checkout = dict(refunds.order_by().values("note").annotate(taken=taken).values_list("note", "taken"))
     for purchase in PackPurchase.objects.filter(account=account):
-        yield from _compare(purchase, taken_back=-by_checkout.get(purchase.checkout_id, 0))
+        yield from _compare(purchase, reclaimed=-by_checkout.get(purchase.checkout_id, 0))
     for one in CreditsDue.objects.filter(account=account).select_related("entry"):
         later = refunds.filter(reference__startswith=f"due:{one.pk}:")
-        yield from _compare(one, taken=-later.aggregate(total=Sum("available", default=0))["total"])
+        yield from _compare(one, paid=-later.aggregate(taken=taken)["taken"])
 
 
 def _check_window(window: UsageWindow) -> Iterator[Difference]:
     entries = LedgerEntry.objects.filter(window=window, bucket=Bucket.INCLUDED)
     posted = Q(kind=LedgerEntry.Kind.POST)
     given = Q(kind__in=(LedgerEntry.Kind.RENEW, LedgerEntry.Kind.GRANT))
+    # A post takes what it uses off the held credits.
+    freed = LedgerEntry.of_held.sum
     proven = entries.aggregate(
         allowance=Sum("available", filter=given, default=0),
-        held=Sum("held", default=0),
-        app_used=Count("pk", filter=posted & Q(hold__channel="app")),
-        api_used=Count("pk", filter=posted & Q(hold__channel="api")),
+        on_hold=LedgerEntry.of_held.sum(),
+        used_by_app=freed(filter=posted & Q(hold__channel="app")) * -1,
+        used_by_api=freed(filter=posted & Q(hold__channel="api")) * -1,
     )
     yield from _compare(window, **proven)
 
 
 def _check_months(account: Account) -> Iterator[Difference]:
-    posted = Hold.objects.filter(account=account, state=Hold.State.POSTED, bucket=Bucket.INCLUDED)
-    proven = {
-        row["month"]: row
-        for row in posted.values("month").annotate(
-            app_used=Count("pk", filter=Q(channel="app")), api_used=Count("pk", filter=Q(channel="api"))
-        )
-    }
-    counted = {usage.month: usage for usage in MonthlyUsage.objects.filter(account=account)}
-    for month in sorted(proven.keys() | counted.keys()):
-        row = proven.get(month, {"app_used": 0, "api_used": 0})
-        counter = counted.get(month) or MonthlyUsage(account=account, month=month)
-        yield from _compare(counter, app_used=row["app_used"], api_used=row["api_used"])
+    posted = Q(state=Hold.State.POSTED, bucket=Bucket.INCLUDED)
+    used = F("price") - F("topped_up")
+    counted = Hold.objects.filter(account=account).exclude(state=Hold.State.VOIDED).values("month").annotate(
+        used_by_app=Sum(used, filter=posted & Q(channel="app"), default=0),
+        used_by_api=Sum(used, filter=posted & Q(channel="api"), default=0),
+        free_previews=Count("pk", filter=Q(is_free=True)),
+    )  # fmt: skip
+    proven = {row.pop("month"): row for row in counted}
+    found = {usage.month: usage for usage in MonthlyUsage.objects.filter(account=account)}
+    for month in sorted(proven.keys() | found.keys()):
+        row = proven.get(month, {"used_by_app": 0, "used_by_api": 0, "free_previews": 0})
+        yield from _compare(found.get(month) or MonthlyUsage(account=account, month=month), **row)
 
 
 def _check_key_month(counter: ApiKeyMonth) -> Iterator[Difference]:
     holds = Hold.objects.filter(key_id=counter.key_id, month=counter.month)
     proven = holds.aggregate(
-        held=Count("pk", filter=Q(state=Hold.State.HELD)), used=Count("pk", filter=Q(state=Hold.State.POSTED))
+        on_hold=Sum("price", filter=Q(state=Hold.State.HELD), default=0),
+        spent=Sum("price", filter=Q(state=Hold.State.POSTED), default=0),
     )
     yield from _compare(counter, **proven)
 
@@ -109,7 +124,8 @@ def _compare(row: models.Model, **proven: int) -> Iterator[Difference]:
 
 def _write(difference: Difference) -> None:
     setattr(difference.row, difference.field, difference.proven)
+    amount = difference.amount
     if difference.row.pk is None:
         difference.row.save()
     else:
-        difference.row.save(update_fields=[difference.field])
+        difference.row.save(update_fields=[amount.whole, amount.part] if amount else [difference.field])

@@ -2,7 +2,7 @@
 
 
 class KeyLimitReached(Exception):
-    """The key's monthly cap leaves fewer credits than asked for. A new month begins in `seconds_left`."""
+    """The key's monthly cap leaves less than the price. A new month begins in `seconds_left`."""
 
     def __init__(self, seconds_left: int) -> None:
         super().__init__(seconds_left)
@@ -10,7 +10,10 @@ class KeyLimitReached(Exception):
 
 
 class MonthlyLimitReached(Exception):
-    """The account has no credit left, neither included nor prepaid. Its next window begins in `seconds_left`."""
+    """The account's credits, included and prepaid together, are less than the price.
+
+    Its next window begins in `seconds_left`.
+    """
 
     def __init__(self, seconds_left: int) -> None:
         super().__init__(seconds_left)
@@ -18,7 +21,10 @@ class MonthlyLimitReached(Exception):
 
 
 class NotEnoughCredits(Exception):
-    """A batch needs `wanted` credits, and the account has only `left`. Its next window begins in `seconds_left`."""
+    """A batch needs `wanted` hundredths of a credit, and the account has only `left`.
+
+    Its next window begins in `seconds_left`.
+    """
 
     def __init__(self, wanted: int, left: int, seconds_left: int) -> None:
         super().__init__(wanted, left, seconds_left)

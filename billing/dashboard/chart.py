@@ -11,6 +11,7 @@ from datetime import UTC, date, timedelta
 from django.utils.formats import date_format
 from django.utils.translation import gettext
 
+from billing.credits.prices import CREDIT, format_credits
 from billing.dashboard.usage_report import Report
 from billing.models import Bucket
 
@@ -90,7 +91,8 @@ class Chart:
 def draw_credits(report: Report, *, is_rtl: bool = False) -> Chart:
     """The credits of each day of a window."""
     figures = _figures(report)
-    return draw({day: figures.get(day, Counter()) for day in _days(report, figures)}, CREDIT_PARTS, _in_words, is_rtl=is_rtl)
+    by_day = {day: figures.get(day, Counter()) for day in _days(report, figures)}
+    return draw(by_day, CREDIT_PARTS, _in_words, unit=CREDIT, is_rtl=is_rtl)
 
 
 def draw(
@@ -98,13 +100,14 @@ def draw(
     parts: Mapping[str, str],
     in_words: Callable[[date, Mapping[str, int]], str],
     *,
+    unit: int = 1,
     is_rtl: bool = False,
 ) -> Chart:
     """A chart of the days, in their order. In a right-to-left language, time also runs from the right.
 
-    `parts` are the kinds of figures from the bottom up, each with its pattern.
+    `parts` are the kinds of figures from the bottom up, each with its pattern. The axis counts in `unit` of them.
     """
-    highest = max((sum(of_day.values()) for of_day in figures.values()), default=0)
+    highest = -(-max((sum(of_day.values()) for of_day in figures.values()), default=0) // unit)
     step = round_step(highest)
     top = step * -(-highest // step)
     every = -(-len(figures) // MAX_LABELS)
@@ -121,7 +124,7 @@ def draw(
                 bar_x=f"{x + width * (1 - FILL) / 2:.3f}%",
                 bar_width=f"{width * FILL:.3f}%",
                 middle=f"{x + width / 2:.3f}%",
-                parts=_stack(of_day, parts, top),
+                parts=_stack(of_day, parts, top * unit),
                 label=None if index % every else index // every,
             )
         )
@@ -139,11 +142,11 @@ def round_step(highest: int) -> int:
 
 
 def _figures(report: Report) -> dict[date, Counter[str]]:
-    """Credits of each day, by part."""
+    """What was spent on each day, by part, in hundredths of a credit."""
     figures: dict[date, Counter[str]] = {}
     for one in report.spent:
         part = "prepaid" if one.bucket == Bucket.PREPAID else one.channel
-        figures.setdefault(one.day, Counter())[part] += one.credits
+        figures.setdefault(one.day, Counter())[part] += one.amount
     return figures
 
 
@@ -174,8 +177,9 @@ def _stack(figures: Mapping[str, int], parts: Mapping[str, str], top: int) -> li
 
 def _in_words(day: date, figures: Mapping[str, int]) -> str:
     """The credits of a day, in the page's language."""
-    words = {kind: f"{figures.get(kind, 0):,}" for kind in CREDIT_PARTS}
-    words |= {"date": date_format(day, "j M Y"), "total": f"{sum(figures.values()):,}"}
+    words = {kind: format_credits(figures.get(kind, 0), grouped=True) for kind in CREDIT_PARTS}
+    total = format_credits(sum(figures.values()), grouped=True)
+    words |= {"date": date_format(day, "j M Y"), "total": total}
     return gettext("%(date)s: %(total)s – API %(api)s, web app %(app)s, prepaid %(prepaid)s") % words
 
 

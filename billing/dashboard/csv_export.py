@@ -10,7 +10,7 @@ BYTE_ORDER_MARK = "\ufeff"
 # First characters that make a spreadsheet run a cell: OWASP's list for CSV injection.
 _RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
-Cell = str | int
+Cell = str | int | float
 
 
 class _Echo:

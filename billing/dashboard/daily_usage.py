@@ -1,21 +1,22 @@
-"""Credits spent in a window by day, channel, key and bucket: exact, from the holds.
+"""What was spent in a window by day, channel, key and bucket: exact, from the holds.
 
 A finished and settled day is counted once and stored. Only later days are counted live, so a page costs the same whether
 the window has a thousand holds or a million.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import DatabaseError, transaction
-from django.db.models import CharField, Count
+from django.db.models import CharField, F, Sum
 from django.db.models.functions import Cast, Substr
 from django.utils import timezone
 
 from billing.credits.ledger import STALE_HOLD
-from billing.models import CountedDays, DailyUsage, Hold, UsageWindow
+from billing.models import Bucket, CountedDays, DailyUsage, Hold, UsageWindow
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +26,13 @@ _DAY = Substr(Cast("created_at", CharField()), 1, 10)
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Credits of one day, channel, key (None for the web app) and bucket."""
+    """What was spent on one day, by one channel, key (None for the web app) and bucket, in hundredths of a credit."""
 
     day: date
     channel: str
     key_id: int | None
     bucket: str
-    credits: int
+    amount: int
 
 
 def read(window: UsageWindow) -> list[Spent]:
@@ -55,23 +56,26 @@ def _stored(window: UsageWindow, until: date | None) -> list[Spent]:
     if until is None:
         return []
     rows = DailyUsage.objects.filter(window=window, day__lt=until)
-    return [Spent(*row) for row in rows.values_list("day", "channel", "key_id", "bucket", "credits")]
+    return [Spent(row.day, row.channel, row.key_id, row.bucket, row.spent) for row in rows]
 
 
 def _count_live(window: UsageWindow, until: date | None) -> tuple[list[Spent], date | None]:
-    """Credits spent on `until` and later, and the first of these days that still has an open hold."""
+    """What was spent on `until` and later, and the first of these days that still has an open hold."""
     holds = Hold.objects.filter(window=window).exclude(state=Hold.State.VOIDED)
     if until is not None:
         holds = holds.filter(created_at__gte=datetime.combine(until, time(), UTC))
     days = holds.annotate(day=_DAY).values_list("day", "channel", "key_id", "bucket", "state")
-    spent, first_open = [], None
-    for text, channel, key_id, bucket, state, credits in days.annotate(credits=Count("pk")).order_by("day"):
+    amounts = {"amount": Sum(F("price") - F("topped_up")), "topped_up_by": Sum("topped_up")}
+    spent: Counter[tuple[date, str, int | None, str]] = Counter()
+    first_open = None
+    for text, channel, key_id, bucket, state, amount, topped_up in days.annotate(**amounts).order_by("day"):
         day = date.fromisoformat(text)
         if state == Hold.State.POSTED:
-            spent.append(Spent(day, channel, key_id, bucket, credits))
+            spent[day, channel, key_id, bucket] += amount
+            spent[day, channel, key_id, Bucket.PREPAID.value] += topped_up
         else:
             first_open = first_open or day
-    return spent, first_open
+    return [Spent(*of, amount) for of, amount in spent.items() if amount], first_open
 
 
 def _closable(live: Iterable[Spent], first_open: date | None) -> list[Spent]:
@@ -93,6 +97,12 @@ def _store(window: UsageWindow, until: date | None, over: list[Spent]) -> None:
                 CountedDays.objects.bulk_create([CountedDays(window=window, until=reached)])
             elif not CountedDays.objects.filter(window=window, until=until).update(until=reached):
                 return
-            DailyUsage.objects.bulk_create(DailyUsage(window=window, **asdict(one)) for one in over)
+            DailyUsage.objects.bulk_create(_row(window, one) for one in over)
     except DatabaseError as error:
         logger.info("closed days not stored", extra={"window": window.pk, "reason": str(error)})
+
+
+def _row(window: UsageWindow, one: Spent) -> DailyUsage:
+    return DailyUsage(
+        window=window, day=one.day, channel=one.channel, key_id=one.key_id, bucket=one.bucket, spent=one.amount
+    )

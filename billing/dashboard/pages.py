@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.caller import get_signed_in
 from accounts.models import ApiKey, User
 from billing.credits import ledger
+from billing.credits.prices import as_number
 from billing.dashboard import chart, csv_export, outcomes, request_list, usage_report
 from billing.dashboard.request_list import Filters
 from billing.dashboard.usage_report import Cycle, Report
@@ -132,7 +133,7 @@ def _key_cells(key_id: int | None, keys: dict[int, ApiKey]) -> tuple[str, str]:
 def _usage_rows(report: Report, keys: dict[int, ApiKey]) -> Iterator[list[csv_export.Cell]]:
     for one in report.spent:
         name, prefix = _key_cells(one.key_id, keys)
-        yield [one.day.isoformat(), one.channel, name, prefix, one.bucket, one.credits]
+        yield [one.day.isoformat(), one.channel, name, prefix, one.bucket, as_number(one.amount)]
 
 
 def _request_rows(records: Iterator[RequestRecord], keys: dict[int, ApiKey]) -> Iterator[list[csv_export.Cell]]:
@@ -140,6 +141,6 @@ def _request_rows(records: Iterator[RequestRecord], keys: dict[int, ApiKey]) -> 
         name, prefix = _key_cells(one.key_id, keys)
         time = one.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
         yield [
-            time, one.request_id, one.channel, name, prefix, one.status, one.code, one.credits, one.duration_ms,
+            time, one.request_id, one.channel, name, prefix, one.status, one.code, as_number(one.charged), one.duration_ms,
             one.queue_ms, one.inference_ms, one.model, one.endpoint,
         ]  # fmt: skip

@@ -34,7 +34,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class KeyUsage:
-    """Credits spent by one key, or by the web app (`key` is None). `share` is in whole percent of everything spent."""
+    """What one key, or the web app (`key` is None), spent in hundredths. `share` is in whole percent of everything spent."""
 
     key: ApiKey | None
     included: int
@@ -48,14 +48,14 @@ class KeyUsage:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures come from the same rows, so they always add up."""
+    """All figures come from the same rows, so they always add up. Amounts are in hundredths of a credit."""
 
     cycle: Cycle
     spent: Sequence[Spent]
 
     def count(self, bucket: str | None = None, channel: str | None = None) -> int:
-        """Credits spent, of one bucket or channel if given."""
-        return sum(one.credits for one in self.spent if bucket in (None, one.bucket) and channel in (None, one.channel))
+        """What was spent, of one bucket or channel if given."""
+        return sum(one.amount for one in self.spent if bucket in (None, one.bucket) and channel in (None, one.channel))
 
     @property
     def api(self) -> int:
@@ -80,7 +80,7 @@ class Report:
     @property
     def remaining(self) -> int:
         """Included credits that are left."""
-        return max(0, self.cycle.window.allowance - self.included)
+        return max(0, self.cycle.window.included - self.included)
 
     @property
     def days_left(self) -> int:
@@ -91,7 +91,7 @@ class Report:
         """The keys and the web app, the largest first."""
         sums: Counter[tuple[int | None, str]] = Counter()
         for one in self.spent:
-            sums[one.key_id, one.bucket] += one.credits
+            sums[one.key_id, one.bucket] += one.amount
         total = self.total
         rows = []
         for key_id in {key_id for key_id, _bucket in sums}:

@@ -4,23 +4,25 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from billing.credits import ledger
-from billing.credits.prices import CREDIT
+from billing.credits.prices import as_number
+from billing.credits.windows import month_of
 from billing.membership import usage as membership
-from billing.models import Account
+from billing.models import Account, MonthlyUsage
 from lib.web.errors import ApiError, json_response
 
 
 class Balance(TypedDict):
-    """Credits left: the plan's in the current window, prepaid ones, and their sum."""
+    """Credits left, as numbers for JSON: the plan's in the current window, prepaid ones, and their sum."""
 
-    included: int
-    prepaid: int
-    left: int
+    included: int | float
+    prepaid: int | float
+    left: int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,17 @@ class CreditsLeft:
 def get_credits(account: Account) -> CreditsLeft:
     """What is left to an account. What is on hold counts as spent."""
     window = membership.current_window(account)
-    included = max(0, window.allowance - window.used - window.held)
-    return CreditsLeft(included * CREDIT, account.prepaid_balance * CREDIT, account.plan.free_previews)
+    month = MonthlyUsage.objects.filter(account=account, month=month_of(timezone.now())).first()
+    free = account.plan.free_previews - (month.free_previews if month else 0)
+    return CreditsLeft(max(0, window.left), account.prepaid, max(0, free))
 
 
 def describe(user: User) -> Balance:
     """The figures that `/rmbg` enforces and `/api/membership-usage` reports."""
     account = ledger.get_account(user)
     cycle = membership.get_cycle(account, membership.current_window(account))
-    included, prepaid = cycle.left, cycle.prepaid
-    return Balance(included=included, prepaid=prepaid, left=included + prepaid)
+    left = cycle.left + cycle.prepaid
+    return Balance(included=as_number(cycle.left), prepaid=as_number(cycle.prepaid), left=as_number(left))
 
 
 @require_safe

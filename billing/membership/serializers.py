@@ -4,14 +4,16 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.credits.serializer_fields import CreditsField
+
 
 class ListedCycleSerializer(serializers.Serializer[Any]):
     """One entry of the list of billing windows."""
 
     periodStartUnix = serializers.IntegerField(source="start", help_text="First second of the window.")
     periodEndUnix = serializers.IntegerField(source="end", help_text="Last second: the next window's first minus 1.")
-    appUsage = serializers.IntegerField(source="app_used", help_text="Included credits used by the web app.")
-    apiUsage = serializers.IntegerField(source="api_used", help_text="Included credits used by API keys.")
+    appUsage = CreditsField(source="app_used", help_text="Included credits used by the web app.")
+    apiUsage = CreditsField(source="api_used", help_text="Included credits used by API keys.")
 
 
 class CycleListSerializer(serializers.Serializer[Any]):
@@ -25,14 +27,12 @@ class BillingCycleSerializer(serializers.Serializer[Any]):
 
     periodStartUnix = serializers.IntegerField(source="start", help_text="First second of the window.")
     periodEndUnix = serializers.IntegerField(source="end", help_text="Last second of the window.")
-    appUsage = serializers.IntegerField(source="app_used", help_text="Included credits used by the web app.")
-    apiUsage = serializers.IntegerField(source="api_used", help_text="Included credits used by API keys.")
-    includedCredits = serializers.IntegerField(source="included", help_text="Allowance of the window.")
-    prepaidCredits = serializers.IntegerField(source="prepaid", help_text="Prepaid balance; no renewal resets it.")
-    usedIncludedCredits = serializers.IntegerField(source="used", help_text="appUsage + apiUsage.")
-    remainingIncludedCredits = serializers.IntegerField(
-        source="left", help_text="What is left of the allowance, at least 0."
-    )
+    appUsage = CreditsField(source="app_used", help_text="Included credits used by the web app.")
+    apiUsage = CreditsField(source="api_used", help_text="Included credits used by API keys.")
+    includedCredits = CreditsField(source="included", help_text="Allowance of the window.")
+    prepaidCredits = CreditsField(source="prepaid", help_text="Prepaid balance; no renewal resets it.")
+    usedIncludedCredits = CreditsField(source="used", help_text="appUsage + apiUsage.")
+    remainingIncludedCredits = CreditsField(source="left", help_text="What is left of the allowance, at least 0.")
     stripeBillingSynced = serializers.BooleanField(source="is_synced", help_text="False for a calendar month.")
 
     def get_attribute(self, instance: Any) -> Any:
@@ -50,14 +50,12 @@ class MembershipUsageSerializer(serializers.Serializer[Any]):
     credits = serializers.IntegerField(
         source="account.plan.included_credits", help_text="Credits that the plan includes per window."
     )
-    prepaidCredits = serializers.IntegerField(
-        source="account.prepaid_balance", help_text="Prepaid balance; no renewal resets it."
+    prepaidCredits = CreditsField(source="account.prepaid", help_text="Prepaid balance; no renewal resets it.")
+    app_usage = CreditsField(
+        source="used.used_by_app", help_text="Included credits used by the web app in the month or window asked for."
     )
-    app_usage = serializers.IntegerField(
-        source="used.app_used", help_text="Included credits used by the web app in the month or window asked for."
-    )
-    api_usage = serializers.IntegerField(
-        source="used.api_used", help_text="Included credits used by API keys in the month or window asked for."
+    api_usage = CreditsField(
+        source="used.used_by_api", help_text="Included credits used by API keys in the month or window asked for."
     )
     billingCycle = BillingCycleSerializer(source="cycle", required=False, help_text="Only when expanded.")
 

@@ -21,7 +21,8 @@ Problems = list[FieldProblem]
 # One handwritten statement: building two with the ORM takes several times as long as the database needs to answer.
 _ACCOUNT_AND_MONTH = """
 SELECT account.*, plan.label AS plan_label, plan.included_credits AS plan_credits,
-       month.app_used AS month_app_used, month.api_used AS month_api_used
+       month.app_used AS month_app_used, month.api_used AS month_api_used,
+       month.app_used_part AS month_app_used_part, month.api_used_part AS month_api_used_part
 FROM billing_account AS account
 JOIN billing_plan AS plan ON plan.id = account.plan_id
 LEFT JOIN billing_monthlyusage AS month ON month.account_id = account.id AND month.month = %s
@@ -47,7 +48,7 @@ class UnknownBillingCycle(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedCycle:
-    """Included credits used in a billing window. `start` and `end` are its first and last second, in Unix time."""
+    """Included credits used in a billing window, in hundredths. `start` and `end` are its first and last Unix second."""
 
     start: int
     end: int
@@ -62,7 +63,10 @@ class ListedCycle:
 
 @dataclass(frozen=True, slots=True)
 class BillingCycle(ListedCycle):
-    """A billing window with its allowance, `included`. `is_synced`: it is Stripe's and not a calendar month."""
+    """A billing window with its allowance, `included`. Amounts are in hundredths.
+
+    `is_synced`: it is Stripe's and not a calendar month.
+    """
 
     included: int
     prepaid: int
@@ -124,7 +128,8 @@ def read(user: User, month: date | None = None) -> tuple[Account, MonthlyUsage]:
     row = vars(account)
     if "plan_label" in row:
         account.plan = Plan(id=account.plan_id, label=row["plan_label"], included_credits=row["plan_credits"])
-    used = {"app_used": row.get("month_app_used") or 0, "api_used": row.get("month_api_used") or 0}
+    columns = ("app_used", "app_used_part", "api_used", "api_used_part")
+    used = {name: row.get(f"month_{name}") or 0 for name in columns}
     return account, MonthlyUsage(account=account, month=month, **used)
 
 
@@ -148,10 +153,10 @@ def get_cycle(account: Account, window: UsageWindow) -> BillingCycle:
     return BillingCycle(
         start=_unix(window.start),
         end=_unix(window.end) - 1,
-        app_used=window.app_used,
-        api_used=window.api_used,
-        included=window.allowance,
-        prepaid=account.prepaid_balance,
+        app_used=window.used_by_app,
+        api_used=window.used_by_api,
+        included=window.included,
+        prepaid=account.prepaid,
         is_synced=window.kind == UsageWindow.Kind.CYCLE,
     )
 
@@ -172,7 +177,7 @@ def listed_windows(account: Account, windows: QuerySet[UsageWindow] | None = Non
 def list_cycles(account: Account) -> list[ListedCycle]:
     """The listed windows, newest first."""
     return [
-        ListedCycle(_unix(window.start), _unix(end) - 1, window.app_used, window.api_used)
+        ListedCycle(_unix(window.start), _unix(end) - 1, window.used_by_app, window.used_by_api)
         for window, end in listed_windows(account)
     ]
 

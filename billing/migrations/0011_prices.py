@@ -7,14 +7,12 @@ from django.db import migrations, models
 
 # name, hundredths of a credit
 OPERATIONS = [("image", 100), ("preview", 25)]
-FREE_PREVIEWS = 50
 
 
 def seed(apps, schema_editor):
     Price = apps.get_model("billing", "Price")
     for name, hundredths in OPERATIONS:
         Price.objects.get_or_create(kind="operation", name=name, defaults={"hundredths": hundredths})
-    apps.get_model("billing", "Plan").objects.filter(label="Free").update(free_previews=FREE_PREVIEWS)
 
 
 class Migration(migrations.Migration):
@@ -25,11 +23,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name='plan',
-            name='free_previews',
-            field=models.PositiveIntegerField(db_default=0, default=0, help_text='Previews through the API that cost nothing, in each calendar month (UTC).'),
-        ),
         migrations.CreateModel(
             name='Price',
             fields=[

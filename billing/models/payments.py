@@ -5,7 +5,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.models.catalogue import CreditPack, Plan
-from billing.models.credits import Account, LedgerEntry
+from billing.models.credits import Account, LedgerEntry, part_field
+from lib.amounts import UNIT, Amount
 
 
 class StripePrice(models.Model):
@@ -81,8 +82,8 @@ class Subscription(models.Model):
 class PackPurchase(models.Model):
     """A pack that was paid for.
 
-    `revoked` credits were refunded or lost to a dispute; `taken_back` of them have been taken from the balance. The rest was
-    already spent, or is on hold and may still be taken: see `CreditsDue`. Both change only by guarded statements.
+    `revoked` credits were refunded or lost to a dispute; `reclaimed`, in hundredths, has been taken from the balance. The
+    rest was already spent, or is on hold and may still be taken: see `CreditsDue`. Both change only by guarded statements.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="purchases")
@@ -94,8 +95,11 @@ class PackPurchase(models.Model):
     amount_cents = models.PositiveIntegerField()
     revoked = models.PositiveIntegerField(default=0)
     taken_back = models.PositiveIntegerField(default=0)
+    taken_back_part = part_field()
     dispute_status = models.CharField(max_length=32, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    reclaimed = Amount("taken_back")
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -105,8 +109,8 @@ class PackPurchase(models.Model):
 
     @property
     def spent_before_refund(self) -> int:
-        """Credits that were refunded, but had been used or put on hold before."""
-        return self.revoked - self.taken_back
+        """What was refunded, but had been used or put on hold before, in hundredths."""
+        return UNIT * self.revoked - self.reclaimed
 
 
 class StripeEvent(models.Model):
@@ -146,7 +150,8 @@ class StripeEvent(models.Model):
 class CreditsDue(models.Model):
     """Credits that a refund, whose movement is `entry`, could not take because they were on hold.
 
-    `taken` of the `credits` have been taken since, when holds from that time were voided: see `billing.credits.due`.
+    `paid` of what is `owed`, in hundredths, has been taken since, when holds from that time were voided: see
+    `billing.credits.due`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits_due")
@@ -154,11 +159,23 @@ class CreditsDue(models.Model):
     purchase = models.ForeignKey(PackPurchase, on_delete=models.PROTECT, null=True, related_name="credits_due")
     credits = models.PositiveIntegerField()
     taken = models.PositiveIntegerField(default=0)
+    credits_part = part_field()
+    taken_part = part_field()
+
+    owed = Amount("credits")
+    # Rounded up: the previous release takes no whole credit where a part of one is due.
+    paid = Amount("taken", up=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "credits due"
         ordering = ["-entry"]
-        constraints = [models.CheckConstraint(condition=Q(taken__lte=F("credits")), name="credits_due_not_passed")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(taken__lt=F("credits"))
+                | Q(taken_part__lte=F("credits_part") + UNIT * (F("credits") - F("taken"))),
+                name="credits_due_not_exceeded",
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.credits} of {self.entry}"
+        return f"{self.owed} hundredths of {self.entry}"

@@ -5,11 +5,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from billing.models.credits import Account, Bucket, UsageWindow
+from billing.models.credits import Account, Bucket, UsageWindow, part_field
+from lib.amounts import Amount
 
 
 class DailyUsage(models.Model):
-    """Credits spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
+    """What was spent on one UTC day of a window, counted once that day is over and all of its holds are settled.
 
     A copy of what the holds say, so that no page has to count a million of them: see `billing.dashboard.daily_usage`.
     """
@@ -20,13 +21,17 @@ class DailyUsage(models.Model):
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     bucket = models.CharField(max_length=8, choices=Bucket.choices)
     credits = models.PositiveIntegerField()
+    # Without a database default: the previous release counts every hold as one credit, and cannot store its counts.
+    credits_part = models.IntegerField(default=0)
+
+    spent = Amount("credits")
 
     class Meta:
         verbose_name_plural = "daily usage"
         ordering = ["day"]
 
     def __str__(self) -> str:
-        return f"{self.credits} on {self.day}"
+        return f"{self.spent} hundredths on {self.day}"
 
 
 class CountedDays(models.Model):
@@ -59,6 +64,7 @@ class RequestRecord(models.Model):
     status = models.PositiveSmallIntegerField()
     code = models.CharField(max_length=64, blank=True)
     credits = models.PositiveSmallIntegerField(default=0)
+    credits_part = part_field()
     duration_ms = models.PositiveIntegerField()
     queue_ms = models.PositiveIntegerField(default=0)
     inference_ms = models.PositiveIntegerField(default=0)
@@ -66,6 +72,8 @@ class RequestRecord(models.Model):
     # How sure the model was of its matte, 0-1; null for errors.
     confidence = models.FloatField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    charged = Amount("credits")
 
     class Meta:
         ordering = ["-id"]

@@ -130,7 +130,7 @@ def _take_back(account: Account, purchase: PackPurchase, credits: int, *, refere
     due = min(credits, purchase.credits - purchase.revoked)
     if due and not ledger.is_used(reference):
         taken = ledger.refund_prepaid(account, due, reference=reference, note=purchase.checkout_id, purchase=purchase)
-        # Do not save the row: a hold voided meanwhile may increase `taken_back`.
+        # Do not save the row: a hold voided meanwhile may increase `reclaimed`.
         row = PackPurchase.objects.filter(pk=purchase.pk)
-        row.update(revoked=F("revoked") + due, taken_back=F("taken_back") + taken)
+        row.update(revoked=F("revoked") + due, **PackPurchase.reclaimed.plus(taken))
         purchase.revoked += due

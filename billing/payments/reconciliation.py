@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from billing.credits import due
+from billing.credits.prices import format_credits
 from billing.models import Account, LedgerEntry, PackPurchase, Subscription
 from billing.payments import client as stripe_client
 from billing.payments import purchases, subscriptions
@@ -70,4 +71,4 @@ def _compare_purchases(account: Account, remote: list[Json]) -> Iterator[str]:
     on_hold = due.outstanding(account)
     for purchase in PackPurchase.objects.filter(account=account, checkout_id__in=paid & known):
         if spent := purchase.spent_before_refund - on_hold[purchase.checkout_id]:
-            yield f"pack of {purchase}: {spent} credits were spent before the refund"
+            yield f"pack of {purchase}: {format_credits(spent)} credits were spent before the refund"

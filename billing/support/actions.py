@@ -16,6 +16,7 @@ from django.utils import translation
 from accounts import mails
 from accounts.models import User
 from billing.credits import ledger
+from billing.credits.prices import CREDIT, format_credits
 from billing.credits.refusals import BalanceTooLow, ReasonRequired
 from billing.membership.usage import current_window
 from billing.models import Account
@@ -140,16 +141,16 @@ def is_deleted(account: Account) -> bool:
 
 
 def _credits_effect(account: Account, data: Data) -> str:
-    after = account.prepaid_balance + data["credits"]
-    return f"The prepaid balance goes from {account.prepaid_balance:,} to {after:,}. {account} gets no mail about it."
+    before, after = (format_credits(amount, grouped=True) for amount in (account.prepaid, account.prepaid + data["credits"]))
+    return f"The prepaid balance goes from {before} to {after}. {account} gets no mail about it."
 
 
 def _credits(act: Act) -> str:
-    credits, reason = act.data["credits"], act.data["reason"]
-    moved = ledger.adjust(act.account, credits, staff=act.staff, reason=reason, token=act.data["token"])
+    amount, reason = act.data["credits"], act.data["reason"]
+    moved = ledger.adjust(act.account, amount, staff=act.staff, reason=reason, token=act.data["token"])
     if not moved:
         raise DoneBefore
-    return f"Prepaid credits {credits:+,d}."
+    return f"Prepaid credits {'+' if amount > 0 else ''}{format_credits(amount, grouped=True)}."
 
 
 def _plan_effect(account: Account, data: Data) -> str:
@@ -158,7 +159,8 @@ def _plan_effect(account: Account, data: Data) -> str:
     renewal = f" The subscription {paid} goes on, and its next renewal brings its own plan back." if paid else ""
     return (
         f"The plan changes from {account.plan} to {plan} at once. The current window ({window}) then includes "
-        f"{plan.included_credits:,} credits instead of {window.allowance:,}; {window.used:,} of them are used.{renewal}"
+        f"{plan.included_credits:,} credits instead of {window.allowance:,}; "
+        f"{format_credits(window.used, grouped=True)} of them are used.{renewal}"
     )
 
 
@@ -169,7 +171,9 @@ def _plan(act: Act) -> str:
 
 
 def _void_effect(account: Account, data: Data) -> str:
-    return f"The credit that request {data['target'].request_id} has held is free again. The request itself came to nothing."
+    held = data["target"]
+    credits = "credit" if held.price == CREDIT else f"{format_credits(held.price)} credits"
+    return f"The {credits} that request {held.request_id} has held is free again. The request itself came to nothing."
 
 
 def _void(act: Act) -> str:

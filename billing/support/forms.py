@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from accounts.models import ApiKey
 from billing.credits import ledger
+from billing.credits.prices import CREDIT
 from billing.models import Account, Hold, Plan, StripeEvent
 
 
@@ -37,17 +38,19 @@ class ReasonForm(forms.Form):
 class CreditsForm(ReasonForm):
     """Prepaid credits to give or take."""
 
-    credits = forms.IntegerField(
-        min_value=-1_000_000, max_value=1_000_000, help_text="Prepaid credits to give; below zero, to take."
-    )
+    credits = forms.DecimalField(
+        min_value=-1_000_000, max_value=1_000_000, decimal_places=2,
+        help_text="Prepaid credits to give; below zero, to take.",
+    )  # fmt: skip
 
     def clean_credits(self) -> int:
-        credits: int = self.cleaned_data["credits"]
-        if credits == 0:
-            raise forms.ValidationError("Give or take at least one credit.")
-        if self.account.prepaid_balance + credits < 0:
+        """The amount in hundredths."""
+        amount = int(self.cleaned_data["credits"] * CREDIT)
+        if amount == 0:
+            raise forms.ValidationError("Give or take something.")
+        if self.account.prepaid + amount < 0:
             raise forms.ValidationError("The account has fewer prepaid credits than that.")
-        return credits
+        return amount
 
 
 class PlanForm(ReasonForm):

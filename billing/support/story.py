@@ -7,13 +7,27 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib.admin.models import LogEntry
-from django.db.models import CharField, DateTimeField, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    DateTimeField,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.db.models.functions import Cast
 from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyMonth
 from billing.credits import due, ledger
+from billing.credits.prices import CREDIT
 from billing.credits.windows import month_of
 from billing.membership.usage import current_window
 from billing.models import (
@@ -103,7 +117,7 @@ def tell(account: Account, query: QueryDict) -> Row:
         "account": account,
         "keys": keys,
         "window": window,
-        "window_left": max(0, window.allowance - window.used - window.held),
+        "window_left": max(0, window.left),
         "periods": periods,
         "filter": shown,
         "requests": shown.requests(account),
@@ -121,22 +135,24 @@ def tell(account: Account, query: QueryDict) -> Row:
 
 
 def list_keys(account: Account) -> list[ApiKey]:
-    """The keys with `used_this_month`, live ones first. Their digests are not loaded."""
+    """The keys with `used_this_month`, in hundredths of a credit, live ones first. Their digests are not loaded."""
     this_month = ApiKeyMonth.objects.filter(key=OuterRef("pk"), month=month_of(timezone.now()))
     keys = ApiKey.objects.filter(user_id=account.user_id).defer("digest")
-    counted = keys.annotate(used_this_month=Subquery(this_month.values("used")))
+    counted = keys.annotate(used_this_month=Subquery(this_month.values_list(ApiKeyMonth.spent.total)))
     return sorted(counted.order_by("-created_at")[:KEY_ROWS], key=lambda key: not key.is_live)
 
 
 def list_periods(account: Account) -> list[Row]:
     """Windows (what limits) and calendar months (what is reported), newest first, in one query."""
-    columns = ("id", "kind_", "from_", "to_", "allowance_", "app_used", "api_used", "held_")
+    columns = ("id", "kind_", "from_", "to_", "allowance_", "app_", "api_", "held_")
     windows = UsageWindow.objects.filter(account=account).order_by().annotate(
-        kind_=F("kind"), from_=F("start"), to_=F("end"), allowance_=F("allowance"), held_=F("held")
+        kind_=F("kind"), from_=F("start"), to_=F("end"), allowance_=F("allowance"), held_=UsageWindow.on_hold.total,
+        app_=UsageWindow.used_by_app.total, api_=UsageWindow.used_by_api.total,
     )  # fmt: skip
     months = MonthlyUsage.objects.filter(account=account).order_by().annotate(
         kind_=Value(REPORT, CharField()), from_=Cast("month", DateTimeField()), to_=Value(None, DateTimeField()),
-        allowance_=Value(None, IntegerField()), held_=Value(None, IntegerField()),
+        allowance_=Value(None, IntegerField()), held_=Value(None, BigIntegerField()),
+        app_=MonthlyUsage.used_by_app.total, api_=MonthlyUsage.used_by_api.total,
     )  # fmt: skip
     both = windows.values(*columns).union(months.values(*columns), all=True)
     names = {**dict(UsageWindow.Kind.choices), REPORT: "usage of the calendar month"}
@@ -146,32 +162,34 @@ def list_periods(account: Account) -> list[Row]:
 def list_bought(account: Account) -> list[Row]:
     """Subscriptions and packs, newest first, in one query. A pack's `status_` is the status of its dispute.
 
-    One more query if a refund could not take everything: `due` credits are on hold and may still be taken.
+    `taken_`, `spent` and `due` are in hundredths. One more query if a refund could not take everything: what is `due` is on
+    hold and may still be taken.
     """
     columns = (
         "kind_", "at_", "id_", "payment_", "label_", "status_", "cents_", "from_", "to_", "ends_", "credits_", "revoked_",
         "taken_", "short_",
     )  # fmt: skip
-    number, text = Value(None, IntegerField()), Value("", CharField())
+    number, amount, text = Value(None, IntegerField()), Value(None, BigIntegerField()), Value("", CharField())
     running = Subscription.objects.filter(account=account).order_by().annotate(
         kind_=Value("subscription", CharField()), at_=F("started_at"), id_=F("stripe_id"), payment_=text,
         label_=F("price__plan__label"), status_=F("status"), cents_=F("price__amount_cents"), from_=F("period_start"),
-        to_=F("period_end"), ends_=F("cancel_at_period_end"), credits_=number, revoked_=number, taken_=number, short_=number,
+        to_=F("period_end"), ends_=F("cancel_at_period_end"), credits_=number, revoked_=number, taken_=amount, short_=amount,
     )  # fmt: skip
     moment = Value(None, DateTimeField())
     rows_due = CreditsDue.objects.filter(purchase=OuterRef("pk")).order_by().values("purchase")
-    short = rows_due.annotate(short=Sum(F("credits") - F("taken"))).values("short")
+    short = rows_due.annotate(short=Sum(CreditsDue.owed.total - CreditsDue.paid.total)).values("short")
     packs = PackPurchase.objects.filter(account=account).order_by().annotate(
         kind_=Value("pack", CharField()), at_=F("created_at"), id_=F("checkout_id"), payment_=F("payment_intent_id"),
         label_=F("price__pack__label"), status_=F("dispute_status"), cents_=F("amount_cents"), from_=moment, to_=moment,
-        ends_=Value(False), credits_=F("credits"), revoked_=F("revoked"), taken_=F("taken_back"), short_=Subquery(short),
+        ends_=Value(False), credits_=F("credits"), revoked_=F("revoked"), taken_=PackPurchase.reclaimed.total,
+        short_=Cast(Subquery(short), BigIntegerField()),
     )  # fmt: skip
     both = running.values(*columns).union(packs.values(*columns), all=True)
     rows = list(both.order_by("-at_"))
     on_hold = due.outstanding(account) if any(row["short_"] for row in rows) else Counter()
     for row in rows:
         row["due"] = on_hold[row["id_"]]
-        row["spent"] = (row["revoked_"] or 0) - (row["taken_"] or 0) - row["due"]
+        row["spent"] = CREDIT * (row["revoked_"] or 0) - (row["taken_"] or 0) - row["due"]
     return rows
 
 
@@ -184,7 +202,7 @@ def audit_trail(account: Account) -> QuerySet[LogEntry]:
 
 
 def _window(row: Row) -> UsageWindow:
-    used = {"app_used": row["app_used"], "api_used": row["api_used"], "held": row["held_"]}
+    used = {"used_by_app": row["app_"], "used_by_api": row["api_"], "on_hold": row["held_"]}
     bounds = {"start": row["from_"], "end": row["to_"], "allowance": row["allowance_"]}
     return UsageWindow(id=row["id"], kind=row["kind_"], **bounds, **used)
 

@@ -1,7 +1,11 @@
 """Amounts and names of what is for sale, for pages. Digits and separators are the same in every language."""
 
+import math
+
 from django import template
 from django.utils.translation import gettext, gettext_noop, pgettext
+
+from billing.credits.prices import as_number, format_credits
 
 register = template.Library()
 
@@ -20,6 +24,30 @@ def dollars(cents: int) -> str:
 def grouped(number: int) -> str:
     """A whole number with thousands separators."""
     return f"{number:,}"
+
+
+@register.filter
+def credits(hundredths: int) -> str:
+    """An amount of credits with thousands separators, and with decimals only if there are any."""
+    return format_credits(hundredths, grouped=True)
+
+
+@register.filter
+def plain_credits(hundredths: int) -> str:
+    """An amount of credits for attributes: without separators."""
+    return format_credits(hundredths)
+
+
+@register.filter
+def rounded_up(credits: float) -> int:
+    """The whole number that chooses between singular and plural."""
+    return math.ceil(credits)
+
+
+@register.filter
+def as_credits(hundredths: int) -> int | float:
+    """An amount of credits as a number."""
+    return as_number(hundredths)
 
 
 @register.filter

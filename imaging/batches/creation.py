@@ -6,6 +6,7 @@ in between leaves neither a charge nor a batch, only files that no row refers to
 
 import uuid
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -15,11 +16,13 @@ from accounts import standing
 from billing.credits import ledger
 from billing.credits.admission import Customer
 from billing.credits.idempotency import LIFETIME, IdempotencyKeyReused, Retry
-from billing.metrics import CREDITS
+from billing.credits.prices import IMAGE, get_price
+from billing.metrics import count
 from billing.models import Account
 from imaging.batches import dispatch, ends, files
 from imaging.batches.refusals import DailyBatchLimitReached, TooManyBatches
 from imaging.batches.upload import BatchForm, Entry
+from imaging.executor import models
 from imaging.models import Batch, BatchItem, stored_options
 from lib.ops.database import give_back
 from lib.web.texts import storable
@@ -47,11 +50,12 @@ def create(customer: Customer, account: Account, form: BatchForm, *, request_id:
         return made
     # Both are checked again in the transaction. Checking here avoids storing images that would be refused.
     check_places(account)
-    ledger.check_credits(account, sum(entry.problem is None for entry in form.entries))
+    price = get_price(IMAGE, models.name_of(form.cutout_options.model))
+    ledger.check_credits(account, price * sum(entry.problem is None for entry in form.entries))
     batch = _new_batch(customer, account, form, request_id, retry)
     try:
         _store(batch, form)
-        made = _record(batch, form.entries)
+        made = _record(batch, form.entries, price)
     except BaseException:
         files.erase(batch.pk)
         raise
@@ -118,13 +122,13 @@ def _store(batch: Batch, form: BatchForm) -> None:
 
 
 @transaction.atomic
-def _record(batch: Batch, entries: list[Entry]) -> Batch:
+def _record(batch: Batch, entries: list[Entry], price: int) -> Batch:
     """Insert rows and holds, all or none. Returns the other batch if one with the same key was inserted first."""
     standing.lock(batch.account.user_id, batch.key)
     made = _insert(batch)
     if made.pk != batch.pk:
         return made
-    items = _make_items(batch, entries)
+    items = _make_items(batch, entries, price)
     # The user's row is locked, so batches created at the same moment are counted one after another.
     _check_places(batch.account, made=1)
     ends.end_batch_if_last(batch.pk)
@@ -144,12 +148,13 @@ def _insert(batch: Batch) -> Batch:
     return Batch.objects.get_or_create(**unique, defaults=values)[0]
 
 
-def _make_items(batch: Batch, entries: list[Entry]) -> list[BatchItem]:
+def _make_items(batch: Batch, entries: list[Entry], price: int) -> list[BatchItem]:
     good = [position for position, entry in enumerate(entries) if entry.problem is None]
     ids = [f"{batch.request_id[:MAX_REQUEST_ID]}/{position}" for position in good]
     until = batch.expires_at + GRACE
-    held = ledger.hold_many(batch.account, ids, channel=batch.channel, key=batch.key, until=until) if ids else []
-    transaction.on_commit(lambda: CREDITS.labels("held").inc(len(held)))
+    hold = partial(ledger.hold_many, batch.account, ids, channel=batch.channel, key=batch.key, until=until, price=price)
+    held = hold() if ids else []
+    transaction.on_commit(lambda: count(price * len(held), "held"))
     holds = dict(zip(good, held, strict=True))
     items = [_item(batch, position, entry) for position, entry in enumerate(entries)]
     for position, hold in holds.items():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import Count, prefetch_related_objects
+from django.db.models import Count, F, Sum, prefetch_related_objects
 from django.urls import reverse
 
 from imaging.models import Batch, BatchItem
@@ -23,10 +23,14 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """A batch. `states` counts its items by state; URLs begin with `base_url`; `items` is empty for a summary."""
+    """A batch. `states` counts its items by state, and `prices` sums those of their holds, in hundredths of a credit.
+
+    URLs begin with `base_url`; `items` is empty for a summary.
+    """
 
     batch: Batch
     states: Counter[str]
+    prices: Counter[str]
     base_url: str
     items: list[ItemFacts] = field(default_factory=list)
 
@@ -37,8 +41,13 @@ class BatchFacts:
 
     @property
     def held(self) -> int:
-        """Credits on hold: one for each item that is not done yet."""
-        return sum(self.states[state] for state in BatchItem.OPEN)
+        """What is on hold for the items that are not done yet, in hundredths."""
+        return sum(self.prices[state] for state in BatchItem.OPEN)
+
+    @property
+    def charged(self) -> int:
+        """What the items that are done cost, in hundredths."""
+        return self.prices[State.DONE]
 
     @property
     def url(self) -> str:
@@ -54,26 +63,30 @@ class BatchFacts:
 
 def describe(batch: Batch, base_url: str) -> BatchFacts:
     """One batch with its items."""
-    items = list(batch.items.order_by("position"))
+    items = list(batch.items.annotate(price=F("hold__price")).order_by("position"))
     facts = [ItemFacts(item, _find_result_url(batch, item, base_url)) for item in items]
-    return BatchFacts(batch, Counter(item.state for item in items), base_url, facts)
+    prices = Counter[str]()
+    for item in items:
+        prices[item.state] += item.price or 0
+    return BatchFacts(batch, Counter(item.state for item in items), prices, base_url, facts)
 
 
 def summarise(batches: Sequence[Batch], base_url: str) -> list[BatchFacts]:
     """Batches without their items."""
-    counts = _counts(batches)
+    states, prices = count_items(batches)
     prefetch_related_objects(batches, "callback__attempts")
-    return [BatchFacts(batch, counts[batch.pk], base_url) for batch in batches]
+    return [BatchFacts(batch, states[batch.pk], prices[batch.pk], base_url) for batch in batches]
 
 
-def _counts(batches: Iterable[Batch]) -> dict[UUID, Counter[str]]:
-    """The number of items in each state, per batch."""
+def count_items(batches: Iterable[Batch]) -> tuple[dict[UUID, Counter[str]], dict[UUID, Counter[str]]]:
+    """The number of items in each state, and the sum of their prices in hundredths, per batch, in one query."""
     batches = list(batches)
-    found: dict[UUID, Counter[str]] = {batch.pk: Counter() for batch in batches}
-    rows = BatchItem.objects.filter(batch__in=batches).order_by().values_list("batch", "state").annotate(Count("pk"))
-    for batch_id, state, number in rows:
-        found[batch_id][state] = number
-    return found
+    states: dict[UUID, Counter[str]] = {batch.pk: Counter() for batch in batches}
+    prices: dict[UUID, Counter[str]] = {batch.pk: Counter() for batch in batches}
+    rows = BatchItem.objects.filter(batch__in=batches).order_by().values_list("batch", "state")
+    for batch_id, state, number, price in rows.annotate(Count("pk"), Sum("hold__price", default=0)):
+        states[batch_id][state], prices[batch_id][state] = number, price
+    return states, prices
 
 
 def _find_result_url(batch: Batch, item: BatchItem, base_url: str) -> str | None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.credits import ledger
 from billing.credits.refusals import HoldExpired
-from billing.metrics import CREDITS
+from billing.metrics import count
 from imaging import callbacks
 from imaging.core.pipeline import Cutout
 from imaging.models import Batch, BatchItem
@@ -52,7 +52,7 @@ def fail(item: BatchItem, code: str, error: str) -> bool:
     if not _end(item, State.FAILED, code=code, error=shortened(error)):
         return False
     if item.hold is not None and ledger.void(item.hold):
-        _count("voided")
+        _count("voided", item.hold.price)
     end_batch_if_last(item.batch_id)
     return True
 
@@ -67,7 +67,8 @@ def cancel(batch_id: uuid.UUID) -> bool:
     items = still_open.select_for_update(no_key=True).order_by("pk")
     found = list(items.values_list("pk", "hold_id"))
     BatchItem.objects.filter(pk__in=[pk for pk, _ in found]).update(state=State.CANCELLED, finished_at=timezone.now())
-    _count("voided", ledger.void_many([hold for _, hold in found if hold is not None]))
+    voided = ledger.void_many([hold for _, hold in found if hold is not None])
+    _count("voided", sum(held.price for held in voided))
     return _end_batch(batch_id, Batch.State.CANCELLED)
 
 
@@ -102,8 +103,8 @@ def _post(item: BatchItem) -> bool:
             BatchItem.objects.filter(pk=item.pk).update(state=State.FAILED, **facts)
             return False
         BatchItem.objects.filter(pk=item.pk).update(hold=again)
-        _count("held")
-    _count("posted")
+        _count("held", again.price)
+    _count("posted", item.hold.price)
     return True
 
 
@@ -124,5 +125,5 @@ def _end_batch(batch_id: uuid.UUID, state: Batch.State) -> bool:
     return True
 
 
-def _count(movement: str, credits: int = 1) -> None:
-    transaction.on_commit(lambda: CREDITS.labels(movement).inc(credits))
+def _count(movement: str, amount: int) -> None:
+    transaction.on_commit(lambda: count(amount, movement))

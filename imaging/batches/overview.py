@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
-from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
 from billing.models import Account
+from imaging.batches.describe import count_items
 from imaging.models import Batch, BatchItem, Callback, CallbackTry
 from lib.web import catalogue
 
@@ -47,10 +47,14 @@ def page_of(rows: QuerySet[Rows], size: int, number: str | None) -> Page[Rows]:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A batch as shown in the list and at the top of its page. `states` counts its images by state."""
+    """A batch as shown in the list and at the top of its page.
+
+    `states` counts its images by state, and `prices` sums those of their holds, in hundredths of a credit.
+    """
 
     batch: Batch
     states: Counter[str]
+    prices: Counter[str]
     now: datetime
 
     @property
@@ -60,8 +64,18 @@ class Summary:
 
     @property
     def done(self) -> int:
-        """Images with a result; each cost one credit."""
+        """Images with a result."""
         return self.states[State.DONE]
+
+    @property
+    def charged(self) -> int:
+        """What they cost, in hundredths."""
+        return self.prices[State.DONE]
+
+    @property
+    def held(self) -> int:
+        """What is on hold for the others, in hundredths."""
+        return sum(self.prices[state] for state in BatchItem.OPEN)
 
     @property
     def failed(self) -> int:
@@ -75,7 +89,7 @@ class Summary:
 
     @property
     def still_open(self) -> int:
-        """Images waiting or being processed; each has a credit on hold."""
+        """Images waiting or being processed."""
         return sum(self.states[state] for state in BatchItem.OPEN)
 
     @property
@@ -152,8 +166,5 @@ def attempts_of(callback: Callback) -> list[Attempt]:
 
 def summarise(batches: Sequence[Batch]) -> list[Summary]:
     """These batches as of now, in one query."""
-    states: dict[UUID, Counter[str]] = {batch.pk: Counter() for batch in batches}
-    found = BatchItem.objects.filter(batch__in=states).order_by().values_list("batch", "state").annotate(Count("pk"))
-    for pk, state, number in found:
-        states[pk][state] = number
-    return [Summary(batch, states[batch.pk], timezone.now()) for batch in batches]
+    states, prices = count_items(batches)
+    return [Summary(batch, states[batch.pk], prices[batch.pk], timezone.now()) for batch in batches]

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.credits.serializer_fields import CreditsField
 from imaging.callbacks.serializers import BatchCallbackSerializer
 from imaging.models import Batch, BatchItem
 from lib.web.serializer_fields import NumberOrNull, TextOrNull
@@ -27,8 +28,8 @@ class BatchCountsSerializer(serializers.Serializer[Any]):
 class BatchCreditsSerializer(serializers.Serializer[Any]):
     """What the batch costs."""
 
-    held = serializers.IntegerField(help_text="On hold for pictures that are not done yet.")
-    charged = serializers.IntegerField(source="states.done", help_text="Spent: one for each picture that is done.")
+    held = CreditsField(help_text="On hold for pictures that are not done yet.")
+    charged = CreditsField(help_text="Spent: the price of each picture that is done.")
 
 
 class BatchItemSerializer(serializers.Serializer[Any]):

@@ -23,7 +23,7 @@ from billing.credits import admission
 from billing.credits.admission import Customer
 from billing.credits.customer_view import CustomerView
 from billing.credits.idempotency import Retry, find_retry_key
-from billing.credits.prices import format_credits
+from billing.credits.prices import format_credits, parse_credits
 from billing.dashboard import request_log
 from imaging import metrics
 from imaging.core.pipeline import Cutout
@@ -242,8 +242,8 @@ def _response_facts(response: HttpResponseBase | None) -> dict[str, Any]:
     if response is None:
         return CRASHED
     code = getattr(response, "error_code", "")
-    credits = int(float(response.headers.get("X-Credits-Charged", 0)))
-    return {"status": response.status_code, "code": code, "credits": credits}
+    charged = parse_credits(response.headers.get("X-Credits-Charged", "0"))
+    return {"status": response.status_code, "code": code, "charged": charged}
 
 
 def _cutout_facts(cutout: Cutout | None) -> dict[str, Any]:

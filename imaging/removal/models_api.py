@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.credits.customer_view import CustomerView
+from billing.credits.prices import IMAGE, get_price
+from billing.credits.serializer_fields import CreditsField
 from imaging.core.weights.registry import MODELS, weights_version
 from imaging.executor import models, runtime
 from lib.web.errors import ApiError, from_status
@@ -24,6 +26,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     licence = TextOrNull(help_text="Of its weights.")
     commercial_use = serializers.BooleanField(allow_null=True, help_text="Whether that licence allows commercial use.")
     speed = serializers.ChoiceField(["fast", "medium", "slow"], allow_null=True, help_text="Of one picture, roughly.")
+    price = CreditsField(help_text="What an image costs with it, in credits.")
     default = serializers.BooleanField(help_text="Whether it is used where no `model` is named.")
 
 
@@ -69,5 +72,6 @@ def _facts(name: str) -> dict[str, Any]:
         "licence": row.licence if row else "",
         "commercial_use": row.commercial if row else None,
         "speed": row.speed if row else None,
+        "price": get_price(IMAGE, name),
         "default": name == models.default_name(),
     }

@@ -15,7 +15,7 @@ import redis
 import requests
 
 from tests.imaging.removal.forms import form
-from tests.server import READY_SECONDS, ROOT, STOP_SECONDS, ProductServer
+from tests.server import READY_SECONDS, STOP_SECONDS, ProductServer
 
 Answer = TypeVar("Answer")
 
@@ -48,7 +48,7 @@ class Deployment(ProductServer):
             command = [sys.executable, "-m", "tests.services.ledger_audit"]
             self.audit_process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.root,
                 env={**self._env(), "PGAPPNAME": "ledger-audit"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,20 +20,24 @@ if __name__ == "__main__":
 
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import ledger
+from billing.credits.prices import as_number
 from billing.credits.reconciliation import reconcile
-from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, UsageWindow
+from billing.models import Account, Bucket, Hold, LedgerEntry, MonthlyUsage, Plan, Price, UsageWindow
 from lib.ops.database import give_back
 from tests.sessions import token_of
 
 MANY = 1_000_000
 
 
-def open_account(*, included: int, prepaid: int = 0, per_minute: int = MANY, at_once: int = MANY) -> dict[str, Any]:
+def open_account(
+    *, included: int, prepaid: int = 0, per_minute: int = MANY, at_once: int = MANY, free_previews: int = 0
+) -> dict[str, Any]:
     """A verified customer on their own plan: key, e-mail address and public id."""
     name = uuid.uuid4().hex
     plan = Plan.objects.create(
-        label=name, included_credits=included, requests_per_minute=per_minute, concurrent_requests=at_once
-    )
+        label=name, included_credits=included, requests_per_minute=per_minute, concurrent_requests=at_once,
+        free_previews=free_previews,
+    )  # fmt: skip
     user = User.objects.create_user(f"{name}@example.com")
     user.verify_email()
     account = ledger.get_account(user)
@@ -60,12 +65,17 @@ def start_cycle(email: str) -> dict[str, int]:
     return {"start": int(window.start.timestamp()), "end": int(window.end.timestamp()) - 1}
 
 
+def set_price(operation: str, hundredths: int) -> None:
+    """Staff change a price."""
+    Price.objects.update_or_create(kind=Price.Kind.OPERATION, name=operation, defaults={"hundredths": hundredths})
+
+
 def sweep() -> int:
     """Void what killed processes left behind."""
     return ledger.void_stale(timedelta(0))
 
 
-def read(email: str) -> dict[str, Any]:
+def read(email: str, audited: Iterable[Account] | None = None) -> dict[str, Any]:
     """An account's holds by state and its balances, with every discrepancy anywhere."""
     account = Account.objects.get(user__email=email)
     states = Counter(Hold.objects.filter(account=account).values_list("state", flat=True))
@@ -73,19 +83,27 @@ def read(email: str) -> dict[str, Any]:
     return {
         "states": states,
         "kinds": kinds,
-        "prepaid": account.prepaid_balance,
-        "included": sum(row.allowance - row.used - row.held for row in account.windows.all()),
-        "key_used": sum(ApiKeyMonth.objects.filter(key__user=account.user).values_list("used", flat=True)),
-        "differences": differences(),
+        "prepaid": as_number(account.prepaid),
+        "included": as_number(sum(row.left for row in account.windows.all())),
+        "key_used": as_number(sum(row.spent for row in ApiKeyMonth.objects.filter(key__user=account.user))),
+        "free_previews": sum(row.free_previews for row in MonthlyUsage.objects.filter(account=account)),
+        "differences": differences(audited),
         # The product's own proof of the same.
         "reconciled": [str(difference) for difference in reconcile(account)],
     }
 
 
-def differences() -> list[str]:
-    """One line for each figure of any account that its rows do not prove."""
+def read_one(email: str) -> dict[str, Any]:
+    """The same for one account alone, with the discrepancies in it, and the number of its spent holds by price."""
+    account = Account.objects.get(user__email=email)
+    posted = Hold.objects.filter(account=account, state=Hold.State.POSTED)
+    return read(email, [account]) | {"prices": Counter(posted.values_list("price", flat=True))}
+
+
+def differences(accounts: Iterable[Account] | None = None) -> list[str]:
+    """One line for each figure of these accounts, or of any, that its rows do not prove."""
     lines = []
-    for account in Account.objects.all():
+    for account in Account.objects.all() if accounts is None else accounts:
         proof = _Proof(account)
         reported = proof.reported()
         proven = proof.proven()
@@ -111,44 +129,53 @@ class _Proof:
             f"window {row.pk} {name}": value
             for row in UsageWindow.objects.filter(account=self.account)
             for name, value in (
-                ("app used", row.app_used), ("api used", row.api_used), ("held", row.held),
-                ("ledger held", row.held), ("free", row.allowance - row.used - row.held),
+                ("app used", row.used_by_app), ("api used", row.used_by_api), ("held", row.on_hold),
+                ("ledger held", row.on_hold), ("free", row.left),
             )
         }  # fmt: skip
         months = {
             f"month {row.month} {channel}": value
             for row in MonthlyUsage.objects.filter(account=self.account)
-            for channel, value in (("app", row.app_used), ("api", row.api_used))
+            for channel, value in (("app", row.used_by_app), ("api", row.used_by_api), ("free", row.free_previews))
         }
         keys = {
             f"key {row.key_id} {row.month} {state}": value
             for row in ApiKeyMonth.objects.filter(key__user=self.account.user)
-            for state, value in (("posted", row.used), ("held", row.held))
+            for state, value in (("posted", row.spent), ("held", row.on_hold))
         }
-        return {f"prepaid of {self.account}": self.account.prepaid_balance, **windows, **months, **keys}
+        return {f"prepaid of {self.account}": self.account.prepaid, **windows, **months, **keys}
 
     def proven(self) -> Counter[str]:
         proven: Counter[str] = Counter()
         for entry in self.entries:
             if entry.bucket == Bucket.PREPAID:
-                proven[f"prepaid of {self.account}"] += entry.available
+                proven[f"prepaid of {self.account}"] += entry.of_available
             else:
-                proven[f"window {entry.window_id} free"] += entry.available
-                proven[f"window {entry.window_id} ledger held"] += entry.held
+                proven[f"window {entry.window_id} free"] += entry.of_available
+                proven[f"window {entry.window_id} ledger held"] += entry.of_held
         for hold in self.holds:
+            included = hold.price - hold.topped_up if hold.bucket == Bucket.INCLUDED else 0
             if hold.key_id is not None:
-                proven[f"key {hold.key_id} {hold.month} {hold.state}"] += 1
-            if hold.bucket == Bucket.INCLUDED and hold.state == Hold.State.POSTED:
-                proven[f"window {hold.window_id} {hold.channel} used"] += 1
-                proven[f"month {hold.month} {hold.channel}"] += 1
-            if hold.bucket == Bucket.INCLUDED and hold.state == Hold.State.HELD:
-                proven[f"window {hold.window_id} held"] += 1
+                proven[f"key {hold.key_id} {hold.month} {hold.state}"] += hold.price
+            if hold.state == Hold.State.POSTED:
+                proven[f"window {hold.window_id} {hold.channel} used"] += included
+                proven[f"month {hold.month} {hold.channel}"] += included
+            if hold.state == Hold.State.HELD:
+                proven[f"window {hold.window_id} held"] += included
+            if hold.state != Hold.State.VOIDED:
+                proven[f"month {hold.month} free"] += hold.is_free
         return proven
 
     def is_recorded(self, hold: Hold) -> bool:
-        """Whether the ledger has exactly the rows that the hold's state requires."""
-        kinds = sorted(entry.kind for entry in self.entries if entry.hold_id == hold.pk)
-        return kinds == {"held": ["hold"], "posted": ["hold", "post"], "voided": ["hold", "void"]}[hold.state]
+        """Whether the ledger has exactly the rows that the hold's state requires, of its price."""
+        rows = [entry for entry in self.entries if entry.hold_id == hold.pk]
+        kinds = Counter(entry.kind for entry in rows)
+        buckets = 2 if hold.topped_up else 1
+        wanted = {"held": ["hold"], "posted": ["hold", "post"], "voided": ["hold", "void"]}[hold.state]
+        held = hold.price if hold.state == Hold.State.HELD else 0
+        taken = 0 if hold.state == Hold.State.VOIDED else -hold.price
+        sums = sum(entry.of_held for entry in rows), sum(entry.of_available for entry in rows)
+        return kinds == dict.fromkeys(wanted, buckets) and sums == (held, taken)
 
 
 def serve() -> None:

@@ -58,3 +58,36 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
     assert figures["included"] + figures["prepaid"] == INCLUDED + PREPAID - posted
     assert figures["kinds"]["hold"] == posted + voided
     assert deployment.usage(account["key"])["api_usage"] == INCLUDED - figures["included"]
+
+
+PRICES = (25, 63, 250)
+
+
+def test_killed_web_processes_lose_no_part_of_a_credit_whatever_the_prices(deployment, small_png):
+    account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
+    moments, ended = random.Random(SEED + 1), threading.Event()  # noqa: S311 - no secret
+    with ThreadPoolExecutor(SENDERS) as senders:
+        streams = [senders.submit(stream, deployment, account["key"], small_png, ended) for _ in range(SENDERS)]
+        try:
+            for price in PRICES:
+                deployment.call("set_price", operation="image", hundredths=price)
+                time.sleep(moments.uniform(0.2, 0.6))
+                os.kill(moments.choice(deployment.workers()), signal.SIGKILL)
+                deployment.wait_until_ready()
+        finally:
+            ended.set()
+            deployment.call("set_price", operation="image", hundredths=100)
+        delivered = sum(stream.result() for stream in streams)
+
+    swept = deployment.call("sweep")
+    figures = deployment.call("read_one", email=account["email"])
+    prices = {int(price): count for price, count in figures["prices"].items()}
+    assert figures["differences"] == figures["reconciled"] == []
+    assert figures["states"].get("held", 0) == 0
+    assert swept >= 1, "the kills hit no request: they prove nothing"
+    assert set(prices) == set(PRICES)
+    assert delivered <= sum(prices.values())
+    spent = sum(price * count for price, count in prices.items())
+    left = round(100 * (figures["included"] + figures["prepaid"]))
+    assert left == 100 * (INCLUDED + PREPAID) - spent
+    assert round(100 * figures["key_used"]) == spent

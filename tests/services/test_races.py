@@ -15,6 +15,16 @@ INCLUDED, PREPAID = 7, 5
 CREDITS = INCLUDED + PREPAID
 
 
+@contextmanager
+def priced(deployment: Deployment, hundredths: int) -> Iterator[None]:
+    """An image costs that much for as long as the block runs."""
+    deployment.call("set_price", operation="image", hundredths=hundredths)
+    try:
+        yield
+    finally:
+        deployment.call("set_price", operation="image", hundredths=100)
+
+
 def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_credits(deployment, small_png):
     account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     answers = at_once(4 * CREDITS, lambda: deployment.cut_out(account["key"], small_png))
@@ -32,6 +42,33 @@ def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_cre
     assert (figures["included"], figures["prepaid"], figures["key_used"]) == (0, 0, CREDITS)
     if "REDIS_URL" in deployment.environment:
         assert deployment.documented_usage(account["uid"]) == {"app": "0", "api": str(INCLUDED)}
+
+
+def test_of_four_times_as_many_quarters_of_a_credit_exactly_four_are_delivered_for_each_credit(deployment, small_png):
+    account = deployment.call("open_account", included=2, prepaid=1)
+    with priced(deployment, 25):
+        answers = at_once(48, lambda: deployment.cut_out(account["key"], small_png))
+    assert Counter(map(code_of, answers)) == {"ok": 12, "monthly_limit_reached": 36}
+    assert {answer.headers["X-Credits-Charged"] for answer in answers if answer.ok} == {"0.25"}
+    figures = deployment.call("read_one", email=account["email"])
+    assert (figures["included"], figures["prepaid"], figures["key_used"]) == (0, 0, 3)
+    assert figures["differences"] == figures["reconciled"] == []
+
+
+def test_at_once_prices_that_fit_no_bucket_alone_leave_less_than_one_of_them(deployment, small_png):
+    account = deployment.call("open_account", included=2, prepaid=2)
+    with priced(deployment, 63):
+        answers = at_once(30, lambda: deployment.cut_out(account["key"], small_png))
+    # 6 of 0.63 make 3.78: three of each bucket, where 0.11 of both remain.
+    assert Counter(map(code_of, answers)) == {"ok": 6, "monthly_limit_reached": 24}
+    figures = deployment.call("read_one", email=account["email"])
+    assert (figures["included"], figures["prepaid"]) == (0.11, 0.11)
+    with priced(deployment, 20):
+        answers = at_once(8, lambda: deployment.cut_out(account["key"], small_png))
+    assert Counter(map(code_of, answers)) == {"ok": 1, "monthly_limit_reached": 7}
+    figures = deployment.call("read_one", email=account["email"])
+    assert figures["included"] + figures["prepaid"] == pytest.approx(0.02)
+    assert figures["differences"] == figures["reconciled"] == []
 
 
 def test_a_race_with_a_refusal_of_the_image_gives_every_credit_back(deployment, small_png):

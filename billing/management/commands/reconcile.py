@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.credits import due
+from billing.credits.prices import format_credits
 from billing.credits.reconciliation import reconcile
 from billing.models import Account
 from billing.payments import reconciliation as stripe_reconciliation
@@ -43,7 +44,8 @@ class Command(BaseCommand):
         for difference in differences:
             self.stdout.write(f"{account}: {difference}")
         # No difference: nothing is wrong, and there is nothing to fix.
-        for checkout, credits in due.outstanding(account).items():
+        for checkout, amount in due.outstanding(account).items():
+            credits = format_credits(amount)
             self.stdout.write(f"{account}: {credits} credits of {checkout} were refunded while on hold; taken once released")
         return len(differences)
 

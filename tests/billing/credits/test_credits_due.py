@@ -84,7 +84,7 @@ def test_a_refund_takes_what_was_on_hold_once_the_batches_are_cancelled(send_eve
     held = [hold(customer, 50), hold(customer, 50)]
     refund(send_event, stub, bought)
     assert (balance(customer), purchase()) == (0, (100, 0))
-    assert due.outstanding(customer) == {bought["id"]: 100}
+    assert due.outstanding(customer) == {bought["id"]: 10_000}
     assert f"100 credits of {bought['id']} were refunded while on hold" in reconciled()
     html = support.get(page(customer)).content.decode()
     assert "100 on hold, taken as soon as released" in html
@@ -128,10 +128,10 @@ def test_what_is_delivered_after_all_is_spent(send_event, stub, customer, bought
     refund(send_event, stub, bought)
     for one in held[:30]:
         ledger.post(one)
-    assert due.outstanding(customer).total() == 70
+    assert due.outstanding(customer).total() == 7000
     cancel(held)
     assert (balance(customer), purchase()) == (0, (100, 70))
-    assert PackPurchase.objects.get().spent_before_refund == 30
+    assert PackPurchase.objects.get().spent_before_refund == 3000
     with pytest.raises(CommandError):
         reconciled(stripe=True)
     assert not due.outstanding(customer)
@@ -168,9 +168,9 @@ def test_two_refunds_wait_their_turn(send_event, stub, customer, bought):
     send_event("checkout.session.completed", later)
     second = hold(customer, 100)
     refund(send_event, stub, later)  # 100: takes 0, short of 100
-    assert due.outstanding(customer) == {bought["id"]: 10, later["id"]: 100}
+    assert due.outstanding(customer) == {bought["id"]: 1000, later["id"]: 10_000}
     cancel(second)
-    assert due.outstanding(customer) == {bought["id"]: 10}
+    assert due.outstanding(customer) == {bought["id"]: 1000}
     cancel(first)
     assert balance(customer) == 10
     assert sorted(PackPurchase.objects.values_list("revoked", "taken_back")) == [(90, 90), (100, 100)]
@@ -273,7 +273,7 @@ class Refunds(RuleBasedStateMachine):
     @rule(data=st.data(), count=st.integers(1, 4))
     def release(self, data: st.DataObject, count: int) -> None:
         picked = [self.open.pop(data.draw(st.integers(0, len(self.open) - 1))) for _ in range(min(count, len(self.open)))]
-        assert ledger.void_many([one.pk for one in picked]) == len(picked)
+        assert len(ledger.void_many([one.pk for one in picked])) == len(picked)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())

@@ -90,10 +90,10 @@ def test_the_days_add_up_to_the_window(account, cycle):
     spend(account, app=4)
     for _ in range(2):  # counted live, then from the stored days
         report, window = report_of(account), current_window(account)
-        assert (report.api, report.app) == (window.api_used, window.app_used) == (5, 5)
+        assert (report.api, report.app) == (window.used_by_api, window.used_by_app) == (500, 500)
         days = {day.day: (day.figures["api"], day.figures["app"]) for day in chart.draw_credits(report).used}
-        assert days == {back(5): (3, 1), back(2): (2, 0), back(0): (0, 4)}
-    assert report.remaining == 90
+        assert days == {back(5): (300, 100), back(2): (200, 0), back(0): (0, 400)}
+    assert report.remaining == 9000
 
 
 def test_days_that_are_over_are_counted_once(account, cycle, django_assert_num_queries):
@@ -103,14 +103,14 @@ def test_days_that_are_over_are_counted_once(account, cycle, django_assert_num_q
     assert CountedDays.objects.get().until == back(4)
     # What is stored is not counted again, whatever the holds say.
     Hold.objects.update(state=Hold.State.VOIDED)
-    assert report_of(account).api == 3
+    assert report_of(account).api == 300
 
 
 def test_today_is_always_counted_again(account, cycle):
     spend(account, api=1)
     report_of(account)
     spend(account, api=1)
-    assert report_of(account).api == 2
+    assert report_of(account).api == 200
     assert not DailyUsage.objects.exists()
 
 
@@ -119,11 +119,11 @@ def test_a_day_with_an_open_hold_is_not_closed(account, cycle):
     spend_on(account, 3, api=1)
     late = ledger.hold(account, channel="api", key=None, request_id="late")
     Hold.objects.filter(pk=late.pk).update(created_at=timezone.now() - timedelta(days=4))
-    assert report_of(account).api == 2
+    assert report_of(account).api == 200
     assert CountedDays.objects.get().until == back(4)
     ledger.post(late)
-    assert report_of(account).api == 3
-    assert report_of(account).api == current_window(account).api_used
+    assert report_of(account).api == 300
+    assert report_of(account).api == current_window(account).used_by_api
 
 
 def test_yesterday_stays_open_until_its_last_hold_would_be_stale(account, cycle, monkeypatch):
@@ -131,7 +131,7 @@ def test_yesterday_stays_open_until_its_last_hold_would_be_stale(account, cycle,
     spend(account, api=1)
     Hold.objects.update(created_at=midnight - timedelta(seconds=1))
     monkeypatch.setattr("billing.dashboard.daily_usage.timezone.now", lambda: midnight + timedelta(minutes=10))
-    assert sum(one.credits for one in daily_usage.read(current_window(account))) == 1
+    assert sum(one.amount for one in daily_usage.read(current_window(account))) == 100
     assert not DailyUsage.objects.exists()
     monkeypatch.setattr("billing.dashboard.daily_usage.timezone.now", lambda: midnight + timedelta(minutes=16))
     daily_usage.read(current_window(account))
@@ -141,11 +141,11 @@ def test_yesterday_stays_open_until_its_last_hold_would_be_stale(account, cycle,
 def test_two_concurrent_readers_store_a_day_once(account, cycle):
     spend_on(account, 5, api=3)
     first, second = UsageWindow.objects.select_related("counted").get(), UsageWindow.objects.select_related("counted").get()
-    assert [sum(one.credits for one in daily_usage.read(window)) for window in (first, second)] == [3, 3]
+    assert [sum(one.amount for one in daily_usage.read(window)) for window in (first, second)] == [300, 300]
     assert DailyUsage.objects.get().credits == 3
     spend_on(account, 2, api=1)
     first, second = UsageWindow.objects.select_related("counted").get(), UsageWindow.objects.select_related("counted").get()
-    assert [sum(one.credits for one in daily_usage.read(window)) for window in (first, second)] == [4, 4]
+    assert [sum(one.amount for one in daily_usage.read(window)) for window in (first, second)] == [400, 400]
     assert DailyUsage.objects.count() == 2
 
 
@@ -157,7 +157,7 @@ def test_the_page_is_shown_when_days_cannot_be_stored(browser, account, cycle, m
 
     monkeypatch.setattr("django.db.models.query.QuerySet.bulk_create", refuse)
     assert browser.get("/dashboard").status_code == 200
-    assert report_of(account).api == 3
+    assert report_of(account).api == 300
 
 
 def test_prepaid_credits_are_shown_separately(browser, account, cycle):
@@ -165,8 +165,8 @@ def test_prepaid_credits_are_shown_separately(browser, account, cycle):
     UsageWindow.objects.update(allowance=2)
     spend(account, api=5)
     report = report_of(account)
-    assert (report.api, report.prepaid, report.total, report.remaining) == (2, 3, 5, 0)
-    assert chart.draw_credits(report).used[0].figures["prepaid"] == 3
+    assert (report.api, report.prepaid, report.total, report.remaining) == (200, 300, 500, 0)
+    assert chart.draw_credits(report).used[0].figures["prepaid"] == 300
     page = browser.get("/dashboard").content.decode()
     assert "3 spent in this cycle" in page
     assert "No credits are left" not in page
@@ -184,7 +184,7 @@ def test_keys_are_listed_by_use_and_the_web_app_is_one(browser, user, account, c
             ledger.post(ledger.hold(account, channel="api", key=key, request_id="x"))
     spend(account, app=2)
     rows = report_of(account).by_key({shop.pk: shop, other.pk: other})
-    assert [(row.key, row.total, row.share) for row in rows] == [(other, 3, 50), (None, 2, 33), (shop, 1, 17)]
+    assert [(row.key, row.total, row.share) for row in rows] == [(other, 300, 50), (None, 200, 33), (shop, 100, 17)]
     page = browser.get("/dashboard").content.decode()
     assert "Shop &lt;b&gt;" in page
     assert "Shop <b>" not in page
@@ -199,7 +199,7 @@ def test_a_past_cycle_is_shown_by_its_start(browser, account, cycle):
     record(account, 2)
     start = int(cycle.start.timestamp())
     past = browser.get("/dashboard", {"cycle": start})
-    assert past.context["report"].api == 3
+    assert past.context["report"].api == 300
     assert shown(past) == ["request-1"]
     assert past.context["report"].cycle.end == current.start, "it ends where the next one begins"
     assert "Past cycle" in past.content.decode()

@@ -38,7 +38,7 @@ def states() -> list[str]:
 
 def window() -> tuple[int, int]:
     found = UsageWindow.objects.get()
-    return found.held, found.used
+    return found.held, found.app_used + found.api_used
 
 
 def test_a_batch_is_accepted_and_described(key, small_png, django_capture_on_commit_callbacks):

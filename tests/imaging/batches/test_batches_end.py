@@ -68,7 +68,7 @@ def test_cancelling_frees_what_is_not_done_and_keeps_what_is(
     assert data["finished_at"] is not None
     assert ended == ["cancelled"]
     assert states() == ["posted", "voided", "voided"]
-    assert (UsageWindow.objects.get().held, UsageWindow.objects.get().used) == (0, 1)
+    assert (UsageWindow.objects.get().held, UsageWindow.objects.get().used) == (0, 100)
     assert files_left(kept) == ["out/0-1"], "what was sent is of no use any more"
     assert work_through() == 0
     assert content_of(caller(key).get(data["items"][0]["result_url"]))

@@ -111,7 +111,7 @@ def test_two_who_work_on_the_same_image_deliver_it_once(key, small_png, kept, us
     assert work_through() == 1
     work._deliver(slow, cutout)
     assert Hold.objects.get().state == "posted"
-    assert UsageWindow.objects.get().used == 1
+    assert UsageWindow.objects.get().used == 100
     assert files_left(kept) == ["out/0-2"], "the late result is erased"
     assert reconcile(ledger.get_account(user)) == []
     assert content_of(caller(key).get(f"/api/batches/{slow.batch_id}/items/0"))
@@ -130,7 +130,7 @@ def test_the_slow_one_may_come_first(key, small_png, kept):
     work._deliver(other, other_cutout)
     assert files_left(kept) == ["out/0-1"]
     assert content_of(caller(key).get(f"/api/batches/{slow.batch_id}/items/0")) == slow_cutout.data
-    assert UsageWindow.objects.get().used == 1
+    assert UsageWindow.objects.get().used == 100
 
 
 def test_cancelled_under_our_hands(key, small_png, kept):
@@ -159,7 +159,7 @@ def test_a_hold_that_was_voided_meanwhile_is_replaced(key, small_png, kept, user
     assert item.hold is not None
     assert item.hold.state == "posted"
     assert sorted(Hold.objects.values_list("state", flat=True)) == ["posted", "voided"]
-    assert UsageWindow.objects.get().used == 1
+    assert UsageWindow.objects.get().used == 100
     assert reconcile(user.account) == []
 
 

@@ -13,7 +13,7 @@ def test_the_balance_byte_for_byte(client, user, key):
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.content == (
         b'{"data":{"attributes":{"credits":{"subscription":%d,"payg":0,"enterprise":0,"total":%d},'
-        b'"api":{"free_calls":0,"sizes":"all"}}}}' % (left, left)
+        b'"api":{"free_calls":50,"sizes":"all"}}}}' % (left, left)
     )
 
 

@@ -43,7 +43,7 @@ def test_a_picture_is_fetched_cut_out_and_charged(quick_model, web, key, small_p
     assert Image.open(io.BytesIO(response.content)).size == (8, 6)
     assert response.headers["Content-Disposition"] == 'inline; filename="a red chair-no-bg.png"'
     assert response.headers["X-Credits-Charged"] == "1"
-    assert UsageWindow.objects.get().used == 1
+    assert UsageWindow.objects.get().used == 100
     assert host.requests[0].startswith("GET /shop/a%20red%20chair.php?size=1 HTTP/1.1\r\n")
     assert "\r\nAccept-Encoding: identity\r\n" in host.requests[0]
     assert key not in host.requests[0]

@@ -23,7 +23,7 @@ def post(png: bytes, key: str | None, retry: str = RETRY, **fields: str):
 
 
 def used() -> int:
-    return UsageWindow.objects.get().used
+    return UsageWindow.objects.get().used // 100
 
 
 def test_a_retry_is_delivered_again_and_charged_once(quick_model, key, small_png):

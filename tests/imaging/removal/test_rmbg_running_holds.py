@@ -38,7 +38,7 @@ def states() -> dict[str, int]:
 
 
 def used() -> int:
-    return UsageWindow.objects.get().used
+    return UsageWindow.objects.get().used // 100
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""Migrations of tables that other processes use meanwhile. For migrations with `atomic = False`.
+
+Each operation is a transaction of its own, so none holds a lock while it waits for another, and a migration that was
+interrupted continues where it stopped. On PostgreSQL an operation gives up waiting for its lock after LOCK_TIMEOUT, because
+everyone else would queue behind it, and tries again.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import OperationalError, migrations, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
+
+LOCK_TIMEOUT = "250ms"
+RETRY_SECONDS = 0.5
+# Ten minutes.
+ATTEMPTS = 800
+# PostgreSQL's lock_not_available.
+_TIMED_OUT = "55P03"
+
+
+def patiently(editor: BaseDatabaseSchemaEditor, change: Callable[[], None]) -> None:
+    """Run a change in a transaction, again and again if other processes keep it from its lock."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with transaction.atomic(editor.connection.alias):
+                if editor.connection.vendor == "postgresql":
+                    editor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                change()
+            return
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", "") != _TIMED_OUT or attempt == ATTEMPTS - 1:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def _constraints(editor: BaseDatabaseSchemaEditor, table: str) -> set[str]:
+    with editor.connection.cursor() as cursor:
+        return set(editor.connection.introspection.get_constraints(cursor, table))
+
+
+class AddColumn(migrations.AddField):
+    """Adds a column with a constant default: PostgreSQL changes its catalogue alone, whatever the table's size."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        connection = schema_editor.connection
+        with connection.cursor() as cursor:
+            columns = connection.introspection.get_table_description(cursor, model._meta.db_table)
+        if model._meta.get_field(self.name).column not in {column.name for column in columns}:
+            add = super().database_forwards
+            patiently(schema_editor, lambda: add(app_label, schema_editor, from_state, to_state))
+
+
+class AddCheck(migrations.AddConstraint):
+    """Adds a check constraint. On PostgreSQL, new rows are checked from now on, and old ones by `ValidateCheck`."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.constraint.name in _constraints(schema_editor, model._meta.db_table):
+            return
+        if schema_editor.connection.vendor == "postgresql":
+            statement = f"{self.constraint.create_sql(model, schema_editor)} NOT VALID"
+            patiently(schema_editor, lambda: schema_editor.execute(statement, None))
+        else:
+            add = super().database_forwards
+            patiently(schema_editor, lambda: add(app_label, schema_editor, from_state, to_state))
+
+
+class RemoveCheck(migrations.RemoveConstraint):
+    """Removes a check constraint."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.name in _constraints(schema_editor, model._meta.db_table):
+            remove = super().database_forwards
+            patiently(schema_editor, lambda: remove(app_label, schema_editor, from_state, to_state))
+
+
+class ValidateCheck(Operation):
+    """Checks the old rows of a table, while others go on writing. Databases other than PostgreSQL did so before."""
+
+    reversible = True
+
+    def __init__(self, model_name: str, name: str) -> None:
+        self.model_name, self.name = model_name, name
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """The models stay as they are."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        quote = schema_editor.quote_name
+        table = to_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        statement = f"ALTER TABLE {quote(table)} VALIDATE CONSTRAINT {quote(self.name)}"
+        patiently(schema_editor, lambda: schema_editor.execute(statement))
+
+    def database_backwards(self, *args: Any) -> None:
+        """Nothing to undo."""
+
+    def describe(self) -> str:
+        return f"Validate constraint {self.name}"
