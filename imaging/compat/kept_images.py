@@ -54,15 +54,10 @@ def keep(file: BinaryIO, header: ImageHeader, customer: User, facts: Mapping[str
     return name
 
 
-def forget_customer(user_pk: int) -> int:
-    """Delete all images of a customer. Returns how many files."""
-    user = User.objects.filter(pk=user_pk).first()
-    if not is_on() or user is None:
-        return 0
-    folder = _folder_of(user)
-    count = len(list(folder.glob("*")))
-    shutil.rmtree(folder, ignore_errors=True)
-    return count
+def forget_customer(user: User) -> None:
+    """Delete all images of a customer."""
+    if is_on():
+        shutil.rmtree(_folder_of(user), ignore_errors=True)
 
 
 def _folder_of(customer: User) -> Path:
