@@ -42,14 +42,15 @@ def parse_month(query: Mapping[str, str]) -> Month:
 def find_offers(month: Month) -> list[Offer]:
     """Every plan that can deliver the month, the cheapest first. A plan falls out if no pack can fill what it lacks."""
     packs = list(CreditPack.objects.filter(is_listed=True))
-    offers = [offer for plan in Plan.objects.all() if (offer := _find_offer(plan, packs, month))]
+    prices = get_price(IMAGE), get_price(PREVIEW)
+    offers = [offer for plan in Plan.objects.all() if (offer := _find_offer(plan, packs, month, prices))]
     offers.sort(key=lambda offer: (offer.cents, offer.plan.position))
     return offers
 
 
-def _find_offer(plan: Plan, packs: list[CreditPack], month: Month) -> Offer | None:
+def _find_offer(plan: Plan, packs: list[CreditPack], month: Month, prices: tuple[int, int]) -> Offer | None:
     previews = max(0, month.previews - plan.free_previews)
-    needed = month.images * get_price(IMAGE) + previews * get_price(PREVIEW)
+    needed = month.images * prices[0] + previews * prices[1]
     missing = math.ceil(max(0, needed - plan.included_credits * CREDIT) / CREDIT)
     chosen = cheapest_packs(missing, packs)
     if chosen is None:

@@ -15,10 +15,15 @@ from imaging.removal.upload import CHUNK_BYTES, MAX_FIELD_BYTES, MAX_PLAIN_FIELD
 
 # Everything but the image: no valid request has a tenth of it.
 MAX_TEXT_BYTES = 64 * 1024
+# What is kept of one value, escapes and all. The rest of a longer one, such as an image in a field that does not exist, is
+# read and dropped.
+MAX_VALUE_BYTES = 2 * MAX_FIELD_BYTES
 MAX_DEPTH = 8
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _STRUCTURE = re.compile(rb'["{}\[\],]')
-_STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*"', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
+# An escape that was cut.
+_HALF_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$")
 # What escapes can stand for in base64; the last ones are .NET's.
 _JSON_ESCAPES = (
     (rb"\/", b"/"), (rb"\n", b""), (rb"\r", b""), (rb"\t", b""), (rb"\u002b", b"+"), (rb"\u002B", b"+"),
@@ -78,16 +83,27 @@ class _Source:
             raise BodyTooLarge
         return taken
 
-    def until(self, mark: bytes) -> bytes:
-        """Remove and return everything before `mark`, or all of it. Raises BodyTooLarge."""
-        start = 0
-        while (at := self.buffer.find(mark, start)) < 0:
-            start = len(self.buffer)
-            if start > MAX_TEXT_BYTES:
-                raise BodyTooLarge
+    def keep(self, kept: bytearray, piece: bytes) -> None:
+        """Add a piece of a value to what is kept of it, as far as values go. Raises BodyTooLarge for too many values."""
+        piece = piece[: MAX_VALUE_BYTES - len(kept)]
+        kept += piece
+        self.text_bytes += len(piece)
+        if self.text_bytes > MAX_TEXT_BYTES:
+            raise BodyTooLarge
+
+    def quoted(self) -> bytes:
+        """Remove a JSON string and return the JSON of its start. Raises MalformedForm if it has no end."""
+        kept = bytearray(self.drop(1))
+        while True:
+            found = _IN_STRING.match(self.buffer)
+            end = found.end() if found else 0
+            self.keep(kept, bytes(self.buffer[:end]))
+            del self.buffer[:end]
+            if self.buffer[:1] == b'"':
+                del self.buffer[:1]
+                return bytes(kept)
             if not self.fill():
-                return self.drop(len(self.buffer))
-        return self.drop(at)
+                raise _broken()
 
     def stream(self, end: bytes, held_back: int, escape: bytes) -> Iterator[bytes]:
         """Yield everything before `end`, in pieces that cut no escape, which has up to `held_back` bytes after `escape`."""
@@ -150,7 +166,10 @@ def _read_pair(source: _Source, reader: FieldReader) -> None:
             reader.take_piece(_replaced(piece, _FORM_ESCAPES, b"%"))
         reader.end_text()
     else:
-        reader.take_text(name, _unescaped(source.until(b"&"))[:MAX_FIELD_BYTES])
+        kept = bytearray()
+        for piece in source.stream(b"&", 2, b"%"):
+            source.keep(kept, piece)
+        reader.take_text(name, _unescaped(bytes(kept))[:MAX_FIELD_BYTES])
 
 
 def _unescaped(text: bytes) -> str:
@@ -183,8 +202,10 @@ def read_json(read: Reader, reader: FieldReader) -> None:
 
 def _read_member(source: _Source, reader: FieldReader) -> bool:
     """Read one member of the object. False if it was the last."""
-    name = _decoded(_raw_value(source))
-    if not isinstance(name, str) or _next(source) != b":":
+    if _next(source) != b'"':
+        raise _broken()
+    name = _text_of(source.quoted())
+    if _next(source) != b":":
         raise _broken()
     source.drop(1)
     if _next(source) == b'"' and reader.is_streamed(name):
@@ -196,6 +217,8 @@ def _read_member(source: _Source, reader: FieldReader) -> bool:
             raise _broken()
         source.drop(1)
         reader.end_text()
+    elif source.buffer[:1] == b'"':
+        _take_value(name, _text_of(source.quoted()), reader)
     else:
         _take_value(name, _decoded(_raw_value(source)), reader)
     mark = _next(source)
@@ -215,9 +238,7 @@ def _next(source: _Source) -> bytes:
 
 
 def _raw_value(source: _Source) -> bytes:
-    """The JSON of the next value, up to the comma, colon or bracket after it."""
-    if _next(source) == b'"':
-        return source.drop(_end_of_string(source, 1))
+    """The JSON of the next value, which is no string, up to the comma or bracket after it."""
     depth = at = 0
     while True:
         found = _STRUCTURE.search(source.buffer, at)
@@ -237,9 +258,12 @@ def _raw_value(source: _Source) -> bytes:
 
 
 def _end_of_string(source: _Source, start: int) -> int:
-    while (found := _STRING_END.match(source.buffer, start)) is None:
+    while True:
+        found = _IN_STRING.match(source.buffer, start)
+        end = found.end() if found else start
+        if source.buffer[end : end + 1] == b'"':
+            return end + 1
         _fill(source)
-    return found.end()
 
 
 def _fill(source: _Source) -> None:
@@ -247,6 +271,18 @@ def _fill(source: _Source) -> None:
         raise BodyTooLarge
     if not source.fill():
         raise _broken()
+
+
+def _text_of(start: bytes) -> str:
+    """The text of a JSON string without its last quote, which may be cut."""
+    if len(start) < MAX_VALUE_BYTES:
+        return str(_decoded(start + b'"'))
+    text = start.decode("utf-8", "replace")
+    try:
+        return str(_decoded((_HALF_ESCAPE.sub("", text) + '"').encode()))
+    except MalformedForm:
+        # Too long for any field: what matters is that it is not empty.
+        return text
 
 
 def _decoded(raw: bytes) -> Any:

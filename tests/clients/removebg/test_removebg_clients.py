@@ -113,7 +113,7 @@ def test_npm_remove_bg_with_options(node):
     image = opened(outcome["base64img"])
     assert image.format == "JPEG"
     assert outcome["creditsCharged"] == "1"
-    assert image.width < WHOLE[0] + 20
+    assert image.width <= WHOLE[0] + 20
     assert opened(node["base64"]["base64img"]).size == PREVIEW
 
 

@@ -133,10 +133,10 @@ def test_json_that_is_none(body):
 @pytest.mark.parametrize(
     ("read", "body"),
     [
-        (read_json, b'{"a":"' + b"x" * (2 * MAX_TEXT_BYTES) + b'"}'),
+        (read_json, b"{" + b",".join(b'"a":"' + b"x" * 9000 + b'"' for _ in range(8)) + b"}"),
         (read_json, b" " * (2 * MAX_TEXT_BYTES)),
         (read_json, b'{"a":[' + b"1," * MAX_TEXT_BYTES + b"1]}"),
-        (read_urlencoded, b"a=" + b"x" * (2 * MAX_TEXT_BYTES)),
+        (read_urlencoded, b"&".join(b"a=" + b"x" * 9000 for _ in range(8))),
         (read_urlencoded, b"x" * (2 * MAX_TEXT_BYTES)),
         (read_urlencoded, b"&" * (2 * MAX_TEXT_BYTES)),
     ],
@@ -144,6 +144,18 @@ def test_json_that_is_none(body):
 def test_more_text_than_any_request_needs(read, body):
     with pytest.raises((BodyTooLarge, MalformedForm)):
         fields_of(read, body, [MAX_TEXT_BYTES // 3] * 40)
+
+
+def test_a_long_value_of_an_unknown_field_is_dropped():
+    long = "x" * 20_000 + '\\"é' * 20_000
+    body = json.dumps({"image_base64": long, "size": "auto"}).encode()
+    fields = fields_of(read_json, body, [1000] * 10_000)
+    assert (fields["size"], len(fields["image_base64"])) == ("auto", 8192)
+    form = urlencode({"image_base64": long, "size": "auto"}).encode()
+    fields = fields_of(read_urlencoded, form, [1000] * 10_000)
+    assert (fields["size"], fields["image_base64"][:9]) == ("auto", "xxxxxxxxx")
+    cut = json.dumps({"a": "x" * 16_380 + '"' * 9, "b": "y" * 16_382 + "é" * 99, "size": "auto"}).encode()
+    assert fields_of(read_json, cut)["size"] == "auto"
 
 
 def test_random_bytes_are_refused_or_read_but_raise_nothing_else():
