@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
+from billing.credits.prices import PREVIEW, get_price
 from billing.models import Plan
 from imaging.core.presets import PRESETS
 from website import error_guide, migration
@@ -270,7 +271,10 @@ def _facts(page: Page, query: Mapping[str, str]) -> dict[str, Any]:
         presets = [(name, preset, gettext(preset.rule)) for name, preset in PRESETS.items()]
         return {"examples": EXAMPLES, "presets": presets}
     if page.slug in ("limits", "credits"):
-        return {"plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE}
+        return {
+            "plans": Plan.objects.all(), "anonymous": _anonymous_limits(), "reads": settings.READS_PER_MINUTE,
+            "preview": get_price(PREVIEW),
+        }  # fmt: skip
     if page.slug == "callbacks":
         ports = ", ".join(str(port) for port in settings.CALLBACK_PORTS)
         return {"callback": {"ports": ports, "seconds": settings.CALLBACK_SECONDS}}

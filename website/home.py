@@ -9,8 +9,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.caller import get_signed_in
+from billing.credits.prices import IMAGE, get_price
 from billing.membership import balance
 from billing.models import Plan
+from imaging.executor import models
 
 
 def modules(*names: str) -> list[str]:
@@ -54,5 +56,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 def editor(request: HttpRequest) -> HttpResponse:
     """The multi-image editor, for customers."""
-    context = {"modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(get_signed_in(request))}
+    context = {
+        "modules": EDITOR_MODULES, "formats": FORMATS, "balance": balance.describe(get_signed_in(request)),
+        "price": get_price(IMAGE, models.default_name()),
+    }  # fmt: skip
     return render(request, "imaging/editor.html", context)

@@ -60,8 +60,14 @@ class CompatParser(BaseParser):
         form = CompatForm()
         reader = _CompatReader(form)
         try:
-            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": DRAIN_BYTES}
-            is_whole = read_body(request, reader, plain_readers=_READERS, **bounds)
+            is_whole = read_body(
+                request,
+                reader,
+                max_parts=MAX_PARTS,
+                max_bytes=DRAIN_BYTES,
+                max_unpacked=DRAIN_BYTES,
+                plain_readers=_READERS,
+            )
             reader.drop_unused()
             if not is_whole and all(image.size <= MAX_BYTES for image in form.images.values()):
                 raise BodyTooLarge

@@ -42,7 +42,7 @@ class CompatErrorEntrySerializer(serializers.Serializer[object]):
 class CompatErrorSerializer(serializers.Serializer[object]):
     """Every error under `/v1.0/`."""
 
-    errors = CompatErrorEntrySerializer(many=True)
+    errors = CompatErrorEntrySerializer(many=True)  # type: ignore[assignment]  # a field; DRF takes it off the class
 
 
 def _of(problem: Problem | None) -> ApiError:
@@ -234,7 +234,7 @@ class _ResultSerializer(serializers.Serializer[object]):
 class CompatResultSerializer(serializers.Serializer[object]):
     """A result as JSON."""
 
-    data = _ResultSerializer()
+    data = _ResultSerializer()  # type: ignore[assignment]  # a field
 
 
 class _CreditsSerializer(serializers.Serializer[object]):
@@ -261,7 +261,7 @@ class _AccountSerializer(serializers.Serializer[object]):
 class CompatAccountSerializer(serializers.Serializer[object]):
     """The balance of an account."""
 
-    data = _AccountSerializer()
+    data = _AccountSerializer()  # type: ignore[assignment]  # a field
 
 
 class CompatImproveSerializer(serializers.Serializer[object]):

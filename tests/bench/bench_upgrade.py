@@ -104,9 +104,8 @@ def run(old: Deployment, new: Deployment, database: str, rows: int) -> None:
         time.sleep(SECONDS_BEFORE)
         with watch_locks(database) as longest:
             print(f"migration        {timed(lambda: new.manage('migrate', '--verbosity', '0') or 'done')}")
-        print(
-            f"exclusive lock   {longest['held'] * 1000:.0f} ms at most; others waited {longest['waited'] * 1000:.0f} ms at most"
-        )
+        held, waited = (f"{1000 * longest[name]:.0f} ms at most" for name in ("held", "waited"))
+        print(f"exclusive lock   {held}; others waited {waited}")
         time.sleep(1)
     print(f"the release before, during the migration: {dict(delivered)}")
     new.serve()
@@ -197,7 +196,7 @@ FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_bac
 
 @contextmanager
 def watch_locks(database: str) -> Iterator[dict[str, float]]:
-    """The longest times, in seconds, that anyone held an exclusive lock on a table, and that anyone else waited for a lock."""
+    """The longest times, in seconds, that an exclusive lock on a table was held, and that another statement waited."""
     longest, ended = {"held": 0.0, "waited": 0.0}, threading.Event()
 
     def watch() -> None:

@@ -40,10 +40,17 @@ export function otherOptions({ w, h, exact, angle, mask }) {
   return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
 }
 
+/** What a batch costs where each picture costs one credit. */
+function wholeCostText(pictures, zips) {
+  if (zips) return gettext("Each picture costs one credit, including those in a zip.");
+  const text = ngettext("%(count)s credit is set aside until its picture is done.", "%(count)s credits are set aside, and each is spent when its picture is done.", pictures);
+  return interpolate(text, { count: number(pictures) }, true);
+}
+
 /** `onOpenHere(files)` gets files to edit here instead; `onSent(files, id)` is called when a batch was accepted. */
 export class BatchDialog {
   constructor(dialog, { addresses, token, onOpenHere, onSent }) {
-    Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], left: null, sending: null });
+    Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], left: null, sending: null, price: Number(addresses.price) });
     this.part = (name) => dialog.querySelector(`#batch-${name}`);
     this.part("choose").addEventListener("click", () => this.part("files").click());
     this.part("files").addEventListener("change", () => this.take(this.part("files")));
@@ -123,12 +130,7 @@ export class BatchDialog {
   }
 
   costText(pictures, zips) {
-    const text = zips
-      ? gettext("Each picture costs one credit, including those in a zip.")
-      : interpolate(
-        ngettext("%(count)s credit is set aside until its picture is done.", "%(count)s credits are set aside, and each is spent when its picture is done.", pictures),
-        { count: number(pictures) }, true,
-      );
+    const text = this.price === 1 ? wholeCostText(pictures, zips) : interpolate(gettext("Credits for each picture: %(price)s."), { price: number(this.price) }, true);
     if (this.left === null) return text;
     const have = interpolate(ngettext("You have %(left)s credit.", "You have %(left)s credits.", this.left), { left: number(this.left) }, true);
     return `${text} ${have}`;
@@ -137,7 +139,7 @@ export class BatchDialog {
   findProblem(pictures, bytes) {
     if (pictures > MAX_PICTURES) return interpolate(gettext("A batch has at most %(count)s pictures. Send the others as a second one."), { count: number(MAX_PICTURES) }, true);
     if (bytes > MAX_TOTAL) return gettext("A batch has at most 2 GB. Send some of the pictures as a second one.");
-    if (this.left !== null && pictures > this.left) return gettext("You do not have enough credits. Send fewer pictures, or buy credits.");
+    if (this.left !== null && pictures * this.price > this.left) return gettext("You do not have enough credits. Send fewer pictures, or buy credits.");
     return "";
   }
 

@@ -204,7 +204,7 @@ def test_a_past_cycle_is_shown_by_its_start(browser, account, cycle):
     assert past.context["report"].cycle.end == current.start, "it ends where the next one begins"
     assert "Past cycle" in past.content.decode()
     now = browser.get("/dashboard")
-    assert now.context["report"].api == 1
+    assert now.context["report"].api == 100
     assert shown(now) == ["request-2", "request-1"]
 
 

@@ -68,7 +68,7 @@ def test_it_shows_everything(support, account, user):
     )  # fmt: skip
     for fact in facts:
         assert fact in html, fact
-    assert response.context["window_left"] == 49
+    assert response.context["window_left"] == 4900
     assert response.context["account"].has_mfa
     assert [found.used_this_month for found in response.context["keys"]] == [1]
 

@@ -42,7 +42,7 @@ def test_plans_are_left_to_superusers(group):
     member, root = browser_of(make_staff(group)), browser_of(User.objects.create_superuser("root@example.com", "x"))
     form = {
         "label": "Free", "included_credits": 9_999, "price_cents": 0, "requests_per_minute": 20, "concurrent_requests": 2,
-        "position": 0, "trial_days": 0, "trial_credits": 0,
+        "position": 0, "trial_days": 0, "trial_credits": 0, "free_previews": 50,
     }  # fmt: skip
     assert member.post(f"/admin/billing/plan/{free.pk}/change/", form).status_code == 403
     assert member.post("/admin/billing/plan/add/", form).status_code == 403

@@ -89,14 +89,15 @@ def test_urlencoded_of_any_pieces(fields, sizes, escape):
 @given(st.binary(min_size=1, max_size=300), pieces, st.sampled_from(["", "data:image/png;base64,"]), st.booleans())
 def test_base64_of_any_pieces(data, sizes, prefix, is_for_addresses):
     encode = base64.urlsafe_b64encode if is_for_addresses else base64.encodebytes
-    image = ImageFile("x", io.BytesIO())
+    file = io.BytesIO()
+    image = ImageFile("x", file)
     decoder, text = EncodedImage(image), prefix.encode() + encode(data)
     at = 0
     for size in [*sizes, len(text)]:
         decoder.take(text[at : at + size])
         at += size
     decoder.end()
-    assert (image.file.getvalue(), image.size, decoder.is_damaged) == (data, len(data), False)
+    assert (file.getvalue(), image.size, decoder.is_damaged) == (data, len(data), False)
 
 
 @pytest.mark.parametrize("text", ["====", "AAA=AAAA", "AA*A", "\xff", "A", "data:,AA==AA"])
@@ -109,14 +110,15 @@ def test_text_that_is_not_base64(text):
 
 
 def test_no_more_than_the_limit_is_kept():
-    image = ImageFile("x", io.BytesIO())
+    file = io.BytesIO()
+    image = ImageFile("x", file)
     decoder = EncodedImage(image)
     piece = b"AAAA" * 256 * 1024
     for _ in range(80):
         decoder.take(piece)
     decoder.end()
     assert image.size > MAX_BYTES
-    assert not image.file.getvalue()
+    assert not file.getvalue()
 
 
 @pytest.mark.parametrize(

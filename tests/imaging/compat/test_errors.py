@@ -15,7 +15,6 @@ from imaging.compat.errors import shape
 from imaging.core.matting.matte import Prediction
 from imaging.executor import runtime
 from imaging.executor.gate import Busy
-from imaging.removal import cutouts
 from lib.web import catalogue
 from lib.web.errors import ApiError, from_status
 from lib.web.server.refusals import render
@@ -216,7 +215,7 @@ def test_our_faults(removebg, small_png, monkeypatch, raised, status):
     def fail(*args, **kwargs):
         raise raised
 
-    monkeypatch.setattr(cutouts.runtime, "execute", fail)
+    monkeypatch.setattr(runtime, "execute", fail)
     answer = removebg(small_png)
     assert (answer.status, len(answer.errors)) == (status, 1)
     assert_uncharged()

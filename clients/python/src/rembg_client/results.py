@@ -35,7 +35,7 @@ class Cutout:
     media_type: str
     width: int | None
     height: int | None
-    credits_charged: int | None
+    credits_charged: float | None
     model: str | None
     request_id: str | None
     foreground: Foreground | None = None
@@ -80,7 +80,7 @@ def cutout_of(answer: Answer) -> Cutout:
         media_type=headers.get("content-type", ""),
         width=_integer(headers.get("x-width")),
         height=_integer(headers.get("x-height")),
-        credits_charged=_integer(headers.get("x-credits-charged")),
+        credits_charged=_credits(headers.get("x-credits-charged")),
         model=headers.get("x-model"),
         request_id=headers.get("x-request-id"),
         foreground=_foreground(headers),
@@ -97,12 +97,12 @@ class BillingCycle:
 
     period_start_unix: int
     period_end_unix: int
-    app_usage: int
-    api_usage: int
-    included_credits: int | None = None
-    prepaid_credits: int | None = None
-    used_included_credits: int | None = None
-    remaining_included_credits: int | None = None
+    app_usage: float
+    api_usage: float
+    included_credits: float | None = None
+    prepaid_credits: float | None = None
+    used_included_credits: float | None = None
+    remaining_included_credits: float | None = None
     stripe_billing_synced: bool | None = None
 
 
@@ -116,13 +116,13 @@ class Usage:
 
     membership: str
     credits: int
-    prepaid_credits: int
-    app_usage: int
-    api_usage: int
+    prepaid_credits: float
+    app_usage: float
+    api_usage: float
     billing_cycle: BillingCycle | None = None
 
     @property
-    def remaining(self) -> int | None:
+    def remaining(self) -> float | None:
         """Credits left, prepaid ones included. Known where the billing cycle was asked for."""
         if self.billing_cycle is None or self.billing_cycle.remaining_included_credits is None:
             return None
@@ -177,8 +177,8 @@ class Batch:
     id: str
     status: str
     counts: Mapping[str, int]
-    credits_held: int
-    credits_charged: int
+    credits_held: float
+    credits_charged: float
     items: tuple[Item, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -222,6 +222,12 @@ def _number(text: str | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
+
+
+def _credits(text: str | None) -> float | None:
+    """An integer unless there is a fraction."""
+    value = _number(text)
+    return int(value) if value is not None and value.is_integer() else value
 
 
 def _integer(text: str | None) -> int | None:

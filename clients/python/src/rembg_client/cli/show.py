@@ -73,7 +73,7 @@ class BarShow(Show):
 
     def report(self, report: Report) -> None:
         if report.cutout and self._remaining is not None:
-            self._remaining -= report.cutout.credits_charged or 0
+            self._remaining = round(self._remaining - (report.cutout.credits_charged or 0), 2)
         self._done += report.status == "done"
         rate = f"{self._done / max(0.001, time.monotonic() - self._started):.1f}/s"
         self._bar.update(self._task, advance=1, rate=rate, credits=self._credits_left())
@@ -138,7 +138,7 @@ def print_facts(facts: Any, *, as_json: bool) -> None:
         print(f"{name:{width}}  {value}")
 
 
-def _credits(count: int) -> str:
+def _credits(count: float) -> str:
     return f"{count} credit" + ("" if count == 1 else "s")
 
 

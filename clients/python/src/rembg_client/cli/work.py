@@ -52,7 +52,7 @@ class Summary:
     total: int = 0
     done: int = 0
     current: int = 0
-    credits: int = 0
+    credits: float = 0
     failed: list[Report] = field(default_factory=list)
     stopped_by: RembgError | None = None
     interrupted: bool = False
@@ -69,7 +69,7 @@ class Summary:
         if report.status == "failed":
             self.failed.append(report)
         if report.cutout:
-            self.credits += report.cutout.credits_charged or 0
+            self.credits = round(self.credits + (report.cutout.credits_charged or 0), 2)
 
 
 class Throttle:
