@@ -22,6 +22,7 @@ from imaging.compat import sizes
 from imaging.compat.forms import CompatForm, CompatParser
 from imaging.compat.openapi import removebg_schema
 from imaging.compat.orders import Order, check_form
+from imaging.core.geometry import Size
 from imaging.core.pipeline import Cutout
 from imaging.executor import models
 from imaging.executor.fair_queue import Rank, Requester
@@ -79,7 +80,7 @@ class RemovebgView(CompatView):
         raise_refusal(request)
         with rate_limits.concurrent_place(customer.policy) as place, get_form(request, CompatForm) as form:
             order = check_form(form, Requester(customer.policy.subject, Rank.CUSTOMER))
-            count_rest(customer, order)
+            count_rest(customer, order.upright_size)
             check_room(place)
             retry = Retry(retry_key, cutouts.fingerprint(order.job())) if retry_key else None
             # The response is built inside, so no one pays for one that could not be built.
@@ -103,9 +104,9 @@ class RemovebgView(CompatView):
         return cutout
 
 
-def count_rest(customer: Customer, order: Order) -> None:
-    """Count the megapixels beyond the first."""
-    megapixels = sizes.counted_megapixels(order.upright_size)
+def count_rest(customer: Customer, upright_size: Size) -> None:
+    """Count the megapixels of an image beyond the first."""
+    megapixels = sizes.counted_megapixels(upright_size)
     if megapixels > 1:
         rate_limits.count_megapixels(customer.policy, megapixels - 1)
 

@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.caller import get_signed_in
-from imaging.compat import kept_images, sizes
-from imaging.compat.api import CompatView
+from imaging.compat import kept_images
+from imaging.compat.api import CompatView, count_rest
 from imaging.compat.forms import SOURCES, URL, CompatForm
 from imaging.compat.openapi import improve_schema
 from imaging.compat.orders import check_image, fetch_image, find_source_problems
@@ -41,6 +41,6 @@ class ImproveView(CompatView):
             header, problems = check_image(image)
             if header is None:
                 raise FormRefused(*problems)
-            rate_limits.count_megapixels(customer.policy, sizes.counted_megapixels(header.upright_size))
+            count_rest(customer, header.upright_size)
             facts = {name: storable(form.text(name), MAX_TEXT) for name in ("image_filename", "tag")}
             return Response({"id": kept_images.keep(image.file, header, get_signed_in(request), facts)})

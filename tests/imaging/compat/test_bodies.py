@@ -3,21 +3,27 @@
 import base64
 import contextlib
 import io
+import itertools
 import json
 import random
+import tracemalloc
+from typing import BinaryIO, cast
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
+from django.test import RequestFactory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaging.compat.bodies import MAX_TEXT_BYTES, FieldReader, read_json, read_urlencoded
 from imaging.compat.encoded import EncodedImage
+from imaging.compat.forms import CompatParser
 from imaging.core.codecs.checks import MAX_BYTES
 from imaging.removal.forms import ImageFile
 from imaging.removal.refusals import BodyTooLarge, MalformedForm
 from tests.imaging.compat.conftest import Answer, blank
 from tests.imaging.removal.forms import BOUNDARY, part
+from tests.imaging.removal.test_upload import Stream
 
 IMAGE = blank(20, 10)
 TEXT = base64.b64encode(IMAGE).decode()
@@ -265,3 +271,23 @@ def test_no_file_is_left_open(post, monkeypatch):
     """Also of what is refused: warnings about unclosed files are errors here."""
     for body in (b'{"image_file_b64":"' + TEXT.encode(), b'{"image_file_b64":"' + TEXT.encode() + b'","image_url":"x"}'):
         assert post(body, "application/json").status == 400
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_the_text_is_never_in_memory(content_type):
+    """40 MB of base64 pass through a few pieces of it."""
+    pieces = 160
+    start, end = (b'{"image_file_b64":"', b'"}') if "json" in content_type else (b"image_file_b64=", b"")
+    body = itertools.chain([start], itertools.repeat(b"QUJD" * 64 * 1024, pieces), [end])
+    stream = Stream(body)
+    made = RequestFactory().generic("POST", "/v1.0/removebg", b"x", content_type=content_type)
+    made.META["CONTENT_LENGTH"] = str(len(start) + pieces * 4 * 64 * 1024 + len(end))
+    made._stream = cast(BinaryIO, stream)
+    tracemalloc.start()
+    try:
+        with CompatParser().parse(None, parser_context={"request": made}) as form:
+            peak = tracemalloc.get_traced_memory()[1]
+            assert form.images["image_file_b64"].size == pieces * 3 * 64 * 1024
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 1024**2

@@ -7,10 +7,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image, ImageDraw
 
+from billing.credits import ledger
 from billing.dashboard import request_log
-from billing.models import RequestRecord
+from billing.membership.balance import get_credits
+from billing.models import Plan, RequestRecord
 from imaging.compat.api import wants_json
 from imaging.core.matting.matte import Prediction
 from imaging.executor import runtime
@@ -178,8 +181,6 @@ def test_a_turned_photograph_is_upright(removebg, monkeypatch):
 
 
 def test_an_image_behind_the_subject(removebg, box):
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
     blue = SimpleUploadedFile("b", blank(30, 300, color=(10, 20, 250)))
     answer = removebg(box, bg_image_file=blue)
     assert (answer.headers["Content-Type"], answer.image.mode) == ("image/jpeg", "RGB")
@@ -342,8 +343,43 @@ def test_a_retry_with_a_key_of_its_own_is_charged_once(removebg, small_png):
 
 
 def test_the_answer_to_a_script_is_no_json_by_axios_default(client, key, premium, quick_model, small_png):
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
     accept = {"x-api-key": key, "Accept": "application/json, text/plain, */*"}
     answer = Answer(client.post("/v1.0/removebg", {"image_file": SimpleUploadedFile("x", small_png)}, headers=accept))
     assert answer.image.size == (8, 6)
+
+
+# --- Charges
+
+
+def left(user):
+    return get_credits(ledger.get_account(user))
+
+
+def test_free_previews_cost_nothing_and_then_a_quarter(client, key, user, quick_model, small_png):
+    Plan.objects.filter(label=ledger.FREE_PLAN).update(included_credits=1, free_previews=1)
+    ledger.get_account(user)
+    account = client.get("/v1.0/account", headers={"x-api-key": key}).json()["data"]["attributes"]
+    assert account["api"]["free_calls"] == 1
+
+    def send():
+        file = SimpleUploadedFile("x", small_png)
+        return Answer(client.post("/v1.0/removebg", {"image_file": file}, headers={"x-api-key": key}))
+
+    assert [send().headers.get("X-Credits-Charged") for _ in range(6)] == ["0", *["0.25"] * 4, None]
+    assert send().codes == ["insufficient_credits"]
+    assert (left(user).total, left(user).free_previews) == (0, 0)
+
+
+def test_auto_is_a_preview_without_a_whole_credit(client, key, user, quick_model):
+    Plan.objects.filter(label=ledger.FREE_PLAN).update(included_credits=1, free_previews=0)
+    image = blank(2400, 1600)
+
+    def send(size):
+        file = SimpleUploadedFile("x", image)
+        return Answer(client.post("/v1.0/removebg", {"image_file": file, "size": size}, headers={"x-api-key": key}))
+
+    assert send("preview").headers["X-Credits-Charged"] == "0.25"
+    assert send("full").codes == ["insufficient_credits"]
+    smaller = send("auto")
+    assert (smaller.size, smaller.headers["X-Credits-Charged"]) == ((612, 408), "0.25")
+    assert (smaller.headers["X-Max-Width"], left(user).total) == ("2400", 50)
