@@ -218,7 +218,8 @@ class PriceChangeInline(admin.TabularInline):  # type: ignore[type-arg]  # gener
 
     model = PriceChange
     verbose_name_plural = "history"
-    fields = readonly_fields = ["created_at", "staff", "old_amount", "new_amount", "reason"]
+    fields = ("created_at", "staff", "old_amount", "new_amount", "reason")
+    readonly_fields = fields
     old_amount = amount("old", "From", "old")
     new_amount = amount("new", "To", "new")
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from billing.credits.prices import CREDIT
 from billing.models import Hold, StripeEvent
+from lib.amounts import UNIT
 from lib.ops import metrics
 
 # What support or an operator has to look at. Finished events are numerous and need no attention.
@@ -25,7 +25,7 @@ CREDITS = Counter(
 
 def count(amount: int, movement: str) -> None:
     """Count the movement of an amount, in hundredths of a credit."""
-    CREDITS.labels(movement).inc(amount / CREDIT)
+    CREDITS.labels(movement).inc(amount / UNIT)
 
 
 def read() -> Iterator[Metric]:
@@ -46,7 +46,7 @@ def _held() -> list[Metric]:
     oldest = open_holds["oldest"]
     age = max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
     return [
-        GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["amount"] / CREDIT),
+        GaugeMetricFamily("rembg_credits_held", "Credits on hold now.", open_holds["amount"] / UNIT),
         GaugeMetricFamily("rembg_oldest_hold_seconds", "Age of the oldest hold of a request; 0 without any.", age),
     ]
 

@@ -6,7 +6,7 @@ units, and run next to newer ones during an upgrade: their `SET held = held + 1`
 docs/adr/0010-hundredths-of-a-credit.md.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from django.db.models import BigIntegerField, F, Model, Sum
 from django.db.models.expressions import CombinedExpression
@@ -21,6 +21,14 @@ class Amount(property):
     With `up`, whole units are rounded up and the part is -99 to 0: for amounts that use something up. Else they are rounded
     down and the part is 0 to 99: for amounts that can be spent. Every change keeps the part in its range.
     """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, row: None, owner: type | None = None) -> Self: ...
+        @overload
+        def __get__(self, row: object, owner: type | None = None) -> int: ...
+        def __get__(self, row: object, owner: type | None = None) -> Self | int: ...
 
     def __init__(self, whole: str, *, up: bool = False) -> None:
         super().__init__(self._read, self._write)

@@ -35,7 +35,7 @@ def remember(account: Account, amount: int, *, reference: str, purchase: PackPur
     open_holds = Hold.objects.filter(FROM_PREPAID, account=account, state=Hold.State.HELD)
     if amount and open_holds.exists():
         entry = LedgerEntry.objects.get(reference=reference)
-        CreditsDue.objects.create(account=account, entry=entry, purchase=purchase, owed=amount)
+        CreditsDue.objects.create(account=account, entry=entry, purchase=purchase, **CreditsDue.owed.columns(amount))
 
 
 def collect(account_id: int, voided: Sequence[uuid.UUID]) -> list[Payment]:

@@ -94,16 +94,17 @@ def _check_window(window: UsageWindow) -> Iterator[Difference]:
 def _check_months(account: Account) -> Iterator[Difference]:
     posted = Q(state=Hold.State.POSTED, bucket=Bucket.INCLUDED)
     used = F("price") - F("topped_up")
+    nothing = {"used_by_app": 0, "used_by_api": 0, "free_previews": 0}
     counted = Hold.objects.filter(account=account).exclude(state=Hold.State.VOIDED).values("month").annotate(
         used_by_app=Sum(used, filter=posted & Q(channel="app"), default=0),
         used_by_api=Sum(used, filter=posted & Q(channel="api"), default=0),
         free_previews=Count("pk", filter=Q(is_free=True)),
     )  # fmt: skip
-    proven = {row.pop("month"): row for row in counted}
-    found = {usage.month: usage for usage in MonthlyUsage.objects.filter(account=account)}
+    proven = {row["month"]: {name: row[name] for name in nothing} for row in counted}
+    found = {one.month: one for one in MonthlyUsage.objects.filter(account=account)}
     for month in sorted(proven.keys() | found.keys()):
-        row = proven.get(month, {"used_by_app": 0, "used_by_api": 0, "free_previews": 0})
-        yield from _compare(found.get(month) or MonthlyUsage(account=account, month=month), **row)
+        counter = found.get(month) or MonthlyUsage(account=account, month=month)
+        yield from _compare(counter, **proven.get(month, nothing))
 
 
 def _check_key_month(counter: ApiKeyMonth) -> Iterator[Difference]:

@@ -103,6 +103,5 @@ def _store(window: UsageWindow, until: date | None, over: list[Spent]) -> None:
 
 
 def _row(window: UsageWindow, one: Spent) -> DailyUsage:
-    return DailyUsage(
-        window=window, day=one.day, channel=one.channel, key_id=one.key_id, bucket=one.bucket, spent=one.amount
-    )
+    of = {"day": one.day, "channel": one.channel, "key_id": one.key_id, "bucket": one.bucket}
+    return DailyUsage(window=window, **of, **DailyUsage.spent.columns(one.amount))

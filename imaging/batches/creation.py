@@ -6,7 +6,6 @@ in between leaves neither a charge nor a batch, only files that no row refers to
 
 import uuid
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +17,7 @@ from billing.credits.admission import Customer
 from billing.credits.idempotency import LIFETIME, IdempotencyKeyReused, Retry
 from billing.credits.prices import IMAGE, get_price
 from billing.metrics import count
-from billing.models import Account
+from billing.models import Account, Hold
 from imaging.batches import dispatch, ends, files
 from imaging.batches.refusals import DailyBatchLimitReached, TooManyBatches
 from imaging.batches.upload import BatchForm, Entry
@@ -151,15 +150,18 @@ def _insert(batch: Batch) -> Batch:
 def _make_items(batch: Batch, entries: list[Entry], price: int) -> list[BatchItem]:
     good = [position for position, entry in enumerate(entries) if entry.problem is None]
     ids = [f"{batch.request_id[:MAX_REQUEST_ID]}/{position}" for position in good]
-    until = batch.expires_at + GRACE
-    hold = partial(ledger.hold_many, batch.account, ids, channel=batch.channel, key=batch.key, until=until, price=price)
-    held = hold() if ids else []
+    held = _hold_all(batch, ids, price) if ids else []
     transaction.on_commit(lambda: count(price * len(held), "held"))
     holds = dict(zip(good, held, strict=True))
     items = [_item(batch, position, entry) for position, entry in enumerate(entries)]
     for position, hold in holds.items():
         items[position].hold = hold
     return BatchItem.objects.bulk_create(items)
+
+
+def _hold_all(batch: Batch, ids: list[str], price: int) -> list[Hold]:
+    until = batch.expires_at + GRACE
+    return ledger.hold_many(batch.account, ids, channel=batch.channel, key=batch.key, until=until, price=price)
 
 
 def _item(batch: Batch, position: int, entry: Entry) -> BatchItem:

@@ -2,7 +2,7 @@
 
 Each operation is a transaction of its own, so none holds a lock while it waits for another, and a migration that was
 interrupted continues where it stopped. On PostgreSQL an operation gives up waiting for its lock after LOCK_TIMEOUT, because
-everyone else would queue behind it, and tries again.
+everyone else would queue behind it, and tries again until it gets it.
 """
 
 import time
@@ -16,25 +16,40 @@ from django.db.migrations.state import ProjectState
 
 LOCK_TIMEOUT = "250ms"
 RETRY_SECONDS = 0.5
-# Ten minutes.
-ATTEMPTS = 800
 # PostgreSQL's lock_not_available.
 _TIMED_OUT = "55P03"
 
 
-def patiently(editor: BaseDatabaseSchemaEditor, change: Callable[[], None]) -> None:
-    """Run a change in a transaction, again and again if other processes keep it from its lock."""
-    for attempt in range(ATTEMPTS):
-        try:
-            with transaction.atomic(editor.connection.alias):
-                if editor.connection.vendor == "postgresql":
-                    editor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                change()
-            return
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", "") != _TIMED_OUT or attempt == ATTEMPTS - 1:
-                raise
-        time.sleep(RETRY_SECONDS)
+def patiently(editor: BaseDatabaseSchemaEditor, change: Callable[[BaseDatabaseSchemaEditor], None]) -> None:
+    """Run a change in a transaction, again and again if other processes keep it from its lock.
+
+    PostgreSQL gets all of it in one message: it keeps the lock for as long as the change takes, and not while this process
+    waits for its turn on a busy machine.
+    """
+    connection = editor.connection
+    if connection.vendor != "postgresql":
+        with transaction.atomic(connection.alias):
+            change(editor)
+        return
+    with connection.schema_editor(collect_sql=True, atomic=False) as collector:
+        change(collector)
+    statements = [line for line in collector.collected_sql if not line.startswith("--")]
+    message = " ".join(["BEGIN;", f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';", *statements, "COMMIT"])
+    with connection.cursor() as cursor:
+        while not _try(cursor, message):
+            time.sleep(RETRY_SECONDS)
+
+
+def _try(cursor: Any, message: str) -> bool:
+    """Run the statements of a transaction. False if it did not get its lock in time."""
+    try:
+        cursor.execute(message)
+    except OperationalError as error:
+        cursor.execute("ROLLBACK")
+        if getattr(error.__cause__, "sqlstate", "") != _TIMED_OUT:
+            raise
+        return False
+    return True
 
 
 def _constraints(editor: BaseDatabaseSchemaEditor, table: str) -> set[str]:
@@ -54,7 +69,7 @@ class AddColumn(migrations.AddField):
             columns = connection.introspection.get_table_description(cursor, model._meta.db_table)
         if model._meta.get_field(self.name).column not in {column.name for column in columns}:
             add = super().database_forwards
-            patiently(schema_editor, lambda: add(app_label, schema_editor, from_state, to_state))
+            patiently(schema_editor, lambda editor: add(app_label, editor, from_state, to_state))
 
 
 class AddCheck(migrations.AddConstraint):
@@ -68,10 +83,10 @@ class AddCheck(migrations.AddConstraint):
             return
         if schema_editor.connection.vendor == "postgresql":
             statement = f"{self.constraint.create_sql(model, schema_editor)} NOT VALID"
-            patiently(schema_editor, lambda: schema_editor.execute(statement, None))
+            patiently(schema_editor, lambda editor: editor.execute(statement, None))
         else:
             add = super().database_forwards
-            patiently(schema_editor, lambda: add(app_label, schema_editor, from_state, to_state))
+            patiently(schema_editor, lambda editor: add(app_label, editor, from_state, to_state))
 
 
 class RemoveCheck(migrations.RemoveConstraint):
@@ -83,7 +98,7 @@ class RemoveCheck(migrations.RemoveConstraint):
         model = to_state.apps.get_model(app_label, self.model_name)
         if self.name in _constraints(schema_editor, model._meta.db_table):
             remove = super().database_forwards
-            patiently(schema_editor, lambda: remove(app_label, schema_editor, from_state, to_state))
+            patiently(schema_editor, lambda editor: remove(app_label, editor, from_state, to_state))
 
 
 class ValidateCheck(Operation):
@@ -105,7 +120,7 @@ class ValidateCheck(Operation):
         quote = schema_editor.quote_name
         table = to_state.apps.get_model(app_label, self.model_name)._meta.db_table
         statement = f"ALTER TABLE {quote(table)} VALIDATE CONSTRAINT {quote(self.name)}"
-        patiently(schema_editor, lambda: schema_editor.execute(statement))
+        patiently(schema_editor, lambda editor: editor.execute(statement))
 
     def database_backwards(self, *args: Any) -> None:
         """Nothing to undo."""

@@ -82,5 +82,5 @@ def test_a_key_that_ends_does_not_report_a_reached_cap(user, monkeypatch, moment
     else:
         monkeypatch.setattr(ApiKeyMonth.objects, "get_or_create", revoke_first)
     with pytest.raises(AccessEnded):
-        key_usage.take(key, timezone.now().date().replace(day=1))
+        key_usage.take(key, timezone.now().date().replace(day=1), 100)
     assert not ApiKeyMonth.objects.exclude(held=0).exists()

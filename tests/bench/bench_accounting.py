@@ -1,28 +1,37 @@
 """The cost of accounting for one request: authentication, limits, hold, post, the copies in Redis, the limit headers.
 
-    python tests/bench/bench_accounting.py
+    PYTHONPATH=. python tests/bench/bench_accounting.py [--before FOLDER]
 
-Runs in this process, without HTTP or imaging, on PostgreSQL and Redis.
+Runs in this process, without HTTP or imaging, on PostgreSQL and Redis. With the checkout of another release, runs both in
+turn: compare their processor times where the machine is busy.
 """
 
 import os
 import statistics
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.scratch_databases import REDIS_BENCH_DATABASE, scratch_postgres, scratch_redis
 
+ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 300
 WARM_UP = 30
 GOAL_MS = 8
-# The account; the window, the key's month, the credit, the hold and its ledger row; to post: the hold, the key's month, the
-# window, the calendar month and the ledger row; the window and the month for the copies.
-MOST_QUERIES = 13
+# The account; the price; the window, the key's month, the credit, the hold and its ledger row; to post: the hold, the key's
+# month, the window, the calendar month and the ledger row; the window and the month for the copies.
+MOST_QUERIES = 14
+TURNS = 2
 
 
 def main() -> None:
+    if "--before" in sys.argv:
+        compare(Path(sys.argv[-1]).resolve())
+        return
     with scratch_postgres() as database, scratch_redis(REDIS_BENCH_DATABASE) as cache:
         os.environ |= {"DATABASE_URL": database, "REDIS_URL": cache, "DJANGO_SETTINGS_MODULE": "config.settings"}
         import django
@@ -32,6 +41,15 @@ def main() -> None:
 
         call_command("migrate", verbosity=0)
         run()
+
+
+def compare(before: Path) -> None:
+    """Run this script with the modules of both checkouts, in turn."""
+    for turn in range(TURNS):
+        for name, checkout in (("before", before), ("now", ROOT)):
+            print(f"{name}, turn {turn + 1}", flush=True)
+            environment = os.environ | {"PYTHONPATH": str(checkout)}
+            subprocess.run([sys.executable, __file__], cwd=checkout, env=environment, check=True)
 
 
 def run() -> None:
@@ -44,12 +62,13 @@ def run() -> None:
         for _ in range(WARM_UP):
             account_for(key)
         queries = count_queries(key)
-        seconds = []
+        seconds, processor = [], []
         for _ in range(ROUNDS):
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             account_for(key)
             seconds.append(time.perf_counter() - started)
-        report(name, seconds, len(queries))
+            processor.append(time.process_time() - worked)
+        report(name, seconds, processor, len(queries))
         assert len(queries) <= MOST_QUERIES, queries
     assert ledger_audit.differences() == []
     connection.close()
@@ -94,10 +113,11 @@ def account_for(key: str) -> None:
     request_finished.send(main)
 
 
-def report(name: str, seconds: list[float], queries: int) -> None:
-    median = statistics.median(seconds) * 1000
+def report(name: str, seconds: list[float], processor: list[float], queries: int) -> None:
+    median, work = statistics.median(seconds) * 1000, statistics.median(processor) * 1000
     p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
-    print(f"{name:9} median {median:6.2f} ms (goal < {GOAL_MS}), 95th percentile {p95:6.2f} ms, {queries} queries")
+    elapsed = f"median {median:6.2f} ms (goal < {GOAL_MS}), 95th percentile {p95:6.2f} ms"
+    print(f"{name:9} {elapsed}, {queries} queries, processor {work:.2f} ms")
 
 
 if __name__ == "__main__":

@@ -63,21 +63,31 @@ def test_killed_web_processes_charge_for_results_alone_and_lose_no_credit(deploy
 PRICES = (25, 63, 250)
 
 
+def kill_at_work(deployment: Deployment) -> None:
+    """Kill a web process just as its model works on an image."""
+    seen = len(deployment.events("+"))
+    deadline = time.monotonic() + 30
+    while len(begun := deployment.events("+")) <= seen and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(begun[-1][1], signal.SIGKILL)
+
+
 def test_killed_web_processes_lose_no_part_of_a_credit_whatever_the_prices(deployment, small_png):
     account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
-    moments, ended = random.Random(SEED + 1), threading.Event()  # noqa: S311 - no secret
+    ended = threading.Event()
+    deployment.call("set_price", operation="image", hundredths=PRICES[0])
     with ThreadPoolExecutor(SENDERS) as senders:
         streams = [senders.submit(stream, deployment, account["key"], small_png, ended) for _ in range(SENDERS)]
         try:
             for price in PRICES:
                 deployment.call("set_price", operation="image", hundredths=price)
-                time.sleep(moments.uniform(0.2, 0.6))
-                os.kill(moments.choice(deployment.workers()), signal.SIGKILL)
+                time.sleep(0.3)
+                kill_at_work(deployment)
                 deployment.wait_until_ready()
         finally:
             ended.set()
-            deployment.call("set_price", operation="image", hundredths=100)
         delivered = sum(stream.result() for stream in streams)
+    deployment.call("set_price", operation="image", hundredths=100)
 
     swept = deployment.call("sweep")
     figures = deployment.call("read_one", email=account["email"])
@@ -85,9 +95,9 @@ def test_killed_web_processes_lose_no_part_of_a_credit_whatever_the_prices(deplo
     assert figures["differences"] == figures["reconciled"] == []
     assert figures["states"].get("held", 0) == 0
     assert swept >= 1, "the kills hit no request: they prove nothing"
-    assert set(prices) == set(PRICES)
+    assert set(prices) <= set(PRICES)
     assert delivered <= sum(prices.values())
     spent = sum(price * count for price, count in prices.items())
     left = round(100 * (figures["included"] + figures["prepaid"]))
     assert left == 100 * (INCLUDED + PREPAID) - spent
-    assert round(100 * figures["key_used"]) == spent
+    assert 0 < round(100 * figures["key_used"]) == spent

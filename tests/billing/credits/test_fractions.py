@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -9,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.caller import Caller
+from accounts.caller import Caller, Channel
 from accounts.models import ApiKey, ApiKeyMonth, User
 from billing.credits import admission, after_post, ledger, prices
 from billing.credits.idempotency import Retry
@@ -39,13 +40,13 @@ def hold(account: Account, price: int, *, channel: str = "api", key: ApiKey | No
     return ledger.hold(account, channel=channel, key=key, request_id="test-request", price=price)
 
 
-def customer(account: Account, *, key: ApiKey | None = None, channel: str = "api") -> admission.Customer:
+def customer(account: Account, *, key: ApiKey | None = None, channel: Channel = "api") -> admission.Customer:
     account = reread(account)
     caller = Caller(user=account.user, key=key, channel=channel, address="127.0.0.1")
     return admission.Customer(caller, account, admission.account_policy(account))
 
 
-def preview(account: Account, retry: Retry | None = None, **by: object) -> int:
+def preview(account: Account, retry: Retry | None = None, **by: Any) -> int:
     with admission.charged(customer(account, **by), "test-request", retry, operation=prices.PREVIEW) as cost:
         return cost
 
@@ -193,7 +194,7 @@ def test_a_fraction_shows_where_there_is_one(few, user, monkeypatch):
     page = client.get("/dashboard").content.decode()
     assert "0.75" in page
     assert "1.25" in page
-    lines = b"".join(client.get("/dashboard/usage.csv").streaming_content).decode().splitlines()
+    lines = client.get("/dashboard/usage.csv").getvalue().decode().splitlines()
     assert lines[1].endswith(",app,,,included,1.25")
 
 
@@ -224,7 +225,7 @@ def test_a_finished_day_is_stored_with_its_fractions(few):
         ("included", 200), ("prepaid", 100),
     ]  # fmt: skip
     with pytest.raises(IntegrityError), transaction.atomic():
-        # What the release before stores counts every hold as one credit.
+        # What the release before stores counts every hold as one credit, and has no such column.
         DailyUsage.objects.bulk_create(
             [DailyUsage(window=window, day=start.date(), channel="api", credits=5, credits_part=None)]
         )

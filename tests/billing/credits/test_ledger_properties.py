@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -138,7 +139,7 @@ class Credits(RuleBasedStateMachine):
         known = self.current in self.windows
         self.window()
         account = self.reload()
-        asked = {
+        asked: dict[str, Any] = {
             "channel": channel, "key": self.key if channel == "api" else None, "request_id": "test", "price": price,
             "may_be_free": is_preview,
         }  # fmt: skip
@@ -162,7 +163,7 @@ class Credits(RuleBasedStateMachine):
     def hold_many(self, channel: str, count: int, price: int) -> None:
         known = self.current in self.windows
         window, account = self.window(), self.reload()
-        asked = {
+        asked: dict[str, Any] = {
             "channel": channel, "key": self.key if channel == "api" else None, "price": price,
             "until": datetime.now(UTC) + timedelta(days=1),
         }  # fmt: skip

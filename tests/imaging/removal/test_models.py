@@ -46,6 +46,7 @@ def test_lists_what_is_served(client, two_models):
                 "licence": "Apache-2.0",
                 "commercial_use": True,
                 "speed": "medium",
+                "price": 1,
                 "default": True,
             },
             {
@@ -54,6 +55,7 @@ def test_lists_what_is_served(client, two_models):
                 "licence": "Apache-2.0",
                 "commercial_use": True,
                 "speed": "fast",
+                "price": 1,
                 "default": False,
             },
         ]

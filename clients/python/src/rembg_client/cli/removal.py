@@ -84,7 +84,7 @@ def _run(runner: Runner, client: Client, jobs: list[Job], show: Show) -> int:
     return FAILED if summary.failed else 0
 
 
-def _remaining(client: Client) -> int | None:
+def _remaining(client: Client) -> float | None:
     """Credits that are left. They are for show: work goes on without them."""
     if "x-api-key" not in client.headers:
         return None

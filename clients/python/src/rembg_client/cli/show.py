@@ -17,7 +17,7 @@ class Show:
         self._out = out
         self._started = time.monotonic()
 
-    def begin(self, total: int, remaining: int | None) -> None:
+    def begin(self, total: int, remaining: float | None) -> None:
         """Before the first image: how many there are, and the credits that are left, if that is known."""
 
     def report(self, report: Report) -> None:
@@ -66,7 +66,7 @@ class BarShow(Show):
         )  # fmt: skip
         self._done = 0
 
-    def begin(self, total: int, remaining: int | None) -> None:
+    def begin(self, total: int, remaining: float | None) -> None:
         self._remaining = remaining
         self._task = self._bar.add_task("", total=total, rate="", credits=self._credits_left())
         self._bar.start()
