@@ -93,7 +93,7 @@ RANDOM_SECRET := $(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(6
 
 audit: .venv/.stamp-dev ## look for known weaknesses of what is pinned; needs an index that knows them
 	$(BIN)/deptry . --no-ansi
-	@for file in requirements.txt requirements-fast.txt requirements-int8.txt requirements-otel.txt requirements-gpu.txt requirements-dev.txt requirements-client.txt; do \
+	@for file in requirements.txt requirements-fast.txt requirements-int8.txt requirements-otel.txt requirements-gpu.txt requirements-dev.txt requirements-client.txt requirements-removebg.txt; do \
 	  echo "== $$file"; $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement "$$file" --progress-spinner off || exit 1; \
 	done
 
@@ -136,6 +136,7 @@ requirements: .venv/.stamp-dev ## pin what requirements*.in ask for, with hashes
 	$(UV_COMPILE) $(ARGS) -c requirements.txt requirements-slim.in -o requirements-slim.txt
 	$(UV_COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(UV_COMPILE) $(ARGS) requirements-client.in -o requirements-client.txt
+	$(UV_COMPILE) $(ARGS) requirements-removebg.in -o requirements-removebg.txt
 	$(UV_COMPILE) $(ARGS) requirements-fast.in -o requirements-fast.txt
 	$(UV_COMPILE) $(ARGS) requirements-int8.in -o requirements-int8.txt
 	$(UV_COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt

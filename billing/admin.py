@@ -123,11 +123,12 @@ class RequestRecordAdmin(AccountRowsAdmin):
     linked_lookups = ("code__exact",)
     charged_credits = amount("charged", "Credits", "credits")
     list_display = [
-        "created_at", "of_account", "channel", "status", "code", "duration_ms", "charged_credits", "key", "request_id",
+        "created_at", "of_account", "endpoint", "channel", "status", "code", "duration_ms", "charged_credits", "key",
+        "request_id",
     ]  # fmt: skip
     exclude = ["credits"]
     readonly_fields = ["charged_credits"]
-    list_filter = ["channel", "status"]
+    list_filter = ["endpoint", "channel", "status"]
     list_select_related = ["account__user", "key"]
     date_hierarchy = "created_at"
     found_by = ("request_id",)

@@ -321,6 +321,14 @@ CALLBACK_PORTS = env.list("CALLBACK_PORTS", cast=int, default=[80, 443])
 # Non-public networks that customers may make us connect to.
 OUTBOUND_ALLOWED_NETWORKS = networks("OUTBOUND_ALLOWED_NETWORKS")
 
+# --- The API that is compatible with remove.bg's ----------------------------------------------------
+
+# Where images that callers send to /v1.0/improve are kept for the operator; empty switches it off. No more is kept than this
+# many megabytes in all, and images of an account in any 24 hours.
+IMPROVE_FOLDER = env.str("IMPROVE_FOLDER", default="")
+IMPROVE_MEGABYTES = at_least("IMPROVE_MEGABYTES", default=1000, minimum=1)
+IMPROVE_PER_DAY = at_least("IMPROVE_PER_DAY", default=100, minimum=1)
+
 # --- Batches ---------------------------------------------------------------------------------------
 
 # Unfinished batches that an account may have; batches that it may create in any 24 hours, whatever their outcome; hours
@@ -355,6 +363,10 @@ SPECTACULAR_SETTINGS = {
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
         {"name": "Batches", "description": "Many pictures at once."},
+        {
+            "name": "Compatible with remove.bg",
+            "description": "For programs that were written for remove.bg's API. Not affiliated with remove.bg.",
+        },
         {"name": "Usage", "description": "What was used and what is left."},
         {"name": "Accounts", "description": "For pages of this site."},
     ],
@@ -373,7 +385,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Browsers on any origin may call the API with a key; cookies are never accepted across origins.
-CORS_URLS_REGEX = r"^/(rmbg|api/)"
+CORS_URLS_REGEX = r"^/(rmbg|api/|v1\.0/)"
 CORS_ALLOW_ALL_ORIGINS = True
 # The second line: headers that upload widgets and tracing send by default.
 CORS_ALLOW_HEADERS = [
@@ -383,7 +395,8 @@ CORS_ALLOW_HEADERS = [
 CORS_EXPOSE_HEADERS = [
     "content-disposition", "location", "ratelimit", "ratelimit-policy", "retry-after", "server-timing", "x-confidence",
     "x-credits-charged", "x-foreground-height", "x-foreground-left", "x-foreground-top", "x-foreground-width", "x-height",
-    "x-model", "x-request-id", "x-width",
+    "x-max-height", "x-max-width", "x-model", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+    "x-request-id", "x-type", "x-width",
 ]  # fmt: skip
 
 # --- Pages ----------------------------------------------------------------------------------------

@@ -20,13 +20,18 @@ class ImagingConfig(AppConfig):
         from imaging.callbacks import metrics as callback_metrics
         from imaging.callbacks import runner as callbacks
         from imaging.callbacks.erasure import erase_callbacks
+        from imaging.compat import doorkeeper as compat_doorkeeper
+        from imaging.compat import errors as compat_errors
+        from imaging.compat import kept_images
         from imaging.executor import runtime
         from imaging.removal import doorkeeper, errors
         from lib.ops import lifecycle, metrics, readiness
 
         errors.register()
         batch_errors.register()
+        compat_errors.register()
         doorkeeper.register()
+        compat_doorkeeper.register()
         batch_upload.register()
         readiness.register("model", runtime.is_ready, is_shared=runtime.is_remote)
         # Billing connects this too, but the permissions of these models are created after its own.
@@ -34,6 +39,7 @@ class ImagingConfig(AppConfig):
         register_eraser(expiry.forget_customer)
         # After `forget_customer`: no callback is sent for a batch that the deletion cancels.
         register_eraser(erase_callbacks)
+        register_eraser(kept_images.forget_customer)
         register_reading(find_batch)
         register_sweeper(upkeep.tend)
         metrics.register("imaging", imaging_metrics.read)

@@ -5,12 +5,18 @@ from django.urls import include, path
 from imaging.batches import pages as batch_pages
 from imaging.batches.callback_retry import CallbackRetryView
 from imaging.callbacks.pages import SecretView
+from imaging.compat.account import AccountView
+from imaging.compat.api import RemovebgView
+from imaging.compat.improve import ImproveView
 from imaging.removal.api import RemoveBackgroundView
 from imaging.removal.models_api import ModelsView
 
 urlpatterns = [
     path("", include("imaging.batches.urls")),
     path("rmbg", RemoveBackgroundView.as_view(), name="rmbg"),
+    path("v1.0/removebg", RemovebgView.as_view(), name="compat-removebg"),
+    path("v1.0/account", AccountView.as_view(), name="compat-account"),
+    path("v1.0/improve", ImproveView.as_view(), name="compat-improve"),
     path("api/models", ModelsView.as_view(), name="models"),
     path("api/batches/<uuid:batch_id>/callback/retry", CallbackRetryView.as_view(), name="callback-retry"),
     path("batches", batch_pages.batch_list, name="batches"),

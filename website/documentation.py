@@ -1,5 +1,6 @@
 """`/docs`: the documentation. Each page is a template; its title and sections are listed here, for the menus."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from billing.credits.prices import PREVIEW, get_price
 from billing.models import Plan
 from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
 from imaging.core.presets import PRESETS
-from website import error_guide
+from website import error_guide, migration
 from website.finishing import EXAMPLES
 
 Text = str | Promise
@@ -158,6 +159,19 @@ PAGES = (
         },
     ),
     Page(
+        "removebg",
+        _("Moving from remove.bg"),
+        _("Programs that were written for remove.bg’s API go on with another host name and a key of this service."),
+        {
+            "change": _("What to change"),
+            "clients": _("In each language and client"),
+            "differences": _("What is different"),
+            "better": _("What is better"),
+            "calculator": _("What it would cost here"),
+            "errors": _("Its errors"),
+        },
+    ),
+    Page(
         "errors",
         _("Errors"),
         _("Every error with its status, code and text, and what to do about it."),
@@ -218,7 +232,7 @@ def docs_page(request: HttpRequest, slug: str = "") -> HttpResponse:
     # The first page has one address.
     if page is None or (slug == "" and request.path != page.url):
         raise Http404
-    response = render(request, page.template, _frame(request, page) | _facts(page))
+    response = render(request, page.template, _frame(request, page) | _facts(page, request.GET))
     patch_cache_control(response, private=True, no_cache=True)
     return response
 
@@ -237,13 +251,21 @@ def _frame(request: HttpRequest, page: Page) -> dict[str, Any]:
     }
 
 
-def _facts(page: Page) -> dict[str, Any]:
+def _facts(page: Page, query: Mapping[str, str]) -> dict[str, Any]:
     """Values on a page that come from the code or the database instead of its text."""
     if page.slug == "errors":
         return {
             "rmbg_errors": error_guide.rmbg_errors(),
             "batch_errors": error_guide.batch_errors(),
             "membership_errors": error_guide.membership_errors(),
+        }
+    if page.slug == "removebg":
+        month = migration.parse_month(query)
+        return {
+            "month": month,
+            "offers": migration.find_offers(month),
+            "compat_errors": error_guide.compat_errors(),
+            "improve_is_on": bool(settings.IMPROVE_FOLDER),
         }
     if page.slug == "batches":
         limits = {"hours": settings.BATCH_HOURS, "at_once": settings.BATCHES_AT_ONCE}

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 from billing.membership import openapi as billing_schema
 from imaging.batches import openapi as batch_schema
+from imaging.compat import openapi as compat_schema
+from imaging.compat.errors import shape
 from imaging.removal import openapi as imaging_schema
 from lib.web import catalogue
 from lib.web.catalogue.row import Text
@@ -13,7 +15,10 @@ from lib.web.errors import ApiError, from_status
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of an error table. `anchor` is empty for a code whose anchor is already further up."""
+    """One row of an error table. `anchor` is empty for a code whose anchor is already further up.
+
+    `source` is the row of the catalogue; `code` is another one where the error has another service's shape.
+    """
 
     status: int
     code: str
@@ -21,6 +26,7 @@ class Row:
     advice: Text
     retry_after: bool
     anchor: str
+    source: str
 
 
 def rmbg_errors() -> list[Row]:
@@ -42,6 +48,20 @@ def membership_errors() -> list[Row]:
     return _rows(billing_schema.BAD_REQUESTS)
 
 
+def compat_errors() -> list[Row]:
+    """Every error of `/v1.0/`, as it is sent there."""
+    listed = [error for _, examples in compat_schema.ERRORS.values() for error in examples]
+    return [_compat_row(error) for error in [*listed, ApiError("improve_disabled"), ApiError("improve_limit_reached")]]
+
+
+def _compat_row(error: ApiError) -> Row:
+    status, headers, body = shape(error)
+    [entry] = body["errors"]
+    text = ": ".join(filter(None, (entry["title"], entry.get("detail", ""))))
+    advice = catalogue.ROWS[error.code].advice
+    return Row(status, entry["code"], text, advice, "Retry-After" in headers, "", error.code)
+
+
 def _rows(errors: Iterable[ApiError]) -> list[Row]:
     seen: set[str] = set()
     rows = []
@@ -49,5 +69,5 @@ def _rows(errors: Iterable[ApiError]) -> list[Row]:
         anchor = "" if error.code in seen else error.code
         seen.add(error.code)
         advice, retry_after = catalogue.ROWS[error.code].advice, "Retry-After" in error.headers
-        rows.append(Row(error.status, error.code, error.message, advice, retry_after, anchor))
+        rows.append(Row(error.status, error.code, error.message, advice, retry_after, anchor, error.code))
     return rows

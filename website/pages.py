@@ -51,6 +51,7 @@ def _facts() -> dict[str, object]:
         "request_days": settings.REQUEST_LOG_DAYS,
         "anonymous_days": ANONYMOUS_DAYS,
         "batch_hours": settings.BATCH_HOURS,
+        "improve_is_on": bool(settings.IMPROVE_FOLDER),
         "idempotency_hours": int(IDEMPOTENCY_LIFETIME.total_seconds() // 3600),
         "token_minutes": TOKEN_SECONDS // 60,
         "session_days": settings.SESSION_COOKIE_AGE // 86_400,

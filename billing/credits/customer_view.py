@@ -46,7 +46,15 @@ class CustomerView(ApiView):
             count_read(caller)
         else:
             self.customer = admission.get_customer(caller)
-            rate_limits.count_request(self.customer.policy)
+            self.count(self.customer)
+
+    def count(self, customer: Customer) -> None:
+        """Count a call that is no read. Raises ApiError 429 `rate_limited`."""
+        rate_limits.count_request(customer.policy)
+
+    def limit_headers(self, customer: Customer, answer: Response) -> dict[str, str]:
+        """The headers that show how the limits stand. May raise a database's error."""
+        return customer.rate_limit_headers()
 
     def get_customer(self) -> Customer:
         """The caller and its limits. Raises NotAuthenticated in a call that counts as a read, which does not load them."""
@@ -67,7 +75,7 @@ class CustomerView(ApiView):
         if answer.status_code == UNAVAILABLE.status and getattr(answer, "data", None) == UNAVAILABLE.body():
             return {}
         try:
-            return customer.rate_limit_headers()
+            return self.limit_headers(customer, answer)
         except (DatabaseError, InterfaceError) as error:
             database.note_outage(error)
             return {}

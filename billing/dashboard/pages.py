@@ -25,7 +25,7 @@ from billing.models import Account, RequestRecord
 USAGE_COLUMNS = ["day_utc", "channel", "key_name", "key_prefix", "bucket", "credits"]
 REQUEST_COLUMNS = [
     "time_utc", "request_id", "channel", "key_name", "key_prefix", "status", "code", "credits", "duration_ms", "queue_ms",
-    "inference_ms", "model",
+    "inference_ms", "model", "endpoint",
 ]  # fmt: skip
 
 
@@ -142,5 +142,5 @@ def _request_rows(records: Iterator[RequestRecord], keys: dict[int, ApiKey]) -> 
         time = one.created_at.astimezone(UTC).isoformat(timespec="milliseconds")
         yield [
             time, one.request_id, one.channel, name, prefix, one.status, one.code, as_number(one.charged), one.duration_ms,
-            one.queue_ms, one.inference_ms, one.model,
+            one.queue_ms, one.inference_ms, one.model, one.endpoint,
         ]  # fmt: skip

@@ -48,16 +48,18 @@ class CountedDays(models.Model):
 
 
 class RequestRecord(models.Model):
-    """One answered call of `/rmbg`, for the customer's dashboard and for support. Not money: the ledger is.
+    """One answered call that works on an image, for the customer's dashboard and for support. Not money: the ledger is.
 
-    `code` is the error's, empty for an image. Times are in milliseconds: `duration_ms` for the whole request, `queue_ms` for
-    waiting in the queue, `inference_ms` for the model. Records are kept for a limited time: see
-    `billing.dashboard.request_log`.
+    `endpoint` is its address without the first slash, `code` is the error's, empty for an image. Times are in milliseconds:
+    `duration_ms` for the whole request, `queue_ms` for waiting in the queue, `inference_ms` for the model. Records
+    are kept for a limited time: see `billing.dashboard.request_log`.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="requests")
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="+")
     channel = models.CharField(max_length=9, choices=[("api", "API"), ("app", "web app"), ("anonymous", "anonymous")])
+    # A database default too: the previous release writes rows without this column.
+    endpoint = models.CharField(max_length=32, default="rmbg", db_default="rmbg")
     request_id = models.CharField(max_length=128, db_index=True)
     status = models.PositiveSmallIntegerField()
     code = models.CharField(max_length=64, blank=True)

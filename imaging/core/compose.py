@@ -170,6 +170,14 @@ def fill_background(image: Image.Image, color: RGBA) -> None:
         image.paste(Image.alpha_composite(Image.new("RGBA", strip.size, color), strip), (0, top))
 
 
+def without_needless_alpha(image: Image.Image) -> tuple[Image.Image, bool]:
+    """`image` (RGBA, RGB or L), as RGB if every pixel is opaque, and whether that is so. Takes ownership of the image."""
+    if image.mode != "RGBA":
+        return image, True
+    is_opaque = image.getchannel("A").getextrema()[0] == 255
+    return (without_alpha(image), True) if is_opaque else (image, False)
+
+
 def without_alpha(image: Image.Image) -> Image.Image:
     """`image` (fully opaque RGBA) as RGB. Takes ownership of the image."""
     return in_mode(image, "RGB")

@@ -141,12 +141,15 @@ def _too_long(field: str, value: int, side: str, length: int) -> Problem:
 # libwebp's animation decoder holds two canvases, and Pillow a copy of the result next to its own image. Measured at 100
 # megapixels, beyond the interpreter and the model: 16.7 bytes a pixel; of other formats 12, at encoding.
 WEBP_INPUT_WEIGHT = 1.4
+# The photograph is kept next to the cutout: four more bytes a pixel.
+ZIP_WEIGHT = 1.4
 
 
 def peak_megapixels(header: ImageHeader, options: CutoutOptions) -> float:
     """The weight of one cutout for memory admission: its largest canvas, in megapixels."""
     upright = header.upright_size
     source = _megapixels(upright) * (WEBP_INPUT_WEIGHT if header.format == "WEBP" else 1.0)
+    source *= ZIP_WEIGHT if options.format == "zip" else 1.0
     rotated = _megapixels(rotated_size(upright, options.angle, options.expand))
     canvas = largest_canvas(rotated_size(upright, options.angle, options.expand), options)
     return max(source, rotated, _megapixels(canvas))

@@ -25,7 +25,9 @@ from imaging.core.values import (
     shortened,
 )
 
-OutputFormat: TypeAlias = Literal["webp", "png", "jpeg", "bmp"]
+FileFormat: TypeAlias = Literal["webp", "png", "jpeg", "bmp"]
+# `auto` is a PNG if the finished image has a transparent pixel, else a JPEG; `zip` holds colours and alpha as two files.
+OutputFormat: TypeAlias = FileFormat | Literal["auto", "zip"]
 Detail: TypeAlias = Literal["auto", "fast"]
 Shadow: TypeAlias = Literal["none", "drop", "contact"]
 # Percentages across and down: 0 is flush left or at the top, 100 flush right or at the bottom.
@@ -56,7 +58,8 @@ class CutoutOptions:
     10-100 % of the canvas. `position` is None where it was not asked for, or `original`. `pad` fits into a canvas of
     `width` and `height`. `background_image`: another image goes behind the subject. `background_blur` is 0-100, 0 for none.
     `shadow_blur` and `shadow_offset` are None where the subject's size decides; their % are of its longer side. `quality`
-    is 1-100, `dpi` 1-2400, None for the encoder's.
+    is 1-100, `dpi` 1-2400, None for the encoder's. `whole_size` is the size in pixels that the whole image has before a
+    `crop`; None for its own.
     """
 
     format: OutputFormat = "webp"
@@ -87,6 +90,7 @@ class CutoutOptions:
     shadow_offset: tuple[Length, Length] | None = None
     quality: int | None = None
     dpi: int | None = None
+    whole_size: tuple[int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The options as values that JSON has, without those that are at their default.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from PIL import Image
 
@@ -15,6 +15,7 @@ from imaging.core.canvas import copied, release
 from imaging.core.codecs.decode import DecodedImage, decode
 from imaging.core.codecs.encode import MEDIA_TYPES, encode
 from imaging.core.codecs.headers import ImageHeader
+from imaging.core.compose import without_needless_alpha
 from imaging.core.cores import use_cores
 from imaging.core.finishing.background import Backdrop, blurred, shrunk
 from imaging.core.finishing.edge_colours import decontaminate
@@ -24,9 +25,10 @@ from imaging.core.matting.looks import look
 from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.matting.refine import enlarge
 from imaging.core.memory import is_large, trim
-from imaging.core.options import CutoutOptions
+from imaging.core.options import CutoutOptions, FileFormat
 from imaging.core.outputs import of_output
 from imaging.core.problems import ImageRefused
+from imaging.core.two_files import ZIP_TYPE, encode_zip
 from imaging.core.watch import Watch
 
 BACKGROUND_FIELD = "bg_image"
@@ -149,6 +151,7 @@ def _make(source: _Source, outputs: Sequence[CutoutOptions], index: int, made: E
     with _timed(source.timings, "compose"):
         if index < len(outputs) - 1:
             decoded, matte = dataclasses.replace(decoded, pixels=copied(decoded.pixels)), copied(matte)
+        photo = decoded.pixels.copy() if _keeps_photo(options) else None
         with _of_output(index, outputs):
             finished = _finish(decoded, matte, options, _find_behind(source, options))
         if is_large(finished.image.size):
@@ -158,9 +161,9 @@ def _make(source: _Source, outputs: Sequence[CutoutOptions], index: int, made: E
     with _timed(source.timings, "encode"):
         # A matte has no colours for a profile to describe.
         profile = None if options.mask else decoded.icc_profile
-        content = encode(finished.image, options.format, profile, quality=options.quality, dpi=options.dpi)
+        content, format = _encode(finished, photo, options, profile)
     made.callback(content.close)
-    return _cutout(content, finished, options, source.prediction, source.timings)
+    return _cutout(content, finished, format, source.prediction, source.timings)
 
 
 @contextmanager
@@ -213,8 +216,30 @@ def _finish(
     return finish_cutout(decoded.pixels, matte, options, decoded.icc_profile, behind)
 
 
+def _keeps_photo(options: CutoutOptions) -> bool:
+    """Whether the photograph itself is delivered where the cutout is transparent: in a zip, unless the subject moves."""
+    return options.format == "zip" and not options.crop and options.scale is None and options.position in (None, "original")
+
+
+def _encode(
+    finished: Finished, photo: Image.Image | None, options: CutoutOptions, profile: bytes | None
+) -> tuple[BinaryIO, FileFormat | Literal["zip"]]:
+    """The delivered file, and its format."""
+    if options.format == "zip":
+        return encode_zip(finished.image, photo, profile), "zip"
+    image, format = finished.image, options.format
+    if format == "auto":
+        image, is_opaque = without_needless_alpha(image)
+        format = "jpeg" if is_opaque else "png"
+    return encode(image, format, profile, quality=options.quality, dpi=options.dpi), format
+
+
 def _cutout(
-    content: BinaryIO, finished: Finished, options: CutoutOptions, prediction: Prediction, timings: Mapping[str, float]
+    content: BinaryIO,
+    finished: Finished,
+    format: FileFormat | Literal["zip"],
+    prediction: Prediction,
+    timings: Mapping[str, float],
 ) -> Cutout:
     size = content.seek(0, os.SEEK_END)
     content.seek(0)
@@ -222,8 +247,8 @@ def _cutout(
     return Cutout(
         content=content,
         size=size,
-        media_type=MEDIA_TYPES[options.format],
-        extension=options.format,
+        media_type=ZIP_TYPE if format == "zip" else MEDIA_TYPES[format],
+        extension=format,
         width=finished.image.width,
         height=finished.image.height,
         model=prediction.model,

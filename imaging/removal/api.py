@@ -8,10 +8,9 @@ import re
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -49,11 +48,10 @@ MEMORY_BYTES = 256 * 1024
 CRASHED = {"status": 500, "code": "internal_error"}
 
 
-class RemoveBackgroundView(CustomerView):
-    """Removes the background of one image. The answer is the image itself."""
+class RecordedView(CustomerView):
+    """An endpoint that works on images: each call of it is recorded. `endpoint` is its name in the records."""
 
-    permission_classes = [AllowAny]
-    parser_classes = [FormParser]
+    endpoint: ClassVar[str] = "rmbg"
     cutout: Cutout | None = None
     started = 0.0
 
@@ -66,10 +64,18 @@ class RemoveBackgroundView(CustomerView):
             return response
         finally:
             if request.method == "POST":
-                note_call(request, response, self.customer, self.cutout, time.perf_counter() - self.started)
+                seconds = time.perf_counter() - self.started
+                note_call(request, response, self.customer, self.cutout, seconds, self.endpoint)
             # The view and its request reference each other: the result would stay in memory until the next garbage
             # collection.
             self.cutout = None
+
+
+class RemoveBackgroundView(RecordedView):
+    """Removes the background of one image. The answer is the image itself."""
+
+    permission_classes = [AllowAny]
+    parser_classes = [FormParser]
 
     @rmbg_schema
     def post(self, request: Request) -> HttpResponseBase:
@@ -85,13 +91,14 @@ class RemoveBackgroundView(CustomerView):
             # The response is built inside, so no one pays for one that could not be built.
             model = models.name_of(job.options.model)
             with admission.charged(customer, get_request_id(request), retry, model=model) as credits:
-                self.cutout = cutout = _cut_out(request, customer, job)
+                self.cutout = cutout = cut_out(request, customer, job)
                 timings = {**cutout.timings, "total": time.perf_counter() - self.started}
                 headers = cutout_headers(cutout, name=job.name, credits=credits, timings=timings)
                 return respond(cutout.content, cutout.size, headers, place)
 
 
-def _cut_out(request: Request, customer: Customer, job: Job) -> Cutout:
+def cut_out(request: Request, customer: Customer, job: Job) -> Cutout:
+    """The cutout of `job`. Raises ApiError for a caller who has gone, and what `cutouts.remove_background` raises."""
     try:
         return cutouts.remove_background(job, customer.policy, still_wanted=_find_still_wanted(request))
     except CallerGone as gone:
@@ -197,13 +204,14 @@ def note_call(
     customer: Customer | None,
     cutout: Cutout | None,
     seconds: float,
+    endpoint: str = "rmbg",
 ) -> None:
     """Record and count one call: the caller, the outcome, and the time it took.
 
     `response` is None after a crash, `customer` for a caller who could not be identified. A caller finally refused as
     unknown is recorded as unknown: the account may have been deleted meanwhile.
     """
-    if response is not None and response.status_code == HTTPStatus.UNAUTHORIZED:
+    if getattr(response, "error_code", "") == "invalid_api_key":
         customer = None
     if cutout is not None:
         metrics.note_delivery(cutout.timings)
@@ -212,6 +220,7 @@ def note_call(
         **_caller_facts(request, customer),
         **_response_facts(response),
         **_cutout_facts(cutout),
+        endpoint=endpoint,
         request_id=get_request_id(request),
         duration_ms=round(seconds * 1000),
     )
@@ -232,8 +241,7 @@ def _caller_facts(request: HttpRequest, customer: Customer | None) -> dict[str, 
 def _response_facts(response: HttpResponseBase | None) -> dict[str, Any]:
     if response is None:
         return CRASHED
-    body = getattr(response, "data", None)
-    code = body.get("code", "") if isinstance(body, dict) else ""
+    code = getattr(response, "error_code", "")
     charged = parse_credits(response.headers.get("X-Credits-Charged", "0"))
     return {"status": response.status_code, "code": code, "charged": charged}
 

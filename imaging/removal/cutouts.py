@@ -48,7 +48,7 @@ def check_form(form: Form, requester: Requester) -> Job:
     problems += find_background_url_problems(form)
     if found or ((url or background_url) and problems):
         # Nothing is fetched for a form that is refused anyway.
-        raise FetchFailed(*found, *([] if url else _check_image(form.image)[1]), *problems)
+        raise FetchFailed(*found, *([] if url else check_upload(form.image)[1]), *problems)
     if url:
         form.close_image()
         form.image = image_url.fetch(url, requester.name)
@@ -68,7 +68,7 @@ def check(
 
     Raises ImageRefused.
     """
-    header, found = _check_image(image)
+    header, found = check_upload(image)
     found += problems
     if header and not found:
         found += _size_problems(header, (options, *more))
@@ -108,7 +108,7 @@ def fetch_background(url: str, requester: Requester) -> tuple[ImageFile, Backgro
 
 def check_background(image: ImageFile, field: str = BACKGROUND_FIELD) -> tuple[BackgroundImage | None, list[Problem]]:
     """The background image, checked as the image itself is, and what is wrong with it."""
-    header, problems = _check_image(image)
+    header, problems = check_upload(image)
     found = [dataclasses.replace(problem, field=field) for problem in problems]
     return (None if header is None else BackgroundImage(image.file, header)), found
 
@@ -163,7 +163,8 @@ def remove_background(job: Job, policy: Policy, *, still_wanted: Callable[[], bo
         raise
 
 
-def _check_image(image: ImageFile | None) -> tuple[ImageHeader | None, list[Problem]]:
+def check_upload(image: ImageFile | None) -> tuple[ImageHeader | None, list[Problem]]:
+    """The header of an uploaded or fetched image, None with problems, and its problems; nothing is decoded."""
     if image is None:
         return None, [NO_IMAGE]
     if not image.name:

@@ -1,5 +1,6 @@
 """Checks the sender of a large upload before accepting it: an upload that would be refused anyway uses no disk."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from billing.credits import admission, anonymous
 from billing.credits.admission import Customer
 from imaging.core.codecs.checks import MAX_BYTES
 from lib.web import rate_limits
-from lib.web.errors import from_status, get_translation
+from lib.web.errors import ApiError, from_status, get_translation
+from lib.web.rate_limits import Policy
 from lib.web.request_body import DRAIN_BYTES
 from lib.web.server import uploads
 from lib.web.server.uploads import SMALL_BODY_BYTES, Upload, Verdict
@@ -27,17 +29,24 @@ def register() -> None:
     )
 
 
-def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
+def judge(
+    environ: dict[str, Any],
+    *,
+    is_open: bool,
+    missing: str = "invalid_api_key",
+    check: Callable[[Policy], None] = rate_limits.check,
+) -> Verdict:
     """Identify the sender, and decide whether the upload would be refused regardless of its content.
 
-    `is_open`: callers without a credential are accepted too. Nothing is counted: the request itself does that.
+    `is_open`: callers without a credential are accepted too; `missing` is the error of the others. `check` raises for one
+    who has reached the limit of requests. Nothing is counted: the request itself does that.
     """
     request = Request(WSGIRequest(environ), authenticators=[ApiKeyAuthentication(), UserTokenAuthentication()])
     try:
         customer = admission.get_customer(identify(request))
         if customer.account is None and not is_open:
-            return Verdict(from_status(401))
-        _check_allowances(customer)
+            return Verdict(ApiError(missing))
+        _check_allowances(customer, check)
     except APIException as refusal:
         return Verdict(from_status(refusal.status_code))
     except Exception as refusal:
@@ -45,7 +54,7 @@ def judge(environ: dict[str, Any], *, is_open: bool) -> Verdict:
     return Verdict(holder=None if customer.account is None else customer.policy.subject)
 
 
-def _check_allowances(customer: Customer) -> None:
-    rate_limits.check(customer.policy)
+def _check_allowances(customer: Customer, check: Callable[[Policy], None]) -> None:
+    check(customer.policy)
     if customer.account is None:
         anonymous.check(customer.caller.address)

@@ -85,8 +85,8 @@ class FormParser(BaseParser):
         request = (parser_context or {})["request"]
         form = Form()
         try:
-            bounds = {"max_parts": MAX_PARTS, "max_bytes": DRAIN_BYTES, "max_unpacked": 2 * MAX_BYTES + MAX_PLAIN_BYTES}
-            if not read_body(request, _FormReader(form), **bounds):
+            most = 2 * MAX_BYTES + MAX_PLAIN_BYTES
+            if not read_body(request, _FormReader(form), max_parts=MAX_PARTS, max_bytes=DRAIN_BYTES, max_unpacked=most):
                 _give_up(form, _known_length(request))
         except BaseException:
             form.close()

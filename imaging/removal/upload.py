@@ -6,7 +6,8 @@ must detect a body over the limit and report its real size without keeping it.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
@@ -61,25 +62,33 @@ _REASONS = (
 
 
 def read_body(
-    request: HttpRequest | Request, reader: "PartReader", *, max_parts: int, max_bytes: int, max_unpacked: int
+    request: HttpRequest | Request,
+    reader: "PartReader",
+    *,
+    max_parts: int,
+    max_bytes: int,
+    max_unpacked: int,
+    plain_readers: Mapping[str, Callable[[Reader, Any], None]] | None = None,
 ) -> bool:
     """Pass the parts of a form to `reader` while they arrive. False once `max_bytes` were read; the rest is left unread.
 
-    A body with a Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises UnsupportedMediaType or
+    `plain_readers` are what else than multipart is read, by media type; urlencoded forms by default. A body with a
+    Content-Encoding is unpacked to at most `max_unpacked` bytes. Raises UnsupportedMediaType or
     UnsupportedCoding; MalformedForm for a body that does not match its headers or has more than `max_parts`; BodyTooLarge
     for one that unpacks to far more bytes than images do.
     """
     # A client may send its body slowly: hold no database connection meanwhile.
     give_back()
     media_type, parameters = header_parameters.parse(request.headers.get("Content-Type", ""))
-    if media_type not in ("", "multipart/form-data", "application/x-www-form-urlencoded"):
+    readers = _PLAIN_READERS if plain_readers is None else plain_readers
+    if media_type not in ("multipart/form-data", *readers):
         raise UnsupportedMediaType
     read = codings.unpacked(request.read, request.headers.get("Content-Encoding", ""), max_unpacked)
     try:
         if media_type == "multipart/form-data":
             reader.form_charset = parameters.get("charset", "")
             return _read_multipart(read, parameters.get("boundary", ""), reader, max_parts, max_bytes)
-        _read_plain(read, reader)
+        readers[media_type](read, reader)
     except TooMuch:
         return False
     except (MultipartError, UnreadablePostError) as error:
@@ -104,6 +113,11 @@ def _read_plain(read: Reader, reader: "PartReader") -> None:
     for pair in filter(None, body.replace(b"+", b" ").split(b"&")):
         name, _, value = pair.partition(b"=")
         reader.take_text(_unescaped(name), _unescaped(value)[:MAX_FIELD_BYTES])
+
+
+_PLAIN_READERS: Mapping[str, Callable[[Reader, Any], None]] = dict.fromkeys(
+    ("", "application/x-www-form-urlencoded"), _read_plain
+)
 
 
 def _unescaped(text: bytes | bytearray) -> str:
@@ -216,7 +230,14 @@ class _Parser(PushMultipartParser):  # type: ignore[misc]  # the library has no 
 
 
 class PartReader(ABC):
-    """Takes the parts of a form one after the other. A subclass handles each file and text."""
+    """Takes the parts of a form one after the other. A subclass handles each file and text.
+
+    The parts named in `file_fields` are files, except those without a file name and a type, of which the bytes decide;
+    those in `pure_files` are files in any case.
+    """
+
+    file_fields: ClassVar[Collection[str]] = FILE_FIELDS
+    pure_files: ClassVar[Collection[str]] = ()
 
     def __init__(self) -> None:
         self.received = 0
@@ -230,17 +251,14 @@ class PartReader(ABC):
         self._decoder: TransferDecoder | None = None
 
     def begin(self, segment: MultipartSegment) -> None:
-        """A part begins.
-
-        One of FILE_FIELDS without a file name or a type is a file if its first bytes are those of one.
-        """
+        """A part begins."""
         head = part_heads.read(segment, self.form_charset)
         self.name, self._charset = head.name, head.charset
         self._decoder = codings.find_transfer_decoder(head.transfer_coding)
         self._text, self._start = bytearray(), None
-        if head.name not in FILE_FIELDS:
+        if head.name not in self.file_fields:
             return
-        if head.filename is None and not head.is_typed:
+        if head.filename is None and not head.is_typed and head.name not in self.pure_files:
             self._start = b""
         else:
             self._text = None

@@ -76,4 +76,4 @@ def _endpoint(request: HttpRequest) -> str:
     route = request.resolver_match.route
     if route in PROBES:
         return "probes"
-    return route if route == "rmbg" or route.startswith("api/") else "pages"
+    return route if route == "rmbg" or route.startswith(("api/", "v1.0/")) else "pages"

@@ -1,8 +1,8 @@
 """The errors that callers see, and the one place that renders them.
 
 Views raise `ApiError`. Domain code raises its own exceptions; the `errors` module of its app registers the errors that they
-become. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes the JSON of the API's contract; anywhere
-else it becomes a page.
+become. Under /rmbg, /api/ and /v1.0/ every error, ours or the framework's, becomes JSON: of the API's contract, or of the
+shape that is registered for the address (another service's). Anywhere else it becomes a page.
 """
 
 import errno
@@ -52,6 +52,8 @@ class ApiError(Exception):
         self.code = code
         self.message = message or catalogue.message(code, **parameters)
         self.details = list(details)
+        # Those of a refused request, for shapes that show the code of each.
+        self.problems: Sequence[Problem] = ()
         self.headers = {**row.headers, **(headers or {})}
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
@@ -94,8 +96,11 @@ def validation_error(problems: Sequence[Problem]) -> ApiError:
     details = [_detail(problem) for problem in problems]
     if len(problems) == 1:
         shown = details if "advice" in details[0] else ()
-        return ApiError(problems[0].code, message=problems[0].message, details=shown)
-    return ApiError("validation_error", details=details)
+        error = ApiError(problems[0].code, message=problems[0].message, details=shown)
+    else:
+        error = ApiError("validation_error", details=details)
+    error.problems = tuple(problems)
+    return error
 
 
 def _detail(problem: Problem) -> dict[str, str]:
@@ -119,13 +124,44 @@ def from_status(status: int, headers: Mapping[str, str] | None = None) -> ApiErr
     return error
 
 
+class Shaped(NamedTuple):
+    """An error as it is sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+_shapes: dict[str, Callable[[ApiError], Shaped]] = {}
+
+
+def register_shape(prefix: str, shape: Callable[[ApiError], Shaped]) -> None:
+    """How errors look under the addresses that begin with `prefix`, whatever raises them."""
+    _shapes[prefix] = shape
+
+
+def shaped(error: ApiError, path: str) -> Shaped:
+    """`error` as it is sent to callers of `path`."""
+    shape = next((shape for prefix, shape in _shapes.items() if path.startswith(prefix)), None)
+    return shape(error) if shape else Shaped(error.status, error.headers, error.body())
+
+
+class ErrorResponse(Response):
+    """An error that a view answers. `error_code` is the catalogue's, whatever the shape of the body."""
+
+    error_code = ""
+
+
 def render_exception(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: our errors unchanged, the framework's translated, anything else left to fail as a 500."""
     error = _translate(exception)
     if error is None:
         return None
     access_log.note(context["request"], error_code=error.code)
-    return Response(error.body(), status=error.status, headers=error.headers, content_type="application/json")
+    status, headers, body = shaped(error, context["request"].path)
+    response = ErrorResponse(body, status=status, headers=dict(headers), content_type="application/json")
+    response.error_code = error.code
+    return response
 
 
 Raised = TypeVar("Raised", bound=Exception)
@@ -206,12 +242,13 @@ def is_api_path(path: str) -> bool:
 def error_response(request: HttpRequest, error: ApiError) -> HttpResponse:
     """Render an error outside DRF: JSON under the API's addresses, a page elsewhere."""
     access_log.note(request, error_code=error.code)
-    return json_response(error) if is_api(request) else _error_page(request, error)
+    return json_response(error, request.path) if is_api(request) else _error_page(request, error)
 
 
-def json_response(error: ApiError) -> JsonResponse:
+def json_response(error: ApiError, path: str = "") -> JsonResponse:
     """The API's response, for an address that only scripts request."""
-    return JsonResponse(error.body(), status=error.status, headers=error.headers)
+    status, headers, body = shaped(error, path)
+    return JsonResponse(body, status=status, headers=headers)
 
 
 def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:

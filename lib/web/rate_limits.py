@@ -38,6 +38,8 @@ FAILURES_PER_REQUEST = 3
 # For an account's batches, in place of that: a batch may be a whole folder of broken files.
 BATCH_FAILURES_FACTOR = 10
 RENEW_SECONDS = 60
+# Where megapixels are counted in place of requests, as other services do: 500 a minute for 20 requests.
+MEGAPIXELS_PER_REQUEST = 25
 # A place is freed whenever a request ends, so a second is a fair time to retry.
 CONCURRENCY_RETRY_SECONDS = 1
 
@@ -117,6 +119,42 @@ def check(policy: Policy) -> None:
     current = states(policy)
     if current and not current[0].remaining:
         raise ApiError("rate_limited", retry_after=max(1, current[0].reset))
+
+
+def count_megapixels(policy: Policy, megapixels: int) -> None:
+    """Count the megapixels of an image, at least 1. Raises ApiError 429 `rate_limited`, with Retry-After, past the limit."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return
+    item, *subject = _megapixels(policy)
+    # An image of more megapixels than the limit takes all of it.
+    if not _hit(item, *subject, cost=max(1, min(megapixels, item.amount))):
+        raise _too_many_megapixels(policy)
+
+
+def check_megapixels(policy: Policy) -> None:
+    """Raise ApiError 429 `rate_limited` if not one more megapixel is allowed. Counts nothing."""
+    state = find_megapixels(policy)
+    if state is not None and not state.remaining:
+        raise _too_many_megapixels(policy)
+
+
+def find_megapixels(policy: Policy) -> State | None:
+    """The current limit of megapixels a minute; None when limits are off."""
+    if not settings.RATE_LIMIT_ENABLED:
+        return None
+    item, *subject = _megapixels(policy)
+    stats = _stats(item, *subject)
+    reset = max(0, round(stats.reset_time - time.time()))
+    return State("megapixels", item.amount, WINDOW_SECONDS, max(0, stats.remaining), reset)
+
+
+def _megapixels(policy: Policy) -> tuple[RateLimitItem, str, str]:
+    return RateLimitItemPerMinute(policy.per_minute * MEGAPIXELS_PER_REQUEST), "megapixels", policy.subject
+
+
+def _too_many_megapixels(policy: Policy) -> ApiError:
+    state = find_megapixels(policy)
+    return ApiError("rate_limited", retry_after=max(1, state.reset if state else CONCURRENCY_RETRY_SECONDS))
 
 
 class Place:
@@ -272,13 +310,13 @@ def reset() -> None:
         made.cache_clear()
 
 
-def _hit(item: RateLimitItem, *subject: str) -> bool:
-    """Count one hit; False if the item's window is already full."""
+def _hit(item: RateLimitItem, *subject: str, cost: int = 1) -> bool:
+    """Count `cost` hits; False, and none counted, if the item's window has no room for them."""
     try:
-        return _limiter().hit(item, *subject)
+        return _limiter().hit(item, *subject, cost=cost)
     except redis.RedisError:
         logger.warning("rate limiter unreachable, counting in this process", extra={"subject": "/".join(subject)})
-        return _own_limiter().hit(item, *subject)
+        return _own_limiter().hit(item, *subject, cost=cost)
 
 
 def _stats(item: RateLimitItem, *subject: str) -> WindowStats:

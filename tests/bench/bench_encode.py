@@ -23,7 +23,7 @@ from imaging.core.finishing.finish import finish_cutout
 from imaging.core.matting.engines import OnnxRuntimeEngine
 from imaging.core.matting.matte import NetworkModel
 from imaging.core.matting.refine import enlarge
-from imaging.core.options import CutoutOptions, OutputFormat
+from imaging.core.options import CutoutOptions, FileFormat
 from imaging.core.weights.files import serving_path
 
 # zlib's strategies, as Pillow numbers them.
@@ -54,7 +54,7 @@ def photograph(side: int) -> Image.Image:
     return ImageChops.add(image, Image.merge("RGB", (noise, noise, noise)), 1, -128)
 
 
-def settings(format: OutputFormat) -> dict[str, Encoder]:
+def settings(format: FileFormat) -> dict[str, Encoder]:
     """Every setting, the one in use first."""
     used: dict[str, Encoder] = {f"{format}, as served": lambda image: encode(image, format, None).read()}
     return used | {"webp": webp_settings, "png": png_settings, "jpeg": jpeg_settings, "bmp": dict}[format]()

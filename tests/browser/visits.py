@@ -22,8 +22,8 @@ class Visit:
 
 
 DOCS = (
-    "rmbg", "finishing", "batches", "callbacks", "samples", "python", "command-line", "mcp", "errors", "limits", "credits",
-    "membership-usage",
+    "rmbg", "finishing", "batches", "callbacks", "samples", "python", "command-line", "mcp", "removebg", "errors", "limits",
+    "credits", "membership-usage",
 )  # fmt: skip
 VISITS = [
     Visit("home", "/"),

@@ -10,9 +10,9 @@ from PIL import Image
 from imaging.core.codecs.png_writer import write_png
 from imaging.core.codecs.webp_writer import encode_webp
 from imaging.core.memory import is_large
-from imaging.core.options import OutputFormat
+from imaging.core.options import FileFormat
 
-MEDIA_TYPES: Mapping[OutputFormat, str] = {
+MEDIA_TYPES: Mapping[FileFormat, str] = {
     "webp": "image/webp",
     "png": "image/png",
     "jpeg": "image/jpeg",
@@ -28,7 +28,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 def encode(
     image: Image.Image,
-    format: OutputFormat,
+    format: FileFormat,
     icc_profile: bytes | None,
     *,
     quality: int | None = None,

@@ -26,7 +26,7 @@ WHITE: RGBA = (255, 255, 255, 255)
 _FORMATS_WITHOUT_ALPHA = ("jpeg", "bmp")
 _FORMATS_WITHOUT_PROFILE = ("bmp",)
 # WebP's encoder chooses the colours of transparent pixels (see imaging.core.codecs.webp_writer).
-_FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png",)
+_FORMATS_THAT_KEEP_HIDDEN_COLOURS = ("png", "auto")
 _OPAQUE = 255
 
 

@@ -164,13 +164,19 @@ def _cropped(image: Size, box: Box, touched: _Touched, options: CutoutOptions) -
     ]
     given = [factor for factor in factors if factor is not None]
     is_exact = options.exact_resize and len(given) == 2
-    common = min(given) if given else _scale_factor(image, box, options)
+    common = [min(given)] * 2 if given else _crop_scales(image, box, options)
     spans: list[tuple[int, Span]] = []
-    for whole, factor, length, margins in zip(wanted, factors, lengths, sides, strict=True):
-        scale = factor if is_exact and factor is not None else common
+    for whole, factor, length, margins, usual in zip(wanted, factors, lengths, sides, common, strict=True):
+        scale = factor if is_exact and factor is not None else usual
         spans.append(_along(length, scale, margins, whole, is_bound=factor == scale))
     (width, across), (height, down) = spans
     return Placement(box, (across[1], down[1]), (width, height), (across[0], down[0]), box)
+
+
+def _crop_scales(image: Size, box: Box, options: CutoutOptions) -> list[float]:
+    """The scales, across and down, of a crop without `w` and `h`."""
+    factor = _scale_factor(image, box, options)
+    return [factor * whole / side for whole, side in zip(options.whole_size or image, image, strict=True)]
 
 
 Margins: TypeAlias = tuple[tuple[float, str], tuple[float, str]]

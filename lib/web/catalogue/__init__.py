@@ -9,10 +9,12 @@ from types import MappingProxyType
 
 from django.utils.translation import gettext_lazy as _
 
-from lib.web.catalogue import batches, callers, images, pages, requests
+from lib.web.catalogue import batches, callers, compat, images, pages, requests
 from lib.web.catalogue.row import Row, Text
 
-ROWS: Mapping[str, Row] = MappingProxyType({**requests.ROWS, **callers.ROWS, **images.ROWS, **batches.ROWS, **pages.ROWS})
+ROWS: Mapping[str, Row] = MappingProxyType(
+    {**requests.ROWS, **callers.ROWS, **images.ROWS, **compat.ROWS, **batches.ROWS, **pages.ROWS}
+)
 # The code of the error for a bare HTTP status.
 DEFAULTS: Mapping[int, str] = MappingProxyType({row.status: code for code, row in ROWS.items() if row.is_default})
 # Labels of the links that hints end with. Their targets are in the page's `data-` attributes.

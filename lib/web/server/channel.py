@@ -388,7 +388,7 @@ class ErrorAnswer(ErrorTask):  # type: ignore[misc]  # untyped
         self.set_close_on_finish()
         self.content_length = len(body)
         REFUSED.labels(error.code).inc()
-        access_log.note_refused(self.request.command, path, error.status, error.code)
+        access_log.note_refused(self.request.command, path, int(self.status.split()[0]), error.code)
         self.write(b"" if self.request.command == "HEAD" else body)
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from lib.ops import request_id
-from lib.web.errors import ApiError, from_status, is_api_path
+from lib.web.errors import ApiError, from_status, is_api_path, shaped
 
 
 class Refused(Exception):
@@ -27,13 +27,14 @@ def server_error(status: int, reason: str = "") -> ApiError:
 def render(error: ApiError, path: str, headers: dict[str, Any]) -> tuple[str, list[tuple[str, str]], bytes]:
     """Status line, headers and body of a response. `headers` are the request's as far as known, named as in WSGI."""
     offered = str(headers.get("X_REQUEST_ID", ""))
-    answer = dict(error.headers) | {
+    status, own_headers, body_fields = shaped(error, path)
+    answer = dict(own_headers) | {
         "X-Request-Id": offered if request_id.VALID.fullmatch(offered) else str(uuid.uuid4()),
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
     if is_api_path(path):
-        body = json.dumps(error.body()).encode()
+        body = json.dumps(body_fields).encode()
         # A browser on another origin could not read the error otherwise.
         answer |= {
             "Content-Type": "application/json",
@@ -43,4 +44,4 @@ def render(error: ApiError, path: str, headers: dict[str, Any]) -> tuple[str, li
     else:
         body = f"{error.message}\n".encode()
         answer |= {"Content-Type": "text/plain; charset=utf-8"}
-    return f"{error.status} {HTTPStatus(error.status).phrase}", list(answer.items()), body
+    return f"{status} {HTTPStatus(status).phrase}", list(answer.items()), body

@@ -19,21 +19,26 @@ FOLDER = PACKAGE / ".test-venv"
 
 def require_environment() -> Path:
     """Its interpreter. It is made once, and again when what is pinned has changed."""
-    stamp, wanted = FOLDER / ".stamp", hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    with (PACKAGE / "pyproject.toml").open() as lock:
+    return make_environment(FOLDER, REQUIREMENTS)
+
+
+def make_environment(folder: Path, requirements: Path) -> Path:
+    """The interpreter of an environment in `folder` with what `requirements` pin."""
+    stamp, wanted = folder / ".stamp", hashlib.sha256(requirements.read_bytes()).hexdigest()
+    with requirements.open() as lock:
         # Tests in other processes may need it at the same time.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
-            _make(FOLDER)
+            _make(folder, requirements)
             stamp.write_text(wanted)
-    return FOLDER / "bin/python"
+    return folder / "bin/python"
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, requirements: Path) -> None:
     # Without a pip of its own: the suite's installs there.
     run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)])
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin/python"), "install", "-q", "--no-compile"]
-    run([*pip, "--require-hashes", "-r", str(REQUIREMENTS)])
+    run([*pip, "--require-hashes", "-r", str(requirements)])
 
 
 def run(command: list[str]) -> None:
