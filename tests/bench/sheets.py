@@ -1,14 +1,16 @@
-"""Sheets of cutouts to look at: var/bench/sheets/edges.png and shadows.png.
+"""Sheets of cutouts to look at: edges.png, shadows.png and looks.png in var/bench/sheets.
 
     python -m tests.bench.sheets
 
 Edges: photographs on white, black, blue and another photograph, with the colours as they were and with `decontaminate`.
+Looks: all photographs of skimage, cut out with `detail=fast` and `auto`.
 Shadows: both kinds under five products: two photographs, a bottle, a table, and a ball in the air.
 """
 
 import io
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
 
@@ -27,6 +29,11 @@ GROUNDS: Mapping[str, str | tuple[int, int, int]] = {
     "blue": (0, 80, 255),
     "grass": "grass",
 }
+SOURCES = {"motorcycle": lambda: data.stereo_motorcycle()[0]}
+LOOKED = (
+    "astronaut", "chelsea", "coffee", "rocket", "camera", "motorcycle", "clock", "cell", "retina", "logo", "moon",
+    "immunohistochemistry", "coins", "colorwheel",
+)  # fmt: skip
 CELL = 360
 GREY = (200, 200, 200, 255)
 
@@ -36,6 +43,9 @@ def main() -> None:
     model = load_native("u2net", threads=2)
     edges = [edge_row(photograph(name), model) for name in PHOTOGRAPHS]
     save("edges.png", edges)
+    save(
+        "looks.png", [[image for name in LOOKED[at : at + 2] for image in look_pair(name, model)] for at in range(0, 14, 2)]
+    )
     shadows = [shadow_row(photograph(name), model) for name in ("coffee", "astronaut")]
     save("shadows.png", [*shadows, *(shadow_row(*product()) for product in PRODUCTS)])
 
@@ -52,6 +62,14 @@ def edge_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:
         behind = photograph("grass").resize(image.size) if ground == "grass" else Image.new("RGB", image.size, ground)
         row += [Image.alpha_composite(behind.convert("RGBA"), result) for result in (before, after)]
     return row
+
+
+def look_pair(name: str, model: MatteModel) -> list[Image.Image]:
+    """The photograph, and its cutouts on magenta with one look and with `detail=auto`."""
+    image = Image.fromarray(np.asarray(SOURCES.get(name, getattr(data, name, None))())).convert("RGB")  # type: ignore[misc]
+    behind = Image.new("RGBA", image.size, "magenta")
+    once, again = (cutout(image, model, CutoutOptions(format="png", detail=detail)) for detail in ("fast", "auto"))
+    return [image, *(Image.alpha_composite(behind, result) for result in (once, again))]
 
 
 def shadow_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:

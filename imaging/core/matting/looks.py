@@ -34,6 +34,8 @@ _MOST_COVERED = 0.6
 _LEAST_CONFIDENCE = 0.3
 # Nor has one that finds more than this many times as much subject: it took what is between thin parts for subject.
 _MOST_GROWTH = 2.0
+# Of several subjects each keeps at least this share: the network likes to see one.
+_LEAST_KEPT = 0.5
 # How far from the sides of its box a look counts fully, as a share of the box.
 _RAMP = 0.08
 # Sides that differ by more than this make windows, each at most so long, in shares of the shorter side, that overlap.
@@ -74,11 +76,20 @@ def _part(image: Image.Image, box: Box, network: Size) -> Image.Image:
 
 
 def _is_better(first: Image.Image, size: Size, box: Box, again: Prediction) -> bool:
-    """Whether the look `again` at `box` of an image of `size` saw the subject of the `first` matte."""
+    """Whether the look `again` at `box` of an image of `size` saw the subject of the `first` matte, or all of several."""
     across, down = first.width / size[0], first.height / size[1]
-    before = first.resize(again.matte.size, box=(box[0] * across, box[1] * down, box[2] * across, box[3] * down))
-    is_alike = np.mean(np.asarray(again.matte)) <= _MOST_GROWTH * np.mean(np.asarray(before))
-    return again.confidence >= _LEAST_CONFIDENCE and bool(is_alike)
+    left, right, top, bottom = (round(value) for value in (box[0] * across, box[2] * across, box[1] * down, box[3] * down))
+    small = again.matte.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BOX)
+    before, after = np.zeros((2, first.height, first.width), np.float32)
+    before[top:bottom, left:right] = np.asarray(first)[top:bottom, left:right]
+    after[top:bottom, left:right] = np.asarray(small)[: bottom - top, : right - left]
+    subjects = _large_pieces(np.asarray(first))
+    parts = [(slice(part[1], part[3]), slice(part[0], part[2])) for part in subjects] if len(subjects) > 1 else []
+    return (
+        again.confidence >= _LEAST_CONFIDENCE
+        and bool(after.sum() <= _MOST_GROWTH * before.sum())
+        and all(after[part].sum() >= _LEAST_KEPT * before[part].sum() for part in parts)
+    )
 
 
 def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
@@ -94,9 +105,7 @@ def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
 
 def _subject_box(matte: npt.NDArray[np.uint8], size: Size) -> Box | None:
     """The box of the subject with its margin, in pixels of an image of `size`."""
-    places = pieces(matte >= _SUBJECT)
-    least = _LEAST_PIECE * sum(piece.area for piece in places)
-    large = [piece.box for piece in places if piece.area >= least]
+    large = _large_pieces(matte)
     if not large:
         return None
     left, top = (min(box[side] for box in large) for side in (0, 1))
@@ -109,6 +118,13 @@ def _subject_box(matte: npt.NDArray[np.uint8], size: Size) -> Box | None:
         min(size[0], math.ceil(right * across + x)),
         min(size[1], math.ceil(bottom * down + y)),
     )
+
+
+def _large_pieces(matte: npt.NDArray[np.uint8]) -> list[Box]:
+    """The boxes of the pieces that are no specks."""
+    places = pieces(matte >= _SUBJECT)
+    least = _LEAST_PIECE * sum(piece.area for piece in places)
+    return [piece.box for piece in places if piece.area >= least]
 
 
 def _windows(box: Box) -> list[Box]:

@@ -97,6 +97,23 @@ def test_a_further_look_that_finds_far_more_changes_nothing():
     assert result.matte.tobytes() == RedModel().predict(image).matte.tobytes()
 
 
+class SingleMindedModel(RedModel):
+    """Sees the left half alone at the second look."""
+
+    def predict(self, image):
+        found = super().predict(image)
+        if len(self.seen) > 1:
+            found.matte.paste(0, (SIDE // 2, 0, SIDE, SIDE))
+        return found
+
+
+def test_a_further_look_that_loses_one_of_two_subjects_changes_nothing():
+    image = scene((640, 640), (100, 100, 220, 220), (270, 120, 370, 220))
+    result = look(image, SingleMindedModel().predict, again=True)
+    assert result.model == "red; looks=2"
+    assert result.matte.tobytes() == RedModel().predict(image).matte.tobytes()
+
+
 def test_two_subjects_both_stay():
     """Also one too small to count for the box."""
     image = scene((640, 640), (100, 100, 220, 220), (270, 120, 370, 220), (600, 600, 620, 620))
