@@ -21,8 +21,8 @@ KEPT = {
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
-    "GET", "POST", "rmbg", "api", "Api", "base", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx", "multipart",
-    "form", "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
+    "GET", "POST", "rmbg", "api", "Api", "base", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx",
+    "multipart", "form", "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
     "http", "https", "url",
     "listBillingCycles", "periodStartUnix", "queue", "decode", "inference", "compose", "encode", "total",
     "batches", "callback", "error", "index", "models", "center", "original",
