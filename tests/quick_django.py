@@ -35,9 +35,9 @@ def hasten_rollback() -> None:
         # While Playwright's event loop runs, Django uses another connection to the same database in the same thread; only
         # the one that created the database has its initial content.
         type(connection)._test_serialized_contents = contents  # type: ignore[attr-defined]
-    type(connection.creation).deserialize_db_from_string = insert_rows  # type: ignore[method-assign]
+    type(connection.creation).deserialize_db_from_string = insert_rows  # type: ignore[assignment, method-assign]
     if connection.vendor == "postgresql":
-        type(connection.ops).sql_flush = delete_rows  # type: ignore[method-assign]
+        type(connection.ops).sql_flush = delete_rows  # type: ignore[assignment, method-assign]
 
 
 def insert_rows(creation: Any, data: str) -> None:

@@ -98,11 +98,11 @@ def test_people_log_in_sign_up_and_reset_their_password_without_redis(lost, user
     """The first call waits for one time-out at most, all others for none."""
     waits, blow_fuse = [], redis_client._blow_fuse
 
-    def wait() -> None:
+    def wait_and_blow() -> None:
         waits.append(1)
         blow_fuse()
 
-    monkeypatch.setattr(redis_client, "_blow_fuse", wait)
+    monkeypatch.setattr(redis_client, "_blow_fuse", wait_and_blow)
     monkeypatch.setattr(redis_client, "PAUSE_SECONDS", 600)
     assert log_in() == 302
     assert log_in("wrong") == 200
