@@ -45,9 +45,9 @@ def test_packs():
     assert cheapest_packs(0, packs) == []
     assert cheapest_packs(1, []) is None
     for missing in (1, 99, 100, 101, 400, 499, 500, 501, 999, 1234):
-        chosen = cheapest_packs(missing, packs)
+        chosen = cheapest_packs(missing, packs) or []
         assert sum(count * pack.credits for count, pack in chosen) >= missing
-    assert [(count, pack.credits) for count, pack in cheapest_packs(450, packs)] == [(1, 500)]
+    assert [(count, pack.credits) for count, pack in cheapest_packs(450, packs) or []] == [(1, 500)]
 
 
 def test_the_calculator_is_on_the_page(client):
