@@ -90,8 +90,8 @@ def parse_fields(fields: Mapping[str, str], files: Collection[str]) -> tuple[Wan
 
 def _wanted(options: CutoutOptions, reader: "_Reader") -> Wanted:
     kind = reader.read("type", choice(KINDS), OTHER)
-    size_class = reader.read("size", choice({name: name for name in sizes.MEGAPIXELS}), "preview", "invalid_size")
-    is_matte = reader.read("channels", choice({"rgba": False, "alpha": True}), False, "invalid_channels")
+    size_class = reader.read("size", choice({name: name for name in sizes.MEGAPIXELS}), "preview")
+    is_matte = reader.read("channels", choice({"rgba": False, "alpha": True}), False)
     level = reader.read("type_level", choice(LEVELS), 1)
     format = reader.read("format", choice(_FORMATS), "auto")
     reader.read("semitransparency", parse_boolean, True)
@@ -135,14 +135,14 @@ class _Reader:
         self._fields = fields
         self.problems: list[Problem] = []
 
-    def read(self, field: str, parse: Callable[[str, str], Any], default: Any, code: str = "invalid_choice") -> Any:
+    def read(self, field: str, parse: Callable[[str, str], Any], default: Any) -> Any:
         text = self._fields.get(field, "").strip()
         if not text:
             return default
         try:
             return parse(field, text)
         except InvalidValue as error:
-            self.problems.append(Problem(field, code, error.message))
+            self.problems.append(Problem(field, error.code, error.message))
             return default
 
 

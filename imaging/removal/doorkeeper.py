@@ -33,7 +33,7 @@ def judge(
     environ: dict[str, Any],
     *,
     is_open: bool,
-    missing: str = "invalid_api_key",
+    missing: ApiError | None = None,
     check: Callable[[Policy], None] = rate_limits.check,
 ) -> Verdict:
     """Identify the sender, and decide whether the upload would be refused regardless of its content.
@@ -45,7 +45,7 @@ def judge(
     try:
         customer = admission.get_customer(identify(request))
         if customer.account is None and not is_open:
-            return Verdict(ApiError(missing))
+            return Verdict(missing or from_status(401))
         _check_allowances(customer, check)
     except APIException as refusal:
         return Verdict(from_status(refusal.status_code))

@@ -16,13 +16,14 @@ KEPT = {
     "API", "UTC", "QR", "Stripe", "Premium", "Web", "shop", "JavaScript", "curl", "Python", "Node", "js", "PHP", "HTTP",
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",
-    "remove", "bg", "JPG", "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay",
-    "px",
+    "remove", "bg", "JPG",
+    "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay", "px",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
-    "GET", "POST", "rmbg", "api", "Api", "base", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx",
-    "multipart", "form", "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
+    "Api", "base",
+    "GET", "POST", "rmbg", "api", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx", "multipart", "form",
+    "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
     "http", "https", "url",
     "listBillingCycles", "periodStartUnix", "queue", "decode", "inference", "compose", "encode", "total",
     "batches", "callback", "error", "index", "models", "center", "original",

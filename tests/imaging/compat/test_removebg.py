@@ -333,7 +333,7 @@ def test_the_call_is_recorded_with_its_endpoint(removebg, small_png):
     removebg(small_png, size="huge")
     request_log.log.flush()
     records = RequestRecord.objects.order_by("id").values_list("endpoint", "status", "code")
-    assert list(records) == [("v1.0/removebg", 200, ""), ("v1.0/removebg", 400, "invalid_size")]
+    assert list(records) == [("v1.0/removebg", 200, ""), ("v1.0/removebg", 400, "invalid_choice")]
 
 
 def test_a_retry_with_a_key_of_its_own_is_charged_once(removebg, small_png):

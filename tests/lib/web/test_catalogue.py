@@ -83,7 +83,7 @@ def test_the_search_finds_codes():
 
 
 def test_no_code_has_two_rows():
-    parts = (catalogue.requests, catalogue.callers, catalogue.images, catalogue.batches, catalogue.pages)
+    parts = (catalogue.requests, catalogue.callers, catalogue.images, catalogue.compat, catalogue.batches, catalogue.pages)
     assert sum(len(part.ROWS) for part in parts) == len(catalogue.ROWS)
 
 

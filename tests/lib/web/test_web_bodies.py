@@ -236,8 +236,13 @@ def test_what_the_server_refuses_is_json_for_callers_of_the_api(status, path, is
     assert fields["X-Request-Id"]
     if is_api:
         answer = json.loads(body)
-        assert (answer["status"], fields["Content-Type"]) == (status, "application/json")
-        assert set(answer) == {"error", "code", "status"}
+        assert fields["Content-Type"] == "application/json"
+        if path.startswith("/v1.0/"):
+            [entry] = answer["errors"]
+            assert set(entry) <= {"title", "code", "detail"}
+        else:
+            assert set(answer) == {"error", "code", "status"}
+            assert answer["status"] == status
     else:
         assert fields["Content-Type"].startswith("text/plain")
     request.close()
@@ -245,9 +250,12 @@ def test_what_the_server_refuses_is_json_for_callers_of_the_api(status, path, is
 
 @pytest.mark.parametrize("status", [400, 408, 411, 413, 414, 417, 431, 500, 501, 503, 505, 507])
 def test_every_status_of_the_server_has_the_shape_of_the_api(status):
-    _, _, body = render(server_error(status), "/v1.0/removebg", {})
+    _, _, body = render(server_error(status), "/api/batches", {})
     answer = json.loads(body)
     assert (answer["status"], bool(answer["error"]), bool(answer["code"])) == (status, True, True)
+    line, _, body = render(server_error(status), "/v1.0/removebg", {})
+    [entry] = json.loads(body)["errors"]
+    assert (line[:3], bool(entry["title"]), bool(entry["code"])) == (str(status), True, True)
 
 
 @pytest.mark.parametrize("said", ["100-continue", "100-Continue"])
