@@ -154,8 +154,8 @@ def _joined(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Ima
         weights[place] += ramp
         most[place] = np.maximum(most[place], ramp)
     base = _resized(first, (columns, rows))
-    joined: Floats = base + most * (total / np.maximum(weights, np.float32(1e-6)) - base)
-    return joined.clip(0, 1)
+    joined = base + most * (total / np.maximum(weights, np.float32(1e-6)) - base)
+    return joined.clip(0, 1).astype(np.float32, copy=False)
 
 
 def _grid(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Image]]) -> Size:
