@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from imaging.core.matting.engines import OnnxRuntimeEngine
+from imaging.core.matting.islands import pieces
 from imaging.core.matting.looks import look
 from imaging.core.matting.matte import MatteModel, NetworkModel
 from imaging.core.matting.refine import enlarge
@@ -144,9 +144,11 @@ def connectivity_error(ours: np.ndarray, truth: np.ndarray) -> float:
     level = np.full(ours.shape, -1.0, np.float32)
     previous = 0.0
     for step in CONNECTIVITY_STEPS:
-        labels, count = ndimage.label((ours >= step) & (truth >= step))
-        source = labels == (1 + np.argmax(np.bincount(labels.ravel())[1:])) if count else np.zeros(ours.shape, bool)
-        level[(level < 0) & ~source] = previous
+        found = pieces((ours >= step) & (truth >= step))
+        source = np.zeros(ours.shape, np.float32)
+        if found:
+            max(found, key=lambda piece: piece.area).fill(source, 1)
+        level[(level < 0) & (source == 0)] = previous
         previous = float(step)
     level[level < 0] = 1
     phi = []

@@ -79,8 +79,8 @@ def put(image: Image.Image, alpha: Image.Image, subject: Image.Image, share: flo
 
 
 def noisy(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    pixels = np.asarray(image.convert("RGB"), np.float32)
-    pixels = pixels + random.normal(0, CAMERA_NOISE, (*pixels.shape[:2], 1))
+    grain = random.normal(0, CAMERA_NOISE, (image.height, image.width, 1))
+    pixels = np.asarray(image.convert("RGB"), np.float32) + grain
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
@@ -126,7 +126,7 @@ def photographed(model: MatteModel, name: str) -> Image.Image:
         "cat": data.chelsea,
         "motorcycle": lambda: data.stereo_motorcycle()[0],
     }
-    image = Image.fromarray(sources.get(name, getattr(data, name, None))())  # type: ignore[misc]
+    image = Image.fromarray(sources.get(name, getattr(data, name, None))())
     image = image.convert("RGB")
     alpha = model.predict(image).matte.resize(image.size, Image.Resampling.LANCZOS)
     # What the network is not sure of would be no truth.

@@ -66,7 +66,7 @@ def edge_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:
 
 def look_pair(name: str, model: MatteModel) -> list[Image.Image]:
     """The photograph, and its cutouts on magenta with one look and with `detail=auto`."""
-    image = Image.fromarray(np.asarray(SOURCES.get(name, getattr(data, name, None))())).convert("RGB")  # type: ignore[misc]
+    image = Image.fromarray(np.asarray(SOURCES.get(name, getattr(data, name, None))())).convert("RGB")
     behind = Image.new("RGBA", image.size, "magenta")
     once, again = (cutout(image, model, CutoutOptions(format="png", detail=detail)) for detail in ("fast", "auto"))
     return [image, *(Image.alpha_composite(behind, result) for result in (once, again))]

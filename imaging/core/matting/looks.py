@@ -80,11 +80,13 @@ def _is_better(first: Image.Image, size: Size, box: Box, again: Prediction) -> b
     across, down = first.width / size[0], first.height / size[1]
     left, right, top, bottom = (round(value) for value in (box[0] * across, box[2] * across, box[1] * down, box[3] * down))
     small = again.matte.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BOX)
-    before, after = np.zeros((2, first.height, first.width), np.float32)
+    before, after = (np.zeros((first.height, first.width), np.float32) for _ in range(2))
     before[top:bottom, left:right] = np.asarray(first)[top:bottom, left:right]
     after[top:bottom, left:right] = np.asarray(small)[: bottom - top, : right - left]
     subjects = _large_pieces(np.asarray(first))
-    parts = [(slice(part[1], part[3]), slice(part[0], part[2])) for part in subjects] if len(subjects) > 1 else []
+    # A window sees a part of some.
+    whole = [one for one in subjects if left <= one[0] and top <= one[1] and one[2] <= right and one[3] <= bottom]
+    parts = [(slice(one[1], one[3]), slice(one[0], one[2])) for one in whole] if len(subjects) > 1 else []
     return (
         again.confidence >= _LEAST_CONFIDENCE
         and bool(after.sum() <= _MOST_GROWTH * before.sum())
@@ -142,7 +144,7 @@ def _windows(box: Box) -> list[Box]:
 def _joined(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Image]]) -> Floats:
     """The first matte and those of `looks`, 0-1, on a grid as fine as the finest look."""
     columns, rows = _grid(size, first, looks)
-    total, weights, most = np.zeros((3, rows, columns), np.float32)
+    total, weights, most = (np.zeros((rows, columns), np.float32) for _ in range(3))
     for box, matte in looks:
         left, right = (round(x * columns / size[0]) for x in (box[0], box[2]))
         top, bottom = (round(y * rows / size[1]) for y in (box[1], box[3]))
@@ -152,8 +154,8 @@ def _joined(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Ima
         weights[place] += ramp
         most[place] = np.maximum(most[place], ramp)
     base = _resized(first, (columns, rows))
-    joined: Floats = base + most * (total / np.maximum(weights, np.float32(1e-6)) - base)
-    return joined.clip(0, 1)
+    joined = base + most * (total / np.maximum(weights, np.float32(1e-6)) - base)
+    return joined.clip(0, 1).astype(np.float32, copy=False)
 
 
 def _grid(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Image]]) -> Size:
