@@ -61,11 +61,20 @@ def serving_path(name: str) -> Path:
     Models in `NATIVE` have an optimised graph with one input and one output; for every other model rembg's file is
     served unchanged. The file need not exist: see `weights_ready`.
     """
-    source = weights_path(name)
-    weights = NATIVE.get(name)
-    if weights is None:
-        return source
-    return source.with_name(f"{name}-serving-{weights.version}-r{SERVING_RECIPE}.onnx")
+    if name not in NATIVE:
+        return weights_path(name)
+    whole, lean = whole_path(name), lean_path(name)
+    return lean if not _is_file(whole) and _is_file(lean) else whole
+
+
+def whole_path(name: str) -> Path:
+    """Where the optimised graph of model `name`, one of `NATIVE`, is written with its weights."""
+    return weights_path(name).with_name(f"{name}-serving-{NATIVE[name].version}-r{SERVING_RECIPE}.onnx")
+
+
+def lean_path(name: str) -> Path:
+    """The same graph with its weights in the files of MNN's version, whose folder it is in: see `sharing`."""
+    return mnn_path(name) / whole_path(name).name
 
 
 def weights_ready(name: str) -> bool:

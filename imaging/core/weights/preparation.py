@@ -25,6 +25,7 @@ from imaging.core.weights.files import (
     int8_path,
     int8_prefix,
     int8_ready,
+    lean_path,
     missing_rembg,
     mnn_path,
     mnn_prefix,
@@ -33,6 +34,7 @@ from imaging.core.weights.files import (
     serving_path,
     weights_path,
     weights_ready,
+    whole_path,
 )
 from imaging.core.weights.recipe import load_recipe
 from imaging.core.weights.registry import NATIVE, Weights
@@ -70,25 +72,26 @@ def wanted(precision: str, runtime: str) -> Wanted:
     return Wanted(int8=may_int8 or precision == "int8", mnn=may_mnn, figures=is_open and (may_int8 or may_mnn))
 
 
-def prepare(name: str, say: Say, extras: Wanted = _NOTHING, *, again: bool = False) -> None:
+def prepare(name: str, say: Say, extras: Wanted = _NOTHING, *, again: bool = False, lean: bool = False) -> None:
     """Make model `name` ready, so that `weights_ready(name)` holds. `say` gets a line for each step.
 
     What `extras` asks for is made where it can be: a failure there is one line, and the model is served without it. With
-    `again` the engines are measured although nothing has changed. Raises `WeightsError`.
+    `again` the engines are measured although nothing has changed; with `lean` nothing is kept on disk twice. Raises
+    `WeightsError`.
     """
     weights = NATIVE.get(name)
     try:
         if weights is None:
             _prepare_with_rembg(name, say)
         else:
-            _prepare_native(weights, say, extras, again=again)
+            _prepare_native(weights, say, extras, again=again, lean=lean)
     except OSError as error:
         raise _explained(error, name) from error
 
 
-def _prepare_native(weights: Weights, say: Say, extras: Wanted, *, again: bool) -> None:
+def _prepare_native(weights: Weights, say: Say, extras: Wanted, *, again: bool, lean: bool) -> None:
     name = weights.name
-    steps = _steps(weights, extras, again=again)
+    steps = _steps(weights, extras, again=again, lean=lean)
     # Checked before taking the lock, so weights baked into a read-only image work.
     is_prepared = _is_prepared(weights)
     if is_prepared and not steps:
@@ -99,7 +102,7 @@ def _prepare_native(weights: Weights, say: Say, extras: Wanted, *, again: bool) 
             _ensure_weights(weights, say)
             _ensure_serving_graph(weights, say)
             is_prepared = True
-            for step in _steps(weights, extras, again=again):
+            for step in _steps(weights, extras, again=again, lean=lean):
                 step(weights, say)
     except (OSError, WeightsError) as error:
         if not is_prepared:
@@ -108,7 +111,7 @@ def _prepare_native(weights: Weights, say: Say, extras: Wanted, *, again: bool) 
     say(f"{name} is ready: {serving_path(name)}")
 
 
-def _steps(weights: Weights, extras: Wanted, *, again: bool) -> list[Callable[[Weights, Say], None]]:
+def _steps(weights: Weights, extras: Wanted, *, again: bool, lean: bool) -> list[Callable[[Weights, Say], None]]:
     """The steps for `extras` that are still to do."""
     name = weights.name
     todo: list[Callable[[Weights, Say], None]] = []
@@ -118,6 +121,8 @@ def _steps(weights: Weights, extras: Wanted, *, again: bool) -> list[Callable[[W
         todo.append(_make_mnn)
     if extras.figures and weights.is_optimised and (todo or again or find_choice(name) is None):
         todo.append(_measure)
+    if lean and (todo or _spare_files(name)):
+        todo.append(_make_lean)
     return todo
 
 
@@ -127,7 +132,8 @@ def _steps(weights: Weights, extras: Wanted, *, again: bool) -> list[Callable[[W
 def _is_prepared(weights: Weights) -> bool:
     """Whether the serving graph exists. Its source may be gone, which saves 176 MB, but not damaged."""
     path = weights_path(weights.name)
-    return weights_ready(weights.name) and (not path.exists() or _is_genuine(path, weights))
+    is_whole = weights_ready(weights.name) and not _shares_damaged(weights.name)
+    return is_whole and (not path.exists() or _is_genuine(path, weights))
 
 
 def _ensure_weights(weights: Weights, say: Say) -> None:
@@ -191,6 +197,9 @@ def _progress(weights: Weights) -> Any:
 
 
 def _ensure_serving_graph(weights: Weights, say: Say) -> None:
+    if _shares_damaged(weights.name):
+        say(f"{mnn_path(weights.name)} is damaged: replacing it")
+        shutil.rmtree(mnn_path(weights.name))
     target = serving_path(weights.name)
     if target.is_file():
         return
@@ -264,6 +273,37 @@ def _measure(weights: Weights, say: Say) -> None:
         write_choice(scratch / target.name, choice)
         _publish(scratch / target.name, target)
     say(f"{name} will be served with {choice.ranked()[0].kind}")
+
+
+# --- One copy of the weights ---------------------------------------------------------------------
+
+
+def _make_lean(weights: Weights, say: Say) -> None:
+    from imaging.core.weights.sharing import share_weights
+
+    name = weights.name
+    whole, target = whole_path(name), lean_path(name)
+    if mnn_ready(name) and whole.is_file():
+        say(f"Sharing the weights of {name} between its engines")
+        with _scratch_folder(whole.parent) as scratch:
+            share_weights(whole, target.parent, scratch / target.name)
+            _publish(scratch / target.name, target)
+    for path in _spare_files(name):
+        path.unlink()
+
+
+def _spare_files(name: str) -> list[Path]:
+    """Files of model `name` whose weights another file holds, or will hold once `_make_lean` has shared them."""
+    whole, source = whole_path(name), weights_path(name)
+    spare = [whole] if mnn_ready(name) and whole.is_file() else []
+    # In the flat folder of earlier rembg versions it marks the place where all other files are looked for.
+    is_spare = source.is_file() and source.parent == model_home() / "models" / name
+    return [*spare, *([source] if is_spare else [])]
+
+
+def _shares_damaged(name: str) -> bool:
+    """Whether the serving graph of model `name` has its weights in files of MNN's version that are damaged or missing."""
+    return serving_path(name) == lean_path(name) and _is_damaged(name)
 
 
 def remove_stale(current: Path, prefix: str) -> None:

@@ -25,7 +25,7 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
     Every convolution is quantised, except the recipe's `float_nodes`: its weights symmetrically and per output channel, its
     input per tensor from 0 on, since every input is the output of a ReLU. Raises KeyError for a tensor without a range.
     """
-    model = with_fixed_shapes(onnx.load(source, load_external_data=False))
+    model = with_fixed_shapes(onnx.load(source))
     quantise_graph(model.graph, recipe)
     onnx.checker.check_model(model)
     onnx.save(model, target)

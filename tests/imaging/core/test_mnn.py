@@ -9,8 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from imaging.core.weights import mnn_conversion
-from imaging.core.weights.engines import is_installed
+from imaging.core.weights.engines import ONNXRUNTIME, OPENVINO, is_installed
 from imaging.core.weights.mnn_conversion import ConversionFailed, convert, cut
+from imaging.core.weights.sharing import share_weights
 
 pytestmark = [
     pytest.mark.skipif(not is_installed("mnn"), reason="MNN is not installed (requirements-fast.txt)"),
@@ -146,3 +147,32 @@ def test_what_the_converter_does_not_know_is_reported(tmp_path):
 def test_importing_it_prints_nothing(tmp_path, capfd):
     engine(converted(tmp_path, network()))
     assert capfd.readouterr().out == ""
+
+
+class TestSharedWeights:
+    """onnxruntime and OpenVINO read the weights in the files that MNN's converter wrote."""
+
+    @pytest.fixture
+    def shared(self, tmp_path):
+        folder = converted(tmp_path, network())
+        share_weights(tmp_path / "model.onnx", folder, folder / "model.onnx")
+        return folder
+
+    def test_all_weights_are_shared(self, shared):
+        tensors = onnx.load(shared / "model.onnx", load_external_data=False).graph.initializer
+        assert {tensor.name: tensor.raw_data for tensor in tensors} == {"first": b"", "heavy": b"", "last": b""}
+
+    @pytest.mark.parametrize("kind", [ONNXRUNTIME, OPENVINO], ids=str)
+    def test_the_response_is_the_same(self, tmp_path, shared, kind):
+        if not is_installed(kind.runtime):
+            pytest.skip(f"{kind.runtime} is not installed")
+        from imaging.core.matting import engines
+
+        load = engines.OpenVinoEngine if kind == OPENVINO else engines.OnnxRuntimeEngine
+        (batch,) = pictures()
+        whole, lean = (load(path / "model.onnx", threads=1).run(batch) for path in (tmp_path, shared))
+        assert np.array_equal(whole, lean)
+
+    def test_mnn_still_runs(self, tmp_path, shared):
+        (batch,) = pictures()
+        assert np.abs(engine(shared).run(batch) - truth(tmp_path, batch)).max() < 1e-5
