@@ -223,10 +223,10 @@ def test_pieces_are_those_of_a_flood(mask):
     found = pieces(mask)
     pixels = {frozenset((row, x) for row, start, end in piece.runs for x in range(start, end)) for piece in found}
     assert pixels == expected
-    for piece in found:
-        rows, columns = zip(*((row, x) for row, start, end in piece.runs for x in range(start, end)), strict=True)
-        assert piece.box == (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
-        assert piece.area == len(rows)
+    for one in found:
+        rows, columns = zip(*((row, x) for row, start, end in one.runs for x in range(start, end)), strict=True)
+        assert one.box == (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
+        assert one.area == len(rows)
 
 
 def test_a_cutout_looks_twice_unless_it_is_to_be_fast():
