@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from django.db import OperationalError, migrations, transaction
+from django.db import DatabaseError, migrations, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
@@ -44,7 +44,7 @@ def _try(cursor: Any, message: str) -> bool:
     """Run the statements of a transaction. False if it did not get its lock in time."""
     try:
         cursor.execute(message)
-    except OperationalError as error:
+    except DatabaseError as error:
         cursor.execute("ROLLBACK")
         if getattr(error.__cause__, "sqlstate", "") != _TIMED_OUT:
             raise
