@@ -47,9 +47,6 @@ ROWS = {
         advice=_("Send a picture with a clear subject."),
         label=_("No subject was found"),
     ),
-    "invalid_channels": Row(
-        status=400, advice=_("Choose one of the values named."), label=_("An option had an unknown value")
-    ),
     "improve_disabled": Row(
         status=404,
         message="This service collects no images. Nothing was kept.",
