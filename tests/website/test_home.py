@@ -101,5 +101,5 @@ def test_the_editor_offers_a_model_only_where_there_is_a_choice(owner, settings,
     settings.IMAGING_MODELS = ["u2net", "isnet-general-use"]
     assert 'name="model"' not in text_of(owner.get("/editor"))
     settings.IMAGING_MODELS = ["u2net", "u2netp"]
-    offered = re.findall(r'<option value="([^"]*)">(u2[^<]+)<', text_of(owner.get("/editor")))
+    offered = re.findall(r'<option value="([^"]*)" data-price="1">(u2[^<]+)<', text_of(owner.get("/editor")))
     assert offered == [("", "u2net (medium speed)"), ("u2netp", "u2netp (fast)")]

@@ -28,7 +28,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 OFFERED = {
     "accounts.User": {"is_active", "is_staff", "date_joined__gte"},
     "billing.Account": {"plan"},
-    "billing.RequestRecord": {"channel", "status", "created_at", "code__exact"},
+    "billing.RequestRecord": {"endpoint", "channel", "status", "created_at", "code__exact"},
     "billing.LedgerEntry": {"kind", "bucket", "created_at", "hold__channel"},
     "billing.Hold": {"state", "bucket", "channel", "created_at", "held_until__isnull"},
     "billing.Subscription": {"status", "cancel_at_period_end", "started_at", "ended_at__gte"},

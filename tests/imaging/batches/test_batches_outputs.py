@@ -63,7 +63,7 @@ def test_three_results_of_one_inference_and_one_credit(key, user, small_png, qui
     assert (item["results"], item["result_url"]) == ([], None)
     assert work_through() == 1
     data = read(key)
-    assert (len(calls), data["credits"], UsageWindow.objects.get().used) == (1, {"held": 0, "charged": 1}, 1)
+    assert (len(calls), data["credits"], UsageWindow.objects.get().used) == (1, {"held": 0, "charged": 1}, 100)
     (item,) = data["items"]
     shown = [(one["name"], one["media_type"], one["width"], one["height"]) for one in item["results"]]
     assert shown == [("cutout", "image/png", 8, 6), ("white", "image/jpeg", 4, 3), (None, "image/png", 8, 6)]
@@ -217,7 +217,7 @@ def test_a_worker_killed_between_two_results_leaves_neither_files_nor_a_charge(
     assert Hold.objects.get().state == "held"
     work_through()
     assert files_left(kept) == ["out/0-2", "out/0-2-1", "out/0-2-2"]
-    assert (Hold.objects.get().state, UsageWindow.objects.get().used) == ("posted", 1)
+    assert (Hold.objects.get().state, UsageWindow.objects.get().used) == ("posted", 100)
     assert len(read(key)["items"][0]["results"]) == 3
     assert reconcile(ledger.get_account(user)) == []
 
