@@ -5,6 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from imaging.core.matting.mnn_manifest import write_manifest
 from imaging.core.weights import files, measuring, mnn_conversion, preparation
 from imaging.core.weights.choice import Choice, Figure, find_choice, this_machine
 from imaging.core.weights.files import choice_path, lean_path, mnn_path, serving_path, weights_ready, whole_path
@@ -33,7 +34,7 @@ def engines(monkeypatch):
     def convert(source, folder):
         weights = [tensor.raw_data for tensor in onnx.load(source).graph.initializer]
         (folder / WEIGHT_FILE).write_bytes(b"bias" + b"".join(weights))
-        mnn_conversion.write_manifest(folder, [])
+        write_manifest(folder, [])
 
     def measure(name, scratch, say):
         return Choice(this_machine(name), [Figure("mnn", "fp32", {1: 0.5}, 0.5)])
@@ -84,7 +85,7 @@ def test_another_processor_is_timed_from_the_shared_weights(monkeypatch, source)
 def test_a_weight_that_mnn_changed_stays_in_the_file(monkeypatch):
     def convert(source, folder):
         (folder / WEIGHT_FILE).write_bytes(bytes(1000))
-        mnn_conversion.write_manifest(folder, [])
+        write_manifest(folder, [])
 
     monkeypatch.setattr(mnn_conversion, "convert", convert)
     prepare_model("u2net")
