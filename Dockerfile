@@ -22,15 +22,12 @@ RUN case "$MODELS/$IMAGING_MODEL" in \
       u2net/* | all/*) pip install --require-hashes -r /tmp/requirements.txt ;; \
       *) echo "MODELS must be u2net or all, got $MODELS" >&2; exit 1 ;; \
     esac
-# The engines that may be fastest: MNN; for processors with INT8 instructions OpenVINO, without its GPU and NPU plugins, which
-# are 60 MB. Build on a processor like those that run it: the engines are timed during the build.
+# The engines that may be fastest: MNN; for processors with INT8 instructions OpenVINO. Build on a processor like those that run
+# it: the engines are timed during the build.
 # For an NVIDIA GPU: another package has the same module, so the first must be removed before the second is installed.
 ARG DEVICE=cpu
 RUN case "$DEVICE" in \
-      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt -r /tmp/requirements-int8.txt \
-        && rm -f /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_gpu_plugin.so \
-          /opt/venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_npu_plugin.so \
-          /opt/venv/lib/python3*/site-packages/openvino/libs/cache.json ;; \
+      cpu) pip install --require-hashes -r /tmp/requirements-fast.txt -r /tmp/requirements-int8.txt ;; \
       cuda) pip uninstall --yes onnxruntime && pip install --require-hashes -r /tmp/requirements-gpu.txt ;; \
       *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 1 ;; \
     esac
@@ -44,6 +41,19 @@ RUN case "$EXTRAS" in \
       *) echo "EXTRAS must be empty or otel, got $EXTRAS" >&2; exit 1 ;; \
     esac
 
+# What nothing here reads, 150 MB: OpenVINO's plugins for GPUs and NPUs, its readers of other formats than ONNX and its headers;
+# tests of ONNX and numpy; ReDoc; sources of translations; descriptions of services of AWS, of which we use S3, and botocore those
+# that give credentials for it.
+RUN cd /opt/venv/lib/python3*/site-packages \
+    && rm -rf openvino/include openvino/libs/cache.json openvino/libs/libopenvino_intel_[gn]pu_plugin.so onnx/backend/test/data \
+      drf_spectacular_sidecar/static/drf_spectacular_sidecar/redoc \
+    && for format in gguf jax paddle pytorch tensorflow tensorflow_lite; do \
+         rm -rf "openvino/frontend/$format" openvino/libs/libopenvino_"$format"_frontend.so*; \
+       done \
+    && find numpy -depth -type d -name tests -exec rm -r {} + \
+    && find . -name '*.po' -delete \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -r {} +
+
 # --- Model weights: fetched and verified once, in a separate layer --------------------------------
 FROM dependencies AS weights
 ARG IMAGING_MODEL=u2net
@@ -56,8 +66,8 @@ COPY billing billing
 COPY imaging imaging
 COPY website website
 COPY config config
-# u2net is served from files made of its weights; the weights themselves are another 176 MB.
-RUN python manage.py prepare_model "$IMAGING_MODEL" && rm -f /weights/models/u2net/u2net.onnx
+# --lean: its engines share one copy of u2net's weights, 176 MB, instead of three.
+RUN python manage.py prepare_model "$IMAGING_MODEL" --lean
 # Has Python write the bytecode of what web processes and workers import, which saves each of them seconds at start. Makes no
 # connections.
 RUN DATABASE_URL=postgres://none REDIS_URL=redis://none CELERY_BROKER_URL=amqp://none python -c \

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from imaging.core.weights.engines import RUNTIMES
 from imaging.core.weights.files import weights_path
 from tests.image import engines
 from tests.image.compose import read_build_arguments
@@ -95,6 +96,25 @@ def test_the_health_checks_pass(deployment, name):
 
 def test_the_baked_weights_need_no_preparation(deployment):
     assert "nothing to do" in deployment.run("web", "python", "manage.py", "prepare_model").stdout
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_engine_serves_from_the_shared_weights(deployment, photo, runtime):
+    """On another processor than the build's, another engine may be the one."""
+    folder = deployment.volume("pictures")
+    (folder / "photo.jpg").write_bytes(photo)
+    out = f"/var/app/pictures/{runtime}"
+    command = ("python", "manage.py", "remove_background", "/var/app/pictures/photo.jpg", "--out", out)
+    done = deployment.run("batch", *command, IMAGING_RUNTIME=runtime)
+    assert done.returncode == 0, done.stderr
+    assert f"serving u2net with {runtime}-" in done.stdout + done.stderr
+    assert list((folder / runtime).iterdir())
+
+
+def test_s3_can_be_used(deployment):
+    """The image has the description of this service, and of hardly any other."""
+    code = "import boto3; print(boto3.client('s3', region_name='eu-central-1').meta.endpoint_url)"
+    assert deployment.run("batch", "python", "-c", code).stdout.strip() == "https://s3.eu-central-1.amazonaws.com"
 
 
 def test_weights_in_a_mounted_folder_are_prepared_in_int8_too(deployment):
