@@ -23,16 +23,16 @@ class Difference:
     proven: int
 
     def __str__(self) -> str:
-        amount = self.amount
+        amount = _find_amount(self)
         shown, field = (format_credits, amount.whole) if amount else (str, self.field)
         figures = f"{field} is {shown(self.found)}, the ledger says {shown(self.proven)}"
         return f"{self.row._meta.verbose_name} '{self.row}': {figures}"
 
-    @property
-    def amount(self) -> Amount | None:
-        """What stores the figure, if it is an amount of credits."""
-        found = getattr(type(self.row), self.field)
-        return found if isinstance(found, Amount) else None
+
+def _find_amount(difference: Difference) -> Amount | None:
+    """What stores the figure, if it is an amount of credits."""
+    found = getattr(type(difference.row), difference.field)
+    return found if isinstance(found, Amount) else None
 
 
 @transaction.atomic
@@ -100,7 +100,12 @@ def _check_months(account: Account) -> Iterator[Difference]:
         used_by_api=Sum(used, filter=posted & Q(channel="api"), default=0),
         free_previews=Count("pk", filter=Q(is_free=True)),
     )  # fmt: skip
-    proven = {row["month"]: {name: row[name] for name in nothing} for row in counted}
+    proven = {
+        row["month"]: {
+            "used_by_app": row["used_by_app"], "used_by_api": row["used_by_api"], "free_previews": row["free_previews"],
+        }
+        for row in counted
+    }  # fmt: skip
     found = {one.month: one for one in MonthlyUsage.objects.filter(account=account)}
     for month in sorted(proven.keys() | found.keys()):
         counter = found.get(month) or MonthlyUsage(account=account, month=month)
@@ -125,7 +130,7 @@ def _compare(row: models.Model, **proven: int) -> Iterator[Difference]:
 
 def _write(difference: Difference) -> None:
     setattr(difference.row, difference.field, difference.proven)
-    amount = difference.amount
+    amount = _find_amount(difference)
     if difference.row.pk is None:
         difference.row.save()
     else:

@@ -4,7 +4,6 @@ import psycopg
 import pytest
 from django.db import DataError, connection
 
-from lib.ops import online_migrations
 from lib.ops.online_migrations import patiently
 
 pytestmark = [
@@ -36,7 +35,7 @@ def test_it_gives_up_its_place_in_the_queue_and_tries_again(table, monkeypatch):
             if len(waits) == 2:
                 reader.rollback()
 
-        monkeypatch.setattr(online_migrations.time, "sleep", wait)
+        monkeypatch.setattr("lib.ops.online_migrations.time.sleep", wait)
         with connection.schema_editor(atomic=False) as editor:
             patiently(editor, lambda one: one.execute(f"ALTER TABLE {table} ADD COLUMN part integer NOT NULL DEFAULT 0"))
     assert len(waits) == 2
