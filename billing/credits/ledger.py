@@ -338,13 +338,14 @@ def _take_free(account: Account, key: ApiKey | None, month: date) -> bool:
 def _take(account: Account, window: UsageWindow, price: int) -> tuple[Bucket | None, int]:
     """Hold a price. Returns the bucket, and what of it came from prepaid credits because the included ones were too few.
 
-    Tries each bucket alone before both: so the statements of all but an account's last requests are the same for any price.
+    The window is locked before the account's statement, which may keep the account's row even if it changes nothing. A
+    window without a rest, as last read, is left alone: then only the prepaid credits can pay.
     """
     if execute(_TAKE_INCLUDED, *plus_parameters(price), window.pk, price):
         return Bucket.INCLUDED, 0
-    if _take_prepaid(account, price):
+    rest = min(price, max(0, _locked_window(window).left)) if window.left > 0 else 0
+    if rest < price and _take_prepaid(account, price):
         return Bucket.PREPAID, 0
-    rest = min(price, max(0, _locked_window(window).left))
     if rest and (rest == price or _take_prepaid(account, price - rest)):
         UsageWindow.objects.filter(pk=window.pk).update(**UsageWindow.on_hold.plus(rest))
         return Bucket.INCLUDED, price - rest

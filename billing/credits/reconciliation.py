@@ -102,7 +102,7 @@ def _check_months(account: Account) -> Iterator[Difference]:
     )  # fmt: skip
     proven = {
         row["month"]: {
-            "used_by_app": row["used_by_app"], "used_by_api": row["used_by_api"], "free_previews": row["free_previews"]
+            "used_by_app": row["used_by_app"], "used_by_api": row["used_by_api"], "free_previews": row["free_previews"],
         }
         for row in counted
     }  # fmt: skip

@@ -27,7 +27,7 @@ function keeping(fields, files = [], answer = fake.picture) {
     let text = "";
     for await (const chunk of request) text += chunk.toString("latin1");
     for (const [, name, value] of text.matchAll(/name="(\w+)"\r\n\r\n(.*)\r\n/g)) fields[name] = value;
-    const file = /name="(\w+)"; filename="([^"]*)"\r\nContent-Type: [\w/-]+\r\n\r\n([^]*?)\r\n--/g;
+    const file = /name="(\w+)"; filename="([^"]*)"\r\nContent-Type: [\w/-]+\r\n\r\n([\s\S]*?)\r\n--/g;
     for (const [, ...facts] of text.matchAll(file)) files.push(facts);
     answer(request, response);
   };
