@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from accounts import failed_calls
 from accounts.models import ApiKey, User
-from billing.credits import ledger
+from billing.credits import ledger, prices
 from billing.dashboard import request_log
 from billing.dashboard.request_log import RequestLog
 from billing.models import Plan
@@ -121,6 +121,12 @@ def _fresh_request_log(monkeypatch: pytest.MonkeyPatch) -> None:
 def _quick_passwords(settings) -> None:
     """Hashing passwords as slowly as production does would take most of the suite's time."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_prices() -> None:
+    """Each test has its own table of prices."""
+    prices.table.forget()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ An operation's price, times the factor of the model, is read from the table that
 was made for: a change applies to later requests only.
 """
 
+import time
 from decimal import Decimal, InvalidOperation
 
 from django.db import transaction
@@ -20,9 +21,31 @@ IMAGE, PREVIEW = "image", "preview"
 # Prices of a table without a row for the operation.
 DEFAULTS = {IMAGE: CREDIT, PREVIEW: 25}
 
-_READ = (
-    "SELECT kind, hundredths FROM billing_price WHERE (kind = 'operation' AND name = %s) OR (kind = 'model' AND name = %s)"
-)
+_READ = "SELECT kind, name, hundredths FROM billing_price"
+# A change takes effect within this time in other processes.
+SECONDS = 1.0
+
+
+class Table:
+    """A copy of the prices, read again after SECONDS: a query for each request would take its accounting past its goal."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Read the prices again when they are next needed."""
+        self._until, self._prices = 0.0, dict[tuple[str, str], int]()
+
+    def get(self, kind: str, name: str, default: int) -> int:
+        """The hundredths of a row, or `default` where there is none."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._prices = {(kind, name): hundredths for kind, name, hundredths in select(_READ)}
+            self._until = now + SECONDS
+        return self._prices.get((kind, name), default)
+
+
+table = Table()
 
 
 def get_price(operation: str, model: str | None = None) -> int:
@@ -31,9 +54,9 @@ def get_price(operation: str, model: str | None = None) -> int:
     `model` is the name of a served model; a version (`name@version`) is ignored. None, or a model without a factor, changes
     no price. The product is rounded to the nearest hundredth, half of one upwards.
     """
-    found = dict(select(_READ, operation, (model or "").partition("@")[0]))
-    price, factor = found.get("operation", DEFAULTS[operation]), found.get("model", CREDIT)
-    return int(price * factor + CREDIT // 2) // CREDIT
+    price = table.get("operation", operation, DEFAULTS[operation])
+    factor = table.get("model", (model or "").partition("@")[0], CREDIT)
+    return (price * factor + CREDIT // 2) // CREDIT
 
 
 def format_credits(hundredths: int, *, grouped: bool = False) -> str:
@@ -68,5 +91,7 @@ def change(kind: str, name: str, hundredths: int, *, staff: User, reason: str) -
     if old != hundredths:
         price.hundredths = hundredths
         price.save(update_fields=["hundredths"])
+        transaction.on_commit(table.forget)
         PriceChange.objects.create(price=price, staff=staff, old=old, new=hundredths, reason=reason.strip()[:255])
+    table.forget()
     return price

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from billing.credits import prices
 from tests.services.deployment import Deployment
 
 pytestmark = pytest.mark.services
@@ -76,28 +77,30 @@ def test_killed_web_processes_lose_no_part_of_a_credit_whatever_the_prices(deplo
     account = deployment.call("open_account", included=INCLUDED, prepaid=PREPAID)
     ended = threading.Event()
     deployment.call("set_price", operation="image", hundredths=PRICES[0])
+    time.sleep(prices.SECONDS + 0.1)
     with ThreadPoolExecutor(SENDERS) as senders:
         streams = [senders.submit(stream, deployment, account["key"], small_png, ended) for _ in range(SENDERS)]
         try:
             for price in PRICES:
                 deployment.call("set_price", operation="image", hundredths=price)
-                time.sleep(0.3)
+                time.sleep(prices.SECONDS + 0.1)
                 kill_at_work(deployment)
                 deployment.wait_until_ready()
         finally:
             ended.set()
         delivered = sum(stream.result() for stream in streams)
     deployment.call("set_price", operation="image", hundredths=100)
+    time.sleep(prices.SECONDS + 0.1)
 
     swept = deployment.call("sweep")
     figures = deployment.call("read_one", email=account["email"])
-    prices = {int(price): count for price, count in figures["prices"].items()}
+    posted = {int(price): count for price, count in figures["prices"].items()}
     assert figures["differences"] == figures["reconciled"] == []
     assert figures["states"].get("held", 0) == 0
     assert swept >= 1, "the kills hit no request: they prove nothing"
-    assert set(prices) <= set(PRICES)
-    assert delivered <= sum(prices.values())
-    spent = sum(price * count for price, count in prices.items())
+    assert set(posted) <= set(PRICES)
+    assert delivered <= sum(posted.values())
+    spent = sum(price * count for price, count in posted.items())
     left = round(100 * (figures["included"] + figures["prepaid"]))
     assert left == 100 * (INCLUDED + PREPAID) - spent
     assert 0 < round(100 * figures["key_used"]) == spent

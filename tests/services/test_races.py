@@ -1,12 +1,14 @@
 """More requests than credits, at the same moment: exactly as many succeed as there are credits, and all figures agree."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from billing.credits import prices
 from tests.services.deployment import Deployment, at_once, code_of
 
 pytestmark = pytest.mark.services
@@ -18,11 +20,17 @@ CREDITS = INCLUDED + PREPAID
 @contextmanager
 def priced(deployment: Deployment, hundredths: int) -> Iterator[None]:
     """An image costs that much for as long as the block runs."""
-    deployment.call("set_price", operation="image", hundredths=hundredths)
+    set_price(deployment, hundredths)
     try:
         yield
     finally:
-        deployment.call("set_price", operation="image", hundredths=100)
+        set_price(deployment, 100)
+
+
+def set_price(deployment: Deployment, hundredths: int) -> None:
+    """Change the price, and wait until every process has read it."""
+    deployment.call("set_price", operation="image", hundredths=hundredths)
+    time.sleep(prices.SECONDS + 0.1)
 
 
 def test_of_four_times_as_many_requests_exactly_as_many_succeed_as_there_are_credits(deployment, small_png):

@@ -240,7 +240,7 @@ def test_a_refund_takes_back_what_is_left(send_event, stub, customer):
     checkout = stub.buy(PACK, PACK_CENTS)
     charge = checkout["payment_intent"]["latest_charge"]
     send_event("checkout.session.completed", checkout)
-    ledger._change_prepaid(customer, -70, LedgerEntry.Kind.ADJUST, reference="spent", note="")
+    ledger._change_prepaid(customer, -7000, LedgerEntry.Kind.ADJUST, reference="spent", note="")
     stub.refund(charge, 100)
     send_event("charge.refunded", charge)
     send_event("charge.refunded", charge, "evt_again")
@@ -249,7 +249,7 @@ def test_a_refund_takes_back_what_is_left(send_event, stub, customer):
     send_event("charge.refunded", charge, "evt_rest")
     purchase = PackPurchase.objects.get()
     assert now(customer).prepaid_balance == 0
-    assert (purchase.revoked, purchase.taken_back, purchase.spent_before_refund) == (100, 30, 70)
+    assert (purchase.revoked, purchase.taken_back, purchase.spent_before_refund) == (100, 30, 7000)
 
 
 def test_a_refund_that_is_reported_before_the_purchase(send_event, stub, customer):

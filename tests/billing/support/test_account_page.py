@@ -70,7 +70,7 @@ def test_it_shows_everything(support, account, user):
         assert fact in html, fact
     assert response.context["window_left"] == 4900
     assert response.context["account"].has_mfa
-    assert [found.used_this_month for found in response.context["keys"]] == [1]
+    assert [found.used_this_month for found in response.context["keys"]] == [100]
 
 
 def test_it_takes_few_queries_however_much_there_is(support, account, user, django_assert_max_num_queries):

@@ -183,11 +183,12 @@ def test_a_credential_that_has_ended(quick_model, user, key, small_png, ending):
     assert not Hold.objects.exists()
 
 
-def test_the_queries_of_a_call_are_few_and_known(quick_model, key, small_png, django_assert_num_queries):
+def test_the_queries_of_a_call_are_few_and_known(quick_model, monkeypatch, key, small_png, django_assert_num_queries):
+    monkeypatch.setattr("billing.credits.prices.SECONDS", 3600)
     post(small_png, key)
-    # key with owner; account with plan and cycle; the price; hold: window, key's count, take, hold row, ledger row,
+    # key with owner; account with plan and cycle; hold: window, key's count, take, hold row, ledger row,
     # savepoint and release; post: settle, key's count, window's count, month's count, ledger row, savepoint and release
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(16):
         post(small_png, key)
 
 
