@@ -21,7 +21,6 @@ class Answer:
     def __init__(self, response: Any) -> None:
         self.status, self.headers, self.response = response.status_code, response.headers, response
         self.content = b"".join(response)
-        response.close()
 
     @property
     def image(self) -> Image.Image:

@@ -402,8 +402,8 @@ def test_a_picture_of_a_batch_waits_meanwhile(quick_model, hanging, user, web, k
 def test_the_log_tells_the_host_and_the_cause_but_no_secret(web, caplog):
     host = web(lambda path: [b""])
     with caplog.at_level("INFO", "imaging.removal.image_url"):
-        ask(f"http://127.0.0.1:{host.port}/private/token-1234?signature=5678")
+        ask(f"http://127.0.0.1:{host.port}/private/token-confidential?signature=hidden")
     record = next(record for record in caplog.records if record.name == "imaging.removal.image_url")
     assert (record.host, record.error_code) == ("127.0.0.1", "image_url_unreachable")
     assert "Empty reply from server" in record.cause
-    assert "1234" not in str(record.__dict__) and "5678" not in str(record.__dict__)
+    assert "confidential" not in str(record.__dict__) and "hidden" not in str(record.__dict__)
