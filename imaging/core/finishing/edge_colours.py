@@ -7,8 +7,9 @@ cells they are interpolated, and of what they leave unexplained of a pixel a sha
 fast blur fusion, "Approximate Fast Foreground Colour Estimation", ICIP 2021, it is alpha). So F meets the image's own
 colours where alpha meets 1.
 
-A pixel far from everything sure keeps its own colour: where the network is undecided throughout, as in a thin or a faint
-subject, what is sure is something else, and its colour would replace the subject's.
+Where the network is undecided throughout, as in a thin or a faint subject, what is sure is something else, and its colour
+would replace the subject's. So two kinds of pixels keep their own colour: those far from everything sure, and those whose
+colour is no mixture of the subject's and the background's about them.
 
 The constants were chosen with tests/bench/bench_edge_colours.py, on the half of its images that it does not report on.
 """
@@ -45,6 +46,9 @@ _SURE = 0.3
 # Edge colours are replaced up to the first distance from sure subject, in cells, and less and less up to the second: 5 and
 # 9 % of the longer side. Strands of hair are shorter.
 _NEAR, _FAR = 12, 24
+# Edge colours are replaced up to the first distance of a pixel's colour from the mixtures of subject and background, in
+# units of a band, and less and less up to the second.
+_MIXED, _OTHER = 0.12, 0.3
 # Half a million pixels at a time: at most 40 MB for each core where all of them are edge.
 _STRIP_PIXELS = 512 * 1024
 
@@ -220,7 +224,7 @@ def _recolour(colours: Bytes, grey: Bytes, terms: Floats) -> None:
     these are trusted, 0-1.
     """
     alpha = grey.astype(np.float32) / np.float32(255)
-    inside, trust = (grey > 0) & (grey < 255), terms[:, 6]
+    inside, trust = (grey > 0) & (grey < 255), terms[:, 6] * _explained(colours, terms)
     for band in range(3):
         subject, background = terms[:, band], terms[:, band + 3]
         own = colours[..., band] / np.float32(255)
@@ -228,3 +232,18 @@ def _recolour(colours: Bytes, grey: Bytes, terms: Floats) -> None:
         colour = own + trust * (subject + alpha * alpha * rest - own)
         colour = (colour * 255 + 0.5).clip(0, 255).astype(np.uint8)
         np.copyto(colours[..., band], colour, where=inside)
+
+
+def _explained(colours: Bytes, terms: Floats) -> Floats:
+    """1 where a pixel's colour is a mixture of the subject's and the background's about it, down to 0 where it is another.
+
+    What counts is the distance from the line between the two: see _MIXED and _OTHER. Shape (n, pixels).
+    """
+    background = terms[:, 3:6]
+    own = colours[..., :3].transpose(0, 2, 1) / np.float32(255) - background
+    towards = terms[:, :3] - background
+    along, square = (towards * own).sum(axis=1), (towards * towards).sum(axis=1)
+    share = (along / np.maximum(square, np.float32(1e-6))).clip(0, 1)
+    distance = np.sqrt(np.maximum((own * own).sum(axis=1) - share * (2 * along - share * square), np.float32(0)))
+    explained: Floats = ((np.float32(_OTHER) - distance) / np.float32(_OTHER - _MIXED)).clip(0, 1)
+    return explained

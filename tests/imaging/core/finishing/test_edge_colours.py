@@ -95,9 +95,9 @@ def test_any_size_is_fine(size):
 
 
 def undecided_tower():
-    """A thin grey tower that the network is not sure of, on a brown foot that it is sure of, before the sky."""
+    """A thin tower that the network is not sure of, on a brown foot that it is sure of, before the sky."""
     image, matte = Image.new("RGB", (120, 300), GROUND), Image.new("L", (120, 300))
-    image.paste((150, 150, 150), (50, 30, 70, 270))
+    image.paste((70, 125, 130), (50, 30, 70, 270))
     matte.paste(110, (50, 30, 70, 270))
     image.paste((120, 70, 20), (40, 270, 80, 300))
     matte.paste(255, (40, 270, 80, 300))
@@ -108,8 +108,8 @@ def test_an_undecided_subject_keeps_its_colours_far_from_what_is_sure():
     image, matte = undecided_tower()
     decontaminate(image, matte)
     tower = np.asarray(image, int)[:, 50:70]
-    assert (tower[30:220] == 150).all()
-    assert (tower[262:270] != 150).any(axis=-1).all()
+    assert (tower[30:220] == (70, 125, 130)).all()
+    assert (tower[262:270] != (70, 125, 130)).any(axis=-1).all()
     # From one to the other without a step.
     assert np.abs(np.diff(tower[210:270, 10], axis=0)).max() <= 8
 
@@ -120,6 +120,17 @@ def test_a_subject_without_a_sure_pixel_keeps_its_colours():
     original = image.tobytes()
     decontaminate(image, matte)
     assert image.tobytes() == original
+
+
+def test_an_undecided_part_of_another_colour_keeps_it_next_to_what_is_sure():
+    red = (220, 20, 20)
+    image, matte = Image.new("RGB", (200, 200), GROUND), Image.new("L", (200, 200))
+    for colour, alpha, box in (((60, 60, 60), 255, (60, 40, 140, 90)), (red, 140, (60, 90, 140, 110))):
+        image.paste(colour, box)
+        matte.paste(alpha, box)
+    image = in_own_memory(image)
+    decontaminate(image, matte)
+    assert (np.asarray(image)[90:110, 60:140] == red).all()
 
 
 class KnownModel:
