@@ -21,7 +21,7 @@ KEPT = {
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
-    "Api", "base",
+    "Api", "base", "mask", "outputs",
     "GET", "POST", "rmbg", "api", "membership", "usage", "Idempotency", "Key", "Retry", "After", "xx", "multipart", "form",
     "data", "image", "application", "json", "yaml", "format", "true", "false", "yes", "no", "on", "off", "details",
     "http", "https", "url",

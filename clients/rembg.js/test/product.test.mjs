@@ -124,7 +124,9 @@ test("several results of each picture of a batch", async () => {
   const first = await batchResult({ apiKey, id: batch.id, index: 0 });
   assert.deepEqual(describe(await take(first, "png")).width, 64);
   const small = await take(await batchResult({ apiKey, id: batch.id, index: 1, result: 1, returnBase64: true }), "bmp");
-  assert.deepEqual(bmpPixel(small, 0, 0), [0, 0, 255]);
+  // A corner of 8 pixels may have a trace of the subject.
+  const [red, green, blue] = bmpPixel(small, 0, 0);
+  assert.ok(red < 16 && green < 16 && blue > 239, `${red}, ${green}, ${blue}`);
   const wrong = await failure(createBatch({ apiKey, inputImages: [person], outputs: [{ w: -1 }, { name: "A" }] }));
   assert.deepEqual(wrong.details.map(({ field }) => field), ["outputs[0].w", "outputs[1].name"]);
   assert.equal((await failure(readBatch({ apiKey, id: "../../rmbg" }))).code, "invalid_input");

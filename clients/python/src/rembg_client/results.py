@@ -151,7 +151,7 @@ def cycle_of(body: Mapping[str, Any]) -> BillingCycle:
 class Model(TypedDict):
     """A model that the server offers. A fact is None where it is not known.
 
-    `version` pins the weights: `name@version`. `speed` is fast, medium or slow.
+    `version` pins the weights: `name@version`. `speed` is fast, medium or slow. `price` is in credits for one image.
     """
 
     name: str
@@ -159,6 +159,7 @@ class Model(TypedDict):
     licence: str | None
     commercial_use: bool | None
     speed: Literal["fast", "medium", "slow"] | None
+    price: float
     default: bool
 
 
