@@ -13,7 +13,7 @@ from imaging.core.matting.islands import SURE, clean, pieces
 from imaging.core.matting.looks import find_boxes, look
 from imaging.core.matting.matte import NetworkModel, Prediction
 from imaging.core.options import CutoutOptions
-from tests.bench.composites import composite, drawn
+from tests.bench.composites import background, composite, drawn
 from tests.imaging.core.pictures import THREADS, WEIGHTS, cutout_of, file_bytes, needs_weights, opened
 
 RED = (255, 0, 0)
@@ -95,6 +95,35 @@ def test_a_further_look_that_finds_far_more_changes_nothing():
     image = scene((640, 640), (200, 300, 310, 400))
     result = look(image, FillingModel().predict, again=True)
     assert result.matte.tobytes() == RedModel().predict(image).matte.tobytes()
+
+
+class ContradictingModel(RedModel):
+    """Is as sure as `confidences`, and takes a strip of the box for the other thing at the second look."""
+
+    def __init__(self, strip, value, confidences):
+        super().__init__()
+        self.strip, self.value, self.confidences = strip, value, confidences
+
+    def predict(self, image):
+        found = super().predict(image)
+        if len(self.seen) > 1:
+            found.matte.paste(self.value, self.strip)
+        return Prediction(found.matte, found.model, self.confidences[min(len(self.seen), 2) - 1])
+
+
+@pytest.mark.parametrize(("strip", "value"), [((0, 0, SIDE, 6), 255), ((0, 28, SIDE, 34), 0)])
+@pytest.mark.parametrize(("first", "is_kept"), [(0.99, True), (0.9, False)])
+def test_a_further_look_that_contradicts_a_sure_first_one_changes_nothing(strip, value, first, is_kept):
+    image = scene((640, 640), (200, 200, 400, 400))
+    result = look(image, ContradictingModel(strip, value, (first, 0.99)).predict, again=True)
+    assert result.model == "red; looks=2"
+    assert (result.matte.tobytes() == RedModel().predict(image).matte.tobytes()) is is_kept
+
+
+def test_a_sure_first_look_gives_way_in_small_things():
+    image = scene((640, 640), (200, 200, 400, 400))
+    result = look(image, ContradictingModel((0, 28, SIDE, 29), 0, (0.99, 0.99)).predict, again=True)
+    assert result.matte.tobytes() != RedModel().predict(image).matte.tobytes()
 
 
 class SingleMindedModel(RedModel):
@@ -247,7 +276,7 @@ def test_the_network_sees_small_subjects_better_the_second_time():
     errors = []
     for ground in ("gravel", "plain cool"):
         subject = drawn("star")
-        made = composite("star", 1 / 4, subject, ground, (800, 800), np.random.default_rng(4))
+        made = composite("star", 1 / 4, subject, background(ground, (800, 800)), np.random.default_rng(4))
         truth = np.asarray(made.alpha, float)
         for again in (False, True):
             found = look(made.image, model.predict, again=again).matte.resize(made.image.size, Image.Resampling.BICUBIC)
