@@ -3,7 +3,8 @@
     python -m tests.bench.bench_quality [--part "held out"] [--photographs FOLDER] [--matting] [--only 1/2 --only wide]
 
 The composites of tests.bench.composites: subjects of photographs whose longer side is the frame's (1), a half, a third or a
-quarter of it, two subjects, a subject repeated along an image of 3:1, and thin drawn subjects at a third of the frame. The
+quarter of it, on grounds of other colours and of like ones, two subjects, subjects along an image of 3:1, and thin drawn
+subjects at a third of the frame. The
 errors are those of the matting literature: SAD (in thousands), MSE, gradient and connectivity (Rhemann et al., "A
 Perceptually Motivated Online Benchmark for Image Matting", CVPR 2009; in thousands), besides MAE and IoU at one half. Times
 are processor seconds of the mattes alone. `--matting` adds rembg's `-a`, which compiles for a minute. `--photographs` adds
@@ -45,7 +46,9 @@ from tests.bench.composites import (
 from tests.bench.results import Results
 
 SHARES = {"1": 1.0, "1/2": 0.5, "1/3": 1 / 3, "1/4": 0.25}
-KINDS = (*SHARES, "two", "wide", "thin")
+# Grounds of colours that are drawn towards the subject's.
+ALIKE = {"1/2 alike": 0.5, "1/3 alike": 1 / 3}
+KINDS = (*SHARES, *ALIKE, "two", "wide", "thin")
 FIGURES = ("sad", "mse", "gradient", "connectivity", "mae", "iou", "seconds", "looks")
 CONNECTIVITY_STEPS = np.arange(0.1, 1.01, 0.1)
 # Differences below this do not disturb (Rhemann et al.).
@@ -65,7 +68,7 @@ def main() -> None:
     subjects = find_subjects(model, arguments.part, arguments.photographs)
     grounds = GROUNDS[arguments.grounds or arguments.part]
     results = Results("bench_quality", model=model.name, part=arguments.part, grounds=grounds, subjects=len(subjects))
-    print(f"{'':6} {'':16}" + "".join(f"{name:>13}" for name in FIGURES) + f"{'worst IoU':>13}")
+    print(f"{'':9} {'':12}" + "".join(f"{name:>13}" for name in FIGURES) + f"{'worst IoU':>13}")
     for kind in arguments.only or KINDS:
         shown = drawn_subjects(arguments.part) if kind == "thin" else subjects
         images = list(scenes(shown, grounds, kind))
@@ -73,7 +76,7 @@ def main() -> None:
             rows = [measured(one, cut) for one in images]
             mean = dict(zip(FIGURES, np.mean(rows, axis=0).tolist(), strict=True))
             worst = min(row[FIGURES.index("iou")] for row in rows)
-            print(f"{kind:6} {name:16}" + "".join(f"{value:13.4f}" for value in (*mean.values(), worst)), flush=True)
+            print(f"{kind:9} {name:12}" + "".join(f"{value:13.4f}" for value in (*mean.values(), worst)), flush=True)
             results.add(f"{kind}: {name}", images=len(images), worst_iou=worst, **mean)
 
 
@@ -103,6 +106,9 @@ def scenes(subjects: Subjects, grounds: tuple[str, ...], kind: str) -> Iterator[
         return
     if kind in SHARES:
         yield from composites(subjects, grounds, SHARES[kind])
+        return
+    if kind in ALIKE:
+        yield from composites(subjects, grounds, ALIKE[kind], camouflage=CAMOUFLAGE)
         return
     names = list(subjects)
     for number, name in enumerate(names):

@@ -91,11 +91,13 @@ def _is_better(first: Prediction, size: Size, box: Box, again: Prediction) -> bo
     # A window sees a part of some.
     whole = [one for one in subjects if left <= one[0] and top <= one[1] and one[2] <= right and one[3] <= bottom]
     parts = [(slice(one[1], one[3]), slice(one[0], one[2])) for one in whole] if len(subjects) > 1 else []
+    # In a window the network sees subjects that the squeezed image hid from it.
+    is_sure = first.confidence >= _SURE_LOOK and not _is_wide(size)
     return (
         again.confidence >= _LEAST_CONFIDENCE
         and bool(after.sum() <= _MOST_GROWTH * before.sum())
         and all(after[part].sum() >= _LEAST_KEPT * before[part].sum() for part in parts)
-        and not (first.confidence >= _SURE_LOOK and _contradicts(before, after))
+        and not (is_sure and _contradicts(before, after))
     )
 
 
@@ -114,9 +116,14 @@ def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
     if found is None:
         return []
     width, height = found[2] - found[0], found[3] - found[1]
-    if max(width, height) > _WIDE * min(width, height) and max(size) > _WIDE * min(size):
+    if _is_wide((width, height)) and _is_wide(size):
         return _windows(found)
     return [found] if width * height <= _MOST_COVERED * size[0] * size[1] else []
+
+
+def _is_wide(size: Size) -> bool:
+    """Whether an image of `size` is very wide, or very tall."""
+    return max(size) > _WIDE * min(size)
 
 
 def _subject_box(matte: npt.NDArray[np.uint8], size: Size) -> Box | None:

@@ -188,6 +188,22 @@ def test_a_very_wide_or_tall_image_is_seen_in_overlapping_windows(size, box):
     assert errors[1] < 0.8 * errors[0]
 
 
+class SqueezedModel(RedModel):
+    """Does not see the middle at the first look."""
+
+    def predict(self, image):
+        found = super().predict(image)
+        if len(self.seen) == 1:
+            found.matte.paste(0, (28, 0, 36, SIDE))
+        return found
+
+
+def test_a_window_adds_a_subject_that_the_first_look_was_sure_not_to_see():
+    image = scene((1800, 400), (20, 60, 1780, 340))
+    result = look(image, SqueezedModel().predict, again=True)
+    assert at_full_size(result, image.size)[200, 900] > 200
+
+
 @given(
     st.tuples(st.integers(70, 900), st.integers(70, 900)),
     st.tuples(*[st.floats(0, 1)] * 4),
