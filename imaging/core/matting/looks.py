@@ -30,8 +30,6 @@ _SUBJECT, _LEAST_PIECE = 51, 0.05
 _MARGIN = 0.25
 # A box that covers more of the frame than this gains too little.
 _MOST_COVERED = 0.6
-# A further look at one subject only moves the edges of what a first one as sure as this has found.
-_SURE_ENOUGH = 0.98
 # A look that is less sure than this has not found the subject: its matte, stretched to the full range, would be noise.
 _LEAST_CONFIDENCE = 0.3
 # Nor has one that finds more than this many times as much subject: it took what is between thin parts for subject.
@@ -61,10 +59,10 @@ def look(image: Image.Image, predict: Predict, *, again: bool) -> Prediction:
     if not again or first.matte.size == image.size or first.confidence < _LEAST_CONFIDENCE:
         return first
     boxes = find_boxes(first.matte, image.size)
-    if not boxes or (len(boxes) == 1 and first.confidence >= _SURE_ENOUGH):
-        return first
     looks = [predict(_part(image, box, first.matte.size)) for box in boxes]
     found = [pair for pair in zip(boxes, looks, strict=True) if _is_better(first, image.size, *pair)]
+    if not looks:
+        return first
     model = f"{first.model}; looks={1 + len(looks)}"
     if not found:
         return Prediction(first.matte, model, first.confidence)
