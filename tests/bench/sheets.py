@@ -13,7 +13,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from skimage import data
 
 from imaging.core.codecs.headers import read_header
@@ -86,12 +86,15 @@ def chosen_composites(model: MatteModel) -> list[Composite]:
 
 
 def composite_row(made: Composite, model: MatteModel) -> list[Image.Image]:
-    """The image, cut out with one look and with `detail=auto`, and by its true alpha, on magenta."""
+    """The image, and its subject cut out with one look, with `detail=auto` and by its true alpha, on magenta."""
     once, again = (cutout(made.image, model, CutoutOptions(format="png", detail=detail)) for detail in ("fast", "auto"))
     true = made.image.copy()
     true.putalpha(made.alpha)
     behind = Image.new("RGBA", made.image.size, "magenta")
-    return [made.image, *(Image.alpha_composite(behind, one) for one in (once, again, true))]
+    left, top, right, bottom = made.alpha.getbbox() or (0, 0, SIDE, SIDE)
+    near = left - 20, top - 20, right + 20, bottom + 20
+    cut = (Image.alpha_composite(behind, one).crop(near) for one in (once, again, true))
+    return [made.image, *(ImageOps.contain(one, (CELL, CELL)) for one in cut)]
 
 
 def shadow_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:

@@ -28,8 +28,8 @@ Predict: TypeAlias = Callable[[Image.Image], Prediction]
 _SUBJECT, _LEAST_PIECE = 51, 0.05
 # What is added to the box on each side, as a share of its own.
 _MARGIN = 0.25
-# A box that covers more of the frame than this gains too little.
-_MOST_COVERED = 0.6
+# A box that covers more of the frame than this gains too little: it is that of a subject of more than a third of the sides.
+_MOST_COVERED = 0.25
 # A look that is less sure than this has not found the subject: its matte, stretched to the full range, would be noise.
 _LEAST_CONFIDENCE = 0.3
 # Nor has one that finds more than this many times as much subject: it took what is between thin parts for subject.
