@@ -28,7 +28,7 @@ Predict: TypeAlias = Callable[[Image.Image], Prediction]
 _SUBJECT, _LEAST_PIECE = 51, 0.05
 # What is added to the box on each side, as a share of its own.
 _MARGIN = 0.25
-# A box that covers more of the frame than this gains too little: it is that of a subject of more than a third of the sides.
+# A box that covers more of the frame than this gains too little: at half the frame's sides one look is as good.
 _MOST_COVERED = 0.25
 # A look that is less sure than this has not found the subject: its matte, stretched to the full range, would be noise.
 _LEAST_CONFIDENCE = 0.3
