@@ -1,32 +1,44 @@
-"""Images of known alpha: subjects of skimage's public-domain photographs, and drawn ones, on other grounds.
+"""Images of known alpha: subjects of photographs, and drawn thin ones, on other grounds.
 
-The drawn ones are thin, and the grounds are drawn towards the subject's colours: otherwise one look finds nearly all. The
-subjects and grounds of the tuning set chose the constants of imaging.core.matting.looks; those of the held-out set took
-no part in any choice. A photograph's alpha is the network's matte of the whole photograph, where it is sure.
+The subjects and grounds of the tuning set chose the constants of imaging.core.matting.looks; those of the held-out set took
+no part in any choice. A photograph's alpha is the network's matte of the whole photograph; photographs of which it is not
+sure are left out. skimage's public-domain photographs are few: a folder of further ones can be given. The drawn subjects
+have exact alpha, and their grounds are drawn towards their colours: otherwise one look finds nearly all.
 """
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from skimage import data
 
 from imaging.core.matting.matte import MatteModel
+from tests.bench.bench_agreement import photographs
 from tests.bench.bench_edges import ALPHAS, photograph
 
 CAMERA_NOISE = 3
-# How far a ground's colours are drawn towards the subject's: at 0 one look is nearly always right.
+# How far a ground's colours are drawn towards a drawn subject's.
 CAMOUFLAGE = 0.6
 SIDE = 800
+# Of a photograph at most so many pixels along the longer side are used.
+LARGEST = 1200
+# A matte is the truth if the values between 0.1 and 0.9 are no more than this share of its subject's area.
+MOST_UNSURE = 0.16
+PARTS = ("tuning", "held out")
+GROUNDS = {"tuning": ("brick", "grass", "plain warm"), "held out": ("gravel", "sand", "plain cool")}
+SOURCES: Mapping[str, Mapping[str, Callable[[], np.ndarray]]] = {
+    "tuning": {"astronaut": data.astronaut, "coffee": data.coffee},
+    "held out": {"cameraman": data.camera, "motorcycle": lambda: data.stereo_motorcycle()[0]},
+}
 # Coins of the photograph of that name: centre and radius.
-COINS = {"coin 1": (334, 43, 28), "coin 2": (348, 188, 32)}
-TUNING = ("astronaut", "coin 1", "hair", "star", "tree", "ladder")
-HELD_OUT = ("cameraman", "motorcycle", "cat", "coin 2", "horse", "bush", "chair")
-GROUNDS = {"tuning": ("grass", "plain warm"), "held out": ("gravel", "brick", "plain cool", "grass brown")}
-SUBJECTS = {"tuning": TUNING, "held out": HELD_OUT}
+COINS = {"tuning": (334, 43, 28), "held out": (348, 188, 32)}
+DRAWN = {"tuning": ("hair", "star", "tree", "ladder"), "held out": ("horse", "bush", "chair")}
+Subjects: TypeAlias = Mapping[str, Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +51,33 @@ class Composite:
     alpha: Image.Image
 
 
-def composites(model: MatteModel, part: str, share: float, size: tuple[int, int] = (SIDE, SIDE)) -> Iterator[Composite]:
-    """Each subject of `part`, "tuning" or "held out", on two of its grounds."""
-    for number, name in enumerate(SUBJECTS[part]):
-        subject = find_subject(model, name)
+def composites(subjects: Subjects, grounds: tuple[str, ...], share: float, *, camouflage: float = 0) -> Iterator[Composite]:
+    """Each of `subjects` on two of `grounds`."""
+    size = (SIDE, SIDE)
+    for number, (name, subject) in enumerate(subjects.items()):
         for turn in range(2):
-            ground = GROUNDS[part][(number + turn) % len(GROUNDS[part])]
+            ground = grounds[(number + turn) % len(grounds)]
             random = np.random.default_rng([number, turn, round(100 * share), *size])
-            yield composite(f"{name} on {ground}", share, subject, ground, size, random)
+            behind = camouflaged(background(ground, size), subject, camouflage)
+            yield composite(f"{name} on {ground}", share, subject, behind, random)
 
 
-def composite(
-    name: str, share: float, subject: Image.Image, ground: str, size: tuple[int, int], random: np.random.Generator
-) -> Composite:
+def composite(name: str, share: float, subject: Image.Image, ground: Image.Image, random: np.random.Generator) -> Composite:
     """`subject` (RGBA) somewhere on `ground`, with the noise of a camera."""
-    alpha = Image.new("L", size)
-    behind = camouflaged(background(ground, size), subject).convert("RGBA")
+    alpha, behind = Image.new("L", ground.size), ground.convert("RGBA")
     put(behind, alpha, subject, share, random)
     return Composite(name, share, noisy(behind, random), alpha)
 
 
-def camouflaged(ground: Image.Image, subject: Image.Image) -> Image.Image:
-    """`ground` with its brightness, contrast and colours drawn towards those of `subject`, which would stand out."""
+def camouflaged(ground: Image.Image, subject: Image.Image, share: float) -> Image.Image:
+    """`ground` with its brightness, contrast and colours drawn by `share` towards those of `subject`."""
+    if share == 0:
+        return ground
     pixels, alpha = np.asarray(subject, np.float32)[..., :3], np.asarray(subject)[..., 3] > 200
     own, other = pixels[alpha], np.asarray(ground, np.float32)
     mean, spread = other.mean(axis=(0, 1)), other.std(axis=(0, 1))
     alike = (other - mean) * (own.std(axis=0) / np.maximum(spread, 8)).clip(0, 2) + own.mean(axis=0)
-    return Image.fromarray((other + CAMOUFLAGE * (alike - other)).clip(0, 255).astype(np.uint8))
+    return Image.fromarray((other + share * (alike - other)).clip(0, 255).astype(np.uint8))
 
 
 def put(image: Image.Image, alpha: Image.Image, subject: Image.Image, share: float, random: np.random.Generator) -> None:
@@ -91,51 +103,59 @@ def background(name: str, size: tuple[int, int]) -> Image.Image:
             name
         ]
         return ImageOps.colorize(Image.linear_gradient("L").resize(size), dark, light)
-    kind, _, tint = name.partition(" ")
-    grey = Image.fromarray(getattr(data, kind)()).convert("L")
-    tile = ImageOps.fit(grey, (400, 400))
+    texture, dark, light = TEXTURES[name]
+    tile = Image.fromarray(texture()).convert("L")
     whole = Image.new("L", size)
-    for left in range(0, size[0], 400):
-        for top in range(0, size[1], 400):
+    for column, left in enumerate(range(0, size[0], tile.width)):
+        for row, top in enumerate(range(0, size[1], tile.height)):
             # Mirrored, so that it continues.
-            turned = ImageOps.mirror(tile) if left // 400 % 2 else tile
-            whole.paste(ImageOps.flip(turned) if top // 400 % 2 else turned, (left, top))
-    dark, light = {
-        "grass": ((10, 40, 5), (150, 190, 100)),
-        "grass brown": ((40, 25, 10), (200, 170, 120)),
-        "gravel": ((30, 28, 26), (215, 210, 200)),
-        "brick": ((60, 25, 15), (225, 150, 120)),
-    }[f"{kind} {tint}".strip()]
+            turned = ImageOps.mirror(tile) if column % 2 else tile
+            whole.paste(ImageOps.flip(turned) if row % 2 else turned, (left, top))
     return ImageOps.colorize(whole, dark, light)
 
 
-_subjects: dict[str, Image.Image] = {}
+# Photographs of 512 x 512 pixels, at that scale, and the colours of their dark and light.
+TEXTURES: Mapping[str, tuple[Callable[[], np.ndarray], tuple[int, int, int], tuple[int, int, int]]] = {
+    "grass": (data.grass, (10, 40, 5), (150, 190, 100)),
+    "gravel": (data.gravel, (30, 28, 26), (215, 210, 200)),
+    "brick": (data.brick, (60, 25, 15), (225, 150, 120)),
+    "sand": (data.moon, (90, 70, 45), (235, 215, 180)),
+}
 
 
-def find_subject(model: MatteModel, name: str) -> Image.Image:
-    """The subject (RGBA), cut to its box."""
-    if name not in _subjects:
-        subject = drawn(name) if name in SHAPES else coin(name) if name in COINS else photographed(model, name)
-        _subjects[name] = subject.crop(subject.getchannel("A").point([255 * (value > 10) for value in range(256)]).getbbox())
-    return _subjects[name]
+def find_subjects(model: MatteModel, part: str, folder: Path | None) -> Subjects:
+    """The subjects (RGBA, cut to their boxes) of `part`: skimage's, and each second one of `folder`."""
+    images = {name: Image.fromarray(source()).convert("RGB") for name, source in SOURCES[part].items()}
+    for number, image in enumerate(photographs(folder) if folder else ()):
+        if PARTS[number % 2] == part:
+            image.thumbnail((LARGEST, LARGEST))
+            images[f"photograph {number}"] = image
+    cut = {name: photographed(model, image) for name, image in images.items()}
+    return {**{name: cropped(one) for name, one in cut.items() if one}, "coin": cropped(coin(part))}
 
 
-def photographed(model: MatteModel, name: str) -> Image.Image:
-    sources: dict[str, Callable[[], np.ndarray]] = {
-        "cameraman": data.camera,
-        "cat": data.chelsea,
-        "motorcycle": lambda: data.stereo_motorcycle()[0],
-    }
-    image = Image.fromarray(sources.get(name, getattr(data, name, None))())
-    image = image.convert("RGB")
-    alpha = model.predict(image).matte.resize(image.size, Image.Resampling.LANCZOS)
-    # What the network is not sure of would be no truth.
-    image.putalpha(alpha.point([min(255, max(0, round((value - 60) * 255 / 180))) for value in range(256)]))
-    return image
+def drawn_subjects(part: str) -> Subjects:
+    return {name: cropped(drawn(name)) for name in DRAWN[part]}
 
 
-def coin(name: str) -> Image.Image:
-    x, y, radius = COINS[name]
+def cropped(subject: Image.Image) -> Image.Image:
+    return subject.crop(subject.getchannel("A").point([255 * (value > 10) for value in range(256)]).getbbox())
+
+
+def photographed(model: MatteModel, image: Image.Image) -> Image.Image | None:
+    """`image` with the network's matte as its alpha, None if the network is not sure of it."""
+    matte = model.predict(image).matte
+    values = np.asarray(matte, np.float32) / 255
+    if ((values > 0.1) & (values < 0.9)).sum() > MOST_UNSURE * (values >= 0.5).sum():
+        return None
+    alpha = matte.resize(image.size, Image.Resampling.LANCZOS)
+    cut = image.copy()
+    cut.putalpha(alpha.point([min(255, max(0, round((value - 60) * 255 / 180))) for value in range(256)]))
+    return cut
+
+
+def coin(part: str) -> Image.Image:
+    x, y, radius = COINS[part]
     box = x - radius, y - radius, x + radius, y + radius
     image = Image.fromarray(data.coins()).crop(box).convert("RGB").resize((400, 400), Image.Resampling.BICUBIC)
     alpha = Image.new("L", (1600, 1600))

@@ -1,9 +1,11 @@
-"""Sheets of cutouts to look at: edges.png, shadows.png and looks.png in var/bench/sheets.
+"""Sheets of cutouts to look at: edges.png, shadows.png, looks.png and composites.webp in var/bench/sheets.
 
     python -m tests.bench.sheets
 
 Edges: photographs on white, black, blue and another photograph, with the colours as they were and with `decontaminate`.
 Looks: all photographs of skimage, cut out with `detail=fast` and `auto`.
+Composites: skimage's subjects at a third of the frame, with `fast` and `auto`, and the true cutout: the sheet of
+docs/benchmarks.md.
 Shadows: both kinds under five products: two photographs, a bottle, a table, and a ball in the air.
 """
 
@@ -11,7 +13,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from skimage import data
 
 from imaging.core.codecs.headers import read_header
@@ -19,6 +21,7 @@ from imaging.core.matting.matte import MatteModel, Prediction
 from imaging.core.options import CutoutOptions
 from imaging.core.pipeline import cut_out
 from imaging.core.weights.serving import load_native
+from tests.bench.composites import PARTS, SIDE, Composite, background, composite, find_subjects
 from tests.bench.results import FOLDER
 
 SHEETS = FOLDER.parent / "sheets"
@@ -46,6 +49,7 @@ def main() -> None:
     save(
         "looks.png", [[image for name in LOOKED[at : at + 2] for image in look_pair(name, model)] for at in range(0, 14, 2)]
     )
+    save("composites.webp", [composite_row(one, model) for one in chosen_composites(model)])
     shadows = [shadow_row(photograph(name), model) for name in ("coffee", "astronaut")]
     save("shadows.png", [*shadows, *(shadow_row(*product()) for product in PRODUCTS)])
 
@@ -70,6 +74,27 @@ def look_pair(name: str, model: MatteModel) -> list[Image.Image]:
     behind = Image.new("RGBA", image.size, "magenta")
     once, again = (cutout(image, model, CutoutOptions(format="png", detail=detail)) for detail in ("fast", "auto"))
     return [image, *(Image.alpha_composite(behind, result) for result in (once, again))]
+
+
+def chosen_composites(model: MatteModel) -> list[Composite]:
+    subjects = {name: one for part in PARTS for name, one in find_subjects(model, part, None).items()}
+    chosen = (("astronaut", "gravel"), ("cameraman", "brick"), ("motorcycle", "grass"), ("coffee", "sand"))
+    return [
+        composite(name, 1 / 3, subjects[name], background(ground, (SIDE, SIDE)), np.random.default_rng(number))
+        for number, (name, ground) in enumerate(chosen)
+    ]
+
+
+def composite_row(made: Composite, model: MatteModel) -> list[Image.Image]:
+    """The image, and its subject cut out with one look, with `detail=auto` and by its true alpha, on magenta."""
+    once, again = (cutout(made.image, model, CutoutOptions(format="png", detail=detail)) for detail in ("fast", "auto"))
+    true = made.image.copy()
+    true.putalpha(made.alpha)
+    behind = Image.new("RGBA", made.image.size, "magenta")
+    left, top, right, bottom = made.alpha.getbbox() or (0, 0, SIDE, SIDE)
+    near = left - 20, top - 20, right + 20, bottom + 20
+    cut = (Image.alpha_composite(behind, one).crop(near) for one in (once, again, true))
+    return [made.image, *(ImageOps.contain(one, (CELL, CELL)) for one in cut)]
 
 
 def shadow_row(image: Image.Image, model: MatteModel) -> list[Image.Image]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from imaging.core.canvas import in_mode
 from imaging.core.geometry import Box, Size
-from imaging.core.matting.islands import clean, pieces
+from imaging.core.matting.islands import SURE, SURE_BACKGROUND, clean, pieces
 from imaging.core.matting.matte import REDUCING_GAP, Prediction
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -34,6 +34,9 @@ _MOST_COVERED = 0.6
 _LEAST_CONFIDENCE = 0.3
 # Nor has one that finds more than this many times as much subject: it took what is between thin parts for subject.
 _MOST_GROWTH = 2.0
+# A first look as sure as this is right more often than a further one that takes more than this share of what it was sure of
+# for background, or adds as much where it was sure of background: the network can be sure of a wall at the second look.
+_SURE_LOOK, _MOST_CONTRADICTED = 0.95, 0.05
 # Of several subjects each keeps at least this share: the network likes to see one.
 _LEAST_KEPT = 0.5
 # How far from the sides of its box a look counts fully, as a share of the box.
@@ -57,7 +60,7 @@ def look(image: Image.Image, predict: Predict, *, again: bool) -> Prediction:
         return first
     boxes = find_boxes(first.matte, image.size)
     looks = [predict(_part(image, box, first.matte.size)) for box in boxes]
-    found = [pair for pair in zip(boxes, looks, strict=True) if _is_better(first.matte, image.size, *pair)]
+    found = [pair for pair in zip(boxes, looks, strict=True) if _is_better(first, image.size, *pair)]
     if not looks:
         return first
     model = f"{first.model}; looks={1 + len(looks)}"
@@ -75,23 +78,36 @@ def _part(image: Image.Image, box: Box, network: Size) -> Image.Image:
     return opaque.reduce((across, down), box) if max(across, down) > 1 else opaque.crop(box)
 
 
-def _is_better(first: Image.Image, size: Size, box: Box, again: Prediction) -> bool:
-    """Whether the look `again` at `box` of an image of `size` saw the subject of the `first` matte, or all of several."""
-    across, down = first.width / size[0], first.height / size[1]
+def _is_better(first: Prediction, size: Size, box: Box, again: Prediction) -> bool:
+    """Whether the look `again` at `box` of an image of `size` saw the subject of the `first` look, or all of several."""
+    matte = np.asarray(first.matte)
+    across, down = matte.shape[1] / size[0], matte.shape[0] / size[1]
     left, right, top, bottom = (round(value) for value in (box[0] * across, box[2] * across, box[1] * down, box[3] * down))
     small = again.matte.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BOX)
-    before, after = (np.zeros((first.height, first.width), np.float32) for _ in range(2))
-    before[top:bottom, left:right] = np.asarray(first)[top:bottom, left:right]
+    before, after = (np.zeros(matte.shape, np.float32) for _ in range(2))
+    before[top:bottom, left:right] = matte[top:bottom, left:right]
     after[top:bottom, left:right] = np.asarray(small)[: bottom - top, : right - left]
-    subjects = _large_pieces(np.asarray(first))
+    subjects = _large_pieces(matte)
     # A window sees a part of some.
     whole = [one for one in subjects if left <= one[0] and top <= one[1] and one[2] <= right and one[3] <= bottom]
     parts = [(slice(one[1], one[3]), slice(one[0], one[2])) for one in whole] if len(subjects) > 1 else []
+    # In a window the network sees subjects that the squeezed image hid from it.
+    is_sure = first.confidence >= _SURE_LOOK and not _is_wide(size)
     return (
         again.confidence >= _LEAST_CONFIDENCE
         and bool(after.sum() <= _MOST_GROWTH * before.sum())
         and all(after[part].sum() >= _LEAST_KEPT * before[part].sum() for part in parts)
+        and not (is_sure and _contradicts(before, after))
     )
+
+
+def _contradicts(before: Floats, after: Floats) -> bool:
+    """Whether `after` (0-255) has lost, or gained, much that `before` was sure of, in shares of its subject."""
+    subject = before >= 255 * SURE
+    lost = subject & (after < 128)
+    # Outside the box both are zero.
+    gained = (before <= 255 * SURE_BACKGROUND) & (after >= 128)
+    return bool(max(lost.sum(), gained.sum()) > _MOST_CONTRADICTED * subject.sum())
 
 
 def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
@@ -100,9 +116,14 @@ def find_boxes(matte: Image.Image, size: Size) -> list[Box]:
     if found is None:
         return []
     width, height = found[2] - found[0], found[3] - found[1]
-    if max(width, height) > _WIDE * min(width, height) and max(size) > _WIDE * min(size):
+    if _is_wide((width, height)) and _is_wide(size):
         return _windows(found)
     return [found] if width * height <= _MOST_COVERED * size[0] * size[1] else []
+
+
+def _is_wide(size: Size) -> bool:
+    """Whether an image of `size` is very wide, or very tall."""
+    return max(size) > _WIDE * min(size)
 
 
 def _subject_box(matte: npt.NDArray[np.uint8], size: Size) -> Box | None:

@@ -13,7 +13,7 @@ from imaging.core.matting.islands import SURE, clean, pieces
 from imaging.core.matting.looks import find_boxes, look
 from imaging.core.matting.matte import NetworkModel, Prediction
 from imaging.core.options import CutoutOptions
-from tests.bench.composites import composite, drawn
+from tests.bench.composites import background, composite, drawn
 from tests.imaging.core.pictures import THREADS, WEIGHTS, cutout_of, file_bytes, needs_weights, opened
 
 RED = (255, 0, 0)
@@ -97,6 +97,35 @@ def test_a_further_look_that_finds_far_more_changes_nothing():
     assert result.matte.tobytes() == RedModel().predict(image).matte.tobytes()
 
 
+class ContradictingModel(RedModel):
+    """Is as sure as `confidences`, and takes a strip of the box for the other thing at the second look."""
+
+    def __init__(self, strip, value, confidences):
+        super().__init__()
+        self.strip, self.value, self.confidences = strip, value, confidences
+
+    def predict(self, image):
+        found = super().predict(image)
+        if len(self.seen) > 1:
+            found.matte.paste(self.value, self.strip)
+        return Prediction(found.matte, found.model, self.confidences[min(len(self.seen), 2) - 1])
+
+
+@pytest.mark.parametrize(("strip", "value"), [((0, 0, SIDE, 6), 255), ((0, 28, SIDE, 34), 0)])
+@pytest.mark.parametrize(("first", "is_kept"), [(0.99, True), (0.9, False)])
+def test_a_further_look_that_contradicts_a_sure_first_one_changes_nothing(strip, value, first, is_kept):
+    image = scene((640, 640), (200, 200, 400, 400))
+    result = look(image, ContradictingModel(strip, value, (first, 0.99)).predict, again=True)
+    assert result.model == "red; looks=2"
+    assert (result.matte.tobytes() == RedModel().predict(image).matte.tobytes()) is is_kept
+
+
+def test_a_sure_first_look_gives_way_in_small_things():
+    image = scene((640, 640), (200, 200, 400, 400))
+    result = look(image, ContradictingModel((0, 28, SIDE, 29), 0, (0.99, 0.99)).predict, again=True)
+    assert result.matte.tobytes() != RedModel().predict(image).matte.tobytes()
+
+
 class SingleMindedModel(RedModel):
     """Sees the left half alone at the second look."""
 
@@ -157,6 +186,22 @@ def test_a_very_wide_or_tall_image_is_seen_in_overlapping_windows(size, box):
     truth = np.asarray(image.getchannel("R"), int)
     errors = [np.abs(at_full_size(one, size) - truth).mean() for one in (RedModel().predict(image), result)]
     assert errors[1] < 0.8 * errors[0]
+
+
+class SqueezedModel(RedModel):
+    """Does not see the middle at the first look."""
+
+    def predict(self, image):
+        found = super().predict(image)
+        if len(self.seen) == 1:
+            found.matte.paste(0, (28, 0, 36, SIDE))
+        return found
+
+
+def test_a_window_adds_a_subject_that_the_first_look_was_sure_not_to_see():
+    image = scene((1800, 400), (20, 60, 1780, 340))
+    result = look(image, SqueezedModel().predict, again=True)
+    assert at_full_size(result, image.size)[200, 900] > 200
 
 
 @given(
@@ -247,7 +292,7 @@ def test_the_network_sees_small_subjects_better_the_second_time():
     errors = []
     for ground in ("gravel", "plain cool"):
         subject = drawn("star")
-        made = composite("star", 1 / 4, subject, ground, (800, 800), np.random.default_rng(4))
+        made = composite("star", 1 / 4, subject, background(ground, (800, 800)), np.random.default_rng(4))
         truth = np.asarray(made.alpha, float)
         for again in (False, True):
             found = look(made.image, model.predict, again=again).matte.resize(made.image.size, Image.Resampling.BICUBIC)
