@@ -91,7 +91,7 @@ def test_errors(samples, folder):
 def test_log_in_and_usage(samples, folder):
     told = run(["sh", "-ec", samples["cli-login-cli"]], folder)
     assert "plan Premium-20000" in told
-    assert re.search(r"^credits left +\d+$", told, re.MULTILINE)
+    assert re.search(r"^credits left +[\d.]+$", told, re.MULTILINE)
 
 
 def test_files_and_folders(samples, folder):
