@@ -2,7 +2,8 @@
 
 A network sees every image at its own size, 320 x 320 pixels. A subject that fills a third of the frame has a hundred of
 them, and so has the height of a banner. Each further look sees one box of the image at that size; its matte replaces the
-first one there, fading out at the box's sides, so that no seam shows. What the first look found elsewhere stays.
+first one there, fading out at the box's sides, so that no seam shows. What the first look found elsewhere stays, and so does
+the inside of what it was sure of.
 
 The constants were chosen with tests/bench/bench_quality.py, on its tuning set.
 """
@@ -13,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imaging.core.canvas import in_mode
 from imaging.core.geometry import Box, Size
@@ -39,6 +40,8 @@ _MOST_GROWTH = 2.0
 _SURE_LOOK, _MOST_CONTRADICTED = 0.95, 0.05
 # Of several subjects each keeps at least this share: the network likes to see one.
 _LEAST_KEPT = 0.5
+# A pixel of the first matte is inside the subject if it and the ones about it, a square of so many pixels, are sure.
+_CORE = 3
 # How far from the sides of its box a look counts fully, as a share of the box.
 _RAMP = 0.08
 # Sides that differ by more than this make windows, each at most so long, in shares of the shorter side, that overlap.
@@ -176,7 +179,13 @@ def _joined(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Ima
         most[place] = np.maximum(most[place], ramp)
     base = _resized(first, (columns, rows))
     joined = base + most * (total / np.maximum(weights, np.float32(1e-6)) - base)
+    np.maximum(joined, _resized(_core(first), (columns, rows)), out=joined)
     return joined.clip(0, 1).astype(np.float32, copy=False)
+
+
+def _core(first: Image.Image) -> Image.Image:
+    """What the first look was sure of, together with all that is about it: no further look takes the inside away."""
+    return first.filter(ImageFilter.MinFilter(_CORE)).point([0 if value < 255 * SURE else value for value in range(256)])
 
 
 def _grid(size: Size, first: Image.Image, looks: Sequence[tuple[Box, Image.Image]]) -> Size:

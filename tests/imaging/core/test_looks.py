@@ -126,6 +126,13 @@ def test_a_sure_first_look_gives_way_in_small_things():
     assert result.matte.tobytes() != RedModel().predict(image).matte.tobytes()
 
 
+def test_the_inside_of_what_the_first_look_was_sure_of_stays():
+    image = scene((640, 640), (200, 200, 400, 400))
+    hole = ContradictingModel((0, 28, SIDE, 34), 0, (0.9, 0.99))
+    found = np.asarray(at_full_size(look(image, hole.predict, again=True), image.size))
+    assert found[240:360, 240:360].min() >= 0.9 * 255
+
+
 class SingleMindedModel(RedModel):
     """Sees the left half alone at the second look."""
 
