@@ -41,7 +41,7 @@ class Result:
 
     @property
     def label(self) -> str:
-        """What tells it from others of its image: the output's name, else the format."""
+        """What distinguishes it from other results of its image: the output's name, else the format."""
         return self.output or self.media_type.rpartition("/")[2]
 
 

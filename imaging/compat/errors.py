@@ -62,7 +62,7 @@ _FETCHING = (
     "image_url_redirects", "image_url_unreachable", "image_url_timeout", "image_url_failed", "image_url_encoding",
     "image_url_too_large",
 )  # fmt: skip
-# Those of a field that has a code of its own, by the field.
+# Problems of fields that have a separate code, by field.
 _OF_FIELDS: Mapping[str, _Own] = {
     "bg_color": _Own("invalid_bg_color", "Invalid bg_color parameter given"),
     "size": _Own("invalid_size", "Invalid value for parameter 'size'"),

@@ -1,6 +1,6 @@
 """Migrations of tables that other processes use meanwhile. For migrations with `atomic = False`.
 
-Each operation is a transaction of its own, so none holds a lock while it waits for another, and a migration that was
+Each operation is a separate transaction, so none holds a lock while it waits for another, and a migration that was
 interrupted continues where it stopped. On PostgreSQL an operation gives up waiting for its lock after LOCK_TIMEOUT, because
 everyone else would queue behind it, and tries again until it gets it.
 """

@@ -41,12 +41,12 @@ def test_a_page_of_another_site(browser: Browser, server, server_key, photo, oth
     context = browser.new_context()
     page = context.new_page()
     page.goto(other_site)
-    told = page.evaluate(SCRIPT, [server.url, server_key, base64.b64encode(photo).decode()])
+    seen = page.evaluate(SCRIPT, [server.url, server_key, base64.b64encode(photo).decode()])
     context.close()
-    assert told["status"] == 200
-    assert base64.b64decode(told["body"]["data"]["result_b64"]).startswith(b"\x89PNG")
-    assert told["body"]["data"]["foreground_width"] > 0
-    readable = told["headers"]
+    assert seen["status"] == 200
+    assert base64.b64decode(seen["body"]["data"]["result_b64"]).startswith(b"\x89PNG")
+    assert seen["body"]["data"]["foreground_width"] > 0
+    readable = seen["headers"]
     assert readable["x-credits-charged"] == "1"
     assert {"x-type", "x-width", "x-max-width", "x-ratelimit-remaining", "x-foreground-left"} <= set(readable)
-    assert told["refused"]["errors"][0]["code"] == "auth_failed"
+    assert seen["refused"]["errors"][0]["code"] == "auth_failed"

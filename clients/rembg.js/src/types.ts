@@ -67,7 +67,7 @@ export interface Options {
   dpi?: number;
 }
 
-/** The options, with an image to lay behind the subject: whatever `inputImage` may be. */
+/** The options, with an image to lay behind the subject, which takes what `inputImage` takes. */
 export type OptionsWith<Input> = Options & { bg_image?: Input };
 
 /**

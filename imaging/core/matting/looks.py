@@ -27,7 +27,7 @@ Predict: TypeAlias = Callable[[Image.Image], Prediction]
 # From this value (0-255) on a pixel of the first matte counts for the subject's box; pieces with less than this share of
 # all subject do not.
 _SUBJECT, _LEAST_PIECE = 51, 0.05
-# What is added to the box on each side, as a share of its own.
+# What is added to the box on each side, as a share of its side.
 _MARGIN = 0.25
 # A box that covers more of the frame than this gains too little.
 _MOST_COVERED = 0.6

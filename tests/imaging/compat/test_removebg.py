@@ -193,7 +193,7 @@ def test_colours(removebg, box, color):
 
 
 def shade(answer):
-    """The darkest visible pixel beside the subject."""
+    """The darkest visible pixel next to the subject."""
     pixels = np.asarray(answer.image.convert("RGBA"))[..., 3].astype(int)
     pixels[50:150, 100:300] = 0
     return int(pixels.max())

@@ -174,7 +174,7 @@ def test_looks_are_joined_without_a_seam():
     image = scene((640, 640), (240, 240, 360, 400))
     hazy = Image.composite(image, Image.new("RGB", image.size, (60, 0, 0)), image.getchannel("R"))
     matte = np.asarray(look(hazy, DoubtfulModel().predict, again=True).matte, int)
-    # From the haze of the first look through that of the second and back, beside the subject.
+    # From the haze of the first look through that of the second and back, next to the subject.
     column = matte[:, 225 * matte.shape[1] // 640]
     assert (column.min(), column.max()) == (36, 60)
     assert np.abs(np.diff(column)).max() <= 8

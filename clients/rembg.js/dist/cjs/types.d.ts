@@ -65,7 +65,7 @@ export interface Options {
     /** Written into png and jpeg. */
     dpi?: number;
 }
-/** The options, with an image to lay behind the subject: whatever `inputImage` may be. */
+/** The options, with an image to lay behind the subject, which takes what `inputImage` takes. */
 export type OptionsWith<Input> = Options & {
     bg_image?: Input;
 };
