@@ -48,7 +48,7 @@ _SURE = 0.3
 _NEAR, _FAR = 12, 24
 # Edge colours are replaced up to the first distance of a pixel's colour from the mixtures of subject and background, in
 # units of a band, and less and less up to the second.
-_MIXED, _OTHER = 0.12, 0.3
+_MIXED, _OTHER = 0.05, 0.15
 # Half a million pixels at a time: at most 40 MB for each core where all of them are edge.
 _STRIP_PIXELS = 512 * 1024
 
