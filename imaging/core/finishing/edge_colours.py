@@ -239,11 +239,14 @@ def _explained(colours: Bytes, terms: Floats) -> Floats:
 
     What counts is the distance from the line between the two: see _MIXED and _OTHER. Shape (n, pixels).
     """
-    background = terms[:, 3:6]
-    own = colours[..., :3].transpose(0, 2, 1) / np.float32(255) - background
-    towards = terms[:, :3] - background
-    along, square = (towards * own).sum(axis=1), (towards * towards).sum(axis=1)
+    along, square, length = (np.zeros_like(terms[:, 0]) for _ in range(3))
+    for band in range(3):
+        towards = terms[:, band] - terms[:, band + 3]
+        own = colours[..., band] / np.float32(255) - terms[:, band + 3]
+        along += towards * own
+        square += towards * towards
+        length += own * own
     share = (along / np.maximum(square, np.float32(1e-6))).clip(0, 1)
-    distance = np.sqrt(np.maximum((own * own).sum(axis=1) - share * (2 * along - share * square), np.float32(0)))
+    distance = np.sqrt(np.maximum(length - share * (2 * along - share * square), np.float32(0)))
     explained: Floats = ((np.float32(_OTHER) - distance) / np.float32(_OTHER - _MIXED)).clip(0, 1)
     return explained
