@@ -1,4 +1,4 @@
-"""Several results of one image: how the list is read, and that each result is what a call of its own delivers."""
+"""Several results of one image: how the list is read, and that each result is what a separate call delivers."""
 
 import io
 import json
