@@ -32,6 +32,7 @@ EDITOR_MODULES = modules(
     "downloads",
     "encoders",
     "geometry",
+    "options",
     "picture",
     "queue",
     "queue-view",

@@ -80,8 +80,9 @@ def by_the_editor(page: Page, image: bytes, **options: Any) -> Image.Image:
     fields = asdict(CutoutOptions(**options))
     colour = fields["background"]
     sent = {
-        "format": fields["format"], "w": fields["width"], "h": fields["height"], "exact": fields["exact_resize"],
-        "mask": fields["mask"], "background": colour and "#" + bytes(colour[:3]).hex(), "angle": fields["angle"],
+        "format": fields["format"], "w": fields["width"], "h": fields["height"],
+        "fit": "exact" if fields["exact_resize"] else "inside",
+        "mask": fields["mask"], "bg_color": colour and "#" + bytes(colour[:3]).hex(), "angle": fields["angle"],
         "expand": fields["expand"],
     }  # fmt: skip
     matte = encoded(by_the_api(image, mask=True, format="png"))

@@ -3,6 +3,7 @@
 import { randomKey, request, upload } from "./api.js";
 import { MAX_BYTES } from "./files.js";
 import { explanation, number } from "./messages.js";
+import { fieldsOf } from "./options.js";
 
 const MAX_PICTURES = 500;
 const MAX_TOTAL = 2 * 1024 ** 3;
@@ -11,27 +12,14 @@ const MEBIBYTE = 1024 * 1024;
 export const isZip = (file) => /\.zip$/i.test(file.name);
 const megabytes = (bytes) => new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 }).format(bytes / MEBIBYTE);
 
-/** The fields of a batch's form: the files, and the editor's options as the API names them. */
-export function fieldsOf(files, options) {
-  const { background, format, w, h, exact, angle, expand, mask, model } = options;
-  return [
-    ...files.map((file) => [isZip(file) ? "zip" : "image", file]),
-    ["format", format],
-    ...(w ? [["w", w]] : []),
-    ...(h ? [["h", h]] : []),
-    ...(exact && w && h ? [["exact_resize", "true"]] : []),
-    ...(angle ? [["angle", angle], ["expand", expand]] : []),
-    ...(mask ? [["mask", "true"]] : []),
-    ...(background && !mask ? [["bg_color", background]] : []),
-    ...(model ? [["model", model]] : []),
-  ];
-}
+/** The fields of a batch's form: the files, and the editor's options. */
+const batchFields = (files, options) => [...files.map((file) => [isZip(file) ? "zip" : "image", file]), ...fieldsOf(options)];
 
 /** A description of the options that have no field in the dialog. */
-export function otherOptions({ w, h, exact, angle, mask, model }) {
+export function otherOptions({ w, h, fit, angle, mask, model }) {
   const size = { w: number(w ?? 0), h: number(h ?? 0) };
   const texts = [
-    w && h && interpolate(exact ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
+    w && h && interpolate(fit === "exact" ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
     w && !h && interpolate(gettext("%(w)s pixels wide"), size, true),
     h && !w && interpolate(gettext("%(h)s pixels high"), size, true),
     angle && interpolate(gettext("turned by %(angle)s°"), { angle: number(angle) }, true),
@@ -74,7 +62,7 @@ export class BatchDialog {
   async open(files, options, canOpenHere) {
     Object.assign(this, { files: [], options: { ...options }, canOpenHere });
     this.part("format").value = options.format;
-    this.offerBackground(options.background);
+    this.offerBackground(options.bg_color);
     this.part("other").textContent = otherOptions(options);
     this.part("background-field").hidden = options.mask;
     this.tell(null);
@@ -183,8 +171,8 @@ export class BatchDialog {
 
   /** Upload the files. Returns the batch's id. */
   async send() {
-    const options = { ...this.options, format: this.part("format").value, background: this.part("background").value || null };
-    const answer = await upload(this.addresses.batches, fieldsOf(this.files, options), {
+    const options = { ...this.options, format: this.part("format").value, bg_color: this.part("background").value || null };
+    const answer = await upload(this.addresses.batches, batchFields(this.files, options), {
       token: this.token,
       key: this.key,
       signal: this.sending.signal,

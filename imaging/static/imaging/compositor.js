@@ -75,7 +75,7 @@ export function compose(cutout, options, size) {
 
 /** The colour behind the subject; null if the image stays transparent. */
 export function backgroundOf(options) {
-  return options.background ?? (FORMATS_WITHOUT_ALPHA.includes(options.format) ? WHITE : null);
+  return options.bg_color ?? (FORMATS_WITHOUT_ALPHA.includes(options.format) ? WHITE : null);
 }
 
 function fill(context, size, colour) {

@@ -31,7 +31,7 @@ export function fittedSize(size, w, h, exact) {
 
 /** The size of the delivered image for an upright one: rotated, then resized. */
 export function deliveredSize(size, options) {
-  return fittedSize(rotatedSize(size, options.angle, options.expand), options.w, options.h, options.exact);
+  return fittedSize(rotatedSize(size, options.angle, options.expand), options.w, options.h, options.fit === "exact");
 }
 
 /** `size` scaled down, if necessary, so that no side is longer than `longest`. */

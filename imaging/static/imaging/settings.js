@@ -1,10 +1,8 @@
 // The settings form: its values, and the size that they give an image.
 
 import { MAX_SIDE, deliveredSize } from "./geometry.js";
+import { DEFAULTS } from "./options.js";
 
-const DEFAULTS = Object.freeze({
-  background: null, format: "webp", w: null, h: null, exact: false, angle: 0, expand: true, mask: false, model: "",
-});
 const MAX_ANGLE = 360;
 
 /** Reads and writes the form; `onChange(options)` is called for every valid change. */
@@ -42,11 +40,12 @@ export class Settings {
     const { background, colour, format, w, h, exact, angle, expand, mask, model } = this.fields;
     const side = (field) => Number(field.value) || null;
     return {
-      background: background.value === "own" ? colour.value : background.value || null,
+      ...DEFAULTS,
+      bg_color: background.value === "own" ? colour.value : background.value || null,
       format: format.value,
       w: side(w),
       h: side(h),
-      exact: exact.checked,
+      fit: exact.checked ? "exact" : "inside",
       angle: Number(angle.value) || 0,
       expand: expand.checked,
       mask: mask.checked,
@@ -57,16 +56,17 @@ export class Settings {
 
   write(options, isSingle) {
     const { background, colour, format, w, h, exact, angle, tilt, expand, mask, model, single } = this.fields;
-    background.value = options.background ?? "";
-    if (background.value !== (options.background ?? "")) {
+    background.value = options.bg_color ?? "";
+    if (background.value !== (options.bg_color ?? "")) {
       background.value = "own";
-      colour.value = options.background;
+      colour.value = options.bg_color;
     }
     format.value = options.format;
     w.value = options.w ?? "";
     h.value = options.h ?? "";
     angle.value = tilt.value = options.angle;
-    Object.entries({ exact, expand, mask }).forEach(([name, field]) => { field.checked = options[name]; });
+    exact.checked = options.fit === "exact";
+    Object.entries({ expand, mask }).forEach(([name, field]) => { field.checked = options[name]; });
     if (model) model.value = options.model;
     single.checked = isSingle;
     this.complain(null);
@@ -97,11 +97,11 @@ export class Settings {
   }
 
   showNotes() {
-    const { format, background, mask, exact } = this.read();
-    const isFlat = ["jpeg", "bmp"].includes(format) && background === null && !mask;
+    const { format, bg_color, mask, fit } = this.read();
+    const isFlat = ["jpeg", "bmp"].includes(format) && bg_color === null && !mask;
     this.form.querySelector("#flat-note").hidden = !isFlat;
     this.form.querySelector(".swatches").disabled = mask;
-    this.fields.exact.disabled = !(this.fields.w.value && this.fields.h.value) && !exact;
+    this.fields.exact.disabled = !(this.fields.w.value && this.fields.h.value) && fit !== "exact";
   }
 
   /** Reset to the defaults. */
