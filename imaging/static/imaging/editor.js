@@ -1,11 +1,13 @@
 // The editor: connects the queue, the stage and the settings.
 
+import { offerApiCall } from "./api-call.js";
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
 import { BatchDialog, isZip } from "./batch.js";
 import { saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
 import { acceptFiles, offerSamples } from "./files.js";
+import { History } from "./history.js";
 import { explain, number } from "./messages.js";
 import { Picture } from "./picture.js";
 import { Queue } from "./queue.js";
@@ -22,8 +24,13 @@ const token = new Token(studio.dataset.token);
 const pictures = [];
 let selected = null;
 
-const stage = new Stage(byId("stage"), byId("facts"));
-const settings = new Settings(byId("settings"), applySettings);
+const history = new History({ take: takeState, restore: restoreState, onChange: showHistory });
+const settings = new Settings(byId("settings"), { onChange: applySettings, onCommit: () => history.seal() });
+const stage = new Stage(byId("stage"), byId("facts"), {
+  onArrange: (options) => settings.set(options, "arrange"),
+  onArranged: () => history.seal(),
+});
+const showApiCall = offerApiCall(byId("api-call"), studio.dataset);
 let shared = { ...settings.defaults };
 const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
@@ -38,7 +45,7 @@ const batch = new BatchDialog(byId("batch-dialog"), {
 const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
 const isLeft = (picture) => ["new", "waiting", "failed", "cancelled"].includes(picture.state);
 const optionsOf = (picture) => picture.own ?? shared;
-const isOfOtherModel = (picture) => picture.state === "done" && picture.model !== optionsOf(picture).model;
+const isOfOtherModel = (picture) => picture.state === "done" && ["model", "detail"].some((name) => picture[name] !== optionsOf(picture)[name]);
 
 /** Route new files: into the open dialog, into a new dialog that offers a batch, or into the queue. */
 function take(files) {
@@ -75,7 +82,9 @@ async function removeFrom(picture, signal) {
   picture.progress = 0;
   if (picture.size === null) await picture.read();
   if (picture === selected) draw();
-  await picture.fetchMatte(studio.dataset.rmbg, optionsOf(picture).model, {
+  const { model, detail } = optionsOf(picture);
+  await picture.fetchMatte(studio.dataset.rmbg, model, {
+    detail,
     token,
     signal,
     onProgress: (part) => {
@@ -111,11 +120,11 @@ function keepResult(picture) {
 function offerAgain() {
   const note = byId("again-note");
   const count = pictures.filter(isOfOtherModel).length;
-  if (note === null || count === 0) return void (note?.toggleAttribute("hidden", true));
+  note.hidden = count === 0;
+  if (count === 0) return;
   const text = ngettext("%(count)s picture was cut out with another model.", "%(count)s pictures were cut out with another model.", count);
-  note.hidden = false;
   byId("again-text").textContent = interpolate(text, { count }, true);
-  byId("again").textContent = againText(count, Number(byId("settings").elements.model.selectedOptions[0].dataset.price));
+  byId("again").textContent = againText(count, Number(settings.fields.model?.selectedOptions[0].dataset.price ?? studio.dataset.price));
 }
 
 function againText(count, price) {
@@ -127,7 +136,7 @@ function againText(count, price) {
 function runAgain() {
   pictures.filter(isOfOtherModel).forEach((picture) => queue.add(picture));
   // The button is gone.
-  byId("settings").elements.model.focus();
+  (settings.fields.model ?? settings.fields.detail).focus();
 }
 
 function act(action, picture) {
@@ -158,25 +167,71 @@ function select(picture) {
   if (picture === null) return;
   view.select(picture);
   settings.write(optionsOf(picture), picture.own !== null);
+  history.seal();
   draw();
 }
 
 function draw() {
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
+  const options = optionsOf(selected);
   byId("download").disabled = selected.state !== "done";
-  stage.show(selected, optionsOf(selected)).catch(tell);
+  byId("download").textContent = downloadText(options);
+  showApiCall(options);
+  stage.show(selected, options).catch(tell);
+}
+
+function downloadText({ outputs }) {
+  if (!outputs) return gettext("Download");
+  const count = outputs.length;
+  return interpolate(ngettext("Download %(count)s result", "Download %(count)s results", count), { count: number(count) }, true);
 }
 
 function applySettings(options, changedField) {
-  const isSingle = byId("settings").elements.single.checked;
+  const isSingle = settings.fields.single.checked;
+  history.note(takeState(), changedField);
   if (isSingle) selected.own = options;
   else if (changedField === "single") selected.own = null;
   else shared = options;
   if (changedField === "single") settings.write(optionsOf(selected), isSingle);
   offerAgain();
-  if (changedField === "model" && !byId("again-note").hidden) announce(byId("again-note").textContent);
+  if (["model", "detail"].includes(changedField) && !byId("again-note").hidden) announce(byId("again-note").textContent);
   draw();
+}
+
+/** What undo goes back to. */
+function takeState() {
+  return { shared, picture: selected, own: selected?.own ?? null };
+}
+
+function restoreState(state) {
+  shared = state.shared;
+  if (pictures.includes(state.picture)) {
+    state.picture.own = state.own;
+    select(state.picture);
+  } else if (selected) select(selected);
+  offerAgain();
+}
+
+function showHistory() {
+  byId("undo").disabled = !history.past.length;
+  byId("redo").disabled = !history.future.length;
+}
+
+/** Text fields have an undo of their own. */
+function undoByKey(event) {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea")) return;
+  const key = event.key.toLowerCase();
+  if (key !== "z" && key !== "y") return;
+  event.preventDefault();
+  if (key === "y" || event.shiftKey) history.redo();
+  else history.undo();
+}
+
+function arrange(isOn) {
+  byId("arrange").setAttribute("aria-pressed", isOn);
+  stage.arrange(isOn);
 }
 
 /** Run `produce` with the button disabled, and show any error. */
@@ -194,7 +249,7 @@ async function saving(button, produce) {
 
 function download(picture) {
   return saving(byId("download"), async () => {
-    await saveOne(picture, optionsOf(picture));
+    await saveOne(picture, optionsOf(picture), (text) => { byId("download").textContent = text; });
     picture.isSaved = true;
   });
 }
@@ -212,6 +267,7 @@ function showState() {
   byId("welcome").hidden = pictures.length > 0;
   byId("workbench").hidden = pictures.length === 0;
   studio.dataset.state = pictures.length ? "filled" : "empty";
+  if (selected) byId("download").textContent = downloadText(optionsOf(selected));
   byId("download-all").hidden = ready < 2;
   byId("download-all").textContent = interpolate(gettext("Download all (%(count)s)"), { count: ready }, true);
   offerAgain();
@@ -261,7 +317,11 @@ if (location.hash === "#batch") openBatch();
 byId("download").addEventListener("click", () => download(selected));
 byId("download-all").addEventListener("click", downloadAll);
 byId("reset").addEventListener("click", () => settings.reset());
-byId("again")?.addEventListener("click", runAgain);
+byId("again").addEventListener("click", runAgain);
+byId("undo").addEventListener("click", () => history.undo());
+byId("redo").addEventListener("click", () => history.redo());
+byId("arrange").addEventListener("click", () => arrange(!stage.isArranging));
+document.addEventListener("keydown", undoByKey);
 window.addEventListener("beforeunload", (event) => (pictures.some(isUnsaved) || batch.isSending) && event.preventDefault());
 settings.write(shared, false);
 prepareFormats();

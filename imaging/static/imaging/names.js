@@ -12,11 +12,11 @@ export function stem(name) {
   return base.replace(/\.[^.]*$/, "").trim() || "image";
 }
 
-/** `<stem>-no-bg.<extension>` for each [name, extension], with a number added if another file has the name already. */
+/** `<stem>-no-bg[-suffix].<extension>` for each [name, extension, suffix], with a number if another file has the name already. */
 export function downloadNames(files) {
   const taken = new Set();
-  return files.map(([name, extension]) => {
-    const wanted = `${stem(name)}-no-bg`;
+  return files.map(([name, extension, suffix]) => {
+    const wanted = `${stem(name)}-no-bg${suffix ? `-${suffix}` : ""}`;
     let found = `${wanted}.${extension}`;
     for (let number = 2; taken.has(found.toLowerCase()); number++) found = `${wanted}-${number}.${extension}`;
     taken.add(found.toLowerCase());

@@ -14,8 +14,8 @@ const THUMB_SIDE = 96;
 export class Picture {
   constructor(file) {
     Object.assign(this, { file, name: file.name, size: null, matte: null, own: null, state: "new", error: null, progress: 0 });
-    // The models that made the matte, and that was asked last; "" is the default, null is none yet.
-    this.model = this.asked = null;
+    // The models that made the matte, and that was asked last; "" is the default, null is none yet. So `detail`.
+    this.model = this.detail = this.asked = null;
     this.thumb = document.createElement("canvas");
     // A retry after a lost response costs nothing: the server recognises the key.
     this.key = randomKey();
@@ -33,13 +33,14 @@ export class Picture {
   }
 
   /** Fetch the matte of a model: the only step that costs a credit, and only once for each model. */
-  async fetchMatte(url, model, options) {
+  async fetchMatte(url, model, { detail, ...options }) {
     // Another model is another request, not a retry.
-    if (this.asked !== null && this.asked !== model) this.key = randomKey();
-    this.asked = model;
-    const fields = [["image", this.file], ["mask", "true"], ["format", "png"], ...(model ? [["model", model]] : [])];
-    const matte = await upload(url, fields, { ...options, key: this.key });
-    Object.assign(this, { matte, model, isSaved: false });
+    const asked = `${model} ${detail}`;
+    if (this.asked !== null && this.asked !== asked) this.key = randomKey();
+    this.asked = asked;
+    const choice = [...(model ? [["model", model]] : []), ...(detail === "fast" ? [["detail", detail]] : [])];
+    const matte = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"], ...choice], { ...options, key: this.key });
+    Object.assign(this, { matte, model, detail, isSaved: false });
     this.forgetLayers();
   }
 
