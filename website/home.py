@@ -27,16 +27,16 @@ def modules(*names: str) -> list[str]:
     return [f"imaging/{name}.js" for name in names]
 
 
-_BOTH = ("api", "canvas", "compare", "files", "messages", "names")
+_BOTH = ("api", "canvas", "compare", "encoders", "engine/raster", "engine/refusal", "engine/surfaces", "files", "messages", "names")
 HOME_MODULES = modules(*_BOTH)
 EDITOR_MODULES = modules(
     *_BOTH,
     "api-call",
     "balance",
     "batch",
-    "compositor",
     "downloads",
-    "encoders",
+    "engine/foreman",
+    "engine/values",
     "geometry",
     "handles",
     "history",
@@ -52,6 +52,7 @@ EDITOR_MODULES = modules(
     "panels/words",
     "picture",
     "presets",
+    "previews",
     "queue",
     "queue-view",
     "settings",

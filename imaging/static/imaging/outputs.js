@@ -1,6 +1,5 @@
 // Several results of one picture: the options of each, by the rules of the API's field `outputs`.
 
-import { isCropSent } from "./options.js";
 import { optionsOfPreset } from "./presets.js";
 
 const NO_BACKGROUND = { bg_color: null, bg_image: null, bg_blur: null };
@@ -17,8 +16,5 @@ function merged(shared, { name: _, preset, ...own }) {
   const options = { ...shared, outputs: null };
   if (given.mask || BACKGROUNDS.some((field) => given[field])) Object.assign(options, NO_BACKGROUND);
   if (given.mask) options.shadow = "none";
-  Object.assign(options, given, given.mask ? NO_BACKGROUND : {});
-  // The default of `crop` follows `fit`.
-  if (!("crop" in own)) options.crop = isCropSent(shared) ? shared.crop : options.fit === "pad";
-  return options;
+  return Object.assign(options, given, given.mask ? NO_BACKGROUND : {});
 }

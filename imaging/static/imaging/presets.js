@@ -7,8 +7,7 @@ export const PRESETS = JSON.parse(document.getElementById("presets")?.textConten
 /** The options that a preset sets. */
 export function optionsOfPreset(name) {
   const pairs = Object.entries(PRESETS[name].fields).map(([field, text]) => [field, NUMBERS.includes(field) ? Number(text) : text]);
-  const options = Object.fromEntries(pairs);
-  return options.fit === "pad" ? { crop: true, ...options } : options;
+  return Object.fromEntries(pairs);
 }
 
 /** The name of the preset that decided about this canvas, "" for none. What else it sets may have been changed since. */

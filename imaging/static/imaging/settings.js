@@ -1,6 +1,5 @@
 // The settings: the sections of the form, the options that they make together, and what is wrong with them.
 
-import { MAX_SIDE, deliveredSize } from "./geometry.js";
 import { DEFAULTS } from "./options.js";
 import { BackgroundPanel } from "./panels/background.js";
 import { CanvasPanel } from "./panels/canvas-panel.js";
@@ -54,7 +53,7 @@ export class Settings {
 
   /** Fill the fields in as a marketplace wants them; "" empties those of the canvas. */
   takePreset(name) {
-    const options = name ? { bg_image: null, bg_blur: null, ...optionsOfPreset(name) } : this.defaultsOf(this.canvas);
+    const options = name ? { crop: null, bg_image: null, bg_blur: null, ...optionsOfPreset(name) } : this.defaultsOf(this.canvas);
     this.set(options, "preset");
   }
 
@@ -136,13 +135,4 @@ export class Settings {
     webp.disabled = true;
     this.form.querySelector("#webp-note").hidden = false;
   }
-}
-
-/** Why an upright image cannot be delivered with these options; null if it can. */
-export function sizeProblem(size, options) {
-  const { width, height } = deliveredSize(size, options);
-  const isOneGiven = (options.w === null) !== (options.h === null);
-  if (!isOneGiven || Math.max(width, height) <= MAX_SIDE) return null;
-  const text = gettext("This size would make the picture %(width)s × %(height)s pixels; at most 10,000 per side are possible.");
-  return interpolate(text, { width, height }, true);
 }

@@ -2,7 +2,6 @@
 
 import { NAMES } from "./encoders.js";
 import { explanation } from "./messages.js";
-import { deliveredSize } from "./geometry.js";
 import { Handles } from "./handles.js";
 import { stateText } from "./queue-view.js";
 import "./compare.js";
@@ -29,8 +28,8 @@ export class Stage {
     this.compare.show(before, after);
     this.compare.hidden = false;
     this.pending.hidden = true;
-    this.handles.show({ canvas: canvas ?? deliveredSize(picture.size, options), subject }, options);
-    this.showFacts(picture, options);
+    this.handles.show({ canvas, subject }, options);
+    this.showFacts(picture, canvas, options);
   }
 
   /** Show handles for margins and the subject in place of the comparison, or the comparison again. */
@@ -63,8 +62,7 @@ export class Stage {
     return line;
   }
 
-  showFacts(picture, options) {
-    const { width, height } = deliveredSize(picture.size, options);
+  showFacts(picture, { width, height }, options) {
     const facts = { name: picture.name, width, height, format: NAMES[options.format] };
     this.facts.textContent = interpolate(gettext("%(name)s: %(width)s × %(height)s pixels, %(format)s"), facts, true);
   }

@@ -60,7 +60,8 @@ export class CanvasPanel extends Panel {
       w: numberOf(w) || null,
       h: numberOf(h) || null,
       fit: mode === "pad" ? "pad" : exact.checked ? "exact" : "inside",
-      crop: isCropped,
+      // A fixed size crops by default.
+      crop: isCropped === (mode === "pad") ? null : isCropped,
       crop_margin: mode === "crop" ? margin : null,
       padding: mode === "pad" ? margin : null,
       scale: numberOf(scale),
@@ -75,7 +76,7 @@ export class CanvasPanel extends Panel {
     w.value = options.w ?? "";
     h.value = options.h ?? "";
     exact.checked = options.fit === "exact";
-    whole.checked = options.fit === "pad" && !options.crop;
+    whole.checked = options.fit === "pad" && options.crop === false;
     preset.value = presetOf(options);
     setNumber(scale, options.scale);
     this.writeMargins(options.fit === "pad" ? options.padding : options.crop_margin);
@@ -113,7 +114,7 @@ export class CanvasPanel extends Panel {
     setReason(byId("scaling"), byId("scaling-reason"), isDecided ? gettext("The width and the height decide how large the subject is.") : null);
     const isCut = mode === "crop" ? gettext("The canvas is cut to the subject. To place it, choose the whole picture or a fixed size.") : null;
     setReason(byId("positions"), byId("positions-reason"), isCut);
-    this.fields.snap.checked = options.snap ?? options.crop;
+    this.fields.snap.checked = options.snap ?? options.crop ?? mode === "pad";
   }
 
   refreshSize(mode) {
