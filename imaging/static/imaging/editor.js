@@ -321,6 +321,7 @@ byId("again").addEventListener("click", runAgain);
 byId("undo").addEventListener("click", () => history.undo());
 byId("redo").addEventListener("click", () => history.redo());
 byId("arrange").addEventListener("click", () => arrange(!stage.isArranging));
+settings.canvas.root.addEventListener("toggle", () => arrange(settings.canvas.root.open));
 document.addEventListener("keydown", undoByKey);
 window.addEventListener("beforeunload", (event) => (pictures.some(isUnsaved) || batch.isSending) && event.preventDefault());
 settings.write(shared, false);

@@ -114,6 +114,8 @@ export class CanvasPanel extends Panel {
     setReason(byId("scaling"), byId("scaling-reason"), isDecided ? gettext("The width and the height decide how large the subject is.") : null);
     const isCut = mode === "crop" ? gettext("The canvas is cut to the subject. To place it, choose the whole picture or a fixed size.") : null;
     setReason(byId("positions"), byId("positions-reason"), isCut);
+    // Only on a fixed canvas is it clear what the server does.
+    this.fields.scale.placeholder = mode === "pad" ? "100" : "–";
     this.fields.snap.checked = options.snap ?? options.crop ?? mode === "pad";
   }
 

@@ -20,7 +20,7 @@ function canvas(options) {
   const { w, h, fit, crop } = options;
   if (fit === "pad") return `${number(w ?? 0)} × ${number(h ?? 0)}`;
   if (w || h) return w && h ? `${number(w)} × ${number(h)}` : interpolate(gettext("%(side)s px"), { side: number(w ?? h) }, true);
-  return crop ? gettext("Cut to the subject") : gettext("Whole picture");
+  return crop ? gettext("The subject") : gettext("Whole picture");
 }
 
 /** What a section is set to, by the section's name. */
