@@ -158,8 +158,15 @@ export class Handles {
 
   /** The position of the subject in its room, in per cent across and down. */
   position() {
+    const { position } = this.options;
+    if (position !== null && position !== "original") return position.split(" ").map(Number);
     const { start, free } = this.room();
-    return start.map((begin, axis) => (free[axis] >= 1 ? clamp(halves((100 * (this.geometry.subject[axis] - begin)) / free[axis]), 0, 100) : 50));
+    return start.map((begin, axis) => {
+      const before = this.geometry.subject[axis] - begin;
+      // The middle may lie between two pixels.
+      if (free[axis] < 1 || Math.abs(before - free[axis] / 2) <= 0.5) return 50;
+      return clamp(halves((100 * before) / free[axis]), 0, 100);
+    });
   }
 
   setPosition(x, y) {
