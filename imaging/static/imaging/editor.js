@@ -218,7 +218,7 @@ function showHistory() {
   byId("redo").disabled = !history.future.length;
 }
 
-/** Text fields have an undo of their own. */
+/** Text fields have their own undo. */
 function undoByKey(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea")) return;

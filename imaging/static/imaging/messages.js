@@ -4,6 +4,9 @@
 /** A number as the page's language writes it. */
 export const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
 
+/** A percentage, 0 to 100, as the page's language writes it. */
+export const percent = (value) => new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 1 }).format(value / 100);
+
 const page = document.querySelector("[data-rmbg]").dataset;
 
 /** What to show for an error: `{text, link: {href, label} | null, requestId}`. */

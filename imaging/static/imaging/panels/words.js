@@ -1,7 +1,7 @@
 // What options mean, in words: for the lines of the sections, and for a batch.
 
 import { NAMES } from "../encoders.js";
-import { number } from "../messages.js";
+import { number, percent } from "../messages.js";
 import { PRESETS, presetOf } from "../presets.js";
 
 const COLOURS = () => ({ "#ffffff": gettext("White"), "#000000": gettext("Black"), "#3d4fe0": gettext("Blue"), "#f2c14e": gettext("Yellow") });
@@ -52,7 +52,7 @@ export function describe(options) {
     crop && fit !== "pad" && gettext("cut to the subject"),
     crop && crop_margin && fit !== "pad" && said(gettext("margin %(length)s"), { length: crop_margin }),
     fit === "pad" && padding && said(gettext("padding %(length)s"), { length: padding }),
-    scale && said(gettext("subject at %(percent)s %%"), { percent: number(scale) }),
+    scale && said(gettext("subject at %(percent)s"), { percent: percent(scale) }),
     position && gettext("subject placed"),
     angle && said(gettext("turned by %(angle)s°"), { angle: number(angle) }),
     shadow !== "none" && !mask && { drop: gettext("drop shadow"), contact: gettext("shadow on the ground") }[shadow],
