@@ -3,6 +3,8 @@
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
 import { BatchDialog, isZip } from "./batch.js";
+import { TouchUps } from "./brush/touch-ups.js";
+import { backgroundOf } from "./compositor.js";
 import { saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
 import { acceptFiles, offerSamples } from "./files.js";
@@ -27,6 +29,8 @@ const settings = new Settings(byId("settings"), applySettings);
 let shared = { ...settings.defaults };
 const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
+
+const touchUps = new TouchUps({ onTouched: showTouched, onError: (error) => tell(error) });
 
 const batch = new BatchDialog(byId("batch-dialog"), {
   addresses: studio.dataset,
@@ -87,6 +91,12 @@ async function removeFrom(picture, signal) {
   picture.drawThumb((await picture.getLayers()).after);
 }
 
+/** Show a picture whose matte was changed by hand. */
+async function showTouched(picture) {
+  draw();
+  picture.drawThumb((await picture.getLayers()).after);
+}
+
 function changed(picture) {
   if (picture.matte !== null && ["failed", "cancelled"].includes(picture.state)) return keepResult(picture);
   view.update(picture);
@@ -124,7 +134,8 @@ function againText(count, price) {
   return interpolate(text, { count }, true);
 }
 
-function runAgain() {
+async function runAgain() {
+  if (!(await touchUps.mayReplace(pictures.filter(isOfOtherModel)))) return;
   pictures.filter(isOfOtherModel).forEach((picture) => queue.add(picture));
   // The button is gone.
   byId("settings").elements.model.focus();
@@ -144,6 +155,7 @@ function remove(picture) {
   const at = pictures.indexOf(picture);
   pictures.splice(at, 1);
   view.remove(picture);
+  touchUps.leave(picture);
   picture.forgetLayers();
   const next = pictures[Math.min(at, pictures.length - 1)] ?? null;
   if (picture === selected) select(next);
@@ -162,6 +174,7 @@ function select(picture) {
 }
 
 function draw() {
+  touchUps.show(selected, selected && backgroundOf(optionsOf(selected)));
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
   byId("download").disabled = selected.state !== "done";

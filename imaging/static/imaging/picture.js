@@ -13,7 +13,7 @@ const THUMB_SIDE = 96;
 
 export class Picture {
   constructor(file) {
-    Object.assign(this, { file, name: file.name, size: null, matte: null, own: null, state: "new", error: null, progress: 0 });
+    Object.assign(this, { file, name: file.name, size: null, matte: null, touched: null, own: null, state: "new", error: null, progress: 0 });
     // The models that made the matte, and that was asked last; "" is the default, null is none yet.
     this.model = this.asked = null;
     this.thumb = document.createElement("canvas");
@@ -39,8 +39,19 @@ export class Picture {
     this.asked = model;
     const fields = [["image", this.file], ["mask", "true"], ["format", "png"], ...(model ? [["model", model]] : [])];
     const matte = await upload(url, fields, { ...options, key: this.key });
-    Object.assign(this, { matte, model, isSaved: false });
+    Object.assign(this, { matte, model });
+    this.setTouched(null);
+  }
+
+  /** The matte after the brush, a grey PNG that wins over `matte`; null to go back to that one. */
+  setTouched(blob) {
+    Object.assign(this, { touched: blob, isSaved: false });
     this.forgetLayers();
+  }
+
+  /** The upright original at full size, an ImageBitmap that the caller closes. */
+  getOriginal() {
+    return decode(this.file);
   }
 
   drawThumb(source) {
@@ -58,7 +69,7 @@ export class Picture {
   async makeLayers(size) {
     const original = await decode(this.file);
     if (this.matte === null) return { before: scaledCopy(original, size), after: null };
-    const matte = await decode(this.matte);
+    const matte = await decode(this.touched ?? this.matte);
     const layers = cutOut(original, matte, size);
     original.close();
     matte.close();
