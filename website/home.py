@@ -13,6 +13,7 @@ from accounts.caller import get_signed_in
 from billing.credits.prices import IMAGE, get_price
 from billing.membership import balance
 from billing.models import Plan
+from imaging.batches.overview import DOUBTFUL
 from imaging.executor import models
 from imaging.removal.models_api import describe_models
 
@@ -32,12 +33,20 @@ EDITOR_MODULES = modules(
     "downloads",
     "encoders",
     "geometry",
+    "doubt",
+    "keeper",
+    "many",
+    "naming",
     "options",
     "picture",
     "queue",
     "queue-view",
+    "same",
+    "selection",
     "settings",
     "stage",
+    "store",
+    "thumbs",
 )
 FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
 SPEEDS = {"fast": _("fast"), "medium": _("medium speed"), "slow": _("slow")}
@@ -65,6 +74,8 @@ def editor(request: HttpRequest) -> HttpResponse:
         "formats": FORMATS,
         "models": [{**model, "speed": SPEEDS.get(model["speed"])} for model in describe_models()],
         "balance": balance.describe(get_signed_in(request)),
+        # For a script: no language's decimal comma.
+        "doubtful": str(DOUBTFUL),
         "price": get_price(IMAGE, models.default_name()),
     }
     return render(request, "imaging/editor.html", context)

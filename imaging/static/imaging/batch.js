@@ -172,13 +172,13 @@ export class BatchDialog {
   /** Upload the files. Returns the batch's id. */
   async send() {
     const options = { ...this.options, format: this.part("format").value, bg_color: this.part("background").value || null };
-    const answer = await upload(this.addresses.batches, batchFields(this.files, options), {
+    const { blob } = await upload(this.addresses.batches, batchFields(this.files, options), {
       token: this.token,
       key: this.key,
       signal: this.sending.signal,
       onProgress: (part) => this.progress(part),
     });
-    return JSON.parse(await answer.text()).id;
+    return JSON.parse(await blob.text()).id;
   }
 
   progress(part) {

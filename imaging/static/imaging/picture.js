@@ -1,6 +1,6 @@
 // One picture in the editor: its file, its matte once it has one, and what is drawn from both.
 
-import { randomKey, upload } from "./api.js";
+import { ApiFailure, randomKey, upload } from "./api.js";
 import { PictureError, decode, makeCanvas, release } from "./canvas.js";
 import { compose, cutOut, place, previewSize } from "./compositor.js";
 import { encode } from "./encoders.js";
@@ -9,7 +9,7 @@ import { deliveredSize, limitedSize } from "./geometry.js";
 import { sizeProblem } from "./settings.js";
 
 const PREVIEW_SIDE = 1400;
-const THUMB_SIDE = 96;
+const THUMB_SIDE = 240;
 
 export class Picture {
   constructor(file) {
@@ -21,6 +21,26 @@ export class Picture {
     this.key = randomKey();
     this.layers = null;
     this.isSaved = false;
+    this.id = randomKey();
+    // How sure the model is of the matte, 0-1; null if the server did not say.
+    this.confidence = null;
+    // Whether a person has looked at a doubtful one and found it good.
+    this.isChecked = false;
+    // The matte after the brush.
+    this.touched = null;
+  }
+
+  /** A picture as it was when `toRecord` described it. */
+  static fromRecord({ error, ...facts }) {
+    return Object.assign(new Picture(facts.file), facts, { error: error && restoredError(error) });
+  }
+
+  /** All that is needed to go on with this picture later: plain values and Blobs. */
+  toRecord() {
+    const { id, file, name, size, matte, touched, own, state, key, model, asked, confidence, isSaved, isChecked } = this;
+    const { code, status, message, requestId } = this.error ?? {};
+    const error = this.error && { code, status, message, requestId };
+    return { id, file, name, size, matte, touched, own, state, key, model, asked, confidence, isSaved, isChecked, error };
   }
 
   /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
@@ -38,8 +58,10 @@ export class Picture {
     if (this.asked !== null && this.asked !== model) this.key = randomKey();
     this.asked = model;
     const fields = [["image", this.file], ["mask", "true"], ["format", "png"], ...(model ? [["model", model]] : [])];
-    const matte = await upload(url, fields, { ...options, key: this.key });
-    Object.assign(this, { matte, model, isSaved: false });
+    const { blob: matte, header } = await upload(url, fields, { ...options, key: this.key });
+    const confidence = header("X-Confidence");
+    Object.assign(this, { matte, touched: null, model, isSaved: false, isChecked: false });
+    this.confidence = confidence === null ? null : Number(confidence);
     this.forgetLayers();
   }
 
@@ -81,6 +103,11 @@ export class Picture {
     return { before: place(before, options, size, null), after: compose(after, options, size) };
   }
 
+  /** The size of the finished file. */
+  async deliveredSize(options) {
+    return deliveredSize(this.size, options);
+  }
+
   /** The finished file at full size. Throws PictureError with a sentence that says why it cannot be made. */
   async export(options) {
     const problem = sizeProblem(this.size, options);
@@ -96,6 +123,8 @@ export class Picture {
     }
   }
 }
+
+const restoredError = (error) => (error.code ? new ApiFailure(error) : new PictureError(error.message));
 
 function scaledCopy(source, size) {
   const { canvas, context } = makeCanvas(size);
