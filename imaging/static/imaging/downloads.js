@@ -1,23 +1,23 @@
 // Downloads finished pictures: one result as a file, several as a zip.
 
 import { downloadNames, save } from "./names.js";
+import { exportsOf } from "./outputs.js";
 
-const exportsOf = (options) => [{ suffix: "", options }];
-
-/** `{picture, options, number}` for each picture, where `number` is its place in the list, and the pattern of the names. */
-export async function saveOne(subject, pattern) {
+/** Save a subject `{picture, options, number}`, `number` its place in the list, under a name of the pattern; `onStep(text)` gets the progress. */
+export async function saveOne(subject, pattern, onStep) {
   const results = await resultsOf([subject]);
-  if (results.length > 1) return save(await zipped(results, pattern), downloadNames([{ ...results[0].facts, output: "", extension: "zip" }], pattern)[0]);
   const [{ picture, options, facts }] = results;
-  save(await picture.export(options), downloadNames([facts], pattern)[0]);
+  if (results.length === 1) return save(await picture.export(options), downloadNames([facts], pattern)[0]);
+  const [name] = downloadNames([{ ...facts, output: "", extension: "zip" }], pattern);
+  save(await zipped(results, pattern, onStep), name);
 }
 
-/** The same for several; `onStep(text)` gets the progress. */
+/** Save several subjects as one zip. */
 export async function saveAll(subjects, pattern, onStep) {
   save(await zipped(await resultsOf(subjects), pattern, onStep), "cutouts.zip");
 }
 
-/** What a picture's first result would be called after, as `downloadNames` takes it. */
+/** What a subject's first result is named after, as `downloadNames` takes it. */
 export async function factsOf(subject) {
   const [{ facts }] = await resultsOf([subject]);
   return facts;
@@ -34,7 +34,7 @@ async function resultsOf(subjects) {
   return results;
 }
 
-async function zipped(results, pattern, onStep = () => {}) {
+async function zipped(results, pattern, onStep) {
   // Most visits end without a zip.
   // biome-ignore lint/correctness/noUnresolvedImports: the static files of all apps are served from one folder.
   const { downloadZip } = await import("../vendor/client-zip.js");

@@ -5,7 +5,7 @@ import { isSame } from "./same.js";
 import { Store } from "./store.js";
 
 /**
- * `getShared()` returns the shared settings; `onTrouble(text)` gets a sentence when a picture cannot be kept, once; `onChange()`
+ * `getShared()` returns the shared settings; `onTrouble(text)` gets a sentence when a picture cannot be kept, once; `onChange(isOn)`
  * is called whenever keeping begins or ends. A picture that cannot be kept stays in the page all the same.
  */
 export class Keeper {
@@ -39,7 +39,7 @@ export class Keeper {
       this.close();
       return { shared: null, pictures: [] };
     } finally {
-      this.onChange();
+      this.onChange(this.isOn);
       this.write();
     }
   }
@@ -106,7 +106,7 @@ export class Keeper {
   close() {
     this.store = null;
     this.kept.clear();
-    this.onChange();
+    this.onChange(this.isOn);
   }
 }
 

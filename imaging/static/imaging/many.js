@@ -2,6 +2,7 @@
 
 import { PictureError } from "./canvas.js";
 import { number } from "./messages.js";
+import { KEPT_DAYS } from "./store.js";
 
 // Under this name the browser remembers the view that a person chose.
 const VIEW = "editor-view";
@@ -12,21 +13,21 @@ const isDone = ({ state }) => state === "done";
 const canRetry = ({ state, error }) => ["failed", "cancelled"].includes(state) && !(error instanceof PictureError);
 
 /** A text with a number, as the page's language writes it: `ngettext` with `%(count)s`. */
-const counted = (text, count) => interpolate(text, { count: number(count) }, true);
+export const counted = (text, count) => interpolate(text, { count: number(count) }, true);
 
 export class Many {
   /**
    * `pictures` is the editor's list, `studio` its root. `actions` has what is done with a list of pictures: `copy`, `download`,
-   * `again`, `batch`, `remove` and `stop`. `isDoubtful(picture)` says which ones a person should look at.
+   * `again`, `batch`, `remove` and `stop`. `findDoubt(picture)` returns why a person should look at one, or null.
    */
-  constructor(studio, { pictures, view, selection, actions, isDoubtful }) {
-    Object.assign(this, { studio, pictures, view, selection, actions, isDoubtful });
+  constructor(studio, { pictures, view, selection, actions, findDoubt }) {
+    Object.assign(this, { studio, pictures, view, selection, actions, findDoubt, undo: null });
+    this.isDoubtful = (picture) => findDoubt(picture) !== null;
     this.chosenView = recall(VIEW) === "grid" ? "grid" : "rail";
-    this.undo = null;
     byId("many-undo").addEventListener("click", () => this.takeBack());
     byId("many-filter").addEventListener("change", () => this.show());
     byId("many-all").addEventListener("change", (event) => selection.set(event.target.checked ? view.visible : []));
-    byId("many-doubtful").addEventListener("click", () => selection.set(pictures.filter(isDoubtful)));
+    byId("many-doubtful").addEventListener("click", () => selection.set(pictures.filter(this.isDoubtful)));
     byId("many-stop").addEventListener("click", () => actions.stop(pictures.filter(isOpen)));
     byId("many-retry").addEventListener("click", () => actions.again(pictures.filter(canRetry)));
     for (const name of ["rail", "grid"]) byId(`view-${name}`).addEventListener("click", () => this.setView(name));
@@ -63,11 +64,30 @@ export class Many {
     byId("many-said-line").hidden = false;
   }
 
-  takeBack() {
-    this.undo();
+  /** What was said is no longer the latest change. */
+  unsay() {
     byId("many-said").textContent = "";
     byId("many-said-line").hidden = true;
+  }
+
+  takeBack() {
+    this.undo();
     this.view.focus(this.view.active);
+  }
+
+  /** Show what concerns the picture that is shown large. */
+  showCurrent(picture) {
+    const doubt = this.findDoubt(picture);
+    byId("doubt-note").hidden = doubt === null;
+    byId("doubt-why").textContent = doubt ?? "";
+    byId("copy-to-all").hidden = this.pictures.length < 2 || this.pictures.every(({ own }) => own === null);
+  }
+
+  /** Say where the pictures are kept, or that they are not. */
+  showKept(isKept) {
+    byId("kept-note").textContent = isKept
+      ? interpolate(gettext("Your pictures stay in this browser only, for %(days)s days or until you log out: a reload loses none."), { days: number(KEPT_DAYS) }, true)
+      : gettext("This browser does not keep your pictures: download them before you leave this page.");
   }
 
   /** Show everything as it is now. */

@@ -1,15 +1,14 @@
 // Small images of the results in the list, drawn one after another, for the pictures that are in sight.
 
-import { decode } from "./canvas.js";
 import { isSame } from "./same.js";
 
 // A slider that is dragged changes the options many times a second.
 const CALM_MS = 200;
 
-/** `optionsOf(picture)` gives its options, `isOpen(picture)` whether it is shown large: its layers have to stay. */
+/** `optionsOf(picture)` gives its options, `isShown(picture)` whether it is shown large: its layers have to stay. */
 export class Thumbs {
-  constructor({ optionsOf, isOpen }) {
-    Object.assign(this, { optionsOf, isOpen, rows: new Map(), visible: new Set(), drawn: new WeakMap(), isDrawing: false, timer: null });
+  constructor({ optionsOf, isShown }) {
+    Object.assign(this, { optionsOf, isShown, rows: new Map(), visible: new Set(), drawn: new WeakMap(), isDrawing: false, timer: null });
     this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "200px" });
   }
 
@@ -63,11 +62,11 @@ export class Thumbs {
     if (picture.state !== "done") return this.drawOriginal(picture);
     const { after } = await picture.preview(this.optionsOf(picture));
     picture.drawThumb(after);
-    if (!this.isOpen(picture)) await picture.forgetLayers();
+    if (!this.isShown(picture)) picture.forgetLayers();
   }
 
   async drawOriginal(picture) {
-    const original = await decode(picture.file);
+    const original = await picture.getOriginal();
     picture.drawThumb(original);
     original.close();
   }
