@@ -108,13 +108,13 @@ def opened(browser: Browser, server: ProductServer, session: str, photo: bytes, 
     page.locator("#brush:not([data-busy])").wait_for(timeout=120_000)
     page.evaluate(COUNT_TICKS)
     drawing(page).evaluate(COUNT_FRAMES)
-    assert bool(page.workers) is (where == "worker")
+    assert (drawing(page) is page) is (where == "page")
     return page
 
 
 def drawing(page: Page) -> Page | Worker:
     """Where the brush draws."""
-    return page.workers[0] if page.workers else page
+    return next((worker for worker in page.workers if "/brush/" in worker.url), page)
 
 
 def stroke(page: Page, zoom: str, size: int) -> dict[str, list[float]]:

@@ -1,8 +1,8 @@
 // The brush over the whole window: one picture, from opening to done or cancel.
 
 import { PictureError } from "../canvas.js";
+import { confirmed } from "../many.js";
 import { number, percent } from "../messages.js";
-import { ask } from "./ask.js";
 import { Keys } from "./keys.js";
 import { connect, handOver } from "./link.js";
 import { Pointers } from "./pointers.js";
@@ -230,12 +230,14 @@ export class Session {
   }
 
   async cancel() {
+    // The last stroke may have ended a moment ago.
+    if (!this.isBusy) this.showHistory(await this.send("end"));
     if (this.history.isChanged && !(await this.mayDiscard())) return;
     this.close(false);
   }
 
   mayDiscard() {
-    return ask({
+    return confirmed({
       title: gettext("Discard your touch-ups?"),
       text: gettext("What you have painted since you opened the brush would be lost."),
       yes: gettext("Discard"),

@@ -35,27 +35,28 @@ export class Stroke {
     // The tiles that it has reached, as they were.
     this.before = new Map();
     this.dirty = null;
-    this.last = null;
+    // The last points, up to three: a piece is drawn once the point after it is known.
+    this.path = [];
   }
 
-  /** Go on to a point: on a curve through the middles between points, so that a fast stroke has no corners. */
+  /** Go on to a point: on a curve through all points, so that a fast stroke has no corners. */
   extend(point) {
-    if (this.last === null) return this.start(point);
     this.tip = point;
-    if (Math.hypot(point.x - this.last.x, point.y - this.last.y) < this.spacing) return;
-    const middle = between(this.last, point, 0.5);
-    this.curve(this.at, this.last, middle);
-    Object.assign(this, { at: middle, last: point });
-  }
-
-  start(point) {
-    Object.assign(this, { at: point, last: point, tip: point });
-    this.sweep(point, point);
+    const last = this.path.at(-1);
+    if (last === undefined) this.sweep(point, point);
+    else if (distance(last, point) < this.spacing) return;
+    this.add(point);
   }
 
   /** Draw the rest, up to the last point. */
   finish() {
-    this.curve(this.at, this.last, this.tip);
+    if (this.path.at(-1) !== this.tip) this.add(this.tip);
+    this.add(this.tip);
+  }
+
+  add(point) {
+    if (this.path.length >= 2) this.curve(this.path.at(-3) ?? this.path.at(-2), this.path.at(-2), this.path.at(-1), point);
+    this.path = [...this.path.slice(-2), point];
   }
 
   /** The rectangle that has changed since the last call; null if none has. */
@@ -65,14 +66,12 @@ export class Stroke {
     return dirty;
   }
 
-  /** A quadratic Bézier curve, in pieces short enough that the rectangle around each is mostly brush. */
-  curve(from, control, to) {
-    const length = Math.hypot(control.x - from.x, control.y - from.y) + Math.hypot(to.x - control.x, to.y - control.y);
-    const pieces = Math.ceil(length / Math.max(4, this.radius / 2));
+  /** A Catmull-Rom curve from one point to another, in pieces short enough that the rectangle around each is mostly brush. */
+  curve(before, from, to, after) {
+    const pieces = Math.ceil(distance(from, to) / Math.max(4, this.radius / 2));
     let start = from;
     for (let piece = 1; piece <= pieces; piece++) {
-      const part = piece / pieces;
-      const end = between(between(from, control, part), between(control, to, part), part);
+      const end = onCurve(before, from, to, after, piece / pieces);
       this.sweep(start, end);
       start = end;
     }
@@ -80,8 +79,9 @@ export class Stroke {
 
   /** Cover what the brush touches on a straight line: as stamps without any distance between them. */
   sweep(from, to) {
-    const line = { x: from.x, y: from.y, dx: to.x - from.x, dy: to.y - from.y, start: this.reach(from), growth: this.reach(to) - this.reach(from) };
-    const reach = Math.max(line.start, line.start + line.growth);
+    const [dx, dy, start, end] = [to.x - from.x, to.y - from.y, this.reach(from), this.reach(to)];
+    const line = { x: from.x, y: from.y, dx, dy, inverse: dx || dy ? 1 / (dx * dx + dy * dy) : 0, start, growth: end - start };
+    const reach = Math.max(start, end);
     const { width, height } = this.matte;
     const rect = {
       left: Math.max(0, Math.floor(Math.min(from.x, to.x) - reach)),
@@ -99,36 +99,52 @@ export class Stroke {
     return this.radius * (LEAST_PRESSED + (1 - LEAST_PRESSED) * pressure) + 0.5;
   }
 
-  cover(tile, rect, { x, y, dx, dy, start, growth }) {
+  cover(tile, rect, line) {
     if (!this.before.has(tile)) this.before.set(tile, readTile(this.matte, tile));
-    const { profile, keeps, matte: { data, width, ceiling } } = this;
     const before = this.before.get(tile);
     const bounds = rectOf(this.matte, tile);
     const [left, right] = [Math.max(rect.left, bounds.left), Math.min(rect.right, bounds.right)];
     const [top, bottom] = [Math.max(rect.top, bounds.top), Math.min(rect.bottom, bounds.bottom)];
-    const inverse = dx || dy ? 1 / (dx * dx + dy * dy) : 0;
     for (let row = top; row < bottom; row++) {
-      const py = row + 0.5 - y;
-      const old = (row - bounds.top) * (bounds.right - bounds.left) - bounds.left;
-      for (let column = left; column < right; column++) {
-        const px = column + 0.5 - x;
-        const along = Math.min(1, Math.max(0, (px * dx + py * dy) * inverse));
-        const [ex, ey, radius] = [px - along * dx, py - along * dy, start + along * growth];
-        const near = (ex * ex + ey * ey) / (radius * radius);
-        if (near >= 1) continue;
-        const at = row * width + column;
-        const value = before[old + column];
-        const target = keeps ? Math.max(value, ceiling === null ? 255 : ceiling[at]) : 0;
-        const mixed = value + Math.round(((target - value) * profile[(near * STEPS) | 0]) / 255);
-        if (keeps ? mixed > data[at] : mixed < data[at]) data[at] = mixed;
+      const start = (row - bounds.top) * (bounds.right - bounds.left) + left - bounds.left;
+      this.coverRow(row, left, right, line, before, start);
+    }
+  }
+
+  /** Cover the pixels of a row from `left` to `right`; `before[from]` is what the first of them was. */
+  coverRow(row, left, right, { x, y, dx, dy, inverse, start, growth }, before, from) {
+    const { profile, keeps, matte: { data, width, ceiling } } = this;
+    const py = row + 0.5 - y;
+    for (let column = left; column < right; column++) {
+      const px = column + 0.5 - x;
+      const along = Math.min(1, Math.max(0, (px * dx + py * dy) * inverse));
+      const ex = px - along * dx;
+      const ey = py - along * dy;
+      const radius = start + along * growth;
+      const near = (ex * ex + ey * ey) / (radius * radius);
+      if (near >= 1) continue;
+      const at = row * width + column;
+      const value = before[from + column - left];
+      const covered = profile[(near * STEPS) | 0];
+      if (keeps) {
+        const target = ceiling === null ? 255 : Math.max(value, ceiling[at]);
+        data[at] = Math.max(data[at], value + (((target - value) * covered + 127) / 255 | 0));
+      } else {
+        data[at] = Math.min(data[at], value - ((value * covered + 127) / 255 | 0));
       }
     }
   }
 }
 
-function between(one, other, part) {
-  const mix = (a, b) => a + (b - a) * part;
-  return { x: mix(one.x, other.x), y: mix(one.y, other.y), pressure: mix(one.pressure, other.pressure) };
+const distance = (one, other) => Math.hypot(one.x - other.x, one.y - other.y);
+
+/** A point of the uniform Catmull-Rom spline between the second and the third of four; the pressure is linear. */
+function onCurve(before, from, to, after, part) {
+  const along = (axis) => {
+    const [a, b, c, d] = [before[axis], from[axis], to[axis], after[axis]];
+    return b + 0.5 * part * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)));
+  };
+  return { x: along("x"), y: along("y"), pressure: from.pressure + (to.pressure - from.pressure) * part };
 }
 
 /** The rectangle around two; either may be null. */

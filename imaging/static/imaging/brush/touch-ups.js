@@ -1,6 +1,6 @@
 // Touch-ups in the editor: the buttons that open the brush and that undo what it has done.
 
-import { ask } from "./ask.js";
+import { confirmed } from "../many.js";
 import { Session } from "./session.js";
 
 /** `onTouched(picture)` is called for each change of a matte, `onError(error)` if the brush cannot be used. */
@@ -34,7 +34,7 @@ export class TouchUps {
 
   async undoAll() {
     const { picture } = this;
-    const isSure = await ask({
+    const isSure = await confirmed({
       title: gettext("Undo all touch-ups?"),
       text: gettext("The picture goes back to what the model made. This cannot be undone."),
       yes: gettext("Undo all touch-ups"),
@@ -56,7 +56,7 @@ export class TouchUps {
     const count = pictures.filter(({ touched }) => touched !== null).length;
     if (count === 0) return true;
     const text = ngettext("%(count)s picture has touch-ups. They are lost once it is cut out again.", "%(count)s pictures have touch-ups. They are lost once the pictures are cut out again.", count);
-    return ask({
+    return confirmed({
       title: gettext("Cut out again?"),
       text: interpolate(text, { count }, true),
       yes: gettext("Cut out again"),
