@@ -4,6 +4,7 @@ import { randomKey, request, upload } from "./api.js";
 import { MAX_BYTES } from "./files.js";
 import { explanation, number } from "./messages.js";
 import { fieldsOf } from "./options.js";
+import { describe } from "./panels/words.js";
 
 const MAX_PICTURES = 500;
 const MAX_TOTAL = 2 * 1024 ** 3;
@@ -16,16 +17,8 @@ const megabytes = (bytes) => new Intl.NumberFormat(document.documentElement.lang
 const batchFields = (files, options) => [...files.map((file) => [isZip(file) ? "zip" : "image", file]), ...fieldsOf(options)];
 
 /** A description of the options that have no field in the dialog. */
-export function otherOptions({ w, h, fit, angle, mask, model }) {
-  const size = { w: number(w ?? 0), h: number(h ?? 0) };
-  const texts = [
-    w && h && interpolate(fit === "exact" ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
-    w && !h && interpolate(gettext("%(w)s pixels wide"), size, true),
-    h && !w && interpolate(gettext("%(h)s pixels high"), size, true),
-    angle && interpolate(gettext("turned by %(angle)s°"), { angle: number(angle) }, true),
-    mask && gettext("only the mask"),
-    model && interpolate(gettext("model %(model)s"), { model }, true),
-  ].filter(Boolean);
+export function otherOptions(options) {
+  const texts = describe(options);
   return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
 }
 
@@ -62,7 +55,7 @@ export class BatchDialog {
   async open(files, options, canOpenHere) {
     Object.assign(this, { files: [], options: { ...options }, canOpenHere });
     this.part("format").value = options.format;
-    this.offerBackground(options.bg_color);
+    this.offerBackground(options);
     this.part("other").textContent = otherOptions(options);
     this.part("background-field").hidden = options.mask;
     this.tell(null);
@@ -87,15 +80,24 @@ export class BatchDialog {
     this.add(chosen);
   }
 
-  offerBackground(colour) {
+  /** What the settings lay behind the subject is a choice of its own where the dialog has no other for it. */
+  offerBackground({ bg_color, bg_image, bg_blur }) {
     const field = this.part("background");
     const own = field.querySelector("[data-own]");
-    const known = [...field.options].some((option) => option !== own && option.value === (colour ?? ""));
+    const known = !bg_image && !bg_blur && [...field.options].some((option) => option !== own && option.value === (bg_color ?? ""));
     own.hidden = known;
-    own.value = known ? "" : colour;
-    own.textContent = known ? "" : interpolate(gettext("Your colour, %(colour)s"), { colour }, true);
-    if (known) field.value = colour ?? "";
+    own.value = bg_color ?? "own";
+    own.textContent = known ? "" : ownText({ bg_color, bg_image, bg_blur });
+    if (known) field.value = bg_color ?? "";
     else own.selected = true;
+  }
+
+  /** The options to send, with what was chosen in the dialog. */
+  chosen() {
+    const background = this.part("background");
+    const isOwn = background.selectedOptions[0].matches("[data-own]");
+    const behind = isOwn ? {} : { bg_color: background.value || null, bg_image: null, bg_blur: null };
+    return { ...this.options, ...behind, format: this.part("format").value };
   }
 
   async askBalance() {
@@ -171,14 +173,13 @@ export class BatchDialog {
 
   /** Upload the files. Returns the batch's id. */
   async send() {
-    const options = { ...this.options, format: this.part("format").value, bg_color: this.part("background").value || null };
-    const answer = await upload(this.addresses.batches, batchFields(this.files, options), {
+    const { blob } = await upload(this.addresses.batches, batchFields(this.files, this.chosen()), {
       token: this.token,
       key: this.key,
       signal: this.sending.signal,
       onProgress: (part) => this.progress(part),
     });
-    return JSON.parse(await answer.text()).id;
+    return JSON.parse(await blob.text()).id;
   }
 
   progress(part) {
@@ -204,6 +205,12 @@ export class BatchDialog {
     this.part("problem").replaceChildren(...(error ? [explanation(error)] : []));
     this.part("problem").hidden = !error;
   }
+}
+
+function ownText({ bg_color, bg_image, bg_blur }) {
+  if (bg_image) return interpolate(gettext("Your picture, %(name)s"), { name: bg_image.name }, true);
+  if (bg_blur) return interpolate(gettext("The photograph, blurred by %(blur)s"), { blur: number(bg_blur) }, true);
+  return interpolate(gettext("Your colour, %(colour)s"), { colour: bg_color }, true);
 }
 
 function whatText(pictures, zips, bytes) {

@@ -1,0 +1,90 @@
+// From a raster to the bytes of a file.
+
+import { Refusal } from "./refusal.js";
+import { release, surfaceOf } from "./surfaces.js";
+
+// Browsers store the colours of JPEG at half the resolution, unlike the API: a higher quality makes up for some of it.
+const QUALITY = { jpeg: 95, webp: 95 };
+const BMP_HEADER_BYTES = 54;
+const METRES_PER_INCH = 0.0254;
+// PNG: signature and IHDR. Resolution belongs behind them.
+const PNG_START = 33;
+// JPEG: the marker of its start, then JFIF's segment.
+const [JPEG_START, JFIF_END] = [2, 20];
+
+/** A raster as a file of webp, png, jpeg or bmp, opaque for the last two. Throws Refusal if the browser cannot write it. */
+export async function encode(raster, { format, quality = null, dpi = null }) {
+  if (format === "bmp") return bitmapFile(raster);
+  const canvas = surfaceOf(raster);
+  try {
+    const blob = await fileOf(canvas, `image/${format}`, (quality ?? QUALITY[format]) / 100);
+    // A browser that does not know a format writes PNG instead.
+    if (blob?.type !== `image/${format}`) throw new Refusal("cannot_write", { format });
+    return dpi ? await withResolution(blob, format, dpi) : blob;
+  } finally {
+    release(canvas);
+  }
+}
+
+function fileOf(canvas, type, quality) {
+  if (canvas.convertToBlob) return canvas.convertToBlob({ type, quality }).catch(() => null);
+  return new Promise((done) => canvas.toBlob(done, type, quality));
+}
+
+async function withResolution(blob, format, dpi) {
+  if (format === "png") return new Blob([blob.slice(0, PNG_START), physicalChunk(dpi), blob.slice(PNG_START)], { type: blob.type });
+  if (format !== "jpeg") return blob;
+  const start = new Uint8Array(await blob.slice(0, JFIF_END).arrayBuffer());
+  const hasSegment = start[JPEG_START + 1] === 0xe0;
+  return new Blob([start.slice(0, JPEG_START), jfifSegment(dpi), blob.slice(hasSegment ? JFIF_END : JPEG_START)], { type: blob.type });
+}
+
+/** JFIF 1.02: version 1.1, dots per inch, no thumbnail. */
+function jfifSegment(dpi) {
+  const [high, low] = [dpi >> 8, dpi & 255];
+  return new Uint8Array([0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46, 0, 1, 1, 1, high, low, high, low, 0, 0]);
+}
+
+/** PNG's pHYs: pixels per metre, the same across and down. */
+function physicalChunk(dpi) {
+  const view = new DataView(new ArrayBuffer(21));
+  const perMetre = Math.round(dpi / METRES_PER_INCH);
+  [9, 0x70485973, perMetre, perMetre].forEach((value, at) => view.setUint32(4 * at, value));
+  view.setUint8(16, 1);
+  view.setUint32(17, checksum(new Uint8Array(view.buffer, 4, 13)));
+  return view;
+}
+
+/** CRC-32, as PNG has it. */
+function checksum(bytes) {
+  let rest = 0xffffffff;
+  for (const byte of bytes) {
+    rest ^= byte;
+    for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? (rest >>> 1) ^ 0xedb88320 : rest >>> 1;
+  }
+  return ~rest >>> 0;
+}
+
+/** A Windows bitmap: 24 bits a pixel, blue first, the lowest row first, each row padded to a multiple of four bytes. */
+function bitmapFile({ width, height, data }) {
+  const rowBytes = Math.ceil((width * 3) / 4) * 4;
+  const file = new Uint8Array(BMP_HEADER_BYTES + rowBytes * height);
+  writeBmpHeader(new DataView(file.buffer), width, height);
+  for (let row = 0, from = 0; row < height; row++) {
+    let at = BMP_HEADER_BYTES + (height - 1 - row) * rowBytes;
+    for (let column = 0; column < width; column++, from += 4, at += 3) {
+      file[at] = data[from + 2];
+      file[at + 1] = data[from + 1];
+      file[at + 2] = data[from];
+    }
+  }
+  return new Blob([file], { type: "image/bmp" });
+}
+
+function writeBmpHeader(view, width, height) {
+  view.setUint16(0, 0x424d);
+  const little = [[2, view.byteLength], [10, BMP_HEADER_BYTES], [14, 40], [18, width], [22, height], [34, view.byteLength - BMP_HEADER_BYTES]];
+  for (const [at, value] of little) view.setUint32(at, value, true);
+  view.setUint16(26, 1, true);
+  view.setUint16(28, 24, true);
+}
