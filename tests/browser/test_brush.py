@@ -112,9 +112,10 @@ def centre(shown: npt.NDArray[Any], colour: tuple[int, int, int]) -> tuple[float
     return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
 
 
-def choose(page: Page, tool: str, size: int = 60, hardness: int = 100) -> None:
+def choose(page: Page, tool: str, size: int = 60, hardness: int = 100, *, follows: bool = False) -> None:
     """Take a brush of about `size` pixels of the picture."""
     page.locator(f"#brush [name=tool][value={tool}]").check(force=True)
+    page.locator("#brush [name=follows]").set_checked(follows)
     for name, value in (("size", 100 * np.log(size) / np.log(SIZE[0] / 3)), ("hardness", hardness)):
         page.locator(f"#brush [name={name}]").fill(str(round(value)))
 
@@ -199,6 +200,29 @@ def test_after_zooming_and_panning_the_brush_hits_what_is_under_it(brush: Page):
     matte = alpha(brush)
     assert not matte[disc(550, 430, radius - 2)].any()
     assert is_as_the_model_made_it(matte, disc(550, 430, radius + 2))
+
+
+@in_one_window
+def test_the_edge_of_a_stroke_follows_the_pictures_edge_where_that_is_wanted(editor: Page):
+    """The true subject is 40 pixels longer than the model found; a stroke along it is drawn some pixels too far."""
+    image, edge = picture(), SUBJECT[2] + 8
+    ImageDraw.Draw(image).rectangle((edge, 0, *SIZE), fill=(240, 230, 200))
+    start(editor, image)
+    window = Window(editor)
+    matte = {}
+    for follows in (True, False):
+        choose(editor, "keep", 40, follows=follows)
+        radius = chosen_size(editor) / 2
+        drag(editor, *(window.at(edge - radius + 8, y) for y in (380, 430)))
+        done(editor)
+        matte[follows] = alpha(editor)[390:420]
+        editor.get_by_role("button", name="Undo all touch-ups").click()
+        editor.get_by_role("dialog").get_by_role("button", name="Undo all touch-ups").click()
+        if follows:
+            open_brush(editor)
+    assert matte[False][:, edge : edge + 6].mean() > 250, "plainly, it is drawn too far"
+    assert matte[True][:, edge + 2 : edge + 12].mean() < 20, "what is beyond the edge stays erased"
+    assert matte[True][:, edge - 12 : edge - 2].mean() > 235, "what is within it is kept"
 
 
 @in_one_window

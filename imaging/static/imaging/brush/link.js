@@ -1,7 +1,5 @@
 // Calls the retouching: in a worker, or in the page where the browser cannot draw in workers.
 
-import { Retouching } from "./retouching.js";
-
 /** What `connect` returns: `call(method, argument, transfer)` is a promise of the method's result; `close()` ends it. */
 class WorkerLink {
   constructor(address, onFailure) {
@@ -42,15 +40,15 @@ class WorkerLink {
 
 class PageLink {
   constructor() {
-    this.retouching = new Retouching();
+    this.retouching = import("./retouching.js").then(({ Retouching }) => new Retouching());
   }
 
   async call(method, argument) {
-    return this.retouching[method](argument);
+    return (await this.retouching)[method](argument);
   }
 
   close() {
-    this.retouching.close();
+    this.call("close");
   }
 }
 

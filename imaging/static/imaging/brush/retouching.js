@@ -4,6 +4,7 @@
 // At 12 megapixels: 48 MB for the original, 16 MB for its halves, 12 MB for the matte, at most 48 MB for undoing.
 
 import { encodeGrey } from "./grey-png.js";
+import { followEdges } from "./following.js";
 import { Painter, makeLevels, makeScratch } from "./painter.js";
 import { Stroke, united } from "./strokes.js";
 import { History, readTile, tilesIn, writeTile } from "./tiles.js";
@@ -38,10 +39,11 @@ export class Retouching {
     this.schedule();
   }
 
-  /** Begin a stroke; see strokes.js for `brush`. */
+  /** Begin a stroke; see strokes.js for `brush`. Its `follows` is whether its edge will follow the image's. */
   begin({ brush, points }) {
     this.end();
     this.stroke = new Stroke(this.matte, brush);
+    this.follows = brush.follows;
     this.extend({ points });
   }
 
@@ -57,6 +59,7 @@ export class Retouching {
       this.takePoints();
       this.stroke.finish();
       this.mark(this.stroke.takeDirty());
+      if (this.follows) this.mark(followEdges(this.stroke, (rect) => this.readColours(rect)));
       this.history.add(this.stroke.before, "stroke");
       this.stroke = null;
     }
@@ -116,6 +119,12 @@ export class Retouching {
     cancelAnimationFrame(this.frame);
     for (const level of this.levels ?? []) level.close();
     this.levels = this.matte = this.history = this.painter = null;
+  }
+
+  readColours({ left, top, right, bottom }) {
+    const scratch = makeScratch(right - left, bottom - top);
+    scratch.drawImage(this.levels[0], -left, -top);
+    return scratch.getImageData(0, 0, right - left, bottom - top).data;
   }
 
   takePoints() {

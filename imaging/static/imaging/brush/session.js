@@ -109,7 +109,8 @@ export class Session {
   }
 
   get brush() {
-    return { size: this.size, hardness: Number(this.fields.hardness.value) / 100, keeps: this.fields.tool.value === "keep" };
+    const { hardness, tool, follows } = this.fields;
+    return { size: this.size, hardness: Number(hardness.value) / 100, keeps: tool.value === "keep", follows: follows.checked };
   }
 
   /** Make the brush larger (1) or smaller (-1), by at least a pixel. */

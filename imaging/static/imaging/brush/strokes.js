@@ -32,9 +32,10 @@ export class Stroke {
   constructor(matte, { size, hardness, keeps }) {
     Object.assign(this, { matte, keeps, radius: size / 2, profile: profileOf(size / 2, hardness) });
     this.spacing = Math.max(0.5, size * SPACING);
-    // The tiles that it has reached, as they were.
-    this.before = new Map();
-    this.dirty = null;
+    // By tile that it has reached: what it was, and how much of each pixel is covered.
+    Object.assign(this, { before: new Map(), coverage: new Map() });
+    // The rectangle around the stroke, and that around what `takeDirty` has not returned yet.
+    Object.assign(this, { bounds: null, dirty: null });
     // The last points, up to three: a piece is drawn once the point after it is known.
     this.path = [];
   }
@@ -92,6 +93,7 @@ export class Stroke {
     if (rect.left >= rect.right || rect.top >= rect.bottom) return;
     for (const tile of tilesIn(this.matte, rect)) this.cover(tile, rect, line);
     this.dirty = united(this.dirty, rect);
+    this.bounds = united(this.bounds, rect);
   }
 
   /** The radius at a point, with the half pixel of its soft rim. */
@@ -100,19 +102,25 @@ export class Stroke {
   }
 
   cover(tile, rect, line) {
-    if (!this.before.has(tile)) this.before.set(tile, readTile(this.matte, tile));
-    const before = this.before.get(tile);
+    if (!this.before.has(tile)) this.reachTile(tile);
+    const [before, coverage] = [this.before.get(tile), this.coverage.get(tile)];
     const bounds = rectOf(this.matte, tile);
     const [left, right] = [Math.max(rect.left, bounds.left), Math.min(rect.right, bounds.right)];
     const [top, bottom] = [Math.max(rect.top, bounds.top), Math.min(rect.bottom, bounds.bottom)];
     for (let row = top; row < bottom; row++) {
       const start = (row - bounds.top) * (bounds.right - bounds.left) + left - bounds.left;
-      this.coverRow(row, left, right, line, before, start);
+      this.coverRow(row, left, right, line, before, coverage, start);
     }
   }
 
-  /** Cover the pixels of a row from `left` to `right`; `before[from]` is what the first of them was. */
-  coverRow(row, left, right, { x, y, dx, dy, inverse, start, growth }, before, from) {
+  reachTile(tile) {
+    const before = readTile(this.matte, tile);
+    this.before.set(tile, before);
+    this.coverage.set(tile, new Uint8Array(before.length));
+  }
+
+  /** Cover the pixels of a row from `left` to `right`; `before` and `coverage` have the first of them at `from`. */
+  coverRow(row, left, right, { x, y, dx, dy, inverse, start, growth }, before, coverage, from) {
     const { profile, keeps, matte: { data, width, ceiling } } = this;
     const py = row + 0.5 - y;
     for (let column = left; column < right; column++) {
@@ -123,16 +131,37 @@ export class Stroke {
       const radius = start + along * growth;
       const near = (ex * ex + ey * ey) / (radius * radius);
       if (near >= 1) continue;
-      const at = row * width + column;
-      const value = before[from + column - left];
       const covered = profile[(near * STEPS) | 0];
-      if (keeps) {
-        const target = ceiling === null ? 255 : Math.max(value, ceiling[at]);
-        data[at] = Math.max(data[at], value + (((target - value) * covered + 127) / 255 | 0));
-      } else {
-        data[at] = Math.min(data[at], value - ((value * covered + 127) / 255 | 0));
+      const place = from + column - left;
+      if (covered <= coverage[place]) continue;
+      coverage[place] = covered;
+      const at = row * width + column;
+      const value = before[place];
+      const kept = ceiling === null ? 255 : Math.max(value, ceiling[at]);
+      data[at] = value + Math.round((((keeps ? kept : 0) - value) * covered) / 255);
+    }
+  }
+
+  /** What was in a rectangle before the stroke, and how much of it is covered: bytes, row by row. */
+  read({ left, top, right, bottom }) {
+    const { matte } = this;
+    const width = right - left;
+    const [before, coverage] = [new Uint8Array(width * (bottom - top)), new Uint8Array(width * (bottom - top))];
+    for (let row = top; row < bottom; row++) {
+      before.set(matte.data.subarray(row * matte.width + left, row * matte.width + right), (row - top) * width);
+    }
+    for (const tile of tilesIn(matte, { left, top, right, bottom })) {
+      if (!this.coverage.has(tile)) continue;
+      const bounds = rectOf(matte, tile);
+      const [start, end] = [Math.max(left, bounds.left), Math.min(right, bounds.right)];
+      for (let row = Math.max(top, bounds.top); row < Math.min(bottom, bounds.bottom); row++) {
+        const from = (row - bounds.top) * (bounds.right - bounds.left) - bounds.left;
+        const to = (row - top) * width + start - left;
+        before.set(this.before.get(tile).subarray(from + start, from + end), to);
+        coverage.set(this.coverage.get(tile).subarray(from + start, from + end), to);
       }
     }
+    return { before, coverage };
   }
 }
 

@@ -1,7 +1,6 @@
 // Touch-ups in the editor: the buttons that open the brush and that undo what it has done.
 
 import { confirmed } from "../many.js";
-import { Session } from "./session.js";
 
 /** `onTouched(picture)` is called for each change of a matte, `onError(error)` if the brush cannot be used. */
 export class TouchUps {
@@ -22,8 +21,11 @@ export class TouchUps {
 
   async open() {
     const { picture, backdrop } = this;
-    this.session = new Session(document.getElementById("brush"), picture, backdrop);
     try {
+      // Few pictures need the brush: its modules are fetched when it is opened.
+      const { Session } = await import("./session.js");
+      if (this.session || picture !== this.picture) return;
+      this.session = new Session(document.getElementById("brush"), picture, backdrop);
       if (await this.session.run()) this.onTouched(picture);
     } catch (error) {
       this.onError(error);
