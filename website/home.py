@@ -14,6 +14,7 @@ from accounts.caller import get_signed_in
 from billing.credits.prices import IMAGE, get_price
 from billing.membership import balance
 from billing.models import Plan
+from imaging.batches.overview import DOUBTFUL
 from imaging.core.options import MAX_DPI, MAX_MARGIN_PERCENT, MAX_MARGIN_PIXELS, MAX_PADDING_PERCENT, MIN_SCALE
 from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
 from imaging.core.presets import PRESETS
@@ -34,12 +35,17 @@ EDITOR_MODULES = modules(
     "api-call",
     "balance",
     "batch",
+    "brush/touch-ups",
+    "doubt",
     "downloads",
     "engine/foreman",
     "engine/values",
     "geometry",
     "handles",
     "history",
+    "keeper",
+    "many",
+    "naming",
     "options",
     "outputs",
     "panels/background",
@@ -55,8 +61,12 @@ EDITOR_MODULES = modules(
     "previews",
     "queue",
     "queue-view",
+    "same",
+    "selection",
     "settings",
     "stage",
+    "store",
+    "thumbs",
 )
 FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
 # What the editor's fields may hold: the server's own limits.
@@ -106,6 +116,8 @@ def editor(request: HttpRequest) -> HttpResponse:
         "preset_table": describe_presets(),
         "models": [{**model, "speed": SPEEDS.get(model["speed"])} for model in describe_models()],
         "balance": balance.describe(get_signed_in(request)),
+        # For a script: no language's decimal comma.
+        "doubtful": str(DOUBTFUL),
         "price": get_price(IMAGE, models.default_name()),
     }
     return render(request, "imaging/editor.html", context)

@@ -173,13 +173,13 @@ export class BatchDialog {
 
   /** Upload the files. Returns the batch's id. */
   async send() {
-    const answer = await upload(this.addresses.batches, batchFields(this.files, this.chosen()), {
+    const { blob } = await upload(this.addresses.batches, batchFields(this.files, this.chosen()), {
       token: this.token,
       key: this.key,
       signal: this.sending.signal,
       onProgress: (part) => this.progress(part),
     });
-    return JSON.parse(await answer.text()).id;
+    return JSON.parse(await blob.text()).id;
   }
 
   progress(part) {

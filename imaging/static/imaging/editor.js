@@ -4,16 +4,24 @@ import { offerApiCall } from "./api-call.js";
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
 import { BatchDialog, isZip } from "./batch.js";
-import { saveAll, saveOne } from "./downloads.js";
+import { TouchUps } from "./brush/touch-ups.js";
+import { doubtText, isDoubtful } from "./doubt.js";
+import { factsOf, saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
 import { acceptFiles, offerSamples } from "./files.js";
 import { History } from "./history.js";
+import { Keeper } from "./keeper.js";
+import { Many, confirmed, counted, isOpen } from "./many.js";
 import { explain, number } from "./messages.js";
+import { Naming } from "./naming.js";
 import { Picture } from "./picture.js";
 import { Queue } from "./queue.js";
 import { QueueView, stateText } from "./queue-view.js";
+import { Selection } from "./selection.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
+import { forgetEverything } from "./store.js";
+import { Thumbs } from "./thumbs.js";
 
 // With more files than this at once, the editor offers a batch.
 const MANY = 10;
@@ -32,8 +40,21 @@ const stage = new Stage(byId("stage"), byId("facts"), {
 });
 const showApiCall = offerApiCall(byId("api-call"), studio.dataset);
 let shared = { ...settings.defaults };
-const view = new QueueView(byId("queue"), { onSelect: select, onAction: act });
+const selection = new Selection(() => many.showSelection());
+const view = new QueueView(byId("queue"), { selection, onSelect: select, onOpen: open, onAction: act, findDoubt });
+const many = new Many(studio, {
+  pictures,
+  view,
+  selection,
+  findDoubt,
+  actions: { copy: copySettings, download: downloadAll, again: runAll, batch: openBatch, remove: removeSome, stop: stopAll },
+});
+const thumbs = new Thumbs({ optionsOf, isShown: (picture) => picture === selected });
+const naming = new Naming(findExample);
+const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: (isOn) => many.showKept(isOn) });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
+
+const touchUps = new TouchUps({ onTouched: draw, onError: (error) => tell(error) });
 
 const batch = new BatchDialog(byId("batch-dialog"), {
   addresses: studio.dataset,
@@ -43,9 +64,28 @@ const batch = new BatchDialog(byId("batch-dialog"), {
 });
 
 const isUnsaved = (picture) => picture.state === "done" && !picture.isSaved;
+// A log-out deletes what is kept.
+let isLoggingOut = false;
+const isAtRisk = (picture) => isUnsaved(picture) && (isLoggingOut || !keeper.isKept(picture));
 const isLeft = (picture) => ["new", "waiting", "failed", "cancelled"].includes(picture.state);
-const optionsOf = (picture) => picture.own ?? shared;
+const subjectOf = (picture) => ({ picture, options: optionsOf(picture), number: pictures.indexOf(picture) + 1 });
 const isOfOtherModel = (picture) => picture.state === "done" && ["model", "detail"].some((name) => picture[name] !== optionsOf(picture)[name]);
+
+function optionsOf(picture) {
+  return picture.own ?? shared;
+}
+
+/** Why a person should look at a result; null if there is no reason. */
+function findDoubt(picture) {
+  return isDoubtful(picture, Number(studio.dataset.doubtful)) ? doubtText(picture) : null;
+}
+
+/** What a download of the picture that is shown is named after; before it is done, the size is the original's. */
+function findExample() {
+  const subject = subjectOf(selected);
+  if (selected.state === "done") return factsOf(subject);
+  return { name: selected.name, extension: subject.options.format, number: subject.number, ...selected.size };
+}
 
 /** Route new files: into the open dialog, into a new dialog that offers a batch, or into the queue. */
 function take(files) {
@@ -54,27 +94,39 @@ function take(files) {
   else addFiles(files);
 }
 
-/** Offer the pictures that are not done yet as a batch. */
-function openBatch() {
-  batch.open(pictures.filter(isLeft).map(({ file }) => file), shared, false);
+/** Offer pictures as a batch: by default those that are not done yet. */
+function openBatch(some = pictures.filter(isLeft)) {
+  batch.open(some.map(({ file }) => file), shared, false);
 }
 
 /** Go to the page of a batch that was sent, and remove its pictures here. */
-function leaveFor(files, id) {
-  pictures.filter((picture) => isLeft(picture) && files.includes(picture.file)).forEach((picture) => {
-    queue.cancel(picture);
-    remove(picture);
-  });
+async function leaveFor(files, id) {
+  await remove(pictures.filter((picture) => isLeft(picture) && files.includes(picture.file)));
   location.assign(`${studio.dataset.batchPages}/${id}`);
 }
 
 function addFiles(files) {
   const added = files.map((file) => new Picture(file));
+  list(added);
+  runAll(added);
+}
+
+function list(added) {
   pictures.push(...added);
-  added.forEach((picture) => view.add(picture));
-  showState();
+  added.forEach((picture) => thumbs.add(picture, view.add(picture)));
   if (selected === null) select(added[0]);
-  added.forEach((picture) => queue.add(picture));
+  showState();
+}
+
+/** List the pictures that this browser has kept, and go on with those that were interrupted. */
+async function restore() {
+  const kept = await keeper.restore();
+  if (kept.pictures.length === 0) return;
+  shared = { ...shared, ...kept.shared };
+  list(kept.pictures);
+  runAll(kept.pictures.filter(isOpen));
+  const text = ngettext("%(count)s picture is back.", "%(count)s pictures are back.", kept.pictures.length);
+  announce(counted(text, kept.pictures.length));
 }
 
 /** The queue's work: read the file, then ask for its matte. */
@@ -90,17 +142,17 @@ async function removeFrom(picture, signal) {
     onProgress: (part) => {
       picture.progress = part;
       view.update(picture);
+      keeper.keep(picture);
       if (picture === selected) draw();
     },
   });
-  picture.drawThumb((await picture.getLayers()).after);
 }
 
 function changed(picture) {
   if (picture.matte !== null && ["failed", "cancelled"].includes(picture.state)) return keepResult(picture);
   view.update(picture);
+  keeper.keep(picture);
   if (picture === selected) draw();
-  else if (picture.state === "done") picture.forgetLayers();
   // A cancelled picture may have been delivered all the same.
   if (["done", "cancelled"].includes(picture.state)) showBalance(byId("balance"), studio.dataset.balance);
   const text = picture.error ? explain(picture.error).text : stateText(picture);
@@ -133,7 +185,8 @@ function againText(count, price) {
   return interpolate(text, { count }, true);
 }
 
-function runAgain() {
+async function runAgain() {
+  if (!(await touchUps.mayReplace(pictures.filter(isOfOtherModel)))) return;
   pictures.filter(isOfOtherModel).forEach((picture) => queue.add(picture));
   // The button is gone.
   (settings.fields.model ?? settings.fields.detail).focus();
@@ -144,21 +197,98 @@ function act(action, picture) {
     cancel: () => queue.cancel(picture),
     retry: () => queue.add(picture),
     download: () => download(picture),
-    remove: () => remove(picture),
+    remove: () => remove([picture]),
   };
   actions[action]();
 }
 
-function remove(picture) {
-  const at = pictures.indexOf(picture);
-  pictures.splice(at, 1);
-  view.remove(picture);
-  picture.forgetLayers();
+function runAll(some) {
+  some.forEach((picture) => queue.add(picture));
+}
+
+function stopAll(some) {
+  some.forEach((picture) => queue.cancel(picture));
+}
+
+/** Take pictures out of the list, and show the one after them. Returns when nothing of them is kept. */
+function remove(some) {
+  const at = pictures.indexOf(some[0]);
+  stopAll(some.filter(isOpen));
+  for (const picture of some) {
+    pictures.splice(pictures.indexOf(picture), 1);
+    selection.remove(picture);
+    thumbs.remove(picture, view.rows.get(picture));
+    view.remove(picture);
+    touchUps.leave(picture);
+    picture.forgetLayers();
+  }
   const next = pictures[Math.min(at, pictures.length - 1)] ?? null;
-  if (picture === selected) select(next);
+  if (some.includes(selected)) select(next);
   showState();
   if (next) view.focus(next);
   else byId("choose").focus();
+  return keeper.drop(some);
+}
+
+/** Remove several, after a question if results would be lost. */
+async function removeSome(some) {
+  const lost = some.filter(isUnsaved).length;
+  const title = ngettext("Remove %(count)s picture?", "Remove %(count)s pictures?", some.length);
+  const text = ngettext("%(count)s result has not been downloaded, and will be lost.", "%(count)s results have not been downloaded, and will be lost.", lost);
+  const question = { title: counted(title, some.length), text: counted(text, lost), yes: gettext("Remove") };
+  if (lost === 0 || (await confirmed(question))) remove(some);
+}
+
+/** Remove all pictures, from the page and from the browser. */
+async function forget() {
+  const text = gettext("All pictures and results are removed from this page and from this browser. What you have not downloaded is lost.");
+  if (!(await confirmed({ title: gettext("Forget these pictures?"), text, yes: gettext("Forget them") }))) return;
+  await remove([...pictures]);
+  announce(gettext("The pictures are forgotten."));
+}
+
+/** Show a picture large. */
+function open(picture) {
+  select(picture);
+  many.setView("rail");
+}
+
+/** Give `some` the settings of the picture that is shown. */
+function copySettings(some) {
+  const options = optionsOf(selected);
+  const text = ngettext("The settings of %(name)s were copied to %(count)s picture.", "The settings of %(name)s were copied to %(count)s pictures.", some.length);
+  changeMany(interpolate(text, { name: selected.name, count: number(some.length) }, true), () => {
+    for (const picture of some) picture.own = options;
+  });
+}
+
+/** Make the settings of the picture that is shown those of all, and of the ones to come. */
+function copyToAll() {
+  changeMany(gettext("All pictures have these settings now."), () => {
+    shared = optionsOf(selected);
+    for (const picture of pictures) picture.own = null;
+  });
+}
+
+/** Change the settings of many as one step. It costs nothing: the mattes stay. */
+function changeMany(text, change) {
+  history.note(takeState(), text);
+  change();
+  keepAll();
+  select(selected);
+  many.say(text, () => history.undo());
+}
+
+function keepAll() {
+  pictures.forEach((picture) => keeper.keep(picture));
+}
+
+/** The person has looked at a doubtful one. */
+function accept() {
+  selected.isChecked = true;
+  view.update(selected);
+  draw();
+  many.show();
 }
 
 function select(picture) {
@@ -172,9 +302,13 @@ function select(picture) {
 }
 
 function draw() {
+  touchUps.show(selected, selected && optionsOf(selected).bg_color);
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
   const options = optionsOf(selected);
+  many.showCurrent(selected);
+  keeper.keep(selected);
+  thumbs.refresh();
   byId("download").disabled = selected.state !== "done";
   byId("download").textContent = downloadText(options);
   showApiCall(options);
@@ -190,6 +324,7 @@ function downloadText({ outputs }) {
 function applySettings(options, changedField) {
   const isSingle = settings.fields.single.checked;
   history.note(takeState(), changedField);
+  many.unsay();
   if (isSingle) selected.own = options;
   else if (changedField === "single") selected.own = null;
   else shared = options;
@@ -201,15 +336,16 @@ function applySettings(options, changedField) {
 
 /** What undo goes back to. */
 function takeState() {
-  return { shared, picture: selected, own: selected?.own ?? null };
+  return { shared, picture: selected, own: new Map(pictures.map((picture) => [picture, picture.own])) };
 }
 
 function restoreState(state) {
   shared = state.shared;
-  if (pictures.includes(state.picture)) {
-    state.picture.own = state.own;
-    select(state.picture);
-  } else if (selected) select(selected);
+  for (const picture of pictures) picture.own = state.own.get(picture) ?? null;
+  keepAll();
+  many.unsay();
+  if (pictures.includes(state.picture)) select(state.picture);
+  else if (selected) select(selected);
   offerAgain();
 }
 
@@ -249,16 +385,17 @@ async function saving(button, produce) {
 
 function download(picture) {
   return saving(byId("download"), async () => {
-    await saveOne(picture, optionsOf(picture), (text) => { byId("download").textContent = text; });
+    await saveOne(subjectOf(picture), naming.pattern, (text) => { byId("download").textContent = text; });
     picture.isSaved = true;
+    keeper.keep(picture);
   });
 }
 
-function downloadAll() {
+function downloadAll(ready = pictures.filter(({ state }) => state === "done")) {
   return saving(byId("download-all"), async () => {
-    const ready = pictures.filter(({ state }) => state === "done");
-    await saveAll(ready, optionsOf, (text) => { byId("download-all").textContent = text; });
+    await saveAll(ready.map(subjectOf), naming.pattern, (text) => { byId("download-all").textContent = text; });
     ready.forEach((picture) => { picture.isSaved = true; });
+    keepAll();
   });
 }
 
@@ -270,6 +407,8 @@ function showState() {
   if (selected) byId("download").textContent = downloadText(optionsOf(selected));
   byId("download-all").hidden = ready < 2;
   byId("download-all").textContent = interpolate(gettext("Download all (%(count)s)"), { count: ready }, true);
+  many.show();
+  thumbs.refresh();
   offerAgain();
 }
 
@@ -311,11 +450,14 @@ for (const id of ["add", "choose"]) {
 }
 for (const id of ["batch", "batch-first"]) {
   byId(id).disabled = false;
-  byId(id).addEventListener("click", openBatch);
+  byId(id).addEventListener("click", () => openBatch());
 }
 if (location.hash === "#batch") openBatch();
 byId("download").addEventListener("click", () => download(selected));
-byId("download-all").addEventListener("click", downloadAll);
+byId("download-all").addEventListener("click", () => downloadAll());
+byId("copy-to-all").addEventListener("click", copyToAll);
+byId("doubt-fine").addEventListener("click", accept);
+byId("forget").addEventListener("click", forget);
 byId("reset").addEventListener("click", () => settings.reset());
 byId("again").addEventListener("click", runAgain);
 byId("undo").addEventListener("click", () => history.undo());
@@ -323,6 +465,10 @@ byId("redo").addEventListener("click", () => history.redo());
 byId("arrange").addEventListener("click", () => arrange(!stage.isArranging));
 settings.canvas.root.addEventListener("toggle", () => arrange(settings.canvas.root.open));
 document.addEventListener("keydown", undoByKey);
-window.addEventListener("beforeunload", (event) => (pictures.some(isUnsaved) || batch.isSending) && event.preventDefault());
+window.addEventListener("beforeunload", (event) => (pictures.some(isAtRisk) || batch.isSending) && event.preventDefault());
+for (const form of document.querySelectorAll("form[action$='/logout/']")) {
+  form.addEventListener("submit", () => { isLoggingOut = true; });
+}
+window.addEventListener("pagehide", () => isLoggingOut && forgetEverything());
 settings.write(shared, false);
-prepareFormats();
+prepareFormats().then(restore);

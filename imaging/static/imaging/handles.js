@@ -135,7 +135,7 @@ export class Handles {
     for (const [side, handle] of this.sides.entries()) {
       handle.hidden = !hasMargins;
       const [value, unit] = lengths[side];
-      label(handle, labels()[side], value, this.mostOf(side), unit === "%" ? percent(value) : `${number(value)} px`);
+      label(handle, labels()[side], value, this.mostOf(side), unit === "%" ? percent(value / 100, 1) : `${number(value)} px`);
       handle.setAttribute("aria-orientation", isAcross(side) ? "horizontal" : "vertical");
     }
     this.layer.style.setProperty("--top", `${(100 * insets[0]) / canvas.height}%`);
@@ -198,7 +198,7 @@ export class Handles {
     const places = { left: left / width, top: top / height, width: (right - left) / width, height: (bottom - top) / height };
     for (const [name, share] of Object.entries(places)) this.box.style.setProperty(`--box-${name}`, `${100 * share}%`);
     const [x, y] = this.position();
-    const text = interpolate(gettext("%(across)s across, %(down)s down"), { across: percent(x), down: percent(y) }, true);
+    const text = interpolate(gettext("%(across)s across, %(down)s down"), { across: percent(x / 100, 1), down: percent(y / 100, 1) }, true);
     label(this.box, gettext("Position of the subject"), x, 100, text);
   }
 }

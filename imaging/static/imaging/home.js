@@ -41,7 +41,7 @@ async function cutOut(file, signal) {
   compare.show(before, before.cloneNode());
   stage.scrollIntoView({ block: "nearest" });
   onProgress(0);
-  const cutout = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
+  const { blob: cutout } = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
   const after = await picture(cutout, size, gettext("The picture without its background"));
   finish(file, cutout, before, after);
 }
@@ -66,7 +66,7 @@ function finish(file, cutout, before, after) {
   setState("done");
   byId("status").textContent = gettext("Done. Drag the line to compare.");
   byId("download").href = after.src;
-  byId("download").download = downloadNames([[file.name, "webp"]])[0];
+  byId("download").download = downloadNames([{ name: file.name, extension: "webp" }])[0];
 }
 
 function onProgress(part) {

@@ -1,6 +1,6 @@
 // One picture in the editor: its file, its matte once it has one, and what is drawn from both.
 
-import { randomKey, upload } from "./api.js";
+import { ApiFailure, randomKey, upload } from "./api.js";
 import { PictureError, decode, fail, makeCanvas } from "./canvas.js";
 import { Foreman } from "./engine/foreman.js";
 import { planOf } from "./engine/values.js";
@@ -8,7 +8,7 @@ import { MAX_BYTES } from "./files.js";
 import { limitedSize } from "./geometry.js";
 import { Previews } from "./previews.js";
 
-const THUMB_SIDE = 96;
+const THUMB_SIDE = 240;
 // What an export needed is given back soon after the last one.
 const IDLE_SECONDS = 10;
 
@@ -27,6 +27,22 @@ export class Picture {
     this.layersKey = randomKey();
     this.previews = new Previews((plan, isDraft) => drawing.run({ kind: "preview", source: this.source, plan, isDraft }));
     this.isSaved = false;
+    this.id = randomKey();
+    // Whether a person has looked at a doubtful one and found it good.
+    this.isChecked = false;
+  }
+
+  /** A picture as it was when `toRecord` described it. */
+  static fromRecord({ error, ...facts }) {
+    return Object.assign(new Picture(facts.file), facts, { error: error && restoredError(error) });
+  }
+
+  /** All that is needed to go on with this picture later: plain values and Blobs. */
+  toRecord() {
+    const { id, file, name, size, matte, touched, confidence, own, state, key, model, detail, asked, isSaved, isChecked } = this;
+    const { code, status, message, requestId } = this.error ?? {};
+    const error = this.error && { code, status, message, requestId };
+    return { id, file, name, size, matte, touched, confidence, own, state, key, model, detail, asked, isSaved, isChecked, error };
   }
 
   /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
@@ -45,8 +61,10 @@ export class Picture {
     if (this.asked !== null && this.asked !== asked) this.key = randomKey();
     this.asked = asked;
     const choice = [...(model ? [["model", model]] : []), ...(detail === "fast" ? [["detail", detail]] : [])];
-    const answer = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"], ...choice], { ...options, key: this.key });
-    Object.assign(this, { matte: answer, model, detail, touched: null, isSaved: false });
+    const { blob: matte, header } = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"], ...choice], { ...options, key: this.key });
+    // Null is unknown: a server of the release before does not say.
+    const confidence = header("X-Confidence") && Number(header("X-Confidence"));
+    Object.assign(this, { matte, confidence, model, detail, touched: null, isSaved: false, isChecked: false });
     this.forgetLayers();
   }
 
@@ -118,6 +136,8 @@ export class Picture {
     }
   }
 }
+
+const restoredError = (error) => (error.code ? new ApiFailure(error) : new PictureError(error.message));
 
 /** A background image keeps its key, so that it is decoded once for many previews. */
 function planFor(options) {

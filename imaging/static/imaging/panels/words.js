@@ -52,7 +52,7 @@ export function describe(options) {
     crop && fit !== "pad" && gettext("cut to the subject"),
     crop && crop_margin && fit !== "pad" && said(gettext("margin %(length)s"), { length: crop_margin }),
     fit === "pad" && padding && said(gettext("padding %(length)s"), { length: padding }),
-    scale && said(gettext("subject at %(percent)s"), { percent: percent(scale) }),
+    scale && said(gettext("subject at %(percent)s"), { percent: percent(scale / 100, 1) }),
     position && gettext("subject placed"),
     angle && said(gettext("turned by %(angle)s°"), { angle: number(angle) }),
     shadow !== "none" && !mask && { drop: gettext("drop shadow"), contact: gettext("shadow on the ground") }[shadow],
