@@ -3,10 +3,11 @@
 import { Refusal } from "./refusal.js";
 import { release, surfaceOf } from "./surfaces.js";
 
-// Browsers store the colours of JPEG at half the resolution, unlike the API: a higher quality makes up for some of it.
-const QUALITY = { jpeg: 95, webp: 95 };
+const QUALITY = { jpeg: 90, webp: 95 };
 const BMP_HEADER_BYTES = 54;
 const METRES_PER_INCH = 0.0254;
+// 96 dpi, which bitmaps have usually.
+const SCREEN_PER_METRE = 3780;
 // PNG: signature and IHDR. Resolution belongs behind them.
 const PNG_START = 33;
 // JPEG: the marker of its start, then JFIF's segment.
@@ -17,13 +18,18 @@ export async function encode(raster, { format, quality = null, dpi = null }) {
   if (format === "bmp") return bitmapFile(raster);
   const canvas = surfaceOf(raster);
   try {
-    const blob = await fileOf(canvas, `image/${format}`, (quality ?? QUALITY[format]) / 100);
+    const blob = await fileOf(canvas, `image/${format}`, qualityFor(format, quality ?? QUALITY[format]) / 100);
     // A browser that does not know a format writes PNG instead.
     if (blob?.type !== `image/${format}`) throw new Refusal("cannot_write", { format });
     return dpi ? await withResolution(blob, format, dpi) : blob;
   } finally {
     release(canvas);
   }
+}
+
+/** Browsers store the colours of JPEG at half the resolution, unlike the API: a higher quality makes up for some of it. */
+function qualityFor(format, quality) {
+  return format === "jpeg" ? (quality + 100) / 2 : quality;
 }
 
 function fileOf(canvas, type, quality) {
@@ -84,7 +90,7 @@ function bitmapFile({ width, height, data }) {
 function writeBmpHeader(view, width, height) {
   view.setUint16(0, 0x424d);
   const little = [[2, view.byteLength], [10, BMP_HEADER_BYTES], [14, 40], [18, width], [22, height], [34, view.byteLength - BMP_HEADER_BYTES]];
-  for (const [at, value] of little) view.setUint32(at, value, true);
+  for (const [at, value] of [...little, [38, SCREEN_PER_METRE], [42, SCREEN_PER_METRE]]) view.setUint32(at, value, true);
   view.setUint16(26, 1, true);
   view.setUint16(28, 24, true);
 }
