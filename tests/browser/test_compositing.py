@@ -68,6 +68,8 @@ CASES: dict[str, dict[str, Any]] = {
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
 SETTINGS, SEED = 30, 21
+# Mean differences, of 255. WebP loses colours, too, and each encoder loses others.
+MOST = {"png": 1, "bmp": 1, "webp": 2.5, "jpeg": 2.5}
 
 
 @cache
@@ -160,7 +162,7 @@ def test_they_agree_on_any_options_on_any_photograph(page: Page):
             assert got.format == expected.format, (name, options)
             assert got.info.get("dpi") == pytest.approx(expected.info.get("dpi")), (name, options)
             measured.append((difference(got, expected), options["format"], name, options))
-    for format, most in (("png", 1), ("bmp", 1), ("webp", 1), ("jpeg", 2.5)):
+    for format, most in MOST.items():
         found = sorted((row for row in measured if row[1] == format), key=lambda row: row[0])
         print(f"{format}: {len(found)} images, median {found[len(found) // 2][0]:.3f}, worst {found[-1][0]:.3f} of 255")
         assert found[-1][0] <= most, found[-1]
