@@ -35,6 +35,7 @@ EDITOR_MODULES = modules(
     "api-call",
     "balance",
     "batch",
+    "brush/touch-ups",
     "doubt",
     "downloads",
     "engine/foreman",

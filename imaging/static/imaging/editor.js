@@ -4,6 +4,7 @@ import { offerApiCall } from "./api-call.js";
 import { Token } from "./api.js";
 import { showBalance } from "./balance.js";
 import { BatchDialog, isZip } from "./batch.js";
+import { TouchUps } from "./brush/touch-ups.js";
 import { doubtText, isDoubtful } from "./doubt.js";
 import { factsOf, saveAll, saveOne } from "./downloads.js";
 import { canWriteWebp } from "./encoders.js";
@@ -52,6 +53,8 @@ const thumbs = new Thumbs({ optionsOf, isShown: (picture) => picture === selecte
 const naming = new Naming(findExample);
 const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: (isOn) => many.showKept(isOn) });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
+
+const touchUps = new TouchUps({ onTouched: draw, onError: (error) => tell(error) });
 
 const batch = new BatchDialog(byId("batch-dialog"), {
   addresses: studio.dataset,
@@ -182,7 +185,8 @@ function againText(count, price) {
   return interpolate(text, { count }, true);
 }
 
-function runAgain() {
+async function runAgain() {
+  if (!(await touchUps.mayReplace(pictures.filter(isOfOtherModel)))) return;
   pictures.filter(isOfOtherModel).forEach((picture) => queue.add(picture));
   // The button is gone.
   (settings.fields.model ?? settings.fields.detail).focus();
@@ -215,6 +219,7 @@ function remove(some) {
     selection.remove(picture);
     thumbs.remove(picture, view.rows.get(picture));
     view.remove(picture);
+    touchUps.leave(picture);
     picture.forgetLayers();
   }
   const next = pictures[Math.min(at, pictures.length - 1)] ?? null;
@@ -296,6 +301,7 @@ function select(picture) {
 }
 
 function draw() {
+  touchUps.show(selected, selected && optionsOf(selected).bg_color);
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
   const options = optionsOf(selected);
@@ -348,7 +354,7 @@ function showHistory() {
   byId("redo").disabled = !history.future.length;
 }
 
-/** Text fields have an undo of their own. */
+/** Text fields have their own undo. */
 function undoByKey(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea")) return;
@@ -457,6 +463,7 @@ byId("again").addEventListener("click", runAgain);
 byId("undo").addEventListener("click", () => history.undo());
 byId("redo").addEventListener("click", () => history.redo());
 byId("arrange").addEventListener("click", () => arrange(!stage.isArranging));
+settings.canvas.root.addEventListener("toggle", () => arrange(settings.canvas.root.open));
 document.addEventListener("keydown", undoByKey);
 window.addEventListener("beforeunload", (event) => (pictures.some(isAtRisk) || batch.isSending) && event.preventDefault());
 for (const form of document.querySelectorAll("form[action$='/logout/']")) {

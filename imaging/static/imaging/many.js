@@ -151,11 +151,12 @@ export class Many {
 }
 
 /** Ask in a dialog before something is lost. Returns whether the person agreed. */
-export function confirmed({ title, text, yes }) {
+export function confirmed({ title, text, yes, no = gettext("Cancel") }) {
   const dialog = byId("confirm");
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   byId("confirm-yes").textContent = yes;
+  byId("confirm-no").textContent = no;
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));

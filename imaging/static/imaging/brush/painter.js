@@ -1,0 +1,130 @@
+// Draws the visible part of an image with its matte: all of it when the view changes, else only what has changed.
+
+// How much of the original still shows where it is erased.
+const FAINT = 0.3;
+const RED = { colour: [225, 29, 42], strength: 0.6 };
+// The matte's samples of a pixel that covers several of its own, along and across.
+const MOST_SAMPLES = 3;
+// From this scale on pixels are shown as squares.
+const SQUARES_FROM = 3;
+
+/** A canvas to draw on that is never shown, where the browser has them in workers too. */
+export function makeScratch(width, height) {
+  const canvas = typeof OffscreenCanvas === "undefined" ? document.createElement("canvas") : new OffscreenCanvas(width, height);
+  Object.assign(canvas, { width, height });
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
+
+/** An image and its halves, down to about a megapixel: from the nearest one a view is drawn quickly and without gaps. */
+export async function makeLevels(image) {
+  const levels = [image];
+  for (let last = image; last.width * last.height > 1 << 20; last = levels.at(-1)) {
+    const half = { resizeWidth: Math.ceil(last.width / 2), resizeHeight: Math.ceil(last.height / 2), resizeQuality: "medium" };
+    levels.push(await createImageBitmap(last, half));
+  }
+  return levels;
+}
+
+/**
+ * `canvas` is the one that is seen. A view: `{width, height, scale, left, top}`: the canvas's size, and where the image lies on it,
+ * all in pixels of the canvas. A look: "faint", "backdrop" or "red".
+ */
+export class Painter {
+  constructor(canvas, levels, matte) {
+    Object.assign(this, { canvas, levels, matte, look: "faint", outside: "#808080" });
+    this.context = canvas.getContext("2d");
+    this.scratch = makeScratch(1, 1);
+  }
+
+  /** Show another part of the image, or another size of the canvas. Draws nothing yet. */
+  setView(view) {
+    this.view = view;
+    for (const canvas of [this.canvas, this.scratch.canvas]) {
+      if (canvas.width !== view.width || canvas.height !== view.height) Object.assign(canvas, { width: view.width, height: view.height });
+    }
+    const samples = Math.min(MOST_SAMPLES, Math.max(1, Math.round(1 / view.scale)));
+    this.samples = samples;
+    this.columns = samplesAlong(view.width, view.left, view.scale, this.matte.width, samples);
+    this.rows = samplesAlong(view.height, view.top, view.scale, this.matte.height, samples);
+    this.colours = this.drawOriginal();
+  }
+
+  drawOriginal() {
+    const { scratch, outside, view: { width, height, scale, left, top }, levels: [full] } = this;
+    const [wide, high] = [full.width * scale, full.height * scale];
+    const level = this.levels.findLast((_, index) => scale <= 0.5 ** index) ?? full;
+    scratch.fillStyle = outside;
+    scratch.fillRect(0, 0, width, height);
+    scratch.clearRect(left, top, wide, high);
+    scratch.imageSmoothingEnabled = scale < SQUARES_FROM;
+    scratch.drawImage(level, left, top, wide, high);
+    return scratch.getImageData(0, 0, width, height).data;
+  }
+
+  /** Draw what lies over a rectangle of the matte; all of it without one. */
+  draw(rect = null) {
+    const { width, height, scale, left, top } = this.view;
+    const onView = rect === null
+      ? { left: 0, top: 0, right: width, bottom: height }
+      : {
+          left: Math.max(0, Math.floor(rect.left * scale + left) - 1),
+          top: Math.max(0, Math.floor(rect.top * scale + top) - 1),
+          right: Math.min(width, Math.ceil(rect.right * scale + left) + 1),
+          bottom: Math.min(height, Math.ceil(rect.bottom * scale + top) + 1),
+        };
+    if (onView.left >= onView.right || onView.top >= onView.bottom) return;
+    const image = new ImageData(onView.right - onView.left, onView.bottom - onView.top);
+    for (let row = onView.top; row < onView.bottom; row++) this.drawRow(image.data, row, onView);
+    this.context.putImageData(image, onView.left, onView.top);
+  }
+
+  drawRow(pixels, row, { left, top, right }) {
+    const start = (row * this.view.width + left) * 4;
+    const target = (row - top) * (right - left) * 4;
+    pixels.set(this.colours.subarray(start, start + (right - left) * 4), target);
+    const { samples } = this;
+    const rows = this.rows.subarray(row * samples, (row + 1) * samples);
+    if (rows[0] < 0) return;
+    const paint = this.look === "red" ? redden : this.look === "faint" ? fade : cut;
+    for (let column = left, at = target; column < right; column++, at += 4) {
+      if (this.columns[column * samples] >= 0) paint(pixels, at, this.sample(rows, column * samples));
+    }
+  }
+
+  /** The mean of the matte under a pixel of the view. */
+  sample(rows, first) {
+    const { columns, samples, matte: { data, width } } = this;
+    if (samples === 1) return data[rows[0] * width + columns[first]];
+    let sum = 0;
+    for (let row = 0; row < samples; row++) {
+      const start = rows[row] * width;
+      for (let column = first; column < first + samples; column++) sum += data[start + columns[column]];
+    }
+    return sum / (samples * samples);
+  }
+}
+
+/** For each pixel along a side of the view the matte's `samples` pixels under it; -1 outside of the image. */
+function samplesAlong(length, offset, scale, limit, samples) {
+  const found = new Int32Array(length * samples);
+  for (let at = 0; at < found.length; at++) {
+    const place = (at + 0.5) / samples - offset;
+    const middle = (Math.floor(at / samples) + 0.5 - offset) / scale;
+    found[at] = middle < 0 || middle >= limit ? -1 : Math.min(limit - 1, Math.max(0, Math.floor(place / scale)));
+  }
+  return found;
+}
+
+// The alpha of a pixel is the original's own until one of these replaces it.
+function cut(pixels, at, matte) {
+  pixels[at + 3] = matte;
+}
+
+function fade(pixels, at, matte) {
+  pixels[at + 3] = matte + FAINT * Math.max(0, pixels[at + 3] - matte);
+}
+
+function redden(pixels, at, matte) {
+  const strength = RED.strength * (1 - matte / 255);
+  for (let channel = 0; channel < 3; channel++) pixels[at + channel] += (RED.colour[channel] - pixels[at + channel]) * strength;
+}
