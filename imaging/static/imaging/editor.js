@@ -286,7 +286,6 @@ function keepAll() {
 /** The person has looked at a doubtful one. */
 function accept() {
   selected.isChecked = true;
-  view.update(selected);
   draw();
   many.show();
 }
@@ -306,6 +305,7 @@ function draw() {
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
   const options = optionsOf(selected);
+  view.update(selected);
   many.showCurrent(selected);
   keeper.keep(selected);
   thumbs.refresh();
