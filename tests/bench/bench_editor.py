@@ -2,7 +2,7 @@
 
     python tests/bench/bench_editor.py
 
-In Debian's Chromium, on pages that take turns. Besides the time of each step, the longest time for which the page could not react.
+In Debian's Chromium, on two pages in turn. Besides the time of each step, the longest for which the page could not react.
 """
 
 import base64
@@ -27,7 +27,8 @@ SIZE = 4000, 3000
 ROUNDS = 5
 PLAIN: dict[str, Any] = {"format": "png"}
 SHOP = {
-    "format": "jpeg", "fit": "pad", "w": 2000, "h": 2000, "crop": True, "padding": "8%", "shadow": "contact", "bg_color": "#ffffff",
+    "format": "jpeg", "fit": "pad", "w": 2000, "h": 2000, "crop": True, "padding": "8%", "shadow": "contact",
+    "bg_color": "#ffffff",
 }  # fmt: skip
 STEPS = {
     "preview, plain": ("preview", PLAIN),
@@ -77,7 +78,7 @@ def main() -> None:
     with served() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         pages = {"worker": opened(browser, url, TEXTS), "page": opened(browser, url, TEXTS + WITHOUT_WORKERS)}
-        taken = {(step, name): [] for step in STEPS for name in pages}
+        taken: dict[tuple[str, str], list[list[float]]] = {(step, name): [] for step in STEPS for name in pages}
         for _ in range(ROUNDS):
             for step, call in STEPS.items():
                 for name, page in pages.items():
@@ -85,7 +86,9 @@ def main() -> None:
                     page.wait_for_timeout(600)
                     taken[step, name].append(page.evaluate(STEP, call))
         browser.close()
-    print(f"\n{SIZE[0]} x {SIZE[1]}, medians of {ROUNDS}, ms:        in a worker: time  blocked    in the page: time  blocked")
+    print(
+        f"\n{SIZE[0]} x {SIZE[1]}, medians of {ROUNDS}, ms:        in a worker: time  blocked    in the page: time  blocked"
+    )
     for step in STEPS:
         figures = [statistics.median(column) for name in pages for column in zip(*taken[step, name], strict=True)]
         print(f"{step:40}{figures[0]:20.0f}{figures[1]:9.0f}{figures[2]:20.0f}{figures[3]:9.0f}")
@@ -103,7 +106,11 @@ def opened(browser: Browser, url: str, script: str) -> Page:
 
 def photograph() -> tuple[bytes, bytes]:
     """A person with some noise, as JPEG, and a matte with soft and hairy edges, as PNG."""
-    image = Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("RGB").resize(SIZE, Image.Resampling.BICUBIC)
+    image = (
+        Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png")
+        .convert("RGB")
+        .resize(SIZE, Image.Resampling.BICUBIC)
+    )
     random = np.random.default_rng(1)
     noisy = np.asarray(image, np.int16) + random.integers(-6, 7, (SIZE[1], SIZE[0], 1), np.int16)
     matte = Image.new("L", SIZE)
@@ -122,7 +129,8 @@ class Files(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path != "/":
-            return super().do_GET()
+            super().do_GET()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()

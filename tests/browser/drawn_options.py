@@ -44,10 +44,11 @@ def _draw_size(random: Random, options: dict[str, Any]) -> None:
 def _draw_behind(random: Random, options: dict[str, Any]) -> None:
     behind = random.choice(("none", "bg_color", "bg_image", "bg_blur"))
     colour = "#" + random.randbytes(3).hex()
-    options |= {
+    choices: Mapping[str, dict[str, Any]] = {
         "none": {}, "bg_color": {"bg_color": colour}, "bg_image": {"bg_image": AN_IMAGE},
         "bg_blur": {"bg_blur": random.randint(1, 100)},
-    }[behind]  # fmt: skip
+    }  # fmt: skip
+    options |= choices[behind]
 
 
 def _draw_shadow(random: Random, options: dict[str, Any]) -> None:

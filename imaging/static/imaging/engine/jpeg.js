@@ -145,14 +145,14 @@ function transformLine(data, at, step) {
   const even0 = sum0 + sum3;
   const even3 = sum0 - sum3;
   const even1 = sum1 + sum2;
-  const even2 = (sum1 - sum2 + even3) * 0.707106781;
+  const even2 = (sum1 - sum2 + even3) * Math.SQRT1_2;
   data[at] = even0 + even1;
   data[four] = even0 - even1;
   data[two] = even3 + even2;
   data[six] = even3 - even2;
   // The odd part.
   const odd0 = difference3 + difference2;
-  const odd1 = (difference2 + difference1) * 0.707106781;
+  const odd1 = (difference2 + difference1) * Math.SQRT1_2;
   const odd2 = difference1 + difference0;
   const turn = (odd0 - odd2) * 0.382683433;
   const low = 0.541196100 * odd0 + turn;

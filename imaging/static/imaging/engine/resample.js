@@ -156,12 +156,22 @@ function resampleGrey(line, { first, counts, values, most }, target) {
 /** The weighted sums of the lines of `strip` (from the row `start` on) that make up a row of the result, into `sums`. */
 function joinLines(strip, start, isClear, { first, counts, values, most }, row, sums) {
   const length = sums.length;
-  sums.fill(HALF);
+  const lines = [];
   for (let tap = 0; tap < counts[row]; tap++) {
-    if (isClear[first[row] + tap - start]) continue;
-    const value = values[row * most + tap];
-    const from = (first[row] + tap - start) * length;
-    for (let at = 0; at < length; at++) sums[at] += Math.imul(value, strip[from + at]);
+    const line = first[row] + tap - start;
+    if (!isClear[line]) lines.push([values[row * most + tap], line * length]);
+  }
+  sums.fill(HALF);
+  // Four at once, which is twice as fast as one by one.
+  while (lines.length % 4) lines.push([0, 0]);
+  for (let at = 0; at < lines.length; at += 4) addLines(strip, lines.slice(at, at + 4), sums);
+}
+
+function addLines(strip, [[one, first], [two, second], [three, third], [four, fourth]], sums) {
+  const length = sums.length;
+  for (let at = 0; at < length; at++) {
+    sums[at] +=
+      Math.imul(one, strip[first + at]) + Math.imul(two, strip[second + at]) + Math.imul(three, strip[third + at]) + Math.imul(four, strip[fourth + at]);
   }
 }
 
