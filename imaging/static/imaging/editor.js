@@ -133,6 +133,7 @@ async function restore() {
 async function removeFrom(picture, signal) {
   picture.progress = 0;
   if (picture.size === null) await picture.read();
+  if (picture.note) notify(`${picture.name}: ${picture.note}`);
   if (picture === selected) draw();
   const { model, detail } = optionsOf(picture);
   await picture.fetchMatte(studio.dataset.rmbg, model, {
