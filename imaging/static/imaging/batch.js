@@ -80,7 +80,7 @@ export class BatchDialog {
     this.add(chosen);
   }
 
-  /** What the settings lay behind the subject is a choice of its own where the dialog has no other for it. */
+  /** What the settings lay behind the subject is a separate choice where the dialog has no other for it. */
   offerBackground({ bg_color, bg_image, bg_blur }) {
     const field = this.part("background");
     const own = field.querySelector("[data-own]");

@@ -286,7 +286,6 @@ function keepAll() {
 /** The person has looked at a doubtful one. */
 function accept() {
   selected.isChecked = true;
-  view.update(selected);
   draw();
   many.show();
 }
@@ -306,6 +305,7 @@ function draw() {
   if (selected === null) return;
   if (selected.size) settings.suggest(selected.size);
   const options = optionsOf(selected);
+  view.update(selected);
   many.showCurrent(selected);
   keeper.keep(selected);
   thumbs.refresh();
@@ -354,7 +354,7 @@ function showHistory() {
   byId("redo").disabled = !history.future.length;
 }
 
-/** Text fields have an undo of their own. */
+/** Text fields have their own undo. */
 function undoByKey(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea")) return;
@@ -463,6 +463,7 @@ byId("again").addEventListener("click", runAgain);
 byId("undo").addEventListener("click", () => history.undo());
 byId("redo").addEventListener("click", () => history.redo());
 byId("arrange").addEventListener("click", () => arrange(!stage.isArranging));
+settings.canvas.root.addEventListener("toggle", () => arrange(settings.canvas.root.open));
 document.addEventListener("keydown", undoByKey);
 window.addEventListener("beforeunload", (event) => (pictures.some(isAtRisk) || batch.isSending) && event.preventDefault());
 for (const form of document.querySelectorAll("form[action$='/logout/']")) {

@@ -1,6 +1,6 @@
 // Handles on the stage: margins are dragged at their sides, and the subject to its place. By pointer or by arrow keys.
 
-import { number } from "./messages.js";
+import { number, percent } from "./messages.js";
 import { isOneLength, sidesOf, textOfSides } from "./panels/fields.js";
 
 const SIDES = ["top", "right", "bottom", "left"];
@@ -135,7 +135,7 @@ export class Handles {
     for (const [side, handle] of this.sides.entries()) {
       handle.hidden = !hasMargins;
       const [value, unit] = lengths[side];
-      label(handle, labels()[side], value, this.mostOf(side), `${number(value)} ${unit}`);
+      label(handle, labels()[side], value, this.mostOf(side), unit === "%" ? percent(value / 100, 1) : `${number(value)} px`);
       handle.setAttribute("aria-orientation", isAcross(side) ? "horizontal" : "vertical");
     }
     this.layer.style.setProperty("--top", `${(100 * insets[0]) / canvas.height}%`);
@@ -158,8 +158,15 @@ export class Handles {
 
   /** The position of the subject in its room, in per cent across and down. */
   position() {
+    const { position } = this.options;
+    if (position !== null && position !== "original") return position.split(" ").map(Number);
     const { start, free } = this.room();
-    return start.map((begin, axis) => (free[axis] >= 1 ? clamp(halves((100 * (this.geometry.subject[axis] - begin)) / free[axis]), 0, 100) : 50));
+    return start.map((begin, axis) => {
+      const before = this.geometry.subject[axis] - begin;
+      // The middle may lie between two pixels.
+      if (free[axis] < 1 || Math.abs(before - free[axis] / 2) <= 0.5) return 50;
+      return clamp(halves((100 * before) / free[axis]), 0, 100);
+    });
   }
 
   setPosition(x, y) {
@@ -191,7 +198,7 @@ export class Handles {
     const places = { left: left / width, top: top / height, width: (right - left) / width, height: (bottom - top) / height };
     for (const [name, share] of Object.entries(places)) this.box.style.setProperty(`--box-${name}`, `${100 * share}%`);
     const [x, y] = this.position();
-    const text = interpolate(gettext("%(across)s % across, %(down)s % down"), { across: number(x), down: number(y) }, true);
+    const text = interpolate(gettext("%(across)s across, %(down)s down"), { across: percent(x / 100, 1), down: percent(y / 100, 1) }, true);
     label(this.box, gettext("Position of the subject"), x, 100, text);
   }
 }

@@ -74,7 +74,7 @@ export class Keeper {
   }
 
   write() {
-    if (this.isOn) this.writing ??= this.writeAll().finally(() => { this.writing = null; });
+    if (this.isOn && this.waiting.size) this.writing ??= this.writeAll();
   }
 
   async writeAll() {
@@ -83,6 +83,8 @@ export class Keeper {
       this.waiting.delete(picture);
       await this.put(picture);
     }
+    // At once: what comes after the last look into the set has to begin another round.
+    this.writing = null;
   }
 
   async put(picture) {

@@ -4,8 +4,9 @@
 /** A number as the page's language writes it. */
 export const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
 
-/** A share (0-1) in percent, as the page's language writes it. */
-export const percent = (share) => new Intl.NumberFormat(document.documentElement.lang, { style: "percent" }).format(share);
+/** A share (0-1) in percent, with up to `digits` after the point, as the page's language writes it. */
+export const percent = (share, digits = 0) =>
+  new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: digits }).format(share);
 
 const page = document.querySelector("[data-rmbg]").dataset;
 

@@ -117,11 +117,10 @@ export class Store {
     const [sessions, pictures, blobs, transaction] = this.write();
     const [allSessions, allRows, keys] = await Promise.all([sessions.getAll(), pictures.getAll(), blobs.getAllKeys()].map(promised));
     const used = new Set(keysIn([allSessions, allRows]));
-    for (const key of keys.filter((key) => !used.has(key))) {
-      blobs.delete(key);
-      this.stored.delete(key);
-    }
+    for (const key of keys.filter((key) => !used.has(key))) blobs.delete(key);
     await completed(transaction);
+    // Another tab may have deleted some of them before.
+    this.stored = new Set(keys.filter((key) => used.has(key)));
   }
 
   write() {

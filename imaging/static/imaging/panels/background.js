@@ -3,7 +3,7 @@
 import { decode, release } from "../canvas.js";
 import { MAX_BYTES } from "../files.js";
 import { limitedSize } from "../geometry.js";
-import { numberOf, setNumber, setReason } from "./fields.js";
+import { check, numberOf, setNumber, setReason } from "./fields.js";
 import { Panel } from "./panel.js";
 
 const MAX_SIDE = 10_000;
@@ -25,8 +25,7 @@ export class BackgroundPanel extends Panel {
   }
 
   follow(field) {
-    if (field.name === "colour") this.fields.background.value = "own";
-    if (field.name === "bg_blur" || field.dataset.for === "bg_blur") this.fields.background.value = "blur";
+    if (field.name === "colour") check(this.fields.background, "own");
   }
 
   read() {
@@ -42,11 +41,9 @@ export class BackgroundPanel extends Panel {
 
   write({ bg_color, bg_image, bg_blur }) {
     const { background, colour, bg_blur: strength } = this.fields;
-    background.value = bg_image ? "image" : bg_blur ? "blur" : bg_color ?? "";
-    if (background.value !== (bg_color ?? "") && !bg_image && !bg_blur) {
-      background.value = "own";
-      colour.value = bg_color;
-    }
+    const isKnown = bg_color === null || [...background].some(({ value }) => value === bg_color);
+    check(background, bg_image ? "image" : bg_blur ? "blur" : isKnown ? bg_color ?? "" : "own");
+    if (!isKnown) colour.value = bg_color;
     if (bg_blur) setNumber(strength, bg_blur);
     if (bg_image && bg_image !== this.image) this.keep(bg_image);
     this.complain("");
@@ -88,7 +85,7 @@ export class BackgroundPanel extends Panel {
     if (taking !== this.taking) return;
     this.complain(problem);
     if (problem) return;
-    this.fields.background.value = "image";
+    check(this.fields.background, "image");
     this.keep(file);
     this.onImage();
   }

@@ -2,7 +2,7 @@
 
 import { number } from "../messages.js";
 import { PRESETS, presetOf } from "../presets.js";
-import { isOneLength, numberOf, setNumber, setReason, sidesOf, textOfSides } from "./fields.js";
+import { check, isOneLength, numberOf, setNumber, setReason, sidesOf, textOfSides } from "./fields.js";
 import { Panel } from "./panel.js";
 
 const SIDES = ["top", "right", "bottom", "left"];
@@ -28,6 +28,8 @@ export class CanvasPanel extends Panel {
     const on = {
       canvas: () => { if (field.value === "pad") for (const side of [w, h]) side.value ||= side.placeholder || 1000; },
       margin_unit: () => this.convert(),
+      // Each side begins with what was for all of them.
+      sides: () => { for (const side of this.margins) side.value = this.margins[0].value; },
       place: () => this.showPosition(place.value),
       snap: () => { this.snap = snap.checked; },
     };
@@ -72,7 +74,7 @@ export class CanvasPanel extends Panel {
 
   write(options) {
     const { canvas, w, h, exact, whole, scale, preset } = this.fields;
-    canvas.value = options.fit === "pad" ? "pad" : options.crop ? "crop" : "whole";
+    check(canvas, options.fit === "pad" ? "pad" : options.crop ? "crop" : "whole");
     w.value = options.w ?? "";
     h.value = options.h ?? "";
     exact.checked = options.fit === "exact";
@@ -96,7 +98,7 @@ export class CanvasPanel extends Panel {
     const { place, across, down } = this.fields;
     const isCentred = position === null && (this.fields.canvas.value === "pad" || numberOf(this.fields.scale) !== null);
     const shown = isCentred ? "50 50" : position ?? "original";
-    for (const radio of place) radio.checked = radio.value === shown;
+    check(place, shown);
     if (shown === "original") return;
     const [x, y] = shown.split(" ");
     if (document.activeElement !== across) setNumber(across, x);
@@ -114,6 +116,8 @@ export class CanvasPanel extends Panel {
     setReason(byId("scaling"), byId("scaling-reason"), isDecided ? gettext("The width and the height decide how large the subject is.") : null);
     const isCut = mode === "crop" ? gettext("The canvas is cut to the subject. To place it, choose the whole picture or a fixed size.") : null;
     setReason(byId("positions"), byId("positions-reason"), isCut);
+    // Only on a fixed canvas is it clear what the server does.
+    this.fields.scale.placeholder = mode === "pad" ? "100" : "–";
     this.fields.snap.checked = options.snap ?? options.crop ?? mode === "pad";
   }
 
@@ -135,7 +139,6 @@ export class CanvasPanel extends Panel {
     for (const [at, field] of this.margins.entries()) {
       field.max = this.mostOf(mode);
       if (at > 0) field.parentElement.hidden = isOne;
-      if (at > 0 && !isOne && field.value === "") field.value = this.margins[0].value;
     }
   }
 

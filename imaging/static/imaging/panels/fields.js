@@ -3,6 +3,11 @@
 /** The number in a field; null where it is empty. */
 export const numberOf = (field) => (field.value === "" ? null : field.valueAsNumber);
 
+/** Check the radio button of that value, or none of them. A list's own `value` cannot be set to "". */
+export function check(radios, value) {
+  for (const radio of radios) radio.checked = radio.value === value;
+}
+
 const sliderOf = (field) => field.form.querySelector(`[data-for="${field.name}"]`);
 
 /** Put a number into its field and onto its slider; null empties the field, and the slider shows the default. */

@@ -1,6 +1,6 @@
 // The sections whose controls are the options: shadow, angle, edges, format, model.
 
-import { numberOf, setDefault, setNumber, setReason } from "./fields.js";
+import { check, numberOf, setDefault, setNumber, setReason } from "./fields.js";
 import { Panel } from "./panel.js";
 
 const byId = (id) => document.getElementById(id);
@@ -33,7 +33,7 @@ export class ShadowPanel extends Panel {
   write({ shadow, shadow_opacity, shadow_color, shadow_blur, shadow_offset }) {
     const [x, y] = shadow_offset?.split(" ").map(Number.parseFloat) ?? [null, null];
     const { fields } = this;
-    fields.shadow.value = shadow;
+    check(fields.shadow, shadow);
     fields.shadow_color.value = shadow_color ?? "#000000";
     setNumber(fields.shadow_opacity, shadow_opacity);
     setNumber(fields.shadow_blur, shadow_blur === null ? null : Number.parseFloat(shadow_blur));
@@ -106,7 +106,7 @@ export class FormatPanel extends Panel {
   }
 
   write({ format, quality, dpi }) {
-    this.fields.format.value = format;
+    check(this.fields.format, format);
     setNumber(this.fields.quality, quality);
     this.fields.dpi.value = dpi ?? "";
   }

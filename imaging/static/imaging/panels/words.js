@@ -1,7 +1,7 @@
 // What options mean, in words: for the lines of the sections, and for a batch.
 
 import { NAMES } from "../encoders.js";
-import { number } from "../messages.js";
+import { number, percent } from "../messages.js";
 import { PRESETS, presetOf } from "../presets.js";
 
 const COLOURS = () => ({ "#ffffff": gettext("White"), "#000000": gettext("Black"), "#3d4fe0": gettext("Blue"), "#f2c14e": gettext("Yellow") });
@@ -20,7 +20,7 @@ function canvas(options) {
   const { w, h, fit, crop } = options;
   if (fit === "pad") return `${number(w ?? 0)} × ${number(h ?? 0)}`;
   if (w || h) return w && h ? `${number(w)} × ${number(h)}` : interpolate(gettext("%(side)s px"), { side: number(w ?? h) }, true);
-  return crop ? gettext("Cut to the subject") : gettext("Whole picture");
+  return crop ? gettext("The subject") : gettext("Whole picture");
 }
 
 /** What a section is set to, by the section's name. */
@@ -52,7 +52,7 @@ export function describe(options) {
     crop && fit !== "pad" && gettext("cut to the subject"),
     crop && crop_margin && fit !== "pad" && said(gettext("margin %(length)s"), { length: crop_margin }),
     fit === "pad" && padding && said(gettext("padding %(length)s"), { length: padding }),
-    scale && said(gettext("subject at %(percent)s %%"), { percent: number(scale) }),
+    scale && said(gettext("subject at %(percent)s"), { percent: percent(scale / 100, 1) }),
     position && gettext("subject placed"),
     angle && said(gettext("turned by %(angle)s°"), { angle: number(angle) }),
     shadow !== "none" && !mask && { drop: gettext("drop shadow"), contact: gettext("shadow on the ground") }[shadow],
