@@ -28,7 +28,18 @@ def modules(*names: str) -> list[str]:
     return [f"imaging/{name}.js" for name in names]
 
 
-_BOTH = ("api", "canvas", "compare", "encoders", "engine/raster", "engine/refusal", "engine/surfaces", "files", "messages", "names")
+_BOTH = (
+    "api",
+    "canvas",
+    "compare",
+    "encoders",
+    "engine/raster",
+    "engine/refusal",
+    "engine/surfaces",
+    "files",
+    "messages",
+    "names",
+)
 HOME_MODULES = modules(*_BOTH)
 EDITOR_MODULES = modules(
     *_BOTH,

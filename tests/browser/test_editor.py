@@ -251,6 +251,7 @@ def test_the_keyboard_alone_is_enough(editor: Page, little: bytes):
     expect(editor.locator("#announcer")).to_have_text("photo.jpg: Done")
     tab_to(editor, "#queue .pick")
     editor.keyboard.press("Enter")
+    expect(editor.locator("image-compare")).to_be_visible()
     tab_to(editor, "image-compare input")
     editor.keyboard.press("ArrowRight")
     assert editor.locator("image-compare").evaluate("element => element.style.getPropertyValue('--split')") == "1%"

@@ -87,7 +87,7 @@ def test_another_model_runs_again_only_when_asked_and_names_its_price(editor: Pa
 
 
 @in_one_window
-def test_new_pictures_get_the_chosen_model_and_a_reload_forgets_it(editor: Page, sent: list[Request], little: bytes):
+def test_new_pictures_get_the_chosen_model_and_a_reload_keeps_it(editor: Page, sent: list[Request], little: bytes):
     add(editor, file("one.jpg", little))
     expect(row(editor, "one.jpg")).to_contain_text("Done")
     open_panel(editor, "model")
@@ -101,11 +101,12 @@ def test_new_pictures_get_the_chosen_model_and_a_reload_forgets_it(editor: Page,
     editor.keyboard.press("Escape")
     editor.on("dialog", lambda dialog: dialog.accept())
     editor.reload()
+    expect(row(editor, "two.jpg")).to_contain_text("Done")
     add(editor, file("three.jpg", little))
     expect(row(editor, "three.jpg")).to_contain_text("Done")
     open_panel(editor, "model")
-    expect(editor.get_by_label("Model")).to_have_value("")
-    assert model_of(sent[-1]) == ""
+    expect(editor.get_by_label("Model")).to_have_value("u2netp")
+    assert [model_of(request) for request in sent] == ["", "u2netp", "u2netp"]
 
 
 @in_one_window

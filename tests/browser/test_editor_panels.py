@@ -253,7 +253,7 @@ def test_several_results_come_as_a_zip_each_with_its_own_options(studio: Page, s
     third.get_by_label("Background").select_option("own")
     third.locator("[data-row=colour]").fill("#00a000")
     name, data = download(studio, "Download 4 results")
-    assert name == "cutouts.zip"
+    assert name == "photo-no-bg.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         images = {entry: Image.open(archive.open(entry)) for entry in archive.namelist()}
         assert {name: (image.format, image.size) for name, image in images.items()} == {

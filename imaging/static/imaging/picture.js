@@ -98,6 +98,7 @@ export class Picture {
 
   /** Free the memory of what previews are drawn from. */
   forgetLayers() {
+    this.previews.cancel();
     drawing.run({ kind: "forget", key: this.layersKey });
     // Work that still runs must not leave layers under the name of others.
     this.layersKey = randomKey();

@@ -25,6 +25,11 @@ export class Previews {
     return this.next.promise;
   }
 
+  /** Leave a coarse preview coarse: no one looks at it any more. */
+  cancel() {
+    clearTimeout(this.timer);
+  }
+
   startNext() {
     const { plan, isDraft } = this.next;
     this.next = null;

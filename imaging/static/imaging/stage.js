@@ -13,22 +13,24 @@ export class Stage {
     this.compare = root.querySelector("image-compare");
     this.handles = new Handles(root.querySelector("#handles"), { onChange: onArrange, onEnd: onArranged });
     this.pending = root.querySelector("#pending");
-    this.drawing = 0;
+    this.drawing = this.drawn = 0;
   }
 
-  /** Draw a picture with its options; a later call supersedes an earlier one. */
+  /** Draw a picture with its options. While a slider moves, what was asked for last may take longer than the next movement. */
   async show(picture, options) {
     const drawing = ++this.drawing;
+    Object.assign(this, { picture, options });
     if (picture.state !== "done") return this.showPending(picture, drawing);
     this.handles.anticipate(options);
     const { before, after, canvas, subject } = await picture.preview(options);
-    if (drawing !== this.drawing) return;
+    if (picture !== this.picture || picture.state !== "done" || drawing < this.drawn) return;
+    this.drawn = drawing;
     label(before, gettext("The original picture"));
     label(after, gettext("The result"));
     this.compare.show(before, after);
     this.compare.hidden = false;
     this.pending.hidden = true;
-    this.handles.show({ canvas, subject }, options);
+    this.handles.show({ canvas, subject }, this.options);
     this.showFacts(picture, canvas, options);
   }
 

@@ -3,7 +3,7 @@
 import { quarterTurns } from "../geometry.js";
 import { resized } from "./arranging.js";
 import { under } from "./blend.js";
-import { blurred, eachBlock, reduced } from "./blur.js";
+import { blockSums, blurred, reduced } from "./blur.js";
 import { blankPlane, halfEven } from "./raster.js";
 import { resample } from "./resample.js";
 import { turned } from "./rotate.js";
@@ -21,16 +21,13 @@ const REDUCING_GAP = 2;
  */
 export function withoutSubject(photograph, matte, side = BLURRED_SIDE) {
   const factor = Math.max(1, Math.ceil(Math.max(photograph.width, photograph.height) / side));
-  const size = { width: Math.ceil(photograph.width / factor), height: Math.ceil(photograph.height / factor) };
-  const cells = size.width * size.height;
-  const sums = new Float32Array(4 * cells);
-  eachBlock(photograph, factor, (at) => 255 - matte.data[at], (place, count, ...bands) => {
-    bands.forEach((sum, band) => { sums[band * cells + place] = sum / count / 255; });
-  });
-  const colours = spread(sums, size.height, size.width);
+  const { width, height, counts, sums } = blockSums(photograph, factor, (at) => 255 - matte.data[at]);
+  const weighted = new Float32Array(sums.length);
+  for (let at = 0; at < sums.length; at++) weighted[(at & 3) * counts.length + (at >> 2)] = sums[at] / counts[at >> 2] / 255;
+  const colours = spread(weighted, height, width);
   return [0, 1, 2].map((band) => {
-    const plane = blankPlane(size);
-    for (let at = 0; at < cells; at++) plane.data[at] = Math.trunc(Math.min(1, Math.max(0, colours[band * cells + at])) * 255 + 0.5);
+    const plane = blankPlane({ width, height });
+    for (let at = 0; at < counts.length; at++) plane.data[at] = Math.trunc(Math.min(1, Math.max(0, colours[band * counts.length + at])) * 255 + 0.5);
     return plane;
   });
 }

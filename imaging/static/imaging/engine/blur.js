@@ -14,6 +14,11 @@ export function blurred(plane, across, down = across) {
   return result;
 }
 
+/** How far a blur of a sigma reaches, in pixels. */
+export function reachOf(sigma) {
+  return PASSES * (Math.trunc(boxRadius(Math.max(sigma, 0.5))) + 1);
+}
+
 /** Gwosdek et al., "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering", 2011. */
 function boxRadius(sigma) {
   const variance = (sigma * sigma) / PASSES;
@@ -58,71 +63,79 @@ function transposed({ width, height, data }) {
   return { width: height, height: width, data: result };
 }
 
-/** The greatest of each square of `side` (odd) pixels. */
-export function widest(plane, side) {
-  return transposed(widestRows(transposed(widestRows(plane, side)), side));
+/** A plane of 0 and 255 with each 255 grown to a square of `side` (odd) pixels: the greatest of each square. */
+export function grown(plane, side) {
+  return transposed(grownRows(transposed(grownRows(plane, side)), side));
 }
 
-function widestRows({ width, height, data }, side) {
+function grownRows({ width, height, data }, side) {
   const result = blankPlane({ width, height });
   const reach = side >> 1;
   for (let row = 0; row < height; row++) {
-    const start = row * width;
-    for (let column = 0; column < width; column++) {
-      let most = 0;
-      const end = Math.min(width - 1, column + reach);
-      for (let at = Math.max(0, column - reach); at <= end; at++) most = Math.max(most, data[start + at]);
-      result.data[start + column] = most;
+    const line = result.data.subarray(row * width, (row + 1) * width);
+    for (let column = 0, start = row * width; column < width; column++) {
+      if (data[start + column]) line.fill(255, Math.max(0, column - reach), column + reach + 1);
     }
   }
   return result;
 }
 
 /** The mean alpha of each block of `factor` x `factor` pixels of a raster. */
-export function reducedAlpha(raster, factor) {
-  const result = blankPlane({ width: Math.ceil(raster.width / factor), height: Math.ceil(raster.height / factor) });
-  eachBlock(raster, factor, (at) => raster.data[4 * at + 3], (place, count, red, green, blue, alpha) => {
-    result.data[place] = Math.trunc((alpha + (count >> 1)) / count);
-  });
+export function reducedAlpha({ width, height, data }, factor) {
+  const result = blankPlane({ width: Math.ceil(width / factor), height: Math.ceil(height / factor) });
+  const sums = new Int32Array(result.width);
+  for (let top = 0, to = 0; top < height; top += factor) {
+    const rows = Math.min(factor, height - top);
+    sums.fill(0);
+    for (let row = top; row < top + rows; row++) {
+      let at = row * width * 4 + 3;
+      for (let column = 0, left = 0; column < result.width; column++, left += factor) {
+        const end = at + Math.min(factor, width - left) * 4;
+        for (; at < end; at += 4) sums[column] += data[at];
+      }
+    }
+    for (let column = 0; column < result.width; column++, to++) {
+      const count = rows * Math.min(factor, width - column * factor);
+      result.data[to] = Math.trunc((sums[column] + (count >> 1)) / count);
+    }
+  }
   return result;
 }
 
 /** The mean of each block of `factor` x `factor` pixels of a raster, weighted by alpha. */
 export function reduced(raster, factor) {
-  const result = blank({ width: Math.ceil(raster.width / factor), height: Math.ceil(raster.height / factor) });
-  eachBlock(raster, factor, (at) => raster.data[4 * at + 3], (place, count, red, green, blue, alpha) => {
-    const mean = alpha && Math.trunc((alpha + (count >> 1)) / count);
-    [red, green, blue].forEach((sum, band) => {
-      const value = Math.trunc((sum + (count >> 1)) / count);
-      result.data[4 * place + band] = mean ? Math.trunc((255 * value) / mean) : 0;
-    });
-    result.data[4 * place + 3] = mean;
-  });
+  const { width, height, counts, sums } = blockSums(raster, factor, (at) => raster.data[4 * at + 3]);
+  const result = blank({ width, height });
+  for (let at = 0; at < counts.length; at++) {
+    const mean = (band) => Math.trunc((sums[4 * at + band] + (counts[at] >> 1)) / counts[at]);
+    const alpha = mean(3);
+    for (let band = 0; band < 3; band++) result.data[4 * at + band] = alpha ? Math.trunc((255 * mean(band)) / alpha) : 0;
+    result.data[4 * at + 3] = alpha;
+  }
   return result;
 }
 
 /**
- * Call `emit(place, count, red, green, blue, alpha)` for each block: the number of its pixels, and the sums of their alpha and
- * of their colours times alpha, 0-255. `alphaOf(at)` is the alpha of a pixel.
+ * For each block of `factor` x `factor` pixels their number, and four sums: of their colours times alpha, and of alpha, 0-255.
+ * `alphaOf(at)` is the alpha of a pixel.
  */
-export function eachBlock({ width, height, data }, factor, alphaOf, emit) {
-  const columns = Math.ceil(width / factor);
-  const sums = new Float64Array(4 * columns);
-  for (let top = 0, place = 0; top < height; top += factor) {
-    const rows = Math.min(factor, height - top);
-    sums.fill(0);
-    for (let at = top * width; at < (top + rows) * width; at++) {
-      const alpha = alphaOf(at);
-      if (alpha === 0) continue;
-      const to = 4 * Math.floor((at % width) / factor);
-      sums[to] += by255(data[4 * at] * alpha + 128);
-      sums[to + 1] += by255(data[4 * at + 1] * alpha + 128);
-      sums[to + 2] += by255(data[4 * at + 2] * alpha + 128);
-      sums[to + 3] += alpha;
-    }
-    for (let column = 0; column < columns; column++, place++) {
-      const count = rows * Math.min(factor, width - column * factor);
-      emit(place, count, ...sums.subarray(4 * column, 4 * column + 4));
+export function blockSums({ width, height, data }, factor, alphaOf) {
+  const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
+  const counts = new Int32Array(size.width * size.height);
+  const sums = new Int32Array(4 * counts.length);
+  for (let row = 0, at = 0; row < height; row++) {
+    let place = Math.floor(row / factor) * size.width;
+    for (let left = 0; left < width; left += factor, place++) {
+      const end = at + Math.min(factor, width - left);
+      counts[place] += end - at;
+      for (const to = 4 * place; at < end; at++) {
+        const alpha = alphaOf(at);
+        sums[to] += by255(data[4 * at] * alpha + 128);
+        sums[to + 1] += by255(data[4 * at + 1] * alpha + 128);
+        sums[to + 2] += by255(data[4 * at + 2] * alpha + 128);
+        sums[to + 3] += alpha;
+      }
     }
   }
+  return { ...size, counts, sums };
 }

@@ -1,26 +1,28 @@
 // From a raster to the bytes of a file.
 
+import { jpegFile } from "./jpeg.js";
 import { Refusal } from "./refusal.js";
 import { release, surfaceOf } from "./surfaces.js";
 
-// Browsers store the colours of JPEG at half the resolution, unlike the API: a higher quality makes up for some of it.
-const QUALITY = { jpeg: 95, webp: 95 };
+// The API's JPEG has 90. Browsers compress WebP harder than it does.
+const QUALITY = { jpeg: 90, webp: 95 };
 const BMP_HEADER_BYTES = 54;
 const METRES_PER_INCH = 0.0254;
+// 96 dpi, which bitmaps have usually.
+const SCREEN_PER_METRE = 3780;
 // PNG: signature and IHDR. Resolution belongs behind them.
 const PNG_START = 33;
-// JPEG: the marker of its start, then JFIF's segment.
-const [JPEG_START, JFIF_END] = [2, 20];
 
 /** A raster as a file of webp, png, jpeg or bmp, opaque for the last two. Throws Refusal if the browser cannot write it. */
 export async function encode(raster, { format, quality = null, dpi = null }) {
   if (format === "bmp") return bitmapFile(raster);
+  if (format === "jpeg") return jpegFile(raster, quality ?? QUALITY.jpeg, dpi);
   const canvas = surfaceOf(raster);
   try {
-    const blob = await fileOf(canvas, `image/${format}`, (quality ?? QUALITY[format]) / 100);
+    const blob = await fileOf(canvas, `image/${format}`, (quality ?? QUALITY.webp) / 100);
     // A browser that does not know a format writes PNG instead.
     if (blob?.type !== `image/${format}`) throw new Refusal("cannot_write", { format });
-    return dpi ? await withResolution(blob, format, dpi) : blob;
+    return dpi && format === "png" ? withResolution(blob, dpi) : blob;
   } finally {
     release(canvas);
   }
@@ -31,18 +33,8 @@ function fileOf(canvas, type, quality) {
   return new Promise((done) => canvas.toBlob(done, type, quality));
 }
 
-async function withResolution(blob, format, dpi) {
-  if (format === "png") return new Blob([blob.slice(0, PNG_START), physicalChunk(dpi), blob.slice(PNG_START)], { type: blob.type });
-  if (format !== "jpeg") return blob;
-  const start = new Uint8Array(await blob.slice(0, JFIF_END).arrayBuffer());
-  const hasSegment = start[JPEG_START + 1] === 0xe0;
-  return new Blob([start.slice(0, JPEG_START), jfifSegment(dpi), blob.slice(hasSegment ? JFIF_END : JPEG_START)], { type: blob.type });
-}
-
-/** JFIF 1.02: version 1.1, dots per inch, no thumbnail. */
-function jfifSegment(dpi) {
-  const [high, low] = [dpi >> 8, dpi & 255];
-  return new Uint8Array([0xff, 0xe0, 0, 16, 0x4a, 0x46, 0x49, 0x46, 0, 1, 1, 1, high, low, high, low, 0, 0]);
+function withResolution(png, dpi) {
+  return new Blob([png.slice(0, PNG_START), physicalChunk(dpi), png.slice(PNG_START)], { type: png.type });
 }
 
 /** PNG's pHYs: pixels per metre, the same across and down. */
@@ -84,7 +76,7 @@ function bitmapFile({ width, height, data }) {
 function writeBmpHeader(view, width, height) {
   view.setUint16(0, 0x424d);
   const little = [[2, view.byteLength], [10, BMP_HEADER_BYTES], [14, 40], [18, width], [22, height], [34, view.byteLength - BMP_HEADER_BYTES]];
-  for (const [at, value] of little) view.setUint32(at, value, true);
+  for (const [at, value] of [...little, [38, SCREEN_PER_METRE], [42, SCREEN_PER_METRE]]) view.setUint32(at, value, true);
   view.setUint16(26, 1, true);
   view.setUint16(28, 24, true);
 }

@@ -28,14 +28,17 @@ export function resample(raster, box, size, within, emit, filter = LANCZOS) {
     const bottom = Math.min(size.height, top + rowsAtOnce);
     const [start, end] = [rowsOf(top)[0], rowsOf(bottom - 1)[1]];
     const strip = new Uint8ClampedArray((end - start) * size.width * 4);
+    const isClear = new Uint8Array(end - start);
     for (let row = start; row < end; row++) {
-      premultiply(raster, within, within[1] + row, line);
+      const span = premultiply(raster, within, within[1] + row, line);
+      isClear[row - start] = span === null ? 1 : 0;
+      if (span === null) continue;
       const target = strip.subarray((row - start) * size.width * 4, (row - start + 1) * size.width * 4);
       if (across.isPlain) target.set(line.subarray(across.first[0] * 4, (across.first[0] + size.width) * 4));
-      else resampleLine(line, across, target);
+      else resampleLine(line, span, across, target);
     }
     for (let row = top; row < bottom; row++) {
-      joinLines(strip, start, down, row, sums);
+      joinLines(strip, start, isClear, down, row, sums);
       unpremultiply(sums, pixels);
       emit(row, pixels);
     }
@@ -54,8 +57,9 @@ export function resamplePlane(plane, box, size, filter = BILINEAR) {
   }
   const sums = new Int32Array(size.width);
   const data = new Uint8ClampedArray(size.width * size.height);
+  const isClear = new Uint8Array(end - start);
   for (let row = 0; row < size.height; row++) {
-    joinLines(strip, start, down, row, sums);
+    joinLines(strip, start, isClear, down, row, sums);
     for (let at = 0; at < size.width; at++) data[row * size.width + at] = sums[at] >> PRECISION;
   }
   return { ...size, data };
@@ -92,10 +96,17 @@ function whole(value) {
   return Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
 }
 
+/** Read a row into `line`. Returns its first and last pixel that is not transparent, null without any. */
 function premultiply({ width, data }, within, row, line) {
   const start = (row * width + within[0]) * 4;
+  let first = -1;
+  let last = -1;
   for (let to = 0, at = start; to < line.length; to += 4, at += 4) {
     const alpha = data[at + 3];
+    if (alpha) {
+      if (first < 0) first = to >> 2;
+      last = to >> 2;
+    }
     if (alpha === 255) {
       line[to] = data[at];
       line[to + 1] = data[at + 1];
@@ -107,10 +118,12 @@ function premultiply({ width, data }, within, row, line) {
     }
     line[to + 3] = alpha;
   }
+  return first < 0 ? null : [first, last];
 }
 
-function resampleLine(line, { first, counts, values, most }, target) {
+function resampleLine(line, [start, stop], { first, counts, values, most }, target) {
   for (let column = 0; column < first.length; column++) {
+    if (first[column] > stop || first[column] + counts[column] <= start) continue;
     let red = HALF;
     let green = HALF;
     let blue = HALF;
@@ -141,13 +154,24 @@ function resampleGrey(line, { first, counts, values, most }, target) {
 }
 
 /** The weighted sums of the lines of `strip` (from the row `start` on) that make up a row of the result, into `sums`. */
-function joinLines(strip, start, { first, counts, values, most }, row, sums) {
+function joinLines(strip, start, isClear, { first, counts, values, most }, row, sums) {
   const length = sums.length;
-  sums.fill(HALF);
+  const lines = [];
   for (let tap = 0; tap < counts[row]; tap++) {
-    const value = values[row * most + tap];
-    const from = (first[row] + tap - start) * length;
-    for (let at = 0; at < length; at++) sums[at] += Math.imul(value, strip[from + at]);
+    const line = first[row] + tap - start;
+    if (!isClear[line]) lines.push([values[row * most + tap], line * length]);
+  }
+  sums.fill(HALF);
+  // Four at once, which is twice as fast as one by one.
+  while (lines.length % 4) lines.push([0, 0]);
+  for (let at = 0; at < lines.length; at += 4) addLines(strip, lines.slice(at, at + 4), sums);
+}
+
+function addLines(strip, [[one, first], [two, second], [three, third], [four, fourth]], sums) {
+  const length = sums.length;
+  for (let at = 0; at < length; at++) {
+    sums[at] +=
+      Math.imul(one, strip[first + at]) + Math.imul(two, strip[second + at]) + Math.imul(three, strip[third + at]) + Math.imul(four, strip[fourth + at]);
   }
 }
 

@@ -2,7 +2,7 @@
 // of imaging/core/finishing/shadow.py, whose comments explain its constants.
 
 import { under } from "./blend.js";
-import { blurred, reducedAlpha, widest } from "./blur.js";
+import { blurred, grown, reducedAlpha, reachOf } from "./blur.js";
 import { blankPlane, findSubject, halfEven } from "./raster.js";
 import { resamplePlane } from "./resample.js";
 import { inPixels } from "./values.js";
@@ -14,7 +14,9 @@ const GROUND = 0.12;
 // Shares of the blur, and weights.
 const LAYERS = [[0.12, 0.55], [0.4, 0.4], [1, 0.3]];
 const FLATNESS = 0.35;
+const MOST_GROWN = 20;
 const SIDE = 1024;
+const STRIP_PIXELS = 1 << 20;
 
 /** Put a shadow behind a raster, in place. Lengths in px are times `scale`, below 1 for a preview that is smaller than the result. */
 export function addShadow(raster, shadow, scale = 1) {
@@ -45,21 +47,43 @@ function drop(raster, box, blur, offset, opacity) {
 /** The line on which the subject stands, blurred flat, narrowly and strongly as well as widely and faintly. */
 function contact(raster, box, blur, offset, opacity) {
   const factor = factorFor(raster, blur * LAYERS[0][0]);
-  const line = moved(groundLine(reducedAlpha(raster, factor), box, factor), offset, factor);
+  const whole = moved(groundLine(reducedAlpha(raster, factor), box, factor), offset, factor);
+  const window = around(findSubject(whole), 2 * MOST_GROWN + reachOf(blur / factor), whole);
+  const line = cropped(whole, window);
   const shade = blankPlane(line);
   for (const [share, weight] of LAYERS) {
     const sigma = Math.max(0.5, (share * blur) / factor);
-    const layer = blurred(widest(line, odd(sigma * FLATNESS)), sigma, Math.max(0.4, sigma * FLATNESS));
+    const layer = blurred(grown(line, odd(sigma * FLATNESS)), sigma, Math.max(0.4, sigma * FLATNESS));
     const strength = (weight * opacity * 255) / (greatest(layer) || 1);
     const { data } = mapped(layer, (value) => Math.min(255, halfEven(value * strength)));
     // As of several translucent layers.
     for (let at = 0; at < data.length; at++) shade.data[at] = 255 - Math.trunc(((255 - shade.data[at]) * (255 - data[at])) / 255);
   }
-  return { ...shade, factor };
+  return { ...pasted(shade, whole, window), factor };
+}
+
+/** A box and what a blur may reach around it, in a plane; of a pixel if there is no box. */
+function around(box, reach, { width, height }) {
+  const [left, top, right, bottom] = box ?? [0, 0, 1, 1];
+  return [Math.max(0, left - reach), Math.max(0, top - reach), Math.min(width, right + reach), Math.min(height, bottom + reach)];
+}
+
+function cropped({ width, data }, [left, top, right, bottom]) {
+  const result = blankPlane({ width: right - left, height: bottom - top });
+  for (let row = top; row < bottom; row++) result.data.set(data.subarray(row * width + left, row * width + right), (row - top) * result.width);
+  return result;
+}
+
+function pasted(plane, size, [left, top]) {
+  const result = blankPlane(size);
+  for (let row = 0; row < plane.height; row++) {
+    result.data.set(plane.data.subarray(row * plane.width, (row + 1) * plane.width), (top + row) * size.width + left);
+  }
+  return result;
 }
 
 function odd(size) {
-  return 2 * Math.min(20, Math.max(1, halfEven(size / 2))) + 1;
+  return 2 * Math.min(MOST_GROWN, Math.max(1, halfEven(size / 2))) + 1;
 }
 
 function greatest({ data }) {
@@ -98,12 +122,16 @@ function groundLine(alpha, box, factor) {
   return line;
 }
 
-/** Composite a raster over a colour with the alpha of `shade`, which is `factor` times smaller, in place. */
+/** Composite a raster over a colour with the alpha of `shade`, which is `factor` times smaller, in place, strip by strip. */
 function layBehind(raster, shade, [red, green, blue]) {
   const { width, height, data } = raster;
-  const box = [0, 0, width / shade.factor, height / shade.factor];
-  const whole = shade.factor === 1 ? shade : resamplePlane(shade, box, { width, height });
-  for (let at = 0; at < whole.data.length; at++) {
-    if (whole.data[at]) under(data, 4 * at, red, green, blue, whole.data[at]);
+  const rows = Math.max(1, Math.floor(STRIP_PIXELS / width));
+  for (let top = 0; top < height; top += rows) {
+    const count = Math.min(rows, height - top);
+    const box = [0, top / shade.factor, width / shade.factor, (top + count) / shade.factor];
+    const part = resamplePlane(shade, box, { width, height: count }).data;
+    for (let from = 0, at = 4 * top * width; from < part.length; from++, at += 4) {
+      if (part[from] && data[at + 3] < 255) under(data, at, red, green, blue, part[from]);
+    }
   }
 }

@@ -1,6 +1,6 @@
 // All work on pixels: in a worker, or in the page where a browser lacks what that needs.
 //
-// Memory: previews keep the copies of two photographs (see layers.js). An export needs about 16 bytes a pixel of the photograph
+// Memory: previews keep the copies of two photographs (see layers.js). A download needs about 16 bytes a pixel of the photograph
 // or of the result, whichever is larger: 190 MB at 12 megapixels.
 
 import { limitedSize, quarterTurns, radians, rotatedSize } from "../geometry.js";
