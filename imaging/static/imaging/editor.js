@@ -49,7 +49,7 @@ const many = new Many(studio, {
   findDoubt,
   actions: { copy: copySettings, download: downloadAll, again: runAll, batch: openBatch, remove: removeSome, stop: stopAll },
 });
-const thumbs = new Thumbs({ optionsOf, isShown: (picture) => picture === selected });
+const thumbs = new Thumbs(optionsOf);
 const naming = new Naming(findExample);
 const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: (isOn) => many.showKept(isOn) });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });

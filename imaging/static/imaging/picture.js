@@ -15,6 +15,8 @@ const IDLE_SECONDS = 10;
 
 const drawing = new Foreman();
 const exporting = new Foreman(IDLE_SECONDS);
+// Thumbnails of a long list must not keep the large view waiting.
+const sketching = new Foreman(IDLE_SECONDS);
 const imageKeys = new WeakMap();
 
 export class Picture {
@@ -87,6 +89,17 @@ export class Picture {
     const size = limitedSize(source, THUMB_SIDE);
     Object.assign(this.thumb, size);
     this.thumb.getContext("2d").drawImage(source, 0, 0, size.width, size.height);
+  }
+
+  /** Draw the finished image as the thumbnail. Throws PictureError. */
+  async sketch(options) {
+    const { source } = this;
+    const job = sketching.run({ kind: "preview", source, plan: planFor(options), isDraft: true });
+    sketching.run({ kind: "forget", key: source.key }).catch(() => {});
+    const { before, after } = await job.catch(fail);
+    this.drawThumb(after);
+    before.close?.();
+    after.close?.();
   }
 
   /** What the workers draw from. */
