@@ -134,7 +134,7 @@ def test_the_blurred_photograph_goes_behind_the_subject(studio: Page):
     ("bad", "sentence"),
     [
         (file("notes.png", b"no picture"), "This file is not a picture that we can read."),
-        (file("moving.gif", b"GIF89a"), "This file is not a picture that we can read."),
+        (file("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "This file is not a picture that we can read."),
         (file("empty.jpg", b""), "This file is not a picture that we can read."),
     ],
     ids=["no picture", "another format", "empty"],
@@ -148,6 +148,15 @@ def test_a_bad_background_is_refused_in_a_sentence_and_the_last_one_stays(
     studio.locator("#bg-file").set_input_files([bad])
     expect(studio.locator("#bg-problem")).to_contain_text(sentence)
     expect(studio.locator("#bg-name")).to_have_text("green.png")
+    assert downloaded(studio).getpixel((0, 0)) == (*GREEN, 255)
+
+
+@in_one_window
+def test_a_background_of_a_phones_format_is_converted(studio: Page):
+    moving = file("moving.gif", encoded(Image.new("RGB", (40, 40), GREEN), "GIF"))
+    studio.locator("#settings [name=background][value=image]").check()
+    studio.locator("#bg-file").set_input_files([moving])
+    expect(studio.locator("#bg-name")).to_have_text("moving.png")
     assert downloaded(studio).getpixel((0, 0)) == (*GREEN, 255)
 
 
