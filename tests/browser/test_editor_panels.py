@@ -261,6 +261,9 @@ def test_several_results_come_as_a_zip_each_with_its_own_options(studio: Page, s
     third.get_by_label("Height").fill("100")
     third.get_by_label("Background").select_option("own")
     third.locator("[data-row=colour]").fill("#00a000")
+    expect(facts(studio)).to_have_text("photo.jpg: 100 × 100 pixels, JPEG")
+    studio.locator("[data-panel=format] summary").focus()
+    expect(facts(studio)).to_have_text("photo.jpg: 80 × 60 pixels, PNG")
     name, data = download(studio, "Download 4 results")
     assert name == "photo-no-bg.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

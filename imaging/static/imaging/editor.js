@@ -33,7 +33,7 @@ const pictures = [];
 let selected = null;
 
 const history = new History({ take: takeState, restore: restoreState, onChange: showHistory });
-const settings = new Settings(byId("settings"), { onChange: applySettings, onCommit: () => history.seal() });
+const settings = new Settings(byId("settings"), { onChange: applySettings, onCommit: () => history.seal(), onLook: look });
 const stage = new Stage(byId("stage"), byId("facts"), {
   onArrange: (options) => settings.set(options, "arrange"),
   onArranged: () => history.seal(),
@@ -313,7 +313,12 @@ function draw() {
   byId("download").disabled = selected.state !== "done";
   byId("download").textContent = downloadText(options);
   showApiCall(options);
-  stage.show(selected, options).catch(tell);
+  look();
+}
+
+/** Show the selected picture; of several results the one that is being changed. */
+function look() {
+  if (selected) stage.show(selected, settings.shown(optionsOf(selected))).catch(tell);
 }
 
 function downloadText({ outputs }) {
