@@ -15,8 +15,9 @@ export const PREVIEW_SIDE = 1400;
 const DETAIL_SIDE = 2800;
 const BLURRED_SIDE = 512;
 
-/** The matte of a source as a plane of `size`: no more opaque than the photograph itself. Without a matte, its own alpha. */
-export function effectiveAlpha(photograph, matte, size) {
+/** The matte as a plane of `size`: no more opaque than the photograph of `file` itself. Without a matte, its own alpha. */
+export function effectiveAlpha(file, photograph, matte, size) {
+  if (matte && file.type === "image/jpeg") return planeOf(matte, size);
   const own = alphaPlaneOf(photograph, size);
   if (matte === null) return own;
   const plane = planeOf(matte, size);
@@ -30,7 +31,7 @@ export class Layers {
     const layers = new Layers(source);
     const [photograph, matte] = await openBoth(source);
     layers.size = { width: photograph.width, height: photograph.height };
-    layers.alpha = effectiveAlpha(photograph, matte, layers.size);
+    layers.alpha = effectiveAlpha(source.file, photograph, matte, layers.size);
     for (const side of [DRAFT_SIDE, PREVIEW_SIDE]) layers.addLevel(photograph, matte, side);
     release(photograph);
     if (matte) release(matte);
@@ -45,7 +46,7 @@ export class Layers {
     const size = limitedSize(photograph, side);
     const { canvas, context } = makeSurface(size);
     context.drawImage(photograph, 0, 0, size.width, size.height);
-    const level = { side, size, canvas, alpha: effectiveAlpha(photograph, matte, size), scale: size.width / photograph.width, pixels: null };
+    const level = { side, size, canvas, alpha: effectiveAlpha(this.source.file, photograph, matte, size), scale: size.width / photograph.width, pixels: null };
     this.levels.push(level);
     return level;
   }
