@@ -12,7 +12,8 @@ import { alphaPlaneOf, decode, makeSurface, planeOf, rasterOf, release } from ".
 
 export const DRAFT_SIDE = 700;
 export const PREVIEW_SIDE = 1400;
-const DETAIL_SIDE = 2800;
+// A small crop is drawn from a copy with as many pixels as it needs, up to this longer side, in steps.
+const [DETAIL_SIDE, SIDE_STEP] = [2800, 200];
 const BLURRED_SIDE = 512;
 
 /** The matte as a plane of `size`: no more opaque than the photograph of `file` itself. Without a matte, its own alpha. */
@@ -51,16 +52,25 @@ export class Layers {
     return level;
   }
 
-  /** The smallest level that has `scale` of the photograph's resolution, or the largest that previews may use. */
+  /** The smallest level that has `scale` of the photograph's resolution, or nearly; a draft takes what there is. */
   async getLevel(scale, isDraft) {
-    const usable = this.levels.filter(({ side }) => !isDraft || side <= PREVIEW_SIDE);
-    const enough = usable.find((level) => level.scale >= scale * 0.9 || level.scale === 1);
-    if (enough || isDraft || this.levels.at(-1).side === DETAIL_SIDE) return enough ?? usable.at(-1);
+    const enough = this.levels.find((level) => level.scale >= scale * 0.9 || level.scale === 1);
+    const [usual, most] = [this.levels.find(({ side }) => side === PREVIEW_SIDE), Math.max(this.size.width, this.size.height) * scale];
+    if (isDraft) return enough && enough.side <= PREVIEW_SIDE ? enough : usual;
+    const side = Math.min(DETAIL_SIDE, Math.ceil(most / SIDE_STEP) * SIDE_STEP);
+    if (enough || this.levels.some((level) => level.side >= side)) return enough ?? this.levels.at(-1);
+    this.dropDetail();
     const [photograph, matte] = await openBoth(this.source);
-    const level = this.addLevel(photograph, matte, DETAIL_SIDE);
+    const level = this.addLevel(photograph, matte, side);
     release(photograph);
     if (matte) release(matte);
     return level;
+  }
+
+  /** Free what is larger than a preview. */
+  dropDetail() {
+    for (const { canvas } of this.levels.filter(({ side }) => side > PREVIEW_SIDE)) release(canvas);
+    this.levels = this.levels.filter(({ side }) => side <= PREVIEW_SIDE);
   }
 
   /** A copy of a level's cutout, with the old background's colour taken out of its edge where that is asked for. */
