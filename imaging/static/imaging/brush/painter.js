@@ -1,18 +1,13 @@
 // Draws the visible part of an image with its matte: all of it when the view changes, else only what has changed.
 
+import { makeSurface } from "../engine/surfaces.js";
+
 // How much of the original still shows where it is erased.
 const FAINT = 0.3;
 const RED = { colour: [225, 29, 42], strength: 0.6 };
 const SAMPLED_TWICE_BELOW = 0.75;
 // From this scale on pixels are shown as squares.
 const SQUARES_FROM = 3;
-
-/** A canvas to draw on that is never shown, where the browser has them in workers too. */
-export function makeScratch(width, height) {
-  const canvas = typeof OffscreenCanvas === "undefined" ? document.createElement("canvas") : new OffscreenCanvas(width, height);
-  Object.assign(canvas, { width, height });
-  return canvas.getContext("2d", { willReadFrequently: true });
-}
 
 /** An image and its halves, down to about a megapixel: from the nearest one a view is drawn quickly and without gaps. */
 export async function makeLevels(image) {
@@ -32,7 +27,7 @@ export class Painter {
   constructor(canvas, levels, matte) {
     Object.assign(this, { canvas, levels, matte, look: "faint", outside: "#808080" });
     this.context = canvas.getContext("2d");
-    this.scratch = makeScratch(1, 1);
+    this.scratch = makeSurface({ width: 1, height: 1 }).context;
   }
 
   /** Show another part of the image, or another size of the canvas. Draws nothing yet. */
@@ -56,7 +51,8 @@ export class Painter {
     scratch.fillStyle = outside;
     scratch.fillRect(0, 0, width, height);
     scratch.clearRect(left, top, wide, high);
-    scratch.imageSmoothingEnabled = scale < SQUARES_FROM;
+    // The level is at most twice as large as what is drawn.
+    Object.assign(scratch, { imageSmoothingEnabled: scale < SQUARES_FROM, imageSmoothingQuality: "low" });
     scratch.drawImage(level, left, top, wide, high);
     return scratch.getImageData(0, 0, width, height).data;
   }

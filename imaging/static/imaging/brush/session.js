@@ -38,7 +38,7 @@ export class Session {
   /** Show the dialog until it is done. Resolves to whether the matte has changed; throws PictureError if the brush cannot work. */
   async run() {
     const ended = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
-    this.link = connect(this.dialog.dataset.worker, () => this.fail());
+    this.link = connect(() => this.fail());
     this.dialog.showModal();
     this.setBusy(true);
     this.listenAll();
