@@ -198,10 +198,3 @@ def test_a_canvas_that_the_browser_cannot_hold_is_said_in_a_sentence(page: Page)
     make = "import('/static/imaging/canvas.js').then(({ makeCanvas }) => { makeCanvas({ width: 40000, height: 40000 }) })"
     with pytest.raises(Error, match="40000 × 40000 pixels are too many for this browser"):
         page.evaluate(make)
-
-
-def test_files_are_named_after_their_pictures_and_numbered_where_two_are_alike(page: Page):
-    page.goto("/")
-    files = [["cat.jpg", "png"], ["folder/cat.webp", "png"], ["Cat.png", "webp"], ["a.b.png", "bmp"], [".png", "png"]]
-    names = page.evaluate("async (files) => (await import('/static/imaging/names.js')).downloadNames(files)", files)
-    assert names == ["cat-no-bg.png", "cat-no-bg-2.png", "Cat-no-bg.webp", "a.b-no-bg.bmp", "image-no-bg.png"]

@@ -1,36 +1,58 @@
 // One picture in the editor: its file, its matte once it has one, and what is drawn from both.
 
-import { randomKey, upload } from "./api.js";
+import { ApiFailure, randomKey, upload } from "./api.js";
 import { PictureError, decode, fail, makeCanvas } from "./canvas.js";
 import { Foreman } from "./engine/foreman.js";
 import { planOf } from "./engine/values.js";
 import { MAX_BYTES } from "./files.js";
+import { sendable } from "./formats.js";
 import { limitedSize } from "./geometry.js";
 import { Previews } from "./previews.js";
 
-const THUMB_SIDE = 96;
+const THUMB_SIDE = 240;
 // What an export needed is given back soon after the last one.
 const IDLE_SECONDS = 10;
 
 const drawing = new Foreman();
 const exporting = new Foreman(IDLE_SECONDS);
+// Thumbnails of a long list must not keep the large view waiting.
+const sketching = new Foreman(IDLE_SECONDS);
 const imageKeys = new WeakMap();
 
 export class Picture {
   constructor(file) {
     Object.assign(this, { file, name: file.name, size: null, matte: null, touched: null, confidence: null, own: null, state: "new", error: null, progress: 0 });
-    // The models that made the matte, and that was asked last; "" is the default, null is none yet.
-    this.model = this.asked = null;
+    // The models that made the matte, and that was asked last; "" is the default, null is none yet. So `detail`.
+    this.model = this.detail = this.asked = null;
     this.thumb = document.createElement("canvas");
     // A retry after a lost response costs nothing: the server recognises the key.
     this.key = randomKey();
     this.layersKey = randomKey();
     this.previews = new Previews((plan, isDraft) => drawing.run({ kind: "preview", source: this.source, plan, isDraft }));
     this.isSaved = false;
+    this.id = randomKey();
+    // What was lost when the file was read, in a sentence.
+    this.note = "";
+    // Whether a person has looked at a doubtful one and found it good.
+    this.isChecked = false;
   }
 
-  /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
+  /** A picture as it was when `toRecord` described it. */
+  static fromRecord({ error, ...facts }) {
+    return Object.assign(new Picture(facts.file), facts, { error: error && restoredError(error) });
+  }
+
+  /** All that is needed to go on with this picture later: plain values and Blobs. */
+  toRecord() {
+    const { id, file, name, size, matte, touched, confidence, own, state, key, model, detail, asked, isSaved, isChecked } = this;
+    const { code, status, message, requestId } = this.error ?? {};
+    const error = this.error && { code, status, message, requestId };
+    return { id, file, name, size, matte, touched, confidence, own, state, key, model, detail, asked, isSaved, isChecked, error };
+  }
+
+  /** Read the file: one that the API takes, its upright size, the thumbnail. Throws PictureError before anything is sent. */
   async read() {
+    Object.assign(this, await sendable(this.file));
     if (this.file.size > MAX_BYTES) throw new PictureError(errorHints.file_too_large.text);
     const original = await this.getOriginal();
     this.size = { width: original.width, height: original.height };
@@ -39,13 +61,16 @@ export class Picture {
   }
 
   /** Fetch the matte of a model: the only step that costs a credit, and only once for each model. */
-  async fetchMatte(url, model, options) {
+  async fetchMatte(url, model, { detail, ...options }) {
     // Another model is another request, not a retry.
-    if (this.asked !== null && this.asked !== model) this.key = randomKey();
-    this.asked = model;
-    const fields = [["image", this.file], ["mask", "true"], ["format", "png"], ...(model ? [["model", model]] : [])];
-    const answer = await upload(url, fields, { ...options, key: this.key });
-    Object.assign(this, { matte: answer, model, touched: null, isSaved: false });
+    const asked = `${model} ${detail}`;
+    if (this.asked !== null && this.asked !== asked) this.key = randomKey();
+    this.asked = asked;
+    const choice = [...(model ? [["model", model]] : []), ...(detail === "fast" ? [["detail", detail]] : [])];
+    const { blob: matte, header } = await upload(url, [["image", this.file], ["mask", "true"], ["format", "png"], ...choice], { ...options, key: this.key });
+    // Null is unknown: a server of the release before does not say.
+    const confidence = header("X-Confidence") && Number(header("X-Confidence"));
+    Object.assign(this, { matte, confidence, model, detail, touched: null, isSaved: false, isChecked: false });
     this.forgetLayers();
   }
 
@@ -64,6 +89,17 @@ export class Picture {
     const size = limitedSize(source, THUMB_SIDE);
     Object.assign(this.thumb, size);
     this.thumb.getContext("2d").drawImage(source, 0, 0, size.width, size.height);
+  }
+
+  /** Draw the finished image as the thumbnail. Throws PictureError. */
+  async sketch(options) {
+    const { source } = this;
+    const job = sketching.run({ kind: "preview", source, plan: planFor(options), isDraft: true });
+    sketching.run({ kind: "forget", key: source.key }).catch(() => {});
+    const { before, after } = await job.catch(fail);
+    this.drawThumb(after);
+    before.close?.();
+    after.close?.();
   }
 
   /** What the workers draw from. */
@@ -118,6 +154,8 @@ export class Picture {
     }
   }
 }
+
+const restoredError = (error) => (error.code ? new ApiFailure(error) : new PictureError(error.message));
 
 /** A background image keeps its key, so that it is decoded once for many previews. */
 function planFor(options) {

@@ -1,6 +1,7 @@
 // Takes the colour of the old background out of the edge. A port of imaging/core/finishing/edge_colours.py, whose comments
 // explain the method and its constants: the server and the browser must give an edge the same colours.
 
+import { Grid, interpolate, placeIn } from "./cells.js";
 import { spread } from "./spreading.js";
 
 // The longer side in cells.
@@ -25,7 +26,7 @@ const [BEHIND, TRUST, TERMS] = [3, 6, 7];
  * subject's colour, in place. All other pixels, and the raster's own alpha, keep every bit.
  */
 export function decontaminate(raster, matte) {
-  const grid = new Grid(raster);
+  const grid = new Grid(raster, Math.ceil(Math.max(raster.width, raster.height) / CELLS));
   const kinds = kindsOf(matte, grid);
   const reach = reachOf(kinds, grid);
   if (reach === null) return;
@@ -33,43 +34,12 @@ export function decontaminate(raster, matte) {
   // Without a cell's worth of sure subject and of sure background there is nothing to tell them apart by.
   if (Math.min(weightOf(subject, grid), weightOf(background, grid)) < 1) return;
   const terms = termsOf(subject, background, grid);
-  grid.each(reach, (place, cell) => {
-    if (kinds[place] === EDGE) recolour(raster, matte, cell, grid.corners(terms, place), grid.side);
-  });
-}
-
-/** Square cells over an image; those of the last row and column may be cut off by its rim. */
-class Grid {
-  constructor({ width, height }) {
-    this.side = Math.ceil(Math.max(width, height) / CELLS);
-    Object.assign(this, { width, height, columns: Math.ceil(width / this.side), rows: Math.ceil(height / this.side) });
-    this.count = this.rows * this.columns;
-  }
-
-  /** Call `visit(place, {left, top, right, bottom} in pixels)` for the cells of a box in cells. */
-  each({ left, top, right, bottom }, visit) {
-    const { side, width, height } = this;
-    for (let row = top; row < bottom; row++) {
-      for (let column = left; column < right; column++) {
-        const [x, y] = [column * side, row * side];
-        visit(row * this.columns + column, { left: x, top: y, right: Math.min(x + side, width), bottom: Math.min(y + side, height) });
-      }
-    }
-  }
-
-  /** The terms of a cell and its eight neighbours; beyond the rim the rim's. */
-  corners(terms, place) {
-    const row = Math.floor(place / this.columns);
-    const column = place % this.columns;
-    const found = new Float64Array(9 * TERMS);
-    for (let corner = 0; corner < 9; corner++) {
-      const down = Math.min(Math.max(row + Math.floor(corner / 3) - 1, 0), this.rows - 1);
-      const across = Math.min(Math.max(column + (corner % 3) - 1, 0), this.columns - 1);
-      const from = (down * this.columns + across) * TERMS;
-      for (let term = 0; term < TERMS; term++) found[corner * TERMS + term] = terms[from + term];
-    }
-    return found;
-  }
+  const corners = new Float64Array(9 * TERMS);
+  grid.each((place, cell) => {
+    if (kinds[place] !== EDGE) return;
+    grid.corners(terms, TERMS, place, corners);
+    recolour(raster, matte, cell, corners, grid.side);
+  }, reach);
 }
 
 function kindsOf(matte, { width, height, side, columns, count }) {
@@ -111,12 +81,12 @@ function reachOf(kinds, { columns, rows }) {
 function summed(raster, matte, kinds, reach, grid) {
   const sums = [BACKGROUND, SUBJECT].map(() => new Float32Array(4 * grid.count));
   const [background, subject] = sums;
-  grid.each(reach, (place, cell) => {
+  grid.each((place, cell) => {
     if (kinds[place] !== EDGE) return put(pureSums(raster, cell), sums[kinds[place]], place, grid);
     const mixed = mixedSums(raster, matte, cell, grid.side);
     put(mixed.subarray(0, 4), subject, place, grid);
     put(mixed.subarray(4), background, place, grid);
-  });
+  }, reach);
   return [subject, background];
 }
 
@@ -200,22 +170,14 @@ function recolour({ width, data }, matte, { left, top, right, bottom }, corners,
   const line = new Float64Array(3 * TERMS);
   const terms = new Float64Array(TERMS);
   for (let y = top; y < bottom; y++) {
-    interpolate(corners, 3 * TERMS, (y - top + 0.5) / side - 0.5, line);
+    interpolate(corners, 3 * TERMS, placeIn(y - top, side), line);
     for (let x = left; x < right; x++) {
       const grey = matte[y * width + x];
       if (grey === 0 || grey === 255) continue;
-      interpolate(line, TERMS, (x - left + 0.5) / side - 0.5, terms);
+      interpolate(line, TERMS, placeIn(x - left, side), terms);
       recolourPixel(data, 4 * (y * width + x), grey / 255, terms);
     }
   }
-}
-
-/** `result`, between three lists of `step` values that lie in `values` one after the other, at `place` from the middle one. */
-function interpolate(values, step, place, result) {
-  const before = Math.max(-place, 0);
-  const after = Math.max(place, 0);
-  const own = 1 - before - after;
-  for (let at = 0; at < step; at++) result[at] = before * values[at] + own * values[step + at] + after * values[2 * step + at];
 }
 
 function recolourPixel(data, at, alpha, terms) {
