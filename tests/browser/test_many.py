@@ -304,9 +304,9 @@ def test_selected_pictures_that_are_not_done_go_into_a_batch(editor: Page, littl
 def test_downloads_are_named_by_a_pattern(editor: Page, little: bytes):
     open_with(editor, little, "cat.jpg", "dog.jpg")
     dialog = name_by(editor, "{nmae}")
-    expect(dialog.get_by_role("alert")).to_have_text(
-        "{nmae} is unknown. There are {name}, {number}, {date}, {width}, {height}, {output}."
-    )
+    expect(dialog.get_by_role("alert")).to_contain_text("is unknown. There are")
+    problem = dialog.get_by_role("alert").inner_text()
+    assert plain(problem) == "{nmae} is unknown. There are {name}, {number}, {date}, {width}, {height}, {output}."
     expect(dialog.get_by_role("button", name="Use these names")).to_be_disabled()
     dialog.get_by_label("Pattern").fill("Shop: {number:3}_{width}x{height}")
     expect(dialog.get_by_role("alert")).to_be_hidden()
@@ -321,6 +321,11 @@ def test_downloads_are_named_by_a_pattern(editor: Page, little: bytes):
     dialog.get_by_role("button", name="Use these names").click()
     _, archive = saved(editor, editor.get_by_role("button", name="Download all (2)").click)
     assert names_in(archive) == ["all.webp", "all-2.webp"]
+
+
+def plain(text: str) -> str:
+    """Without the characters that isolate tokens from a text of the other direction."""
+    return re.sub("[\u2066\u2069]", "", text)
 
 
 def name_by(page: Page, pattern: str) -> Any:
@@ -367,7 +372,8 @@ def test_names_suit_every_file_system(page: Page):
     ],
 )
 def test_a_wrong_pattern_says_what_is_wrong(editor: Page, pattern: str, problem: str | None):
-    assert editor.evaluate(PROBLEM, pattern) == problem
+    found = editor.evaluate(PROBLEM, pattern)
+    assert (found and plain(found)) == problem
 
 
 @in_one_window

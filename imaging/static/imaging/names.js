@@ -31,16 +31,18 @@ export function patternProblem(pattern) {
   for (const [whole, inside] of pattern.matchAll(TOKEN)) {
     const [word, ...digits] = inside.split(":");
     if (!TOKENS.includes(word)) {
-      const all = TOKENS.map((token) => `{${token}}`).join(gettext(", "));
-      return interpolate(gettext("%(token)s is unknown. There are %(all)s."), { token: whole, all }, true);
+      const all = TOKENS.map((token) => isolated(`{${token}}`)).join(gettext(", "));
+      return interpolate(gettext("%(token)s is unknown. There are %(all)s."), { token: isolated(whole), all }, true);
     }
     if (digits.length && !isCount(word, digits)) {
-      return interpolate(gettext("%(token)s is not understood. {number:3} makes three digits, 1 to %(most)s are possible."), { token: whole, most: MAX_DIGITS }, true);
+      return interpolate(gettext("%(token)s is not understood. {number:3} makes three digits, 1 to %(most)s are possible."), { token: isolated(whole), most: MAX_DIGITS }, true);
     }
   }
   return null;
 }
 
+// Braces keep their places in a text that is written from right to left.
+const isolated = (token) => `\u2066${token}\u2069`;
 const isCount = (word, digits) => word === "number" && digits.length === 1 && /^\d$/.test(digits[0]) && digits[0] >= 1 && digits[0] <= MAX_DIGITS;
 
 /**

@@ -5,10 +5,10 @@ import { isSame } from "./same.js";
 // A slider that is dragged changes the options many times a second.
 const CALM_MS = 200;
 
-/** `optionsOf(picture)` gives its options, `isShown(picture)` whether it is shown large: its layers have to stay. */
 export class Thumbs {
-  constructor({ optionsOf, isShown }) {
-    Object.assign(this, { optionsOf, isShown, rows: new Map(), visible: new Set(), drawn: new WeakMap(), isDrawing: false, timer: null });
+  /** `optionsOf(picture)` returns its options. */
+  constructor(optionsOf) {
+    Object.assign(this, { optionsOf, rows: new Map(), visible: new Set(), drawn: new WeakMap(), isDrawing: false, timer: null });
     this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "200px" });
   }
 
@@ -59,13 +59,7 @@ export class Thumbs {
   }
 
   async draw(picture) {
-    if (picture.state !== "done") return this.drawOriginal(picture);
-    const { after } = await picture.preview(this.optionsOf(picture));
-    picture.drawThumb(after);
-    if (!this.isShown(picture)) picture.forgetLayers();
-  }
-
-  async drawOriginal(picture) {
+    if (picture.state === "done") return picture.sketch(this.optionsOf(picture));
     const original = await picture.getOriginal();
     picture.drawThumb(original);
     original.close();
