@@ -18,6 +18,7 @@ KEPT = {
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",
     "remove", "bg", "JPG",
     "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay", "px",
+    "Shift", "Control", "Escape",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
