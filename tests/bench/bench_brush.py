@@ -15,12 +15,12 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, Route, ViewportSize, Worker, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, Route, ViewportSize, Worker, sync_playwright
 from skimage import data
 
 from tests.bench.results import Results
@@ -107,7 +107,8 @@ def opened(browser: Browser, server: ProductServer, session: str, photo: bytes, 
     page.route("**/rmbg", fulfil)
     sign_in(page, server, session)
     page.goto("/editor")
-    page.locator("#files").set_input_files([{"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo}])
+    file: FilePayload = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    page.locator("#files").set_input_files(file)
     page.locator("#brush-open:enabled").click(timeout=120_000)
     page.locator("#brush:not([data-busy])").wait_for(timeout=120_000)
     page.evaluate(COUNT_TICKS)
@@ -170,7 +171,7 @@ def spiral(x: float, y: float) -> Iterator[tuple[float, float]]:
         )
 
 
-def intervals(times: list[float]) -> list[float]:
+def intervals(times: Sequence[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 

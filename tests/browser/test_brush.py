@@ -449,7 +449,7 @@ def test_a_worker_that_cannot_start_is_said_in_a_sentence(editor: Page):
     add(editor, file("photo.png", encoded(picture())))
     expect(row(editor, "photo.png")).to_contain_text("Done")
     editor.get_by_role("button", name="Touch up", exact=True).click()
-    expect(editor.locator("#notice")).to_contain_text("The brush has stopped")
+    expect(editor.locator("#notice")).to_contain_text("The brush cannot open this picture.")
     expect(editor.locator("#brush")).to_be_hidden()
     assert is_as_the_model_made_it(alpha(editor), np.zeros(SIZE[::-1], bool))
 

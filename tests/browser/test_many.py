@@ -90,6 +90,19 @@ def saved(page: Page, press: Callable[[], None]) -> tuple[str, bytes]:
     return started.value.suggested_filename, Path(started.value.path()).read_bytes()
 
 
+def asked_on_leaving(page: Page) -> list[str]:
+    """The questions that the browser asks from now on; each is answered with yes. They need a gesture before."""
+    questions: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        questions.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", agree)
+    page.locator("#facts").click()
+    return questions
+
+
 def names_in(archive: bytes) -> list[str]:
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         return opened.namelist()
@@ -222,6 +235,8 @@ def test_the_grid_shows_the_results_and_opens_one(editor: Page, little: bytes):
     row(editor, "three.jpg").locator(".pick").dblclick()
     expect(editor.locator("#facts")).to_contain_text("three.jpg")
     expect(editor.get_by_role("button", name="List")).to_have_attribute("aria-pressed", "true")
+    come_back(editor, 3)
+    expect(editor.get_by_role("button", name="Grid")).to_have_attribute("aria-pressed", "true")
 
 
 def until(page: Page, holds: Callable[[], bool]) -> None:
@@ -389,9 +404,9 @@ def test_a_reload_keeps_the_pictures_and_asks_for_nothing(editor: Page, little: 
         "Your pictures stay in this browser only, for 7 days or until you log out"
     )
     until(editor, lambda: editor.evaluate(ROWS) == {"sessions": 1, "pictures": 2, "blobs": 4})
-    sent, questions = [], []
+    sent: list[str] = []
     editor.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-    editor.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.accept()))
+    questions = asked_on_leaving(editor)
     come_back(editor, 2)
     assert editor.locator("#queue .name").all_inner_texts() == ["doubt.jpg", "three.jpg"]
     assert facts(editor, "three.jpg").endswith("WebP")
@@ -530,19 +545,6 @@ def test_a_full_browser_says_so_and_the_work_goes_on(editor: Page, little: bytes
     come_back(editor, 1)
     assert questions == ["beforeunload"]
     expect(row(editor, "one.jpg")).to_contain_text("Done")
-
-
-def asked_on_leaving(page: Page) -> list[str]:
-    """The questions that the browser asks from now on; each is answered with yes. They need a gesture before."""
-    questions: list[str] = []
-
-    def agree(dialog: Dialog) -> None:
-        questions.append(dialog.type)
-        dialog.accept()
-
-    page.on("dialog", agree)
-    page.locator("#facts").click()
-    return questions
 
 
 @in_one_window

@@ -54,7 +54,7 @@ const naming = new Naming(findExample);
 const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: (isOn) => many.showKept(isOn) });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
 
-const touchUps = new TouchUps({ onTouched: draw, onError: (error) => tell(error) });
+const touchUps = new TouchUps({ onTouched: showChecked, onError: (error) => tell(error) });
 
 const batch = new BatchDialog(byId("batch-dialog"), {
   addresses: studio.dataset,
@@ -287,6 +287,11 @@ function keepAll() {
 /** The person has looked at a doubtful one. */
 function accept() {
   selected.isChecked = true;
+  showChecked();
+}
+
+/** Show that the selected picture is no longer doubtful: a person has looked at it, or has touched it up. */
+function showChecked() {
   draw();
   many.show();
 }

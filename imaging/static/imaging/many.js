@@ -30,7 +30,7 @@ export class Many {
     byId("many-doubtful").addEventListener("click", () => selection.set(pictures.filter(this.isDoubtful)));
     byId("many-stop").addEventListener("click", () => actions.stop(pictures.filter(isOpen)));
     byId("many-retry").addEventListener("click", () => actions.again(pictures.filter(canRetry)));
-    for (const name of ["rail", "grid"]) byId(`view-${name}`).addEventListener("click", () => this.setView(name));
+    for (const name of ["rail", "grid"]) byId(`view-${name}`).addEventListener("click", () => this.chooseView(name));
     for (const button of byId("many-bar").querySelectorAll("[data-many]")) {
       button.addEventListener("click", () => this.act(button.dataset.many));
     }
@@ -50,9 +50,14 @@ export class Many {
     if (byId("many-bar").hidden) this.view.focus(this.view.active);
   }
 
+  /** What a person chooses is remembered; opening a picture of the grid is no choice. */
+  chooseView(name) {
+    remember(VIEW, name);
+    this.setView(name);
+  }
+
   setView(name) {
     this.chosenView = name;
-    remember(VIEW, name);
     this.show();
     this.view.focus(this.view.active);
   }

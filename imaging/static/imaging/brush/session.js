@@ -20,7 +20,7 @@ const ANNOUNCE_AFTER_MS = 300;
 export class Session {
   /** `dialog` holds the template brush.html; `backdrop` is the colour chosen for the picture, or null. */
   constructor(dialog, picture, backdrop) {
-    Object.assign(this, { dialog, picture, ending: new AbortController(), isBusy: true, isStroking: false });
+    Object.assign(this, { dialog, picture, ending: new AbortController(), isBusy: true, isOpen: false, isStroking: false });
     this.history = { canUndo: false, canRedo: false, isChanged: false };
     this.part = (selector) => dialog.querySelector(selector);
     this.form = this.part("form");
@@ -57,6 +57,7 @@ export class Session {
     const isOpaque = picture.file.type === "image/jpeg";
     const matte = picture.touched ?? picture.matte;
     await this.link.call("open", { canvas, original, matte, isOpaque }, [original, ...transfer]);
+    this.isOpen = true;
     this.measure();
     this.setBusy(false);
     this.showFields();
@@ -256,7 +257,10 @@ export class Session {
   fail(error) {
     if (this.ending.signal.aborted) return;
     this.end();
-    this.reject(error instanceof PictureError ? error : new PictureError(gettext("The brush has stopped, and what you painted last is lost. This browser may have too little memory for a picture of this size.")));
+    const text = this.isOpen
+      ? gettext("The brush has stopped, and what you painted last is lost. This browser may have too little memory for a picture of this size.")
+      : gettext("The brush cannot open this picture. This browser may have too little memory for a picture of this size.");
+    this.reject(error instanceof PictureError ? error : new PictureError(text));
   }
 
   end() {
