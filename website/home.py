@@ -37,6 +37,7 @@ _BOTH = (
     "engine/refusal",
     "engine/surfaces",
     "files",
+    "formats",
     "messages",
     "names",
 )

@@ -17,6 +17,8 @@ KEPT = {
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",
     "remove", "bg", "JPG",
+    "AVIF", "GIF", "HEIC", "iPhone", "Safari", "dpi",
+    "Ctrl", "Enter", "Esc", "Shift",
     "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay", "px",
     "Shift", "Control", "Escape",
 }  # fmt: skip

@@ -134,7 +134,7 @@ def test_the_blurred_photograph_goes_behind_the_subject(studio: Page):
     ("bad", "sentence"),
     [
         (file("notes.png", b"no picture"), "This file is not a picture that we can read."),
-        (file("moving.gif", b"GIF89a"), "This file is not a picture that we can read."),
+        (file("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "This file is not a picture that we can read."),
         (file("empty.jpg", b""), "This file is not a picture that we can read."),
     ],
     ids=["no picture", "another format", "empty"],
@@ -148,6 +148,15 @@ def test_a_bad_background_is_refused_in_a_sentence_and_the_last_one_stays(
     studio.locator("#bg-file").set_input_files([bad])
     expect(studio.locator("#bg-problem")).to_contain_text(sentence)
     expect(studio.locator("#bg-name")).to_have_text("green.png")
+    assert downloaded(studio).getpixel((0, 0)) == (*GREEN, 255)
+
+
+@in_one_window
+def test_a_background_of_a_phones_format_is_converted(studio: Page):
+    moving = file("moving.gif", encoded(Image.new("RGB", (40, 40), GREEN), "GIF"))
+    studio.locator("#settings [name=background][value=image]").check()
+    studio.locator("#bg-file").set_input_files([moving])
+    expect(studio.locator("#bg-name")).to_have_text("moving.png")
     assert downloaded(studio).getpixel((0, 0)) == (*GREEN, 255)
 
 
@@ -252,6 +261,9 @@ def test_several_results_come_as_a_zip_each_with_its_own_options(studio: Page, s
     third.get_by_label("Height").fill("100")
     third.get_by_label("Background").select_option("own")
     third.locator("[data-row=colour]").fill("#00a000")
+    expect(facts(studio)).to_have_text("photo.jpg: 100 × 100 pixels, JPEG")
+    studio.locator("[data-panel=format] summary").focus()
+    expect(facts(studio)).to_have_text("photo.jpg: 80 × 60 pixels, PNG")
     name, data = download(studio, "Download 4 results")
     assert name == "photo-no-bg.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -33,7 +33,7 @@ const pictures = [];
 let selected = null;
 
 const history = new History({ take: takeState, restore: restoreState, onChange: showHistory });
-const settings = new Settings(byId("settings"), { onChange: applySettings, onCommit: () => history.seal() });
+const settings = new Settings(byId("settings"), { onChange: applySettings, onCommit: () => history.seal(), onLook: look });
 const stage = new Stage(byId("stage"), byId("facts"), {
   onArrange: (options) => settings.set(options, "arrange"),
   onArranged: () => history.seal(),
@@ -133,6 +133,7 @@ async function restore() {
 async function removeFrom(picture, signal) {
   picture.progress = 0;
   if (picture.size === null) await picture.read();
+  if (picture.note) notify(`${picture.name}: ${picture.note}`);
   if (picture === selected) draw();
   const { model, detail } = optionsOf(picture);
   await picture.fetchMatte(studio.dataset.rmbg, model, {
@@ -312,7 +313,12 @@ function draw() {
   byId("download").disabled = selected.state !== "done";
   byId("download").textContent = downloadText(options);
   showApiCall(options);
-  stage.show(selected, options).catch(tell);
+  look();
+}
+
+/** Show the selected picture; of several results the one that is being changed. */
+function look() {
+  if (selected) stage.show(selected, settings.shown(optionsOf(selected))).catch(tell);
 }
 
 function downloadText({ outputs }) {

@@ -4,6 +4,7 @@ import { upload } from "./api.js";
 import { decode } from "./canvas.js";
 import "./compare.js";
 import { acceptFiles, offerSamples } from "./files.js";
+import { sendable } from "./formats.js";
 import { explanation } from "./messages.js";
 import { downloadNames } from "./names.js";
 
@@ -33,8 +34,9 @@ async function start(file) {
   }
 }
 
-async function cutOut(file, signal) {
+async function cutOut(chosen, signal) {
   setState("working");
+  const { file, note } = await sendable(chosen);
   const size = await sizeOf(file);
   if (signal.aborted) return;
   const before = await picture(file, size, gettext("The original picture"));
@@ -44,6 +46,7 @@ async function cutOut(file, signal) {
   const { blob: cutout } = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
   const after = await picture(cutout, size, gettext("The picture without its background"));
   finish(file, cutout, before, after);
+  if (note) byId("status").append(" ", note);
 }
 
 async function sizeOf(file) {

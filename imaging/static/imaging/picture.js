@@ -5,6 +5,7 @@ import { PictureError, decode, fail, makeCanvas } from "./canvas.js";
 import { Foreman } from "./engine/foreman.js";
 import { planOf } from "./engine/values.js";
 import { MAX_BYTES } from "./files.js";
+import { sendable } from "./formats.js";
 import { limitedSize } from "./geometry.js";
 import { Previews } from "./previews.js";
 
@@ -30,6 +31,8 @@ export class Picture {
     this.previews = new Previews((plan, isDraft) => drawing.run({ kind: "preview", source: this.source, plan, isDraft }));
     this.isSaved = false;
     this.id = randomKey();
+    // What was lost when the file was read, in a sentence.
+    this.note = "";
     // Whether a person has looked at a doubtful one and found it good.
     this.isChecked = false;
   }
@@ -47,8 +50,9 @@ export class Picture {
     return { id, file, name, size, matte, touched, confidence, own, state, key, model, detail, asked, isSaved, isChecked, error };
   }
 
-  /** Read the file: its upright size, the thumbnail. Throws PictureError before anything is sent. */
+  /** Read the file: one that the API takes, its upright size, the thumbnail. Throws PictureError before anything is sent. */
   async read() {
+    Object.assign(this, await sendable(this.file));
     if (this.file.size > MAX_BYTES) throw new PictureError(errorHints.file_too_large.text);
     const original = await this.getOriginal();
     this.size = { width: original.width, height: original.height };

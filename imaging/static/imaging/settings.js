@@ -12,15 +12,18 @@ import { optionsOfPreset } from "./presets.js";
 
 const MAX_ANGLE = 360;
 
-/** Reads and writes the form; `onChange(options, field)` is called for every valid change, `onCommit()` when one is complete. */
+/**
+ * Reads and writes the form; `onChange(options, field)` is called for every valid change, `onCommit()` when one is complete,
+ * `onLook()` when `shown()` gives another result.
+ */
 export class Settings {
-  constructor(form, { onChange, onCommit }) {
+  constructor(form, { onChange, onCommit, onLook }) {
     Object.assign(this, { form, onChange, onCommit, fields: form.elements, defaults: { ...DEFAULTS } });
-    const settle = (name) => () => this.settle(name);
+    const settle = () => this.settle("");
     this.canvas = new CanvasPanel(form);
-    this.results = new ResultsPanel(form, settle(""));
+    this.results = new ResultsPanel(form, { onRows: settle, onLook });
     this.panels = {
-      background: new BackgroundPanel(form, settle("")),
+      background: new BackgroundPanel(form, settle),
       canvas: this.canvas,
       shadow: new ShadowPanel(form),
       format: new FormatPanel(form),
@@ -98,6 +101,11 @@ export class Settings {
       panel.refresh(options);
       panel.summarise(options, this.defaults, WORDS[name](options));
     }
+  }
+
+  /** Which of the results to show, as options of one. */
+  shown(options) {
+    return this.results.shown(options);
   }
 
   /** Show the sides that empty fields stand for as placeholders. */

@@ -2,9 +2,9 @@
 
 /** What `connect` returns: `call(method, argument, transfer)` is a promise of the method's result; `close()` ends it. */
 class WorkerLink {
-  constructor(address, onFailure) {
+  constructor(onFailure) {
     Object.assign(this, { calls: new Map(), next: 0 });
-    this.worker = new Worker(address, { type: "module" });
+    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     this.worker.addEventListener("message", ({ data }) => this.settle(data));
     // A worker that cannot be loaded, or has run out of memory, answers no call.
     this.worker.addEventListener("error", (event) => {
@@ -53,8 +53,8 @@ class PageLink {
 }
 
 /** Start a retouching. `onFailure` is called if the worker breaks down. */
-export function connect(address, onFailure) {
-  return canDrawInWorker() ? new WorkerLink(address, onFailure) : new PageLink();
+export function connect(onFailure) {
+  return canDrawInWorker() ? new WorkerLink(onFailure) : new PageLink();
 }
 
 /** The canvas to send with the first call, and what to transfer along with it. */

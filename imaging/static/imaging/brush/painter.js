@@ -1,19 +1,13 @@
 // Draws the visible part of an image with its matte: all of it when the view changes, else only what has changed.
 
+import { makeSurface } from "../engine/surfaces.js";
+
 // How much of the original still shows where it is erased.
 const FAINT = 0.3;
 const RED = { colour: [225, 29, 42], strength: 0.6 };
-// The matte's samples of a pixel that covers several of its own, along and across.
-const MOST_SAMPLES = 3;
+const SAMPLED_TWICE_BELOW = 0.75;
 // From this scale on pixels are shown as squares.
 const SQUARES_FROM = 3;
-
-/** A canvas to draw on that is never shown, where the browser has them in workers too. */
-export function makeScratch(width, height) {
-  const canvas = typeof OffscreenCanvas === "undefined" ? document.createElement("canvas") : new OffscreenCanvas(width, height);
-  Object.assign(canvas, { width, height });
-  return canvas.getContext("2d", { willReadFrequently: true });
-}
 
 /** An image and its halves, down to about a megapixel: from the nearest one a view is drawn quickly and without gaps. */
 export async function makeLevels(image) {
@@ -33,7 +27,7 @@ export class Painter {
   constructor(canvas, levels, matte) {
     Object.assign(this, { canvas, levels, matte, look: "faint", outside: "#808080" });
     this.context = canvas.getContext("2d");
-    this.scratch = makeScratch(1, 1);
+    this.scratch = makeSurface({ width: 1, height: 1 }).context;
   }
 
   /** Show another part of the image, or another size of the canvas. Draws nothing yet. */
@@ -42,7 +36,8 @@ export class Painter {
     for (const canvas of [this.canvas, this.scratch.canvas]) {
       if (canvas.width !== view.width || canvas.height !== view.height) Object.assign(canvas, { width: view.width, height: view.height });
     }
-    const samples = Math.min(MOST_SAMPLES, Math.max(1, Math.round(1 / view.scale)));
+    // Of the matte for a pixel of the view, along and across.
+    const samples = view.scale < SAMPLED_TWICE_BELOW ? 2 : 1;
     this.samples = samples;
     this.columns = samplesAlong(view.width, view.left, view.scale, this.matte.width, samples);
     this.rows = samplesAlong(view.height, view.top, view.scale, this.matte.height, samples);
@@ -56,7 +51,8 @@ export class Painter {
     scratch.fillStyle = outside;
     scratch.fillRect(0, 0, width, height);
     scratch.clearRect(left, top, wide, high);
-    scratch.imageSmoothingEnabled = scale < SQUARES_FROM;
+    // The level is at most twice as large as what is drawn.
+    Object.assign(scratch, { imageSmoothingEnabled: scale < SQUARES_FROM, imageSmoothingQuality: "low" });
     scratch.drawImage(level, left, top, wide, high);
     return scratch.getImageData(0, 0, width, height).data;
   }
@@ -82,25 +78,30 @@ export class Painter {
     const start = (row * this.view.width + left) * 4;
     const target = (row - top) * (right - left) * 4;
     pixels.set(this.colours.subarray(start, start + (right - left) * 4), target);
-    const { samples } = this;
-    const rows = this.rows.subarray(row * samples, (row + 1) * samples);
-    if (rows[0] < 0) return;
-    const paint = this.look === "red" ? redden : this.look === "faint" ? fade : cut;
-    for (let column = left, at = target; column < right; column++, at += 4) {
-      if (this.columns[column * samples] >= 0) paint(pixels, at, this.sample(rows, column * samples));
-    }
+    if (this.rows[row * this.samples] < 0) return;
+    // The image is in one piece: only its first and last columns need a look at what is outside.
+    while (left < right && this.columns[left * this.samples] < 0) left++;
+    while (left < right && this.columns[(right - 1) * this.samples] < 0) right--;
+    const values = this.readMatte(row, left, right);
+    LOOKS[this.look](pixels, target + (row * this.view.width + left) * 4 - start, values);
   }
 
-  /** The mean of the matte under a pixel of the view. */
-  sample(rows, first) {
-    const { columns, samples, matte: { data, width } } = this;
-    if (samples === 1) return data[rows[0] * width + columns[first]];
-    let sum = 0;
-    for (let row = 0; row < samples; row++) {
-      const start = rows[row] * width;
-      for (let column = first; column < first + samples; column++) sum += data[start + columns[column]];
+  /** The means of the matte under the pixels of a row of the view, from column `left` to `right`. */
+  readMatte(row, left, right) {
+    const { columns, rows, samples, matte: { data, width } } = this;
+    const values = new Uint8Array(right - left);
+    const start = rows[row * samples] * width;
+    if (samples === 1) {
+      for (let to = 0, from = left; to < values.length; to++, from++) values[to] = data[start + columns[from]];
+      return values;
     }
-    return sum / (samples * samples);
+    const next = rows[row * samples + 1] * width;
+    for (let to = 0, from = left * samples; to < values.length; to++, from += 2) {
+      const one = columns[from];
+      const other = columns[from + 1];
+      values[to] = (data[start + one] + data[start + other] + data[next + one] + data[next + other] + 2) >> 2;
+    }
+    return values;
   }
 }
 
@@ -115,16 +116,20 @@ function samplesAlong(length, offset, scale, limit, samples) {
   return found;
 }
 
-// The alpha of a pixel is the original's own until one of these replaces it.
-function cut(pixels, at, matte) {
-  pixels[at + 3] = matte;
-}
+// How the values of the matte change pixels, from one on. The alpha of a pixel is the original's own before.
+const LOOKS = {
+  backdrop(pixels, first, matte) {
+    for (let to = first + 3, at = 0; at < matte.length; at++, to += 4) pixels[to] = matte[at];
+  },
 
-function fade(pixels, at, matte) {
-  pixels[at + 3] = matte + FAINT * Math.max(0, pixels[at + 3] - matte);
-}
+  faint(pixels, first, matte) {
+    for (let to = first + 3, at = 0; at < matte.length; at++, to += 4) pixels[to] = matte[at] + FAINT * Math.max(0, pixels[to] - matte[at]);
+  },
 
-function redden(pixels, at, matte) {
-  const strength = RED.strength * (1 - matte / 255);
-  for (let channel = 0; channel < 3; channel++) pixels[at + channel] += (RED.colour[channel] - pixels[at + channel]) * strength;
-}
+  red(pixels, first, matte) {
+    for (let to = first, at = 0; at < matte.length; at++, to += 4) {
+      const strength = RED.strength * (1 - matte[at] / 255);
+      for (let channel = 0; channel < 3; channel++) pixels[to + channel] += (RED.colour[channel] - pixels[to + channel]) * strength;
+    }
+  },
+};

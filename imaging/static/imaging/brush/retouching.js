@@ -4,13 +4,12 @@
 // At 12 megapixels: 48 MB for the original, 16 MB for its halves, 12 MB for the matte, at most 48 MB for undoing.
 
 import { encodeGrey } from "./grey-png.js";
+import { alphaPlaneOf, decode, makeSurface, planeOf, release } from "../engine/surfaces.js";
 import { followEdges } from "./following.js";
-import { Painter, makeLevels, makeScratch } from "./painter.js";
+import { Painter, makeLevels } from "./painter.js";
 import { Stroke, united } from "./strokes.js";
 import { History, readTile, tilesIn, writeTile } from "./tiles.js";
 
-// Pixels read from a bitmap at once.
-const STRIP_PIXELS = 1 << 20;
 const RESET = "reset";
 
 export class Retouching {
@@ -25,7 +24,7 @@ export class Retouching {
   async open({ canvas, original, matte, isOpaque }) {
     const { width, height } = original;
     const ceiling = isOpaque ? null : readOwnAlpha(original);
-    this.matte = { width, height, data: await readGrey(matte, width, height), ceiling };
+    this.matte = { width, height, data: await readGrey(matte, { width, height }), ceiling };
     this.history = new History(this.matte);
     this.levels = await makeLevels(original);
     this.painter = new Painter(canvas, this.levels, this.matte);
@@ -92,7 +91,7 @@ export class Retouching {
   async reset({ matte }) {
     this.end();
     const { width, height } = this.matte;
-    const data = await readGrey(matte, width, height);
+    const data = await readGrey(matte, { width, height });
     const before = new Map(tilesIn(this.matte, whole(this.matte)).map((tile) => [tile, readTile(this.matte, tile)]));
     this.matte.data.set(data);
     this.history.add(before, RESET);
@@ -122,9 +121,12 @@ export class Retouching {
   }
 
   readColours({ left, top, right, bottom }) {
-    const scratch = makeScratch(right - left, bottom - top);
-    scratch.drawImage(this.levels[0], -left, -top);
-    return scratch.getImageData(0, 0, right - left, bottom - top).data;
+    const [width, height] = [right - left, bottom - top];
+    const { canvas, context } = makeSurface({ width, height });
+    context.drawImage(this.levels[0], -left, -top);
+    const { data } = context.getImageData(0, 0, width, height);
+    release(canvas);
+    return data;
   }
 
   takePoints() {
@@ -156,29 +158,16 @@ export class Retouching {
 
 const whole = ({ width, height }) => ({ left: 0, top: 0, right: width, bottom: height });
 
-/** The brightness of the image in a Blob, enlarged to a size if necessary. */
-async function readGrey(blob, width, height) {
-  const bitmap = await createImageBitmap(blob);
-  const values = readChannel(bitmap, width, height, 0);
-  bitmap.close();
-  return values;
+/** The brightness of the image in a Blob, drawn at a size. */
+async function readGrey(blob, size) {
+  const image = await decode(blob);
+  const { data } = planeOf(image, size);
+  release(image);
+  return data;
 }
 
 /** The alpha of an image; null if all of it is opaque. */
 function readOwnAlpha(image) {
-  const alpha = readChannel(image, image.width, image.height, 3);
-  return alpha.every((value) => value === 255) ? null : alpha;
-}
-
-function readChannel(image, width, height, channel) {
-  const values = new Uint8Array(width * height);
-  const rows = Math.max(1, Math.floor(STRIP_PIXELS / width));
-  const strip = makeScratch(width, Math.min(rows, height));
-  for (let top = 0; top < height; top += rows) {
-    strip.clearRect(0, 0, width, rows);
-    strip.drawImage(image, 0, -top, width, height);
-    const { data } = strip.getImageData(0, 0, width, Math.min(rows, height - top));
-    for (let from = channel, to = top * width; from < data.length; from += 4, to++) values[to] = data[from];
-  }
-  return values;
+  const { data } = alphaPlaneOf(image, { width: image.width, height: image.height });
+  return data.every((value) => value === 255) ? null : data;
 }

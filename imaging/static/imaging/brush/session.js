@@ -38,7 +38,7 @@ export class Session {
   /** Show the dialog until it is done. Resolves to whether the matte has changed; throws PictureError if the brush cannot work. */
   async run() {
     const ended = new Promise((resolve, reject) => Object.assign(this, { resolve, reject }));
-    this.link = connect(this.dialog.dataset.worker, () => this.fail());
+    this.link = connect(() => this.fail());
     this.dialog.showModal();
     this.setBusy(true);
     this.listenAll();
@@ -93,7 +93,7 @@ export class Session {
     if (this.isBusy) return undefined;
     return {
       undo: () => this.changeHistory("undo", gettext("Undone.")),
-      redo: () => this.changeHistory("redo", gettext("Done again.")),
+      redo: () => this.changeHistory("redo", gettext("Redone.")),
       reset: () => this.reset(),
       larger: () => this.changeView(() => this.view.zoom(ZOOM_STEP)),
       smaller: () => this.changeView(() => this.view.zoom(1 / ZOOM_STEP)),
@@ -207,7 +207,7 @@ export class Session {
     const state = await this.send("reset", { matte: this.picture.matte });
     this.setBusy(false);
     this.showHistory(state);
-    this.say(gettext("The matte is as the model made it."));
+    this.say(gettext("The picture is as the model cut it out."));
   }
 
   showHistory(state) {

@@ -38,7 +38,7 @@ export class TouchUps {
     const { picture } = this;
     const isSure = await confirmed({
       title: gettext("Undo all touch-ups?"),
-      text: gettext("The picture goes back to what the model made. This cannot be undone."),
+      text: gettext("The picture is again as the model cut it out. This step cannot be undone."),
       yes: gettext("Undo all touch-ups"),
       no: gettext("Keep them"),
     });

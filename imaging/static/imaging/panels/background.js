@@ -1,7 +1,8 @@
 // The background: none, a colour, another picture, or the photograph blurred.
 
-import { decode, release } from "../canvas.js";
+import { PictureError, decode, release } from "../canvas.js";
 import { MAX_BYTES } from "../files.js";
+import { sendable } from "../formats.js";
 import { limitedSize } from "../geometry.js";
 import { check, numberOf, setNumber, setReason } from "./fields.js";
 import { Panel } from "./panel.js";
@@ -81,12 +82,18 @@ export class BackgroundPanel extends Panel {
 
   async take(file) {
     const taking = ++this.taking;
-    const problem = await findFault(file);
+    let image = null;
+    let problem = "";
+    try {
+      image = await usable(file);
+    } catch (error) {
+      problem = error.message;
+    }
     if (taking !== this.taking) return;
     this.complain(problem);
     if (problem) return;
     check(this.fields.background, "image");
-    this.keep(file);
+    this.keep(image);
     this.onImage();
   }
 
@@ -109,18 +116,16 @@ export class BackgroundPanel extends Panel {
   }
 }
 
-/** Why a file cannot be a background, "" if it can. The limits are those of the API. */
-async function findFault(file) {
-  if (file.size > MAX_BYTES) return errorHints.file_too_large.text;
-  if (file.type && !TYPES.includes(file.type)) return errorHints.invalid_image.text;
-  try {
-    const image = await decode(file);
-    const isTooLarge = Math.max(image.width, image.height) > MAX_SIDE;
-    image.close();
-    return isTooLarge ? gettext("A background has at most 10,000 pixels a side. Choose a smaller picture.") : "";
-  } catch (error) {
-    return error.message;
-  }
+/** A file as the API takes it for a background. Throws PictureError with the reason if it cannot be one. */
+async function usable(given) {
+  const { file } = await sendable(given);
+  if (file.size > MAX_BYTES) throw new PictureError(errorHints.file_too_large.text);
+  if (file.type && !TYPES.includes(file.type)) throw new PictureError(errorHints.invalid_image.text);
+  const image = await decode(file);
+  const longest = Math.max(image.width, image.height);
+  image.close();
+  if (longest > MAX_SIDE) throw new PictureError(gettext("A background has at most 10,000 pixels a side. Choose a smaller picture."));
+  return file;
 }
 
 async function drawThumb(image, canvas) {

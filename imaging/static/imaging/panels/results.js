@@ -14,15 +14,29 @@ const SUGGESTIONS = {
 const byId = (id) => document.getElementById(id);
 
 export class ResultsPanel extends Panel {
-  /** `onRows()` is called when a row was added or removed: no event of a control says so. */
-  constructor(form, onRows) {
+  /** `onRows()` is called when a row was added or removed: no event of a control says so. `onLook()`: another one has the focus. */
+  constructor(form, { onRows, onLook }) {
     super(form, "results", ["outputs"]);
-    Object.assign(this, { onRows, list: byId("results"), most: Number(this.root.dataset.most) });
+    Object.assign(this, { onRows, onLook, list: byId("results"), most: Number(this.root.dataset.most), looked: -1 });
+    this.list.addEventListener("focusin", ({ target }) => this.look(this.rows.indexOf(target.closest("li"))));
+    this.list.addEventListener("focusout", ({ relatedTarget }) => this.list.contains(relatedTarget) || this.look(-1));
     byId("result-adders").addEventListener("click", ({ target }) => target.dataset.add && this.add(target.dataset.add));
   }
 
   get rows() {
     return [...this.list.children];
+  }
+
+  look(at) {
+    if (at === this.looked) return;
+    this.looked = at;
+    this.onLook();
+  }
+
+  /** The options to show: of the result that is being changed, else of the first. */
+  shown(options) {
+    const results = exportsOf(options);
+    return (results[this.looked + 1] ?? results[0]).options;
   }
 
   add(kind) {
