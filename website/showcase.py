@@ -56,7 +56,7 @@ class Files:
 
 # The first one is on the stage when the front page opens.
 SAMPLES = (
-    Sample("moose", _("Animal"), _("Sample: a moose"), 1024, 683, (640, 1024)),
+    Sample("moose", _("Animal"), _("Sample: a moose"), 1024, 683, (480, 640, 1024)),
     Sample("astronaut", _("Person"), _("Sample: an astronaut"), 512, 512, (512,)),
     Sample("coffee", _("Product"), _("Sample: a cup of coffee"), 600, 400, (600,)),
     Sample("motorcycle", _("Vehicle"), _("Sample: a motorcycle"), 640, 427, (640,)),

@@ -33,7 +33,7 @@ WAYS = [
         {WORKER, STORE, BATCH_STORE},
     ),
 ]
-NEVER = re.compile(r"never (stored|kept|saved)|stored nowhere|nothing is left once|processed in memory", re.IGNORECASE)
+NEVER = re.compile(r"never (stored|kept|saved)|nothing is left once|processed in memory", re.IGNORECASE)
 ALL_PAGES = ("/", "/privacy", "/terms", "/cookies", "/pricing", "/editor", "/batches", "/status")
 DOCUMENTS = ("README.md", "SECURITY.md", "docs", "clients/python/README.md", "clients/rembg.js/README.md")
 
