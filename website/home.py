@@ -55,6 +55,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "preview_price": get_price(PREVIEW, models.default_name()),
         "free_a_day": settings.ANONYMOUS_IMAGES_PER_DAY,
         "batch_hours": settings.BATCH_HOURS,
+        "improve_is_on": bool(settings.IMPROVE_FOLDER),
         "endpoint": request.build_absolute_uri(reverse("rmbg")),
         "removebg_endpoint": request.build_absolute_uri(reverse("compat-removebg")),
         "samples": SAMPLES,

@@ -106,7 +106,7 @@ def test_a_sample_ends_the_work_on_another_picture(page: Page, small_png: bytes)
 def test_an_answer_to_a_question_opens(page: Page):
     page.goto("/")
     page.get_by_text("What happens to my pictures?").click()
-    expect(page.get_by_text("They are not looked at, and train no model.")).to_be_visible()
+    expect(page.get_by_text("Pictures and cutouts are not looked at, and train no model.")).to_be_visible()
 
 
 @in_one_window

@@ -85,6 +85,13 @@ def test_what_is_switched_off_is_not_said(client, settings, setting, sentence):
     assert sentence not in text_of(client, "/privacy")
 
 
+def test_the_front_page_promises_no_more_than_the_operator_keeps(client, settings):
+    promise = "Pictures and cutouts are not looked at, and train no model."
+    assert promise in text_of(client, "/")
+    settings.IMPROVE_FOLDER = "/somewhere"
+    assert promise not in text_of(client, "/")
+
+
 def test_the_terms_name_the_exception_where_images_are_collected(client, settings):
     assert "/v1.0/improve" not in text_of(client, "/terms")
     settings.IMPROVE_FOLDER = "/somewhere"
