@@ -17,6 +17,7 @@ from accounts.user_tokens import LIFETIME_SECONDS as TOKEN_SECONDS
 from billing.credits.idempotency import LIFETIME as IDEMPOTENCY_LIFETIME
 from billing.tasks import ANONYMOUS_DAYS
 from website.documentation import PAGES
+from website.privacy import describe
 
 # Pages that search engines may list, by URL name, in addition to the documentation.
 PUBLIC = ("home", "pricing", "api-docs", "status", "privacy", "terms", "cookies")
@@ -52,6 +53,7 @@ def _facts() -> dict[str, object]:
         "anonymous_days": ANONYMOUS_DAYS,
         "batch_hours": settings.BATCH_HOURS,
         "improve_is_on": bool(settings.IMPROVE_FOLDER),
+        "pictures": describe(),
         "idempotency_hours": int(IDEMPOTENCY_LIFETIME.total_seconds() // 3600),
         "token_minutes": TOKEN_SECONDS // 60,
         "session_days": settings.SESSION_COOKIE_AGE // 86_400,
