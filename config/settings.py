@@ -82,7 +82,7 @@ OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
 OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
 OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 # Name and looks of the site: see lib.brand. The logo is a file (SVG, PNG or WebP), the colour is hex; empty: our own.
-SITE_NAME = env.str("SITE_NAME", default="Offcut").strip()
+SITE_NAME = env.str("SITE_NAME", default="").strip() or "Offcut"
 SITE_LOGO = env.str("SITE_LOGO", default="")
 SITE_COLOR = env.str("SITE_COLOR", default="")
 # Where pages and mails tell customers to write to.

@@ -52,7 +52,7 @@ def test_every_mail_names_the_operator_and_the_address_to_write_to(brand, prefix
 @pytest.mark.parametrize("prefix", ["account/email/password_changed", "billing/email/keys_revoked"])
 def test_without_an_address_it_says_whom_to_ask(prefix):
     text = mails.write(prefix, CONTEXT)["text"]
-    assert "the people who run this service" in text
+    assert "the operator of this service" in text
     assert "Support:" not in text
 
 

@@ -261,7 +261,7 @@ def test_authenticator_apps_and_the_openapi_document_show_the_name():
     named = "settings.MFA_TOTP_ISSUER, settings.SPECTACULAR_SETTINGS['TITLE'], settings.SPECTACULAR_SETTINGS['CONTACT']"
     brand = {"SITE_NAME": "Acme", "SITE_SUPPORT_EMAIL": "help@example.com", "PUBLIC_URL": "https://example.com"}
     contact = {"name": "Acme", "url": "https://example.com", "email": "help@example.com"}
-    assert evaluated(named, **brand).stdout.strip() == str(("Acme", "Acme API", contact))
+    assert evaluated(f"({named})", **brand).stdout.strip() == str(("Acme", "Acme API", contact))
 
 
 def test_customers_write_to_the_operator_unless_there_is_a_support_address():

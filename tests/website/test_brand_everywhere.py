@@ -22,7 +22,7 @@ FILES = [
     "/language/ar.js", "/api/models", "/nowhere.txt",
 ]  # fmt: skip
 # Pages that tell customers where to ask.
-ASKING = {"not-found", "docs-errors", "privacy", "terms", "cookies"}
+ASKING = {"not-found", "docs-errors", "privacy", "terms", "cookies", "pricing", "pricing-customer"}
 
 
 @pytest.fixture(scope="module")
