@@ -12,6 +12,7 @@ from PIL import Image
 from lib import brand
 from lib.brand import Brand
 from lib.brand.colours import Accents
+from lib.brand.logo import Logo
 from website.social_preview import draw_preview
 
 # Pixels.
@@ -26,7 +27,7 @@ _LOGO_POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'un
 def brand_file(request: HttpRequest, digest: str, name: str) -> HttpResponse:
     """One file of the brand. Raises Http404 for an unknown one.
 
-    While an upgrade runs, pages of the other release ask for its addresses: they get our file, which no cache keeps.
+    While an upgrade runs, pages of the other release ask for its addresses: they get our file, and have to ask for it again.
     """
     current = brand.current()
     if name not in _makers(current):
@@ -45,48 +46,45 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(reverse("brand-file", args=[brand.current().digest, "favicon.ico"]))
 
 
-_Maker = Callable[[Brand], tuple[bytes, str]]
-
-
-def _makers(current: Brand) -> Mapping[str, _Maker]:
+def _makers(current: Brand) -> Mapping[str, Callable[[], tuple[bytes, str]]]:
+    """What makes each file, by its name: its bytes and media type."""
     return {
-        current.logo.file_name: lambda brand: (brand.logo.data, brand.logo.media_type),
-        "favicon.ico": lambda brand: (_favicon(brand), "image/x-icon"),
-        "apple-touch-icon.png": lambda brand: (_touch_icon(brand), "image/png"),
-        "social.jpg": lambda brand: (draw_preview(brand), "image/jpeg"),
-        "accents.css": lambda brand: (_style_sheet(brand).encode(), "text/css; charset=utf-8"),
+        current.logo.file_name: lambda: (current.logo.data, current.logo.media_type),
+        "favicon.ico": lambda: (_favicon(current.logo), "image/x-icon"),
+        "apple-touch-icon.png": lambda: (_touch_icon(current.logo), "image/png"),
+        "social.jpg": lambda: (draw_preview(current), "image/jpeg"),
+        "accents.css": lambda: (_style_sheet(current.light, current.dark), "text/css; charset=utf-8"),
     }
 
 
 @lru_cache(maxsize=16)
 def _make(current: Brand, name: str) -> tuple[bytes, str]:
     """The bytes and media type of a file. A process makes each once."""
-    return _makers(current)[name](current)
+    return _makers(current)[name]()
 
 
-def _favicon(brand: Brand) -> bytes:
+def _favicon(logo: Logo) -> bytes:
     buffer = io.BytesIO()
-    *small, largest = (brand.logo.drawn(side, side) for side in _FAVICON_SIDES)
+    *small, largest = (logo.drawn(side, side) for side in _FAVICON_SIDES)
     largest.save(buffer, "ICO", sizes=[(side, side) for side in _FAVICON_SIDES], append_images=small)
     return buffer.getvalue()
 
 
-def _touch_icon(brand: Brand) -> bytes:
+def _touch_icon(logo: Logo) -> bytes:
     """On white: where an icon is transparent, telephones show black."""
     icon = Image.new("RGB", (_TOUCH_SIDE, _TOUCH_SIDE), "white")
     inner = _TOUCH_SIDE - 2 * _TOUCH_PADDING
-    drawn = brand.logo.drawn(inner, inner)
+    drawn = logo.drawn(inner, inner)
     icon.paste(drawn, (_TOUCH_PADDING, _TOUCH_PADDING), drawn)
     buffer = io.BytesIO()
     icon.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _style_sheet(brand: Brand) -> str:
+def _style_sheet(light: Accents, dark: Accents) -> bytes:
     """The accents, in place of those in tokens.css: that sheet has them in a layer, and this one is in none."""
-    return f":root{{{''.join(_tokens(brand.light, brand.dark))}}}\n"
-
-
-def _tokens(light: Accents, dark: Accents) -> list[str]:
-    names = {"accent": "accent", "strong": "accent-strong", "soft": "accent-soft", "on_accent": "on-accent"}
-    return [f"--color-{token}:light-dark({getattr(light, field)},{getattr(dark, field)});" for field, token in names.items()]
+    fields = {"accent": "accent", "accent-strong": "strong", "accent-soft": "soft", "on-accent": "on_accent"}
+    rules = (
+        f"--color-{token}:light-dark({getattr(light, field)},{getattr(dark, field)});" for token, field in fields.items()
+    )
+    return f":root{{{''.join(rules)}}}\n".encode()

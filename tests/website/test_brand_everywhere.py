@@ -13,6 +13,9 @@ from tests.browser.visits import VISITS, seed
 from tests.conftest import encoded
 from tests.server import ROOT, ProductServer
 
+# They share a server.
+pytestmark = pytest.mark.xdist_group("brand_everywhere")
+
 NAME, SUPPORT, COLOUR = "Acme & Söhne <Cutouts>", "help@acme.example", "#7c2d12"
 OURS = re.compile("offcut", re.IGNORECASE)
 PEOPLE = {visit.who for visit in VISITS}

@@ -89,7 +89,7 @@ def test_the_accents_are_a_style_sheet_of_the_deployment(client, settings, db):
     assert rules[1].startswith("--color-accent:light-dark(#7c2d12,")
 
 
-def test_an_address_of_another_release_gets_our_file_which_nobody_keeps(client):
+def test_an_address_of_another_release_gets_our_file_uncached(client):
     response = client.get("/brand/0123456789abcdef/logo.svg")
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-cache"
