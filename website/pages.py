@@ -5,9 +5,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib.sitemaps import Sitemap
 from django.contrib.sitemaps import views as sitemap_views
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -89,9 +88,3 @@ class PublicPages(Sitemap):  # type: ignore[type-arg]  # generic for mypy only
 def sitemap(request: HttpRequest) -> HttpResponse:
     """`/sitemap.xml`."""
     return sitemap_views.sitemap(request, {"pages": PublicPages})
-
-
-@require_safe
-def favicon(request: HttpRequest) -> HttpResponse:
-    """`/favicon.ico`, which browsers and mail programs request without reading a page."""
-    return HttpResponseRedirect(static("favicon.ico"))
