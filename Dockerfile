@@ -1,9 +1,9 @@
 # One image for every process of the product: web, worker, beat, and management commands.
 #
-#   docker build -t background-removal .                                   # serves u2net, and no other model
-#   docker build -t background-removal --build-arg MODELS=all .            # serves any model of rembg's catalogue
-#   docker build -t background-removal --build-arg IMAGING_MODEL=isnet-general-use .       # the same, with these weights
-#   docker build -t background-removal-gpu --build-arg DEVICE=cuda .       # x86-64; run it with IMAGING_DEVICE=cuda
+#   docker build -t offcut .                                               # serves u2net, and no other model
+#   docker build -t offcut --build-arg MODELS=all .                        # serves any model of rembg's catalogue
+#   docker build -t offcut --build-arg IMAGING_MODEL=isnet-general-use .   # the same, with these weights
+#   docker build -t offcut-gpu --build-arg DEVICE=cuda .                   # x86-64; run it with IMAGING_DEVICE=cuda
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 

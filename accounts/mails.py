@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from accounts.tasks import deliver_mail
+from lib import brand
 
 URL = re.compile(r"https?://\S+")
 
@@ -30,10 +32,13 @@ def send(template_prefix: str, to: str, context: dict[str, Any], *, language: st
 
 def write(template_prefix: str, context: dict[str, Any]) -> dict[str, str]:
     """`subject`, `text` and `html` of a mail, in the active language."""
-    subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", context).split())
-    text = render_to_string(f"{template_prefix}_message.txt", context).strip() + "\n"
-    html = render_to_string("mail.html", {"subject": subject, "paragraphs": paragraphs(text)})
-    return {"subject": subject, "text": text, "html": html}
+    own = brand.current()
+    facts = {"public_url": settings.PUBLIC_URL, **context, "brand": own}
+    subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", facts).split())
+    message = render_to_string(f"{template_prefix}_message.txt", facts).strip()
+    signature = render_to_string("mail_signature.txt", facts).strip()
+    html = render_to_string("mail.html", facts | {"subject": subject, "paragraphs": paragraphs(message)})
+    return {"subject": f"{subject} · {own.name}", "text": f"{message}\n\n{signature}\n", "html": html}
 
 
 def paragraphs(text: str) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from lib.brand import FILES
 from lib.web import rate_limits
 from lib.web.client_address import client_address
 from lib.web.errors import ApiError, error_response
 
-# Probes, and addresses with their own limits. Static files have been answered by now.
-_UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/rmbg", "/api/batches", "/api/membership-usage", "/api/stripe/")
+# Probes, addresses with their own limits, and files. Static ones have been answered by now.
+_UNCOUNTED = ("/healthz", "/readyz", "/metrics", "/rmbg", "/api/batches", "/api/membership-usage", "/api/stripe/", FILES)
 
 
 class PageReadsMiddleware:

@@ -16,7 +16,7 @@ from accounts.models import User
 class StaffSite(AdminSite):
     """Open to active staff; where STAFF_REQUIRE_MFA is set, only to those with an authenticator."""
 
-    site_title = site_header = "Background removal"
+    site_title = site_header = settings.SITE_NAME
     index_title = "Support"
 
     def has_permission(self, request: HttpRequest) -> bool:

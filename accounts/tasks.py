@@ -1,13 +1,16 @@
 """Work that no request has to wait for."""
 
+import io
 import logging
 import smtplib
+from email.mime.image import MIMEImage
 
 from celery import Task, shared_task
 from django.contrib.sessions.models import Session
 from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
+from lib import brand
 from lib.ops.database import give_back
 
 logger = logging.getLogger(__name__)
@@ -24,7 +27,13 @@ def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> 
     Without a broker the customer's own request runs this: then a failure is logged, and the customer requests another mail.
     """
     message = EmailMultiAlternatives(subject, text, to=[to])
+    if address := brand.current().support_email:
+        message.reply_to = [address]
     message.attach_alternative(html, "text/html")
+    # One that the release before has queued shows none.
+    if "cid:logo" in html:
+        message.mixed_subtype = "related"  # type: ignore[attr-defined]  # which the stubs lack
+        message.attach(_logo())
     # The mail server may take seconds.
     give_back()
     try:
@@ -34,6 +43,19 @@ def deliver_mail(self: Task, *, to: str, subject: str, text: str, html: str) -> 
             logger.exception("mail not sent")
             return
         raise self.retry(exc=error, countdown=FIRST_RETRY_SECONDS * 2**self.request.retries) from error
+
+
+def _logo() -> MIMEImage:
+    """The logo, as the part that a mail's HTML refers to. Many mail programs show neither SVGs nor images of servers."""
+    current = brand.current()
+    width, height = current.header_size
+    buffer = io.BytesIO()
+    # Twice as large as it is shown.
+    current.logo.drawn(2 * width, 2 * height).save(buffer, "PNG", optimize=True)
+    image = MIMEImage(buffer.getvalue(), "png")
+    image.add_header("Content-ID", "<logo>")
+    image.add_header("Content-Disposition", "inline", filename="logo.png")
+    return image
 
 
 # Rows deleted per statement, to keep locks short.

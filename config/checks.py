@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
+from unicodedata import category
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 
 from imaging.core.weights.files import missing_rembg
 from imaging.core.weights.registry import unaccepted_licence
+from lib.brand import MAX_NAME, logo_path
+from lib.brand.colours import BadColour, accents
+from lib.brand.logo import BadLogo, read_logo
 from lib.ops import tracing
 
 
@@ -207,3 +213,33 @@ def check_executor(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         message = "IMAGING_HANDOVER=storage without S3_BUCKET: web processes and workers have to share the folder VAR_DIR."
         return [Warning(message, id="config.W004")]
     return []
+
+
+# Unicode's categories of control characters, line ends and halves of characters. A mail's header cannot have them.
+_NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
+
+
+@register()
+def check_brand(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Every page and mail shows the brand."""
+    found: list[CheckMessage] = []
+    name = settings.SITE_NAME
+    if not 0 < len(name) <= MAX_NAME or any(category(character) in _NOT_IN_A_LINE for character in name):
+        message = f"SITE_NAME must have 1 to {MAX_NAME} characters, all in one line, got {name!r}."
+        found.append(Error(message, id="config.E020"))
+    try:
+        read_logo(logo_path(settings.SITE_LOGO))
+    except BadLogo as error:
+        found.append(Error(f"SITE_LOGO: {error}.", id="config.E021"))
+    try:
+        if settings.SITE_COLOR:
+            accents(settings.SITE_COLOR)
+    except BadColour as error:
+        found.append(Error(f"SITE_COLOR: {error}.", id="config.E022"))
+    try:
+        if settings.SITE_SUPPORT_EMAIL:
+            validate_email(settings.SITE_SUPPORT_EMAIL)
+    except ValidationError:
+        message = f"SITE_SUPPORT_EMAIL (or OPERATOR_EMAIL, if that is unset) is no address: {settings.SITE_SUPPORT_EMAIL!r}."
+        found.append(Error(message, id="config.E023"))
+    return found

@@ -8,6 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
+from lib import brand
 from lib.ops import metrics_files
 
 bind = settings.WEB_BIND
@@ -31,7 +32,8 @@ if workers > 1:
 
 
 def on_starting(server: Any) -> None:
-    """Start without the metrics of an earlier server."""
+    """Start without the metrics of an earlier server, and not at all with a brand that no page can show."""
+    brand.current()
     if workers > 1:
         metrics_files.clear(metrics_folder)
 

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+from email.utils import parseaddr, quote
 from pathlib import Path
 
 import environ
@@ -74,6 +75,19 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 # Make a demo account and print its key once the server is ready, as `make run` does.
 DEMO = env.bool("DEMO", default=False)
 
+# --- Who runs it ----------------------------------------------------------------------------------
+
+# The operator named on /privacy and /terms. While it is unset those pages say so.
+OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
+OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
+OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
+# Name and looks of the site: see lib.brand. The logo is a file (SVG, PNG or WebP), the colour is hex; empty: our own.
+SITE_NAME = env.str("SITE_NAME", default="").strip() or "Offcut"
+SITE_LOGO = env.str("SITE_LOGO", default="")
+SITE_COLOR = env.str("SITE_COLOR", default="")
+# Where pages and mails tell customers to write to.
+SITE_SUPPORT_EMAIL = env.str("SITE_SUPPORT_EMAIL", default="") or OPERATOR_EMAIL
+
 # --- Applications ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -137,6 +151,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "lib.brand.context",
             ],
         },
     },
@@ -229,7 +244,7 @@ ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if PRODUCTION else "http"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-MFA_TOTP_ISSUER = "Background removal"
+MFA_TOTP_ISSUER = SITE_NAME
 # Accept the codes before and after the current one: phones' clocks differ by that much.
 MFA_TOTP_TOLERANCE = 1
 # Staff without an authenticator must set one up before they can open the admin.
@@ -357,9 +372,12 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Background removal API",
+    "TITLE": f"{SITE_NAME} API",
+    "CONTACT": {
+        key: value for key, value in {"name": SITE_NAME, "url": PUBLIC_URL, "email": SITE_SUPPORT_EMAIL}.items() if value
+    },
     "VERSION": __version__,
-    "DESCRIPTION": "Send a picture, get a cutout. Every error is JSON of one shape and is never charged.",
+    "DESCRIPTION": "Background removal: send a picture, get a cutout. Errors are JSON of one shape and are never charged.",
     "TAGS": [
         {"name": "Images", "description": "Pictures in, cutouts out."},
         {"name": "Batches", "description": "Many pictures at once."},
@@ -427,11 +445,6 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = False
 
-# The operator named on /privacy and /terms. While it is unset those pages say so.
-OPERATOR_NAME = env.str("OPERATOR_NAME", default="")
-OPERATOR_EMAIL = env.str("OPERATOR_EMAIL", default="")
-OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
-
 # --- Transport security ---------------------------------------------------------------------------
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=PRODUCTION)
@@ -451,7 +464,11 @@ if env.bool("TRUST_X_FORWARDED_PROTO", default=TRUSTED_PROXY_COUNT > 0):
 # --- E-mail ---------------------------------------------------------------------------------------
 
 vars().update(env.email("EMAIL_URL", default="consolemail://"))
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Background removal <noreply@localhost>")
+# An address, or `name <address>`; without a name it is the site's.
+_SENDER_NAME, _SENDER = parseaddr(env.str("DEFAULT_FROM_EMAIL", default="noreply@localhost"))
+if not _SENDER:
+    raise ImproperlyConfigured("DEFAULT_FROM_EMAIL must be an address, or `name <address>`")
+DEFAULT_FROM_EMAIL = f'"{quote(_SENDER_NAME or SITE_NAME)}" <{_SENDER}>'
 EMAIL_TIMEOUT = at_least("EMAIL_TIMEOUT", default=10, minimum=1)
 
 # --- Payment ---------------------------------------------------------------------------------------

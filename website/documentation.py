@@ -164,6 +164,7 @@ PAGES = (
         _("Programs that were written for remove.bg’s API go on with another host name and a key of this service."),
         {
             "change": _("What to change"),
+            "steps": _("The move, step by step"),
             "clients": _("In each language and client"),
             "differences": _("What is different"),
             "better": _("What is better"),

@@ -11,9 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.caller import get_signed_in
-from billing.credits.prices import IMAGE, get_price
+from billing.credits.prices import IMAGE, PREVIEW, get_price
 from billing.membership import balance
-from billing.models import Plan
 from imaging.batches.overview import DOUBTFUL
 from imaging.core.options import MAX_DPI, MAX_MARGIN_PERCENT, MAX_MARGIN_PIXELS, MAX_PADDING_PERCENT, MIN_SCALE
 from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
@@ -21,6 +20,9 @@ from imaging.core.presets import PRESETS
 from imaging.core.values import MAX_SIDE
 from imaging.executor import models
 from imaging.removal.models_api import describe_models
+from website import speed
+from website.offers import find_packs, find_plans
+from website.showcase import SAMPLES
 
 
 def modules(*names: str) -> list[str]:
@@ -100,9 +102,17 @@ def home(request: HttpRequest) -> HttpResponse:
     """The public front page, with a live demo."""
     context = {
         "modules": HOME_MODULES,
-        "plans": Plan.objects.all(),
+        "plans": find_plans(),
+        "packs": find_packs(),
+        "image_price": get_price(IMAGE, models.default_name()),
+        "preview_price": get_price(PREVIEW, models.default_name()),
         "free_a_day": settings.ANONYMOUS_IMAGES_PER_DAY,
+        "batch_hours": settings.BATCH_HOURS,
+        "improve_is_on": bool(settings.IMPROVE_FOLDER),
         "endpoint": request.build_absolute_uri(reverse("rmbg")),
+        "removebg_endpoint": request.build_absolute_uri(reverse("compat-removebg")),
+        "samples": SAMPLES,
+        "speed": speed.describe(),
     }
     return render(request, "imaging/home.html", context)
 

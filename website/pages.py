@@ -5,9 +5,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib.sitemaps import Sitemap
 from django.contrib.sitemaps import views as sitemap_views
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +16,7 @@ from accounts.user_tokens import LIFETIME_SECONDS as TOKEN_SECONDS
 from billing.credits.idempotency import LIFETIME as IDEMPOTENCY_LIFETIME
 from billing.tasks import ANONYMOUS_DAYS
 from website.documentation import PAGES
+from website.privacy import describe
 
 # Pages that search engines may list, by URL name, in addition to the documentation.
 PUBLIC = ("home", "pricing", "api-docs", "status", "privacy", "terms", "cookies")
@@ -52,6 +52,7 @@ def _facts() -> dict[str, object]:
         "anonymous_days": ANONYMOUS_DAYS,
         "batch_hours": settings.BATCH_HOURS,
         "improve_is_on": bool(settings.IMPROVE_FOLDER),
+        "pictures": describe(),
         "idempotency_hours": int(IDEMPOTENCY_LIFETIME.total_seconds() // 3600),
         "token_minutes": TOKEN_SECONDS // 60,
         "session_days": settings.SESSION_COOKIE_AGE // 86_400,
@@ -87,9 +88,3 @@ class PublicPages(Sitemap):  # type: ignore[type-arg]  # generic for mypy only
 def sitemap(request: HttpRequest) -> HttpResponse:
     """`/sitemap.xml`."""
     return sitemap_views.sitemap(request, {"pages": PublicPages})
-
-
-@require_safe
-def favicon(request: HttpRequest) -> HttpResponse:
-    """`/favicon.ico`, which browsers and mail programs request without reading a page."""
-    return HttpResponseRedirect(static("favicon.ico"))

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from website import home, pages, status
+from website.brand_files import brand_file, favicon
 from website.documentation import docs_page
 from website.reference import OpenApiView, ReferenceView
 
@@ -18,7 +19,8 @@ urlpatterns = [
     path("cookies", pages.cookies, name="cookies"),
     path("robots.txt", pages.robots, name="robots"),
     path("sitemap.xml", pages.sitemap, name="sitemap"),
-    path("favicon.ico", pages.favicon),
+    path("favicon.ico", favicon),
+    path("brand/<str:digest>/<str:name>", brand_file, name="brand-file"),
     path("api/openapi", OpenApiView.as_view(), name="openapi"),
     path("api/docs", ReferenceView.as_view(), name="api-docs"),
 ]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -178,14 +179,14 @@ GONE = errors("The pictures have been erased.", ApiError("batch_expired"))
 create = extend_schema(
     operation_id="createBatch",
     summary="Remove the backgrounds of many images",
-    description="""
+    description=f"""
 Send up to 500 pictures, 2 GB in all, with one set of options: as files, in zips, by their addresses, or all of these. The
 answer comes as soon as they have arrived; ask at `url` what became of them. The body may come with `Content-Encoding: gzip`
 or `deflate`.
 
 A credit is held for each picture at once, spent when its result exists, and given back if it has none. All pictures get a
-credit, or the batch is refused. One bad picture never stops the others. What was sent is erased once it is worked on, the
-results 24 hours after the batch was made.
+credit, or the batch is refused. One bad picture never stops the others. Each picture is erased once it is worked on, a
+background and the results {settings.BATCH_HOURS} hours after the batch was made.
 """,
     tags=TAGS,
     parameters=[

@@ -255,6 +255,8 @@ shadow → background → encode. So `w`, `h` and `exact_resize` describe the im
 profile are kept (a bmp, which has no room for a profile, is delivered in sRGB); EXIF, GPS and all other metadata are
 dropped. Unknown fields are ignored. The body may come with `Content-Encoding: gzip` or `deflate`.
 
+The picture and the result are removed from the server once the response has been read.
+
 A delivered picture costs one credit; no error is ever charged. Without a credential the call is anonymous, free and bound by
 a daily allowance. Whatever goes wrong, quote the `X-Request-Id` of the answer.
 

@@ -25,6 +25,7 @@ from urllib.parse import urljoin
 import certifi
 import pycurl
 
+from lib.brand import user_agent
 from lib.ops.database import give_back
 from lib.outbound.addresses import find_addresses
 from lib.outbound.lookups import OURS, Asker, NoPlace
@@ -33,7 +34,6 @@ from lib.outbound.urls import ForbiddenTarget, InvalidUrl, OutboundError, Target
 REDIRECTS = (301, 302, 303, 307, 308)
 # How many of a name's addresses are tried before it counts as unreachable.
 MAX_ADDRESSES = 4
-USER_AGENT = "rembg-platform"
 # The largest piece of a body. libcurl's own 16 kB would call Python sixteen times as often.
 PIECE_BYTES = 256 * 1024
 
@@ -149,7 +149,7 @@ def _options(
     """The options of libcurl. It leaves cookies, HSTS and Alt-Svc off by default."""
     # Without a value, libcurl leaves out a header that it would add.
     lines = [f"{name}:" for name in ("Accept", "Content-Type", "Expect") if name not in headers]
-    sent = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, "Connection": "close", **headers}
+    sent = {"Accept-Encoding": "identity", "User-Agent": user_agent(), "Connection": "close", **headers}
     resolved = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
     options = {
         # libcurl never parses the path, which it would read in its own way.

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -260,7 +259,6 @@ def _error_page(request: HttpRequest, error: ApiError) -> HttpResponse:
         "title": page.title if page else gettext(error.message),
         "help": page.help if page else "",
         "request_id": request_id.current.get(),
-        "contact": settings.OPERATOR_EMAIL,
     }
     response = render(request, "error.html", context, status=error.status)
     add_never_cache_headers(response)

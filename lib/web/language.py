@@ -15,6 +15,7 @@ from django.utils import translation
 from django.views import i18n
 from django.views.decorators.http import require_POST, require_safe
 
+from lib.brand import FILES
 from lib.web import catalogue
 from lib.web.errors import is_api
 
@@ -55,6 +56,9 @@ class LanguageMiddleware(LocaleMiddleware):
 
 
 def _is_english(request: HttpRequest) -> bool:
+    """Under the API's addresses; and files, which are the same for everyone, so that no session need be read for them."""
+    if request.path.startswith(FILES):
+        return True
     return is_api(request) and request.path != reverse("api-docs")
 
 

@@ -122,7 +122,10 @@ def test_a_known_address_looks_like_a_new_one(client, anonymous, user):
     known, new = sign_up(client, user.email), sign_up(anonymous, "new@example.com")
     assert (known.status_code, known.url) == (new.status_code, new.url)
     assert read(client, known.url) == read(anonymous, new.url)
-    assert [sent.subject for sent in mail.outbox] == ["You already have an account", "Confirm your e-mail address"]
+    assert [sent.subject for sent in mail.outbox] == [
+        "You already have an account · Offcut",
+        "Confirm your e-mail address · Offcut",
+    ]
     assert User.objects.filter(email=user.email).count() == 1
 
 
@@ -141,7 +144,7 @@ def test_password_reset_looks_the_same_for_known_and_unknown(client, anonymous, 
     unknown = anonymous.post("/accounts/password/reset/", {"email": "nobody@example.com"})
     assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
     assert read(client, known.url) == read(anonymous, unknown.url)
-    assert [sent.subject for sent in mail.outbox] == ["Set a new password", "No account with this address"]
+    assert [sent.subject for sent in mail.outbox] == ["Set a new password · Offcut", "No account with this address · Offcut"]
 
 
 def test_log_in_looks_the_same_for_known_and_unknown(client, anonymous, user):

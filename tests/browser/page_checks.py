@@ -13,6 +13,7 @@ AXE = {"preload": False, "resultTypes": ["violations"]}
 
 # Names and abbreviations that are the same in Arabic, and the names of the test keys.
 KEPT = {
+    "rembg",
     "API", "UTC", "QR", "Stripe", "Premium", "Web", "shop", "JavaScript", "curl", "Python", "Node", "js", "PHP", "HTTP",
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.browser.page_checks import is_too_wide
 from tests.browser.windows import in_one_window
 
 pytestmark = pytest.mark.browser
@@ -154,3 +155,29 @@ def test_a_pasted_key_is_filled_in_only_if_it_is_the_readers_own(signed_in: Page
     page.get_by_role("button", name="Forget it").click()
     expect(page.locator("#cutout-curl code")).to_contain_text("YOUR_API_KEY")
     assert key not in page.evaluate(STORED)
+
+
+# Words of code in the tables of fields that a line's end divides, of those that fit into any line.
+DIVIDED = """() => {
+    const range = document.createRange(), found = [];
+    for (const code of document.querySelectorAll(".doc-table code")) {
+        const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode())
+            for (const word of texts.currentNode.data.matchAll(/\\w{2,20}/g)) {
+                range.setStart(texts.currentNode, word.index);
+                range.setEnd(texts.currentNode, word.index + word[0].length);
+                if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) found.push(word[0]);
+            }
+    }
+    return found;
+}"""
+
+
+@in_one_window
+@pytest.mark.parametrize("path", ["/docs/rmbg", "/docs/removebg", "/docs/membership-usage"])
+def test_a_short_word_of_code_stays_in_one_line_in_tables_of_any_width(page: Page, path: str):
+    page.goto(path)
+    for width in (390, 712, 760, 900, 1024, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(DIVIDED) == [], width
+        assert not is_too_wide(page), width

@@ -204,3 +204,68 @@ def test_traces_need_their_packages(settings, monkeypatch):
     settings.OTEL_EXPORTER_OTLP_ENDPOINT = ""
     assert ids(deploy=False) == set()
     tracing.start()
+
+
+BAD_BRANDS = {
+    "config.E020": [
+        {"SITE_NAME": ""},
+        {"SITE_NAME": "x" * 41},
+        {"SITE_NAME": "A\nBcc: b@example.com"},
+        {"SITE_NAME": "a\x7f"},
+    ],
+    "config.E021": [{"SITE_LOGO": "/nowhere/logo.svg"}, {"SITE_LOGO": __file__}, {"SITE_LOGO": "/"}],
+    "config.E022": [{"SITE_COLOR": "red"}, {"SITE_COLOR": "#12"}, {"SITE_COLOR": "#fff;}"}],
+    "config.E023": [{"SITE_SUPPORT_EMAIL": "support"}, {"SITE_SUPPORT_EMAIL": "a@example.com, b@example.com"}],
+}
+
+
+@pytest.mark.parametrize(("expected", "values"), [(id, values) for id, several in BAD_BRANDS.items() for values in several])
+def test_a_brand_that_cannot_be_shown_is_refused(settings, expected, values):
+    for name, value in values.items():
+        setattr(settings, name, value)
+    assert ids(deploy=False) == {expected}
+
+
+@pytest.mark.parametrize("name", ["Offcut", "x" * 40, "قصاصات الصور", "نیم‌فاصله", "切り抜き", "A & B <c>"])
+def test_a_name_in_any_script_is_accepted(settings, name):
+    settings.SITE_NAME, settings.SITE_COLOR, settings.SITE_SUPPORT_EMAIL = name, "e11d48", "help@example.com"
+    assert ids(deploy=False) == set()
+
+
+def evaluated(expression: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """An expression about the settings, in a process with these variables."""
+    code = f"from config import settings; print({expression})"
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=inherited | environment, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sender"),
+    [
+        ("", None),
+        ("noreply@example.com", '"Acme" <noreply@example.com>'),
+        ("Cutouts <noreply@example.com>", '"Cutouts" <noreply@example.com>'),
+    ],
+)
+def test_mails_come_from_the_site_unless_the_sender_has_a_name(given, sender):
+    done = evaluated("settings.DEFAULT_FROM_EMAIL", DEFAULT_FROM_EMAIL=given, SITE_NAME="Acme")
+    if sender is None:
+        assert "DEFAULT_FROM_EMAIL must be an address" in done.stderr
+    else:
+        assert done.stdout.strip() == sender
+
+
+def test_authenticator_apps_and_the_openapi_document_show_the_name():
+    named = "settings.MFA_TOTP_ISSUER, settings.SPECTACULAR_SETTINGS['TITLE'], settings.SPECTACULAR_SETTINGS['CONTACT']"
+    brand = {"SITE_NAME": "Acme", "SITE_SUPPORT_EMAIL": "help@example.com", "PUBLIC_URL": "https://example.com"}
+    contact = {"name": "Acme", "url": "https://example.com", "email": "help@example.com"}
+    assert evaluated(f"({named})", **brand).stdout.strip() == str(("Acme", "Acme API", contact))
+
+
+def test_customers_write_to_the_operator_unless_there_is_a_support_address():
+    operator = {"OPERATOR_EMAIL": "legal@example.com"}
+    assert evaluated("settings.SITE_SUPPORT_EMAIL", **operator).stdout.strip() == "legal@example.com"
+    done = evaluated("settings.SITE_SUPPORT_EMAIL", SITE_SUPPORT_EMAIL="help@example.com", **operator)
+    assert done.stdout.strip() == "help@example.com"

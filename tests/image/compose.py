@@ -55,7 +55,7 @@ def _service(described: Mapping[str, Any], variables: Mapping[str, str]) -> Serv
         command=shlex.split(fill(described["command"])) if "command" in described else None,
         environment={name: fill(value) for name, value in described["environment"].items()},
         health=[fill(word) for word in check["test"]] if "test" in check else None,
-        volumes=dict(each.split(":") for each in described.get("volumes", ())),
+        volumes=dict(each.split(":")[:2] for each in described.get("volumes", ())),
         grace_seconds=float(grace[1]),
     )
 

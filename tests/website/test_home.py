@@ -1,14 +1,20 @@
 """`/` and `/editor`: what each visitor gets. tests/browser covers what happens on them."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings as settings_of_project
 from django.contrib.staticfiles import finders
 from django.test import Client
+from PIL import Image
 
-from billing.credits import ledger
+from billing.credits import ledger, prices
+from billing.models import CreditPack, Plan
 from imaging.executor import models
+from website import speed
+from website.showcase import SAMPLES
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +44,50 @@ def test_the_front_page_shows_the_plans_prices_and_the_address_to_call(client):
     assert "http://testserver/rmbg" in text
 
 
+def test_each_price_is_also_that_of_one_picture(client):
+    Plan.objects.filter(label="Premium-1000").update(price_cents=1000)
+    CreditPack.objects.filter(credits=100).update(price_cents=333)
+    CreditPack.objects.filter(credits=500).update(is_listed=False)
+    text = text_of(client.get("/"))
+    assert "1 cent a picture" in text
+    assert "1.38 cents a picture" in text
+    assert "3.33 cents a picture" in text
+    assert "500 credits" not in text
+    assert "0 cents" not in text
+
+
+def test_a_dearer_model_makes_fewer_pictures_of_a_plan(client, user):
+    prices.change("operation", "image", 200, staff=user, reason="test")
+    text = text_of(client.get("/"))
+    assert "A picture of any size costs 2 credits, a preview of a quarter of a megapixel 0.25, a failure nothing." in text
+    assert "2,500 pictures a month" in text
+    assert "2.76 cents a picture" in text
+
+
+def test_the_way_from_remove_bg_names_this_server(client):
+    text = text_of(client.get("/"))
+    assert "<del>-  https://api.remove.bg/v1.0/removebg" in text
+    assert "<ins>+  http://testserver/v1.0/removebg" in text
+    assert 'href="/docs/removebg"' in text
+
+
+def test_the_speed_on_the_page_is_that_of_the_benchmarks(client):
+    documented = (settings_of_project.BASE_DIR / "docs/benchmarks.md").read_text()
+    for figure in (*speed.FIGURES, speed.OLDER):
+        assert figure.as_row() in documented
+    for day in (speed.MEASURED, speed.MEASURED_OLDER):
+        assert f"{day.day} {day:%B %Y}" in documented
+    text = text_of(client.get("/"))
+    assert "Measured on 30 Nov 2026" in text
+    assert "0.41–0.48 s" in text
+    assert "3.3 × as many" in text
+
+
+def test_how_long_results_of_batches_are_kept_is_the_setting(client, settings):
+    settings.BATCH_HOURS = 3
+    assert "Results of a batch are kept for 3 hours, or until you erase them." in text_of(client.get("/"))
+
+
 def test_the_front_page_shows_how_many_are_free(client, settings):
     settings.ANONYMOUS_IMAGES_PER_DAY = 7
     assert "7 a day are free" in text_of(client.get("/"))
@@ -64,7 +114,7 @@ def test_other_methods_are_refused(owner, address):
     assert owner.head(address).status_code == 200
 
 
-@pytest.mark.parametrize(("address", "limit"), [("/", 4), ("/editor", 6)])
+@pytest.mark.parametrize(("address", "limit"), [("/", 5), ("/editor", 6)])
 def test_queries(owner, django_assert_max_num_queries, address, limit):
     owner.get(address)
     with django_assert_max_num_queries(limit):
@@ -76,6 +126,33 @@ def test_every_file_that_a_page_names_exists(owner, address):
     named = re.findall(r'(?:href|src|data-sample)="/static/([^"]+)"', text_of(owner.get(address)))
     assert any(name.endswith(".js") for name in named)
     assert [name for name in named if finders.find(name) is None] == []
+
+
+def test_every_sample_has_its_files_in_their_sizes():
+    for sample in SAMPLES:
+        original = opened(f"imaging/samples/{sample.name}.jpg")
+        assert original.size == (sample.width, sample.height)
+        assert opened(f"imaging/samples/{sample.name}-thumb.webp").size == (144, 96)
+        for width in sample.widths:
+            before = opened(f"imaging/samples/{sample.name}-{width}.webp")
+            after = opened(f"imaging/samples/{sample.name}-no-bg-{width}.webp")
+            assert before.size == after.size == (width, round(sample.height * width / sample.width))
+            assert after.getchannel("A").getextrema() == (0, 255)
+
+
+def test_every_picture_of_the_front_page_has_its_size_and_a_text(client):
+    pictures = re.findall(r"<img [^>]+>", text_of(client.get("/")))
+    assert len(pictures) > 2 * len(SAMPLES)
+    for picture in pictures:
+        assert re.search(r' width="\d+" height="\d+"', picture)
+        assert " alt=" in picture
+        named = re.findall(r"/static/([^\s\",]+)", picture)
+        assert named
+        assert [name for name in named if finders.find(name) is None] == []
+
+
+def opened(name: str) -> Image.Image:
+    return Image.open(io.BytesIO(Path(str(finders.find(name))).read_bytes()))
 
 
 @pytest.mark.parametrize("address", ["/", "/editor"])

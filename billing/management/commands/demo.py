@@ -14,7 +14,7 @@ EMAIL = "demo@example.com"
 SAMPLE = "imaging/static/imaging/samples/astronaut.jpg"
 
 GREETING = """
-Ready on {address}
+{name} is ready on {address}
 
   demo key   {key}
   try        curl -sS -H 'x-api-key: {key}' -F image=@{sample} {address}/rmbg -o cutout.webp
@@ -26,8 +26,13 @@ class Command(BaseCommand):
     help = "Print a working key of the demo account and a curl line to paste."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        address = f"http://{settings.WEB_BIND}"
-        self.stdout.write(GREETING.format(address=address, key=demo_key(), sample=settings.BASE_DIR / SAMPLE))
+        facts = {
+            "name": settings.SITE_NAME,
+            "address": f"http://{settings.WEB_BIND}",
+            "key": demo_key(),
+            "sample": settings.BASE_DIR / SAMPLE,
+        }
+        self.stdout.write(GREETING.format(**facts))
 
 
 def demo_key() -> str:

@@ -1,4 +1,5 @@
-// The front page's demo: one image at a time, as an anonymous caller.
+// The front page's stage: samples with what the service made of them, and one image of the visitor's at a time, as an
+// anonymous caller.
 
 import { upload } from "./api.js";
 import { decode } from "./canvas.js";
@@ -12,15 +13,32 @@ const byId = (id) => document.getElementById(id);
 const demo = byId("demo");
 const stage = byId("stage");
 const compare = stage.querySelector("image-compare");
+const picks = [...stage.querySelectorAll("[data-show]")];
 let current = null;
 let shown = [];
 
 acceptFiles({ input: byId("file"), dropZone: document.body, onFiles: ([file]) => start(file) });
-offerSamples(document.querySelectorAll("[data-sample]"), start, fail);
+offerSamples([byId("try")], start, fail);
+for (const button of picks) button.addEventListener("click", () => showSample(button));
+for (const control of [byId("try"), ...picks]) control.disabled = false;
 byId("choose").disabled = false;
 byId("choose").addEventListener("click", () => byId("file").click());
 byId("cancel").addEventListener("click", () => current?.abort());
 offerCopy(byId("copy"), byId("curl"));
+
+/** Put a sample and its cutout on the stage; cancels a call that is still running. */
+function showSample(button) {
+  current?.abort();
+  current = null;
+  const pair = button.parentElement.querySelector("template").content.cloneNode(true);
+  compare.show(pair.querySelector("[data-before]"), pair.querySelector("[data-after]"));
+  compare.value = 50;
+  setState("sample");
+  picks.forEach((pick) => pick.setAttribute("aria-pressed", String(pick === button)));
+  byId("try").dataset.sample = button.dataset.show;
+  byId("status").textContent = gettext("Drag the line to compare.");
+  forgetShown();
+}
 
 /** Cut out a file's subject and show it; cancels a call that is still running. */
 async function start(file) {
@@ -86,11 +104,13 @@ function fail(error) {
 
 function setState(state) {
   stage.dataset.state = state;
+  byId("try").hidden = state !== "sample";
   byId("cancel").hidden = state !== "working";
   byId("download").hidden = byId("more").hidden = state !== "done";
   byId("progress").hidden = true;
   if (state === "working") {
     byId("status").textContent = gettext("Reading the picture …");
+    picks.forEach((pick) => pick.setAttribute("aria-pressed", "false"));
     forgetShown();
   }
 }

@@ -168,7 +168,7 @@ def test_all_keys_are_revoked_and_the_customer_gets_a_mail(support, account, use
     with django_capture_on_commit_callbacks(execute=True):
         act(support, account, "revoke-keys")
     assert not ApiKey.objects.live().exists()
-    assert [(sent.to, sent.subject) for sent in mail.outbox] == [([user.email], "Your API keys were revoked")]
+    assert [(sent.to, sent.subject) for sent in mail.outbox] == [([user.email], "Your API keys were revoked · Offcut")]
     assert REASON not in mail.outbox[0].body
     assert audit() == [("support@example.com", f"All keys revoked: 2. Reason: {REASON}")]
 

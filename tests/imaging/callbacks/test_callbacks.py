@@ -76,7 +76,7 @@ def test_the_signature_by_hand(user, receiver):
     assert abs(int(headers["webhook-timestamp"]) - timezone.now().timestamp()) < 60
     assert host.requests[0].startswith("POST /hooks/rembg?shop=7 HTTP/1.1\r\n")
     assert headers["content-type"] == "application/json"
-    assert headers["user-agent"] == "rembg-platform"
+    assert headers["user-agent"] == "Offcut"
 
 
 def test_a_cancelled_batch_is_reported_as_such_with_its_full_address(user, receiver, settings):

@@ -188,7 +188,7 @@ def test_nothing_is_sent_that_was_not_asked_for(web):
     url = f"http://127.0.0.1:{host.port}/"
     outbound.send("GET", url, ports=[host.port], seconds=5)
     outbound.send("POST", url, ports=[host.port], seconds=5, body=b"")
-    common = f"Host: 127.0.0.1:{host.port}", "Accept-Encoding: identity", "User-Agent: rembg-platform", "Connection: close"
+    common = f"Host: 127.0.0.1:{host.port}", "Accept-Encoding: identity", "User-Agent: Offcut", "Connection: close"
     assert sorted(host.requests[0].split("\r\n")) == sorted(["GET / HTTP/1.1", *common, "", ""])
     assert sorted(host.requests[1].split("\r\n")) == sorted(["POST / HTTP/1.1", *common, "Content-Length: 0", "", ""])
 
