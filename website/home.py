@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -12,6 +13,11 @@ from django.views.decorators.http import require_safe
 from accounts.caller import get_signed_in
 from billing.credits.prices import IMAGE, PREVIEW, get_price
 from billing.membership import balance
+from imaging.batches.overview import DOUBTFUL
+from imaging.core.options import MAX_DPI, MAX_MARGIN_PERCENT, MAX_MARGIN_PIXELS, MAX_PADDING_PERCENT, MIN_SCALE
+from imaging.core.outputs import MAX_NAME, MAX_OUTPUTS
+from imaging.core.presets import PRESETS
+from imaging.core.values import MAX_SIDE
 from imaging.executor import models
 from imaging.removal.models_api import describe_models
 from website import speed
@@ -24,24 +30,70 @@ def modules(*names: str) -> list[str]:
     return [f"imaging/{name}.js" for name in names]
 
 
-_BOTH = ("api", "canvas", "compare", "files", "messages", "names")
+_BOTH = (
+    "api",
+    "canvas",
+    "compare",
+    "encoders",
+    "engine/raster",
+    "engine/refusal",
+    "engine/surfaces",
+    "files",
+    "formats",
+    "messages",
+    "names",
+)
 HOME_MODULES = modules(*_BOTH)
 EDITOR_MODULES = modules(
     *_BOTH,
+    "api-call",
     "balance",
     "batch",
-    "compositor",
+    "brush/touch-ups",
+    "doubt",
     "downloads",
-    "encoders",
+    "engine/foreman",
+    "engine/values",
     "geometry",
+    "handles",
+    "history",
+    "keeper",
+    "many",
+    "naming",
     "options",
+    "outputs",
+    "panels/background",
+    "panels/canvas-panel",
+    "panels/fields",
+    "panels/panel",
+    "panels/problems",
+    "panels/results",
+    "panels/simple",
+    "panels/words",
     "picture",
+    "presets",
+    "previews",
     "queue",
     "queue-view",
+    "same",
+    "selection",
     "settings",
     "stage",
+    "store",
+    "thumbs",
 )
 FORMATS = [("webp", "WebP"), ("png", "PNG"), ("jpeg", "JPEG"), ("bmp", "BMP")]
+# What the editor's fields may hold: the server's own limits.
+LIMITS = {
+    "side": MAX_SIDE,
+    "scale": MIN_SCALE,
+    "margin_pixels": MAX_MARGIN_PIXELS,
+    "margin_percent": MAX_MARGIN_PERCENT,
+    "padding_percent": MAX_PADDING_PERCENT,
+    "dpi": MAX_DPI,
+    "outputs": MAX_OUTPUTS,
+    "output_name": MAX_NAME,
+}
 SPEEDS = {"fast": _("fast"), "medium": _("medium speed"), "slow": _("slow")}
 
 
@@ -65,6 +117,14 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "imaging/home.html", context)
 
 
+def describe_presets() -> dict[str, dict[str, object]]:
+    """The presets of marketplaces, for the editor's script; their rules in the reader's language."""
+    return {
+        key: {"name": preset.name, "rule": gettext(preset.rule), "read": preset.read, "fields": preset.fields}
+        for key, preset in PRESETS.items()
+    }
+
+
 @require_safe
 @login_required
 @never_cache
@@ -73,8 +133,13 @@ def editor(request: HttpRequest) -> HttpResponse:
     context = {
         "modules": EDITOR_MODULES,
         "formats": FORMATS,
+        "limits": LIMITS,
+        "presets": PRESETS,
+        "preset_table": describe_presets(),
         "models": [{**model, "speed": SPEEDS.get(model["speed"])} for model in describe_models()],
         "balance": balance.describe(get_signed_in(request)),
+        # For a script: no language's decimal comma.
+        "doubtful": str(DOUBTFUL),
         "price": get_price(IMAGE, models.default_name()),
     }
     return render(request, "imaging/editor.html", context)

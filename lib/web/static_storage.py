@@ -4,6 +4,18 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
-    """WhiteNoise's storage, which also rewrites the imports between our JavaScript modules."""
+    """WhiteNoise's storage, which also rewrites the imports between our JavaScript modules, and where they find workers."""
 
     support_js_module_import_aggregation = True
+    patterns = (
+        *CompressedManifestStaticFilesStorage.patterns,
+        (
+            "*.js",
+            (
+                (
+                    r"""(?P<matched>new URL\(["'](?P<url>\./[^"']+)["'], import\.meta\.url\))""",
+                    """new URL("%(url)s", import.meta.url)""",
+                ),
+            ),
+        ),
+    )

@@ -18,7 +18,10 @@ KEPT = {
     "CSS", "JSON", "YAML", "CSV", "UUID", "ASCII", "OpenAPI", "IETF", "SHA", "EXIF", "GPS", "ICC", "PNG", "JPEG", "WebP",
     "BMP", "sRGB", "png", "jpeg", "jpg", "webp", "bmp", "net", "Catalogue", "import", "Old", "script", "MCP",
     "remove", "bg", "JPG",
+    "AVIF", "GIF", "HEIC", "iPhone", "Safari", "dpi",
+    "Ctrl", "Enter", "Esc", "Shift",
     "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay", "px",
+    "Control", "Escape",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {

@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 from tests.browser.chromium import DESKTOP
 from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session
-from tests.browser.test_editor import SLOW, add, file, left, refuse, row
+from tests.browser.test_editor import SLOW, add, file, left, open_panel, refuse, row
 from tests.conftest import encoded
 from tests.server import ProductServer
 
@@ -111,6 +111,7 @@ def test_they_may_be_opened_in_the_editor_instead(editor: Page, many: list[FileP
     expect(row(editor, "chair-5.jpg")).to_contain_text("Waiting")
     # Waiting images can still be sent, with the current settings; those being sent cannot.
     settings = editor.get_by_role("form", name="Settings")
+    open_panel(editor, "canvas")
     settings.get_by_label("Width").fill("200")
     settings.get_by_label("Yellow").check()
     editor.get_by_role("button", name="Send as a batch").click()

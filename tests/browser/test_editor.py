@@ -47,6 +47,12 @@ def row(page: Page, name: str) -> Locator:
     return page.locator("#queue li", has_text=name)
 
 
+def open_panel(page: Page, *names: str) -> None:
+    """Open sections of the settings."""
+    for name in names:
+        page.locator(f"[data-panel={name}]").evaluate("panel => { panel.open = true }")
+
+
 def left(server: ProductServer, session: str) -> int:
     """The credits that the customer has left."""
     return requests.get(f"{server.url}/billing/balance", cookies={"sessionid": session}, timeout=30).json()["left"]
@@ -125,6 +131,7 @@ def refuses_what_is_no_picture(page: Page) -> None:
 def change_everything(page: Page) -> None:
     """Yellow, JPEG, turned to the left, 200 pixels wide, by way of a mask."""
     settings = page.get_by_role("form", name="Settings")
+    open_panel(page, "edges", "angle", "canvas")
     settings.get_by_label("Only the mask").check()
     settings.get_by_label("Only the mask").uncheck()
     settings.get_by_label("Yellow").check()
@@ -219,6 +226,7 @@ def test_one_picture_can_have_settings_of_its_own(editor: Page, little: bytes):
     add(editor, file("one.jpg", little), file("two.jpg", little))
     expect(editor.get_by_role("button", name="Download all (2)")).to_be_visible()
     settings = editor.get_by_role("form", name="Settings")
+    open_panel(editor, "canvas")
     settings.get_by_label("PNG").check()
     settings.get_by_label("Only for this picture").check()
     settings.get_by_label("Height").fill("30")
@@ -243,6 +251,7 @@ def test_the_keyboard_alone_is_enough(editor: Page, little: bytes):
     expect(editor.locator("#announcer")).to_have_text("photo.jpg: Done")
     tab_to(editor, "#queue .pick")
     editor.keyboard.press("Enter")
+    expect(editor.locator("image-compare")).to_be_visible()
     tab_to(editor, "image-compare input")
     editor.keyboard.press("ArrowRight")
     assert editor.locator("image-compare").evaluate("element => element.style.getPropertyValue('--split')") == "1%"

@@ -10,7 +10,7 @@ from imaging.core.weights.registry import NATIVE
 from tests.browser.chromium import PHONE
 from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session, sign_in
-from tests.browser.test_editor import add, download, file, fulfil_with_matte, little, refuse, row
+from tests.browser.test_editor import add, download, file, fulfil_with_matte, little, open_panel, refuse, row
 from tests.browser.windows import in_one_window
 from tests.server import ProductServer
 from tests.services.deployment import Deployment
@@ -62,6 +62,7 @@ def sent(editor: Page) -> list[Request]:
 def test_another_model_runs_again_only_when_asked_and_names_its_price(editor: Page, sent: list[Request], little: bytes):
     add(editor, file("one.jpg", little), file("two.jpg", little))
     expect(editor.get_by_role("button", name="Download all (2)")).to_be_visible()
+    open_panel(editor, "model")
     choice, note = editor.get_by_label("Model"), editor.locator("#again-note")
     assert choice.locator("option").all_text_contents() == ["u2net (medium speed)", "u2netp (fast)"]
     expect(note).to_be_hidden()
@@ -86,9 +87,10 @@ def test_another_model_runs_again_only_when_asked_and_names_its_price(editor: Pa
 
 
 @in_one_window
-def test_new_pictures_get_the_chosen_model_and_a_reload_forgets_it(editor: Page, sent: list[Request], little: bytes):
+def test_new_pictures_get_the_chosen_model_and_a_reload_keeps_it(editor: Page, sent: list[Request], little: bytes):
     add(editor, file("one.jpg", little))
     expect(row(editor, "one.jpg")).to_contain_text("Done")
+    open_panel(editor, "model")
     editor.get_by_label("Model").select_option("u2netp")
     add(editor, file("two.jpg", little))
     expect(row(editor, "two.jpg")).to_contain_text("Done")
@@ -99,10 +101,12 @@ def test_new_pictures_get_the_chosen_model_and_a_reload_forgets_it(editor: Page,
     editor.keyboard.press("Escape")
     editor.on("dialog", lambda dialog: dialog.accept())
     editor.reload()
+    expect(row(editor, "two.jpg")).to_contain_text("Done")
     add(editor, file("three.jpg", little))
     expect(row(editor, "three.jpg")).to_contain_text("Done")
-    expect(editor.get_by_label("Model")).to_have_value("")
-    assert model_of(sent[-1]) == ""
+    open_panel(editor, "model")
+    expect(editor.get_by_label("Model")).to_have_value("u2netp")
+    assert [model_of(request) for request in sent] == ["", "u2netp", "u2netp"]
 
 
 @in_one_window
@@ -111,6 +115,7 @@ def test_a_result_stays_when_another_model_fails(editor: Page, sent: list[Reques
     expect(row(editor, "one.jpg")).to_contain_text("Done")
     editor.unroute_all()
     editor.route("**/rmbg", lambda route: refuse(route, 429, "monthly_limit_reached"))
+    open_panel(editor, "model")
     editor.get_by_label("Model").select_option("u2netp")
     editor.locator("#again").click()
     expect(editor.locator("#notice")).to_contain_text("You have no credits left.")
@@ -127,6 +132,7 @@ def test_axe_finds_nothing_in_arabic(browser: Browser, server: ProductServer, li
     page.goto("/editor")
     add(page, file("one.jpg", little))
     expect(page.locator("li[data-state=done]")).to_have_count(1)
+    open_panel(page, "model")
     page.locator("[name=model]").select_option("u2netp")
     expect(page.locator("#again")).to_be_visible()
     check_page(page)

@@ -52,7 +52,8 @@ export async function request(url, options = {}) {
 }
 
 /**
- * POST a form, its fields as pairs of name and value, and return the response body as a Blob: for `/rmbg`, the image.
+ * POST a form, its fields as pairs of name and value. Returns the response: `blob` is its body (for `/rmbg`, the image), and
+ * `header(name)` is a header's text, null if there is none.
  *
  * `token` is a Token or null for an anonymous call; `key` makes a retry cost nothing if the first try was delivered.
  * `onProgress` gets the fraction of the upload that is done, 0-1; at 1 the server is processing. Throws ApiFailure, and
@@ -95,8 +96,9 @@ function post(url, fields, headers, signal, onProgress) {
 }
 
 async function settle(call, done, fail) {
-  if (call.status >= 200 && call.status < 300) return done(call.response);
-  fail(failure(call.status, await call.response.text(), (name) => call.getResponseHeader(name)));
+  const header = (name) => call.getResponseHeader(name);
+  if (call.status >= 200 && call.status < 300) return done({ blob: call.response, header });
+  fail(failure(call.status, await call.response.text(), header));
 }
 
 function form(fields) {

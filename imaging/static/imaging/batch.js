@@ -2,8 +2,10 @@
 
 import { randomKey, request, upload } from "./api.js";
 import { MAX_BYTES } from "./files.js";
-import { explanation, number } from "./messages.js";
+import { sendable } from "./formats.js";
+import { explain, explanation, number } from "./messages.js";
 import { fieldsOf } from "./options.js";
+import { describe } from "./panels/words.js";
 
 const MAX_PICTURES = 500;
 const MAX_TOTAL = 2 * 1024 ** 3;
@@ -16,16 +18,8 @@ const megabytes = (bytes) => new Intl.NumberFormat(document.documentElement.lang
 const batchFields = (files, options) => [...files.map((file) => [isZip(file) ? "zip" : "image", file]), ...fieldsOf(options)];
 
 /** A description of the options that have no field in the dialog. */
-export function otherOptions({ w, h, fit, angle, mask, model }) {
-  const size = { w: number(w ?? 0), h: number(h ?? 0) };
-  const texts = [
-    w && h && interpolate(fit === "exact" ? gettext("exactly %(w)s × %(h)s pixels") : gettext("within %(w)s × %(h)s pixels"), size, true),
-    w && !h && interpolate(gettext("%(w)s pixels wide"), size, true),
-    h && !w && interpolate(gettext("%(h)s pixels high"), size, true),
-    angle && interpolate(gettext("turned by %(angle)s°"), { angle: number(angle) }, true),
-    mask && gettext("only the mask"),
-    model && interpolate(gettext("model %(model)s"), { model }, true),
-  ].filter(Boolean);
+export function otherOptions(options) {
+  const texts = describe(options);
   return texts.length ? interpolate(gettext("From the settings: %(list)s."), { list: texts.join(gettext(", ")) }, true) : "";
 }
 
@@ -39,7 +33,7 @@ function wholeCostText(pictures, zips) {
 /** `onOpenHere(files)` gets files to edit here instead; `onSent(files, id)` is called when a batch was accepted. */
 export class BatchDialog {
   constructor(dialog, { addresses, token, onOpenHere, onSent }) {
-    Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], left: null, sending: null, price: Number(addresses.price) });
+    Object.assign(this, { dialog, addresses, token, onOpenHere, onSent, files: [], originals: [], reading: 0, left: null, sending: null, price: Number(addresses.price) });
     this.part = (name) => dialog.querySelector(`#batch-${name}`);
     this.part("choose").addEventListener("click", () => this.part("files").click());
     this.part("files").addEventListener("change", () => this.take(this.part("files")));
@@ -60,24 +54,34 @@ export class BatchDialog {
 
   /** Show the dialog with these files; `canOpenHere` offers to edit them instead. */
   async open(files, options, canOpenHere) {
-    Object.assign(this, { files: [], options: { ...options }, canOpenHere });
+    Object.assign(this, { files: [], originals: [], options: { ...options }, canOpenHere });
     this.part("format").value = options.format;
-    this.offerBackground(options.bg_color);
+    this.offerBackground(options);
     this.part("other").textContent = otherOptions(options);
     this.part("background-field").hidden = options.mask;
     this.tell(null);
-    this.add(files);
+    const added = this.add(files);
     this.dialog.showModal();
+    await added;
     this.part(files.length ? "send" : "choose").focus();
     await this.askBalance();
   }
 
-  /** Add files while the dialog is open. */
-  add(files) {
+  /** Add files while the dialog is open, as the API takes them. Those that this browser cannot convert are left out, and named. */
+  async add(files) {
     if (this.isSending) return;
-    this.files.push(...files);
+    const { options } = this;
+    this.reading++;
+    this.show();
+    const { ready, remark } = await sendables(files);
+    this.reading--;
+    // The dialog was closed, and opened again.
+    if (options !== this.options) return;
+    this.files.push(...ready);
+    this.originals.push(...files);
     // Different content is a different batch.
     this.key = randomKey();
+    if (remark) this.tell(new Error(remark));
     this.show();
   }
 
@@ -87,15 +91,24 @@ export class BatchDialog {
     this.add(chosen);
   }
 
-  offerBackground(colour) {
+  /** What the settings lay behind the subject is a separate choice where the dialog has no other for it. */
+  offerBackground({ bg_color, bg_image, bg_blur }) {
     const field = this.part("background");
     const own = field.querySelector("[data-own]");
-    const known = [...field.options].some((option) => option !== own && option.value === (colour ?? ""));
+    const known = !bg_image && !bg_blur && [...field.options].some((option) => option !== own && option.value === (bg_color ?? ""));
     own.hidden = known;
-    own.value = known ? "" : colour;
-    own.textContent = known ? "" : interpolate(gettext("Your colour, %(colour)s"), { colour }, true);
-    if (known) field.value = colour ?? "";
+    own.value = bg_color ?? "own";
+    own.textContent = known ? "" : ownText({ bg_color, bg_image, bg_blur });
+    if (known) field.value = bg_color ?? "";
     else own.selected = true;
+  }
+
+  /** The options to send, with what was chosen in the dialog. */
+  chosen() {
+    const background = this.part("background");
+    const isOwn = background.selectedOptions[0].matches("[data-own]");
+    const behind = isOwn ? {} : { bg_color: background.value || null, bg_image: null, bg_blur: null };
+    return { ...this.options, ...behind, format: this.part("format").value };
   }
 
   async askBalance() {
@@ -112,7 +125,7 @@ export class BatchDialog {
     const zips = this.files.filter(isZip);
     const pictures = this.files.length - zips.length;
     const bytes = this.files.reduce((sum, file) => sum + file.size, 0);
-    this.part("what").textContent = this.files.length ? whatText(pictures, zips.length, bytes) : gettext("Choose pictures or a zip.");
+    this.part("what").textContent = this.reading ? gettext("Reading the pictures …") : this.files.length ? whatText(pictures, zips.length, bytes) : gettext("Choose pictures or a zip.");
     this.part("cost").textContent = this.files.length ? this.costText(pictures, zips.length) : "";
     this.limit(this.findProblem(pictures, bytes));
     this.part("here").hidden = !this.canOpenHere || zips.length > 0 || !pictures;
@@ -137,12 +150,12 @@ export class BatchDialog {
     const warning = large ? interpolate(ngettext("%(count)s picture is larger than 50 MB and will fail.", "%(count)s pictures are larger than 50 MB and will fail.", large), { count: number(large) }, true) : "";
     this.part("limit").textContent = problem || warning;
     this.part("limit").hidden = !problem && !warning;
-    this.part("send").disabled = Boolean(problem) || !this.files.length || this.isSending;
+    this.part("send").disabled = Boolean(problem) || !this.files.length || this.reading > 0 || this.isSending;
   }
 
   openHere() {
     this.dialog.close();
-    this.onOpenHere(this.files);
+    this.onOpenHere(this.originals);
   }
 
   cancel() {
@@ -166,19 +179,18 @@ export class BatchDialog {
     this.show();
     if (id === null) return;
     this.dialog.close();
-    this.onSent(this.files, id);
+    this.onSent([...this.originals, ...this.files], id);
   }
 
   /** Upload the files. Returns the batch's id. */
   async send() {
-    const options = { ...this.options, format: this.part("format").value, bg_color: this.part("background").value || null };
-    const answer = await upload(this.addresses.batches, batchFields(this.files, options), {
+    const { blob } = await upload(this.addresses.batches, batchFields(this.files, this.chosen()), {
       token: this.token,
       key: this.key,
       signal: this.sending.signal,
       onProgress: (part) => this.progress(part),
     });
-    return JSON.parse(await answer.text()).id;
+    return JSON.parse(await blob.text()).id;
   }
 
   progress(part) {
@@ -204,6 +216,41 @@ export class BatchDialog {
     this.part("problem").replaceChildren(...(error ? [explanation(error)] : []));
     this.part("problem").hidden = !error;
   }
+}
+
+function ownText({ bg_color, bg_image, bg_blur }) {
+  if (bg_image) return interpolate(gettext("Your picture, %(name)s"), { name: bg_image.name }, true);
+  if (bg_blur) return interpolate(gettext("The photograph, blurred by %(blur)s"), { blur: number(bg_blur) }, true);
+  return interpolate(gettext("Your colour, %(colour)s"), { colour: bg_color }, true);
+}
+
+/** Files as the API takes them, one after another to save memory, and a remark on what is not as it was. */
+async function sendables(files) {
+  const ready = [];
+  const refused = [];
+  let animated = 0;
+  for (const file of files) {
+    try {
+      const { file: sent, note } = isZip(file) ? { file, note: "" } : await sendable(file);
+      ready.push(sent);
+      if (note) animated++;
+    } catch (error) {
+      refused.push({ name: file.name, text: explain(error).text });
+    }
+  }
+  return { ready, remark: remarkOn(refused, animated) };
+}
+
+function remarkOn(refused, animated) {
+  const left = ngettext("%(count)s picture was left out: %(names)s.", "%(count)s pictures were left out: %(names)s.", refused.length);
+  const names = refused.map(({ name }) => name).join(gettext(", "));
+  const moving = ngettext("%(count)s picture is animated: its first frame is used.", "%(count)s pictures are animated: their first frames are used.", animated);
+  const texts = [
+    refused.length && interpolate(left, { count: number(refused.length), names }, true),
+    ...new Set(refused.map(({ text }) => text)),
+    animated && interpolate(moving, { count: number(animated) }, true),
+  ];
+  return texts.filter(Boolean).join(" ");
 }
 
 function whatText(pictures, zips, bytes) {

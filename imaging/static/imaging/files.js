@@ -12,7 +12,7 @@ export function acceptFiles({ input, dropZone, onFiles }) {
   });
   document.addEventListener("paste", (event) => {
     const pasted = [...(event.clipboardData?.files ?? [])];
-    if (pasted.length) onFiles(pasted);
+    if (pasted.length && !event.defaultPrevented) onFiles(pasted);
   });
   acceptDrops(dropZone, onFiles);
 }
@@ -30,9 +30,10 @@ function acceptDrops(dropZone, onFiles) {
   document.addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
   document.addEventListener("drop", (event) => {
     if (!holdsFiles(event)) return;
+    // A part of the page may have taken them.
+    const dropped = event.defaultPrevented ? [] : [...event.dataTransfer.files];
     event.preventDefault();
     mark(-depth);
-    const dropped = [...event.dataTransfer.files];
     if (dropped.length) onFiles(dropped);
   });
 }

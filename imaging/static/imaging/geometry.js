@@ -29,8 +29,9 @@ export function fittedSize(size, w, h, exact) {
   return { width: scaled(size.width, h, size.height), height: h };
 }
 
-/** The size of the delivered image for an upright one: rotated, then resized. */
+/** The size of the delivered image for an upright one: rotated, then resized. Not of one that is cropped to its subject. */
 export function deliveredSize(size, options) {
+  if (options.fit === "pad" && options.w && options.h) return { width: options.w, height: options.h };
   return fittedSize(rotatedSize(size, options.angle, options.expand), options.w, options.h, options.fit === "exact");
 }
 

@@ -5,6 +5,7 @@ import { upload } from "./api.js";
 import { decode } from "./canvas.js";
 import "./compare.js";
 import { acceptFiles, offerSamples } from "./files.js";
+import { sendable } from "./formats.js";
 import { explanation } from "./messages.js";
 import { downloadNames } from "./names.js";
 
@@ -51,17 +52,19 @@ async function start(file) {
   }
 }
 
-async function cutOut(file, signal) {
+async function cutOut(chosen, signal) {
   setState("working");
+  const { file, note } = await sendable(chosen);
   const size = await sizeOf(file);
   if (signal.aborted) return;
   const before = await picture(file, size, gettext("The original picture"));
   compare.show(before, before.cloneNode());
   stage.scrollIntoView({ block: "nearest" });
   onProgress(0);
-  const cutout = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
+  const { blob: cutout } = await upload(demo.dataset.rmbg, [["image", file], ["format", "webp"]], { signal, onProgress });
   const after = await picture(cutout, size, gettext("The picture without its background"));
   finish(file, cutout, before, after);
+  if (note) byId("status").append(" ", note);
 }
 
 async function sizeOf(file) {
@@ -84,7 +87,7 @@ function finish(file, cutout, before, after) {
   setState("done");
   byId("status").textContent = gettext("Done. Drag the line to compare.");
   byId("download").href = after.src;
-  byId("download").download = downloadNames([[file.name, "webp"]])[0];
+  byId("download").download = downloadNames([{ name: file.name, extension: "webp" }])[0];
 }
 
 function onProgress(part) {

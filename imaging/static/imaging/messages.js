@@ -4,6 +4,10 @@
 /** A number as the page's language writes it. */
 export const number = (value) => new Intl.NumberFormat(document.documentElement.lang).format(value);
 
+/** A share (0-1) in percent, with up to `digits` after the point, as the page's language writes it. */
+export const percent = (share, digits = 0) =>
+  new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: digits }).format(share);
+
 const page = document.querySelector("[data-rmbg]").dataset;
 
 /** What to show for an error: `{text, link: {href, label} | null, requestId}`. */

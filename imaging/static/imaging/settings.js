@@ -1,30 +1,78 @@
-// The settings form: its values, and the size that they give an image.
+// The settings: the sections of the form, the options that they make together, and what is wrong with them.
 
-import { MAX_SIDE, deliveredSize } from "./geometry.js";
 import { DEFAULTS } from "./options.js";
+import { BackgroundPanel } from "./panels/background.js";
+import { CanvasPanel } from "./panels/canvas-panel.js";
+import { bindSliders, setNumber } from "./panels/fields.js";
+import { complain, rangeProblems } from "./panels/problems.js";
+import { ResultsPanel } from "./panels/results.js";
+import { AnglePanel, EdgesPanel, FormatPanel, ModelPanel, ShadowPanel } from "./panels/simple.js";
+import { WORDS } from "./panels/words.js";
+import { optionsOfPreset } from "./presets.js";
 
 const MAX_ANGLE = 360;
 
-/** Reads and writes the form; `onChange(options)` is called for every valid change. */
+/**
+ * Reads and writes the form; `onChange(options, field)` is called for every valid change, `onCommit()` when one is complete,
+ * `onLook()` when `shown()` gives another result.
+ */
 export class Settings {
-  constructor(form, onChange) {
-    Object.assign(this, { form, onChange, fields: form.elements, defaults: { ...DEFAULTS } });
-    this.error = form.querySelector("#settings-error");
+  constructor(form, { onChange, onCommit, onLook }) {
+    Object.assign(this, { form, onChange, onCommit, fields: form.elements, defaults: { ...DEFAULTS } });
+    const settle = () => this.settle("");
+    this.canvas = new CanvasPanel(form);
+    this.results = new ResultsPanel(form, { onRows: settle, onLook });
+    this.panels = {
+      background: new BackgroundPanel(form, settle),
+      canvas: this.canvas,
+      shadow: new ShadowPanel(form),
+      format: new FormatPanel(form),
+      results: this.results,
+      angle: new AnglePanel(form),
+      edges: new EdgesPanel(form),
+      model: new ModelPanel(form),
+    };
+    bindSliders(form);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", (event) => this.changed(event.target));
-    for (const button of form.querySelectorAll("[data-turn]")) {
+    form.addEventListener("change", () => onCommit());
+    this.bindButtons();
+  }
+
+  bindButtons() {
+    for (const button of this.form.querySelectorAll("[data-turn]")) {
       button.addEventListener("click", () => this.turn(Number(button.dataset.turn)));
+    }
+    for (const panel of Object.values(this.panels)) {
+      panel.root.querySelector("[data-reset]").addEventListener("click", () => this.resetPanel(panel));
     }
   }
 
   changed(field) {
-    if (field.name === "colour") this.fields.background.value = "own";
-    if (field.name === "tilt") this.fields.angle.value = field.value;
-    if (field.name === "angle") this.fields.tilt.value = field.value;
-    const problem = this.findProblem();
-    this.complain(problem);
-    if (!problem) this.onChange(this.read(), field.name);
-    this.showNotes();
+    Object.values(this.panels).forEach((panel) => panel.follow(field));
+    if (field.name === "preset") this.takePreset(field.value);
+    else this.settle(field.name || field.dataset.for || "results");
+  }
+
+  /** Fill the fields in as a marketplace wants them; "" empties those of the canvas. */
+  takePreset(name) {
+    const options = name ? { crop: null, bg_image: null, bg_blur: null, ...optionsOfPreset(name) } : this.defaultsOf(this.canvas);
+    this.set(options, "preset");
+  }
+
+  /** Take the form as it is: show what it means, and pass the options on if they are valid. */
+  settle(changedField) {
+    const options = this.read();
+    this.refresh(options);
+    const problems = this.findProblems(options);
+    complain(this.form, problems);
+    if (!problems.length) this.onChange(options, changedField);
+  }
+
+  /** Change some options from outside of the form. */
+  set(options, changedField) {
+    this.write({ ...this.read(), ...options }, this.fields.single.checked);
+    this.settle(changedField);
   }
 
   /** Turn by quarter turns, wrapping around after a full turn. */
@@ -32,82 +80,60 @@ export class Settings {
     let angle = (this.read().angle + degrees) % MAX_ANGLE;
     if (angle > 180) angle -= MAX_ANGLE;
     if (angle <= -180) angle += MAX_ANGLE;
-    this.fields.angle.value = angle;
-    this.changed(this.fields.angle);
+    setNumber(this.fields.angle, angle);
+    this.settle("turn");
+    this.onCommit();
   }
 
   read() {
-    const { background, colour, format, w, h, exact, angle, expand, mask, model } = this.fields;
-    const side = (field) => Number(field.value) || null;
-    return {
-      ...DEFAULTS,
-      bg_color: background.value === "own" ? colour.value : background.value || null,
-      format: format.value,
-      w: side(w),
-      h: side(h),
-      fit: exact.checked ? "exact" : "inside",
-      angle: Number(angle.value) || 0,
-      expand: expand.checked,
-      mask: mask.checked,
-      // There is a choice only where more than one model is served; "" is the default.
-      model: model?.value ?? "",
-    };
+    return Object.assign({ ...DEFAULTS }, ...Object.values(this.panels).map((panel) => panel.read()));
   }
 
   write(options, isSingle) {
-    const { background, colour, format, w, h, exact, angle, tilt, expand, mask, model, single } = this.fields;
-    background.value = options.bg_color ?? "";
-    if (background.value !== (options.bg_color ?? "")) {
-      background.value = "own";
-      colour.value = options.bg_color;
+    Object.values(this.panels).forEach((panel) => panel.write(options));
+    this.fields.single.checked = isSingle;
+    this.refresh(options);
+    complain(this.form, this.findProblems(options));
+  }
+
+  refresh(options) {
+    for (const [name, panel] of Object.entries(this.panels)) {
+      panel.refresh(options);
+      panel.summarise(options, this.defaults, WORDS[name](options));
     }
-    format.value = options.format;
-    w.value = options.w ?? "";
-    h.value = options.h ?? "";
-    angle.value = tilt.value = options.angle;
-    exact.checked = options.fit === "exact";
-    Object.entries({ expand, mask }).forEach(([name, field]) => { field.checked = options[name]; });
-    if (model) model.value = options.model;
-    single.checked = isSingle;
-    this.complain(null);
-    this.showNotes();
+  }
+
+  /** Which of the results to show, as options of one. */
+  shown(options) {
+    return this.results.shown(options);
   }
 
   /** Show the sides that empty fields stand for as placeholders. */
   suggest(size) {
-    this.fields.w.placeholder = size.width;
-    this.fields.h.placeholder = size.height;
+    this.canvas.suggest(size);
   }
 
-  findProblem() {
-    for (const field of [this.fields.w, this.fields.h]) {
-      if (!field.validity.valid) return [field, gettext("A side is a whole number of pixels from 1 to 10,000.")];
-    }
-    if (!this.fields.angle.validity.valid) return [this.fields.angle, gettext("The angle is a number from −360 to 360.")];
-    return null;
+  /** All problems: of single fields, else of those that do not go together. */
+  findProblems(options) {
+    const ranges = rangeProblems(this.form);
+    return ranges.length ? ranges : [...this.canvas.conflicts(options), ...this.results.conflicts(options)];
   }
 
-  complain(problem) {
-    const [wrong, text] = problem ?? [null, ""];
-    for (const field of [this.fields.w, this.fields.h, this.fields.angle]) {
-      field.setAttribute("aria-invalid", field === wrong);
-    }
-    this.error.textContent = text;
-    this.error.hidden = !text;
+  defaultsOf(panel) {
+    return Object.fromEntries(panel.names.map((name) => [name, this.defaults[name]]));
   }
 
-  showNotes() {
-    const { format, bg_color, mask, fit } = this.read();
-    const isFlat = ["jpeg", "bmp"].includes(format) && bg_color === null && !mask;
-    this.form.querySelector("#flat-note").hidden = !isFlat;
-    this.form.querySelector(".swatches").disabled = mask;
-    this.fields.exact.disabled = !(this.fields.w.value && this.fields.h.value) && fit !== "exact";
+  resetPanel(panel) {
+    this.set(this.defaultsOf(panel), "");
+    this.onCommit();
+    // The button is gone.
+    panel.root.querySelector("summary").focus();
   }
 
   /** Reset to the defaults. */
   reset() {
-    this.write(this.defaults, this.fields.single.checked);
-    this.onChange(this.read(), "");
+    this.set(this.defaults, "");
+    this.onCommit();
   }
 
   /** Disable the format that the browser cannot write. */
@@ -117,13 +143,4 @@ export class Settings {
     webp.disabled = true;
     this.form.querySelector("#webp-note").hidden = false;
   }
-}
-
-/** Why an upright image cannot be delivered with these options; null if it can. */
-export function sizeProblem(size, options) {
-  const { width, height } = deliveredSize(size, options);
-  const isOneGiven = (options.w === null) !== (options.h === null);
-  if (!isOneGiven || Math.max(width, height) <= MAX_SIDE) return null;
-  const text = gettext("This size would make the picture %(width)s × %(height)s pixels; at most 10,000 per side are possible.");
-  return interpolate(text, { width, height }, true);
 }

@@ -2,31 +2,44 @@
 
 import { NAMES } from "./encoders.js";
 import { explanation } from "./messages.js";
-import { deliveredSize } from "./geometry.js";
+import { Handles } from "./handles.js";
 import { stateText } from "./queue-view.js";
 import "./compare.js";
 
 export class Stage {
-  /** `onRetry(picture)` is called by the button next to an error. */
-  constructor(root, facts) {
-    Object.assign(this, { root, facts });
+  /** `onArrange(options)` gets what the handles change, `onArranged()` is called when a movement is complete. */
+  constructor(root, facts, { onArrange, onArranged }) {
+    Object.assign(this, { root, facts, isArranging: false });
     this.compare = root.querySelector("image-compare");
+    this.handles = new Handles(root.querySelector("#handles"), { onChange: onArrange, onEnd: onArranged });
     this.pending = root.querySelector("#pending");
-    this.drawing = 0;
+    this.drawing = this.drawn = 0;
   }
 
-  /** Draw a picture with its options; a later call supersedes an earlier one. */
+  /** Draw a picture with its options. While a slider moves, what was asked for last may take longer than the next movement. */
   async show(picture, options) {
     const drawing = ++this.drawing;
+    Object.assign(this, { picture, options });
     if (picture.state !== "done") return this.showPending(picture, drawing);
-    const { before, after } = await picture.preview(options);
-    if (drawing !== this.drawing) return;
+    this.handles.anticipate(options);
+    const { before, after, canvas, subject } = await picture.preview(options);
+    if (picture !== this.picture || picture.state !== "done" || drawing < this.drawn) return;
+    this.drawn = drawing;
     label(before, gettext("The original picture"));
     label(after, gettext("The result"));
     this.compare.show(before, after);
     this.compare.hidden = false;
     this.pending.hidden = true;
-    this.showFacts(picture, options);
+    this.handles.show({ canvas, subject }, options, this.options);
+    this.showFacts(picture, canvas, options);
+  }
+
+  /** Show handles for margins and the subject in place of the comparison, or the comparison again. */
+  arrange(isArranging) {
+    this.isArranging = isArranging;
+    this.handles.layer.hidden = !isArranging;
+    this.compare.classList.toggle("arranging", isArranging);
+    if (isArranging) this.compare.value = 0;
   }
 
   async showPending(picture, drawing) {
@@ -51,8 +64,7 @@ export class Stage {
     return line;
   }
 
-  showFacts(picture, options) {
-    const { width, height } = deliveredSize(picture.size, options);
+  showFacts(picture, { width, height }, options) {
     const facts = { name: picture.name, width, height, format: NAMES[options.format] };
     this.facts.textContent = interpolate(gettext("%(name)s: %(width)s × %(height)s pixels, %(format)s"), facts, true);
   }
