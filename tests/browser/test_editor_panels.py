@@ -457,6 +457,22 @@ def test_handles_are_moved_by_the_arrow_keys(studio: Page):
 
 
 @in_one_window
+def test_a_margin_that_a_cut_off_subject_does_not_have_is_said_at_its_handle(editor: Page, little: bytes):
+    matte = Image.new("L", (80, 60))
+    matte.paste(255, (20, 20, 60, 60))
+    editor.route("**/rmbg", lambda route: route.fulfill(body=encoded(matte), content_type="image/png"))
+    add(editor, file("photo.jpg", little))
+    editor.get_by_label("PNG").check()
+    padded(editor)
+    fill(editor, margin_top="10")
+    bottom = handle(editor, "Room at the bottom")
+    expect(bottom).to_have_attribute("aria-valuetext", re.compile("^10%, without effect"))
+    expect(handle(editor, "Room at the top")).to_have_attribute("aria-valuetext", "10%")
+    editor.get_by_label("Keep a cut-off subject at its edge").uncheck()
+    expect(bottom).to_have_attribute("aria-valuetext", "10%")
+
+
+@in_one_window
 def test_changes_are_undone_and_done_again(studio: Page):
     undo, redo = studio.get_by_role("button", name="Undo"), studio.get_by_role("button", name="Redo")
     choose(studio, "background", "#000000")

@@ -176,6 +176,19 @@ def test_a_browser_without_workers_or_their_canvas_makes_the_same_files(page: Pa
     assert files[0] == files[1]
 
 
+def test_a_picture_for_which_there_is_no_memory_is_said_in_a_sentence(page: Page, large: Image.Image):
+    # As a phone's browser answers; in the page, where a test can replace its arrays.
+    opened(page, large, """delete globalThis.Worker;
+      globalThis.Uint8ClampedArray = class extends Uint8ClampedArray {
+        constructor(size, ...rest) {
+          if (size > 4_000_000) throw new RangeError('Array buffer allocation failed');
+          super(size, ...rest);
+        }
+      };""")
+    said = page.evaluate("picture.export({ format: 'png' }).catch(({ message }) => message)")
+    assert said == "This picture needs more memory than this browser has. Choose a smaller size, or use the API."
+
+
 def test_a_value_that_the_api_would_refuse_is_said_in_a_sentence(page: Page, large: Image.Image):
     opened(page, large)
     said = {

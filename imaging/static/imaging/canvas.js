@@ -38,6 +38,7 @@ function sentence({ code, facts }) {
   const texts = {
     unreadable: () => errorHints.invalid_image.text,
     too_many_pixels: () => gettext("%(width)s × %(height)s pixels are too many for this browser. Choose a smaller size, or use the API."),
+    too_little_memory: () => gettext("This picture needs more memory than this browser has. Choose a smaller size, or use the API."),
     too_long: () => gettext("This size would make the picture %(width)s × %(height)s pixels; at most 10,000 per side are possible."),
     cannot_write: () => gettext("This browser cannot write this picture as %(format)s. Choose PNG, or a smaller size."),
     invalid_value: () => gettext("“%(value)s” is not possible here."),

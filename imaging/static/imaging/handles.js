@@ -14,7 +14,7 @@ const isAcross = (side) => side % 2 === 1;
 /** `layer` lies over the result; `onChange(options)` gets what a handle changes, `onEnd()` is called after each movement. */
 export class Handles {
   constructor(layer, { onChange, onEnd }) {
-    Object.assign(this, { layer, onChange, onEnd, geometry: null, options: null });
+    Object.assign(this, { layer, onChange, onEnd, geometry: null, options: null, held: [] });
     this.frame = element("div", "handles-frame");
     this.box = this.makeSlider("handle-box", () => this.grabSubject(), (key, step) => this.nudgeSubject(key, step));
     this.sides = SIDES.map((side, at) => this.makeSlider(`handle handle-${side}`, () => this.grabSide(at), (key, step) => this.nudgeSide(at, key, step)));
@@ -49,9 +49,11 @@ export class Handles {
     for (const name of ["pointerup", "pointercancel"]) handle.addEventListener(name, end, { once: true });
   }
 
-  /** Show handles for a result: its canvas, and the subject's box on it. */
-  show(geometry, options) {
-    Object.assign(this, { geometry, options });
+  /** Show handles for a result of the options `drawn`: its canvas, and the subject's box on it. `options` may be newer. */
+  show(geometry, drawn, options) {
+    Object.assign(this, { geometry, options: drawn });
+    this.held = SIDES.map((_, side) => this.isHeld(side));
+    this.options = options;
     this.showSides();
     this.showSubject(geometry.subject);
   }
@@ -126,16 +128,37 @@ export class Handles {
     return to !== null;
   }
 
+  /** Whether a side has no margin because the photograph cuts the subject off there: it stays at the edge. */
+  isHeld(side) {
+    const { canvas, subject } = this.geometry;
+    const { snap, crop, fit } = this.options;
+    if (!subject || !(snap ?? crop ?? fit === "pad")) return false;
+    const [left, top, right, bottom] = subject;
+    const room = [top, canvas.width - right, canvas.height - bottom, left][side];
+    const [value] = sidesOf(this.options[this.field])[side];
+    // Two pixels are of rounding.
+    return value * this.unitOf(side) > room + 2;
+  }
+
+  /** What the margins take from a fixed canvas at each side, in its pixels. */
+  insets() {
+    if (this.options.fit !== "pad") return [0, 0, 0, 0];
+    return sidesOf(this.options.padding).map(([value], side) => (this.held[side] ? 0 : value * this.unitOf(side)));
+  }
+
   showSides() {
     const { crop, fit } = this.options;
     const hasMargins = crop || fit === "pad";
     const { canvas } = this.geometry;
     const lengths = sidesOf(this.options[this.field]);
-    const insets = lengths.map(([value], side) => (hasMargins && !this.isCut ? value * this.unitOf(side) : 0));
+    const insets = this.insets();
     for (const [side, handle] of this.sides.entries()) {
-      handle.hidden = !hasMargins;
       const [value, unit] = lengths[side];
-      label(handle, labels()[side], value, this.mostOf(side), unit === "%" ? percent(value / 100, 1) : `${number(value)} px`);
+      const length = unit === "%" ? percent(value / 100, 1) : `${number(value)} px`;
+      const isHeld = this.held[side];
+      handle.hidden = !hasMargins;
+      handle.classList.toggle("held", isHeld);
+      label(handle, labels()[side], value, this.mostOf(side), isHeld ? heldText(length) : length);
       handle.setAttribute("aria-orientation", isAcross(side) ? "horizontal" : "vertical");
     }
     this.layer.style.setProperty("--top", `${(100 * insets[0]) / canvas.height}%`);
@@ -148,7 +171,7 @@ export class Handles {
   /** Where the subject may lie: the start of its room, and what it leaves free, in canvas pixels across and down. */
   room() {
     const { canvas, subject } = this.geometry;
-    const insets = this.options.fit === "pad" ? sidesOf(this.options.padding).map(([value], side) => value * this.unitOf(side)) : [0, 0, 0, 0];
+    const insets = this.insets();
     const size = subject ? [subject[2] - subject[0], subject[3] - subject[1]] : [canvas.width, canvas.height];
     return {
       start: [insets[3], insets[0]],
@@ -204,6 +227,10 @@ export class Handles {
 }
 
 const labels = () => [gettext("Room at the top"), gettext("Room on the right"), gettext("Room at the bottom"), gettext("Room on the left")];
+
+function heldText(length) {
+  return interpolate(gettext("%(length)s, without effect: the photograph cuts the subject off at this edge"), { length }, true);
+}
 
 function label(handle, name, value, most, text) {
   const values = { "aria-label": name, "aria-valuemin": 0, "aria-valuemax": most, "aria-valuenow": value, "aria-valuetext": text };

@@ -30,7 +30,7 @@ export class Stage {
     this.compare.show(before, after);
     this.compare.hidden = false;
     this.pending.hidden = true;
-    this.handles.show({ canvas, subject }, this.options);
+    this.handles.show({ canvas, subject }, options, this.options);
     this.showFacts(picture, canvas, options);
   }
 

@@ -6,10 +6,10 @@
 import { Refusal } from "./refusal.js";
 
 // In the order of the file: diagonal by diagonal.
-const ZIGZAG = [
+const ZIGZAG = Uint8Array.of(
   0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
   35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
+);
 // T.81, K.1 and K.2.
 const LUMINANCE = [
   16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
@@ -74,7 +74,7 @@ function headers(width, height, tables, dpi) {
   const codes = [[0x00, DC[0]], [0x10, AC[0]], [0x01, DC[1]], [0x11, AC[1]]];
   return new Uint8Array([
     0xff, 0xd8, ...segment(0xe0, jfif),
-    ...tables.flatMap((table, index) => segment(0xdb, [index, ...ZIGZAG.map((at) => table[at])])),
+    ...tables.flatMap((table, index) => segment(0xdb, [index, ...Array.from(ZIGZAG, (at) => table[at])])),
     ...segment(0xc0, frame),
     ...codes.flatMap(([id, { counts, values }]) => segment(0xc4, [id, ...counts, ...values])),
     ...segment(0xda, [3, 1, 0x00, 2, 0x11, 3, 0x11, 0, 63, 0]),
@@ -89,22 +89,35 @@ function encodeBlocks(raster, tables, writer) {
   const last = [0, 0, 0];
   for (let top = 0; top < raster.height; top += 8) {
     for (let left = 0; left < raster.width; left += 8) {
-      readBlock(raster, left, top, block);
+      const isFlat = readBlock(raster, left, top, ...block);
       for (let band = 0; band < 3; band++) {
         const kind = band ? 1 : 0;
-        transform(block[band]);
-        for (let at = 0; at < 64; at++) {
-          const place = ZIGZAG[at];
-          quantized[at] = Math.round(block[band][place] * factors[kind][place]);
-        }
-        last[band] = writeBlock(quantized, last[band], codes[kind], writer);
+        quantize(block[band], factors[kind], isFlat, quantized);
+        last[band] = writeBlock(quantized, last[band], isFlat ? 0 : 63, codes[kind], writer);
       }
     }
   }
 }
 
-/** Eight by eight pixels as Y, Cb and Cr; beyond the rim its pixels are repeated. */
-function readBlock({ width, height, data }, left, top, [luma, blue, red]) {
+/** The block's values by diagonals, divided and rounded; of a block of one colour the first alone. */
+function quantize(block, factors, isFlat, quantized) {
+  if (isFlat) {
+    quantized[0] = rounded(64 * block[0] * factors[0]);
+    return;
+  }
+  transform(block);
+  for (let at = 0; at < 64; at++) quantized[at] = rounded(block[ZIGZAG[at]] * factors[ZIGZAG[at]]);
+}
+
+// Quicker than Math.round.
+function rounded(value) {
+  return ((value + 16384.5) | 0) - 16384;
+}
+
+/** Eight by eight pixels as Y, Cb and Cr; beyond the rim its pixels are repeated. Returns whether all of them are the same. */
+function readBlock({ width, height, data }, left, top, luma, blue, red) {
+  let differences = 0;
+  const first = 4 * (top * width + left);
   for (let row = 0, to = 0; row < 8; row++) {
     const start = Math.min(top + row, height - 1) * width;
     for (let column = 0; column < 8; column++, to++) {
@@ -112,12 +125,14 @@ function readBlock({ width, height, data }, left, top, [luma, blue, red]) {
       const r = data[at];
       const g = data[at + 1];
       const b = data[at + 2];
+      differences |= (r ^ data[first]) | (g ^ data[first + 1]) | (b ^ data[first + 2]);
       // Rounded, as libjpeg does.
-      luma[to] = Math.round(0.299 * r + 0.587 * g + 0.114 * b) - 128;
-      blue[to] = Math.round(-0.168735892 * r - 0.331264108 * g + 0.5 * b);
-      red[to] = Math.round(0.5 * r - 0.418687589 * g - 0.081312411 * b);
+      luma[to] = rounded(0.299 * r + 0.587 * g + 0.114 * b - 128);
+      blue[to] = rounded(-0.168735892 * r - 0.331264108 * g + 0.5 * b);
+      red[to] = rounded(0.5 * r - 0.418687589 * g - 0.081312411 * b);
     }
   }
+  return differences === 0;
 }
 
 function transform(block) {
@@ -179,16 +194,16 @@ function codesOf({ counts, values }) {
   return { bits, lengths };
 }
 
-/** Returns the block's first value, from which the next block's is counted. */
-function writeBlock(block, before, [first, others], writer) {
+/** Write a block, of which only the values up to `end` can be other than 0. Returns the first, from which the next block's is counted. */
+function writeBlock(block, before, end, [first, others], writer) {
   const step = block[0] - before;
   const size = sizeOf(step);
   writer.put(first.bits[size], first.lengths[size]);
   writer.putNumber(step, size);
-  let end = 63;
-  while (end > 0 && block[end] === 0) end--;
+  let final = end;
+  while (final > 0 && block[final] === 0) final--;
   let zeros = 0;
-  for (let at = 1; at <= end; at++) {
+  for (let at = 1; at <= final; at++) {
     const value = block[at];
     if (value === 0) {
       zeros++;
@@ -201,7 +216,7 @@ function writeBlock(block, before, [first, others], writer) {
     writer.putNumber(value, bits);
     zeros = 0;
   }
-  if (end < 63) writer.put(others.bits[END_OF_BLOCK], others.lengths[END_OF_BLOCK]);
+  if (final < 63) writer.put(others.bits[END_OF_BLOCK], others.lengths[END_OF_BLOCK]);
   return block[0];
 }
 

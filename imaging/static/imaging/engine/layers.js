@@ -12,11 +12,13 @@ import { alphaPlaneOf, decode, makeSurface, planeOf, rasterOf, release } from ".
 
 export const DRAFT_SIDE = 700;
 export const PREVIEW_SIDE = 1400;
-const DETAIL_SIDE = 2800;
+// A small crop is drawn from a copy with as many pixels as it needs, up to this longer side, in steps.
+const [DETAIL_SIDE, SIDE_STEP] = [2800, 200];
 const BLURRED_SIDE = 512;
 
-/** The matte of a source as a plane of `size`: no more opaque than the photograph itself. Without a matte, its own alpha. */
-export function effectiveAlpha(photograph, matte, size) {
+/** The matte as a plane of `size`: no more opaque than the photograph of `file` itself. Without a matte, its own alpha. */
+export function effectiveAlpha(file, photograph, matte, size) {
+  if (matte && file.type === "image/jpeg") return planeOf(matte, size);
   const own = alphaPlaneOf(photograph, size);
   if (matte === null) return own;
   const plane = planeOf(matte, size);
@@ -30,7 +32,7 @@ export class Layers {
     const layers = new Layers(source);
     const [photograph, matte] = await openBoth(source);
     layers.size = { width: photograph.width, height: photograph.height };
-    layers.alpha = effectiveAlpha(photograph, matte, layers.size);
+    layers.alpha = effectiveAlpha(source.file, photograph, matte, layers.size);
     for (const side of [DRAFT_SIDE, PREVIEW_SIDE]) layers.addLevel(photograph, matte, side);
     release(photograph);
     if (matte) release(matte);
@@ -45,21 +47,30 @@ export class Layers {
     const size = limitedSize(photograph, side);
     const { canvas, context } = makeSurface(size);
     context.drawImage(photograph, 0, 0, size.width, size.height);
-    const level = { side, size, canvas, alpha: effectiveAlpha(photograph, matte, size), scale: size.width / photograph.width, pixels: null };
+    const level = { side, size, canvas, alpha: effectiveAlpha(this.source.file, photograph, matte, size), scale: size.width / photograph.width, pixels: null };
     this.levels.push(level);
     return level;
   }
 
-  /** The smallest level that has `scale` of the photograph's resolution, or the largest that previews may use. */
+  /** The smallest level that has `scale` of the photograph's resolution, or nearly; a draft takes what there is. */
   async getLevel(scale, isDraft) {
-    const usable = this.levels.filter(({ side }) => !isDraft || side <= PREVIEW_SIDE);
-    const enough = usable.find((level) => level.scale >= scale * 0.9 || level.scale === 1);
-    if (enough || isDraft || this.levels.at(-1).side === DETAIL_SIDE) return enough ?? usable.at(-1);
+    const enough = this.levels.find((level) => level.scale >= scale * 0.9 || level.scale === 1);
+    const [usual, most] = [this.levels.find(({ side }) => side === PREVIEW_SIDE), Math.max(this.size.width, this.size.height) * scale];
+    if (isDraft) return enough && enough.side <= PREVIEW_SIDE ? enough : usual;
+    const side = Math.min(DETAIL_SIDE, Math.ceil(most / SIDE_STEP) * SIDE_STEP);
+    if (enough || this.levels.some((level) => level.side >= side)) return enough ?? this.levels.at(-1);
+    this.dropDetail();
     const [photograph, matte] = await openBoth(this.source);
-    const level = this.addLevel(photograph, matte, DETAIL_SIDE);
+    const level = this.addLevel(photograph, matte, side);
     release(photograph);
     if (matte) release(matte);
     return level;
+  }
+
+  /** Free what is larger than a preview. */
+  dropDetail() {
+    for (const { canvas } of this.levels.filter(({ side }) => side > PREVIEW_SIDE)) release(canvas);
+    this.levels = this.levels.filter(({ side }) => side <= PREVIEW_SIDE);
   }
 
   /** A copy of a level's cutout, with the old background's colour taken out of its edge where that is asked for. */

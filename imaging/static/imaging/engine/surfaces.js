@@ -1,6 +1,6 @@
 // Canvases for pixels: OffscreenCanvas in a worker, an element where a browser lacks it. Each browser limits their size differently.
 
-import { blankPlane } from "./raster.js";
+import { blank, blankPlane } from "./raster.js";
 import { Refusal } from "./refusal.js";
 
 // Read at once: 4 MB.
@@ -35,17 +35,17 @@ export async function decode(blob) {
   }
 }
 
-/** The pixels of an image at its own size. Throws Refusal if there is no memory for them. */
+/** The pixels of an image at its own size. */
 export function rasterOf(image) {
   const { width, height } = image;
-  const data = allocated(width, height, 4);
-  eachStrip(image, { width, height }, (pixels, top) => data.set(pixels, top * width * 4));
-  return { width, height, data };
+  const raster = blank({ width, height });
+  eachStrip(image, raster, (pixels, top) => raster.data.set(pixels, top * width * 4));
+  return raster;
 }
 
 /** The red of an image of grey, drawn at `size`, as a plane. */
 export function planeOf(image, size) {
-  const plane = { ...size, data: allocated(size.width, size.height, 1) };
+  const plane = blankPlane(size);
   eachStrip(image, size, (pixels, top) => {
     const to = plane.data.subarray(top * size.width);
     for (let at = 0; at < pixels.length; at += 4) to[at >> 2] = pixels[at];
@@ -61,14 +61,6 @@ export function alphaPlaneOf(image, size) {
     for (let at = 3; at < pixels.length; at += 4) to[at >> 2] = pixels[at];
   });
   return plane;
-}
-
-function allocated(width, height, bands) {
-  try {
-    return new Uint8ClampedArray(width * height * bands);
-  } catch {
-    throw new Refusal("too_many_pixels", { width, height });
-  }
 }
 
 /** `use(pixels, top)` gets `image`, drawn at `size`, strip by strip: a whole canvas would be another copy in memory. */

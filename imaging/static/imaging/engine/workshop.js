@@ -8,6 +8,7 @@ import { blurredBackdrop, shrunk, withoutSubject } from "./backdrop.js";
 import { encode } from "./encode.js";
 import { finish, placedWhole } from "./finish.js";
 import { DRAFT_SIDE, Layers, PREVIEW_SIDE, cutOut, effectiveAlpha, openBoth } from "./layers.js";
+import { Refusal } from "./refusal.js";
 import { decode, makeSurface, rasterOf, release, shown, surfaceOf } from "./surfaces.js";
 
 const KEPT = 2;
@@ -22,7 +23,7 @@ export class Workshop {
 
   /** The result of a job: {kind, …}, the name of a method and its argument. */
   run({ kind, ...job }) {
-    const result = this.last.then(() => this[kind](job));
+    const result = this.last.then(() => this[kind](job)).catch(refuse);
     this.last = result.catch(() => {});
     return result;
   }
@@ -57,7 +58,7 @@ export class Workshop {
   /** The file of the finished image at full size. */
   async export({ source, plan }) {
     const [photograph, matte] = await openBoth(source);
-    let [raster, alpha] = [rasterOf(photograph), effectiveAlpha(photograph, matte, photograph)];
+    let [raster, alpha] = [rasterOf(photograph), effectiveAlpha(source.file, photograph, matte, photograph)];
     release(photograph);
     if (matte) release(matte);
     const planes = plan.blur && !plan.mask ? withoutSubject(raster, alpha) : null;
@@ -88,6 +89,11 @@ export class Workshop {
     }
     return behind(plan, plan.blur && !plan.mask ? layers.getPlanes() : null, () => this.background.raster);
   }
+}
+
+/** An array that finds no memory raises RangeError. */
+function refuse(error) {
+  throw error instanceof RangeError ? new Refusal("too_little_memory") : error;
 }
 
 /** What makes the backdrop of a plan for a canvas; null without one. */
