@@ -20,7 +20,7 @@ KEPT = {
     "AVIF", "GIF", "HEIC", "iPhone", "Safari", "dpi",
     "Ctrl", "Enter", "Esc", "Shift",
     "Amazon", "Etsy", "Google", "Merchant", "Center", "Marketplace", "Shopify", "Walmart", "eBay", "px",
-    "Shift", "Control", "Escape",
+    "Control", "Escape",
 }  # fmt: skip
 # What a program reads or writes, in texts that cannot mark it as code.
 CODE = {
