@@ -98,8 +98,6 @@ class DisconnectForm(AllauthDisconnectForm):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         mine = SocialAccount.objects.filter(user=self.request.user, provider__in=get_social_adapter().names())
         self.accounts: QuerySet[SocialAccount] = mine.order_by("pk")
-            user=self.request.user, provider__in=get_social_adapter().names()
-        ).order_by("pk")
         self.fields["account"].queryset = self.accounts
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.app_settings import UID_MAX_LENGTH
 from allauth.socialaccount.models import SocialApp, SocialLogin, SocialToken
 from allauth.socialaccount.providers.base import AuthProcess
 from allauth.socialaccount.providers.github.provider import GitHubProvider
@@ -49,10 +50,11 @@ class OpenIDAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     @property
     def openid_config(self) -> dict[str, Any]:
         """The provider's own description of itself. Raises OAuth2Error, or what requests raises."""
-        config = super().openid_config
         names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
-        if not isinstance(config, dict) or not all(isinstance(config.get(name), str) for name in names):
-            raise OAuth2Error("the discovery document is malformed")
+        with malformed("the discovery document"):
+            config: dict[str, Any] = super().openid_config
+            if not all(isinstance(config[name], str) for name in names):
+                raise TypeError("an address is no text")
         return config
 
     def get_access_token_data(
@@ -134,8 +136,10 @@ class OpenIDProvider(FixedRequest, OpenIDConnectProvider):  # type: ignore[misc]
     def extract_uid(self, data: dict[str, Any]) -> str:
         """The subject, which the id token and the user info must agree on (OpenID Connect Core, 5.3.2)."""
         subject = data["id_token"]["sub"]
-        if not isinstance(subject, str) or not subject.isprintable() or data["userinfo"]["sub"] != subject:
+        if data["userinfo"]["sub"] != subject:
             raise OAuth2Error("id token and user info have different subjects")
+        if not isinstance(subject, str) or not 0 < len(subject) <= UID_MAX_LENGTH or not subject.isprintable():
+            raise OAuth2Error("the subject cannot be stored")
         return subject
 
     def extract_email_addresses(self, data: dict[str, Any]) -> list[EmailAddress]:

@@ -16,7 +16,7 @@ from allauth.socialaccount.helpers import render_authentication_error
 from allauth.socialaccount.providers.base import AuthProcess
 from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter, OAuth2CallbackView, OAuth2LoginView
+from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter, OAuth2CallbackView, OAuth2LoginView, OAuth2View
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -59,12 +59,7 @@ def start(request: HttpRequest, adapter: OAuth2Adapter) -> HttpResponse:
     """
     if request.POST.get("process", AuthProcess.LOGIN) not in (AuthProcess.LOGIN, AuthProcess.CONNECT):
         raise BadRequest("process is neither login nor connect")
-    try:
-        answer: HttpResponse = OAuth2LoginView.adapter_view(adapter)(request)
-    except (OAuth2Error, requests.RequestException) as error:
-        # allauth expects none before the way back.
-        failed: HttpResponse = render_authentication_error(request, adapter.get_provider(), exception=error)
-        return failed
+    answer = _run(OAuth2LoginView, request, adapter)
     if "Location" not in answer:
         return answer
     return render(request, "socialaccount/leave.html", {"place": answer["Location"], "provider": adapter.get_provider()})
@@ -74,7 +69,15 @@ def start(request: HttpRequest, adapter: OAuth2Adapter) -> HttpResponse:
 @require_GET
 def finish(request: HttpRequest, adapter: OAuth2Adapter) -> HttpResponse:
     """The provider sends a browser back here, with a code or an error."""
-    answer: HttpResponse = OAuth2CallbackView.adapter_view(adapter)(request)
+    return _run(OAuth2CallbackView, request, adapter)
+
+
+def _run(view: type[OAuth2View], request: HttpRequest, adapter: OAuth2Adapter) -> HttpResponse:
+    try:
+        answer: HttpResponse = view.adapter_view(adapter)(request)
+    except (OAuth2Error, requests.RequestException) as error:
+        # allauth expects none when it reads what the provider says of itself.
+        answer = render_authentication_error(request, adapter.get_provider(), exception=error)
     return answer
 
 

@@ -8,9 +8,21 @@ from urllib.parse import urlsplit
 from django.http import HttpResponse
 from django.test import Client
 
-from tests.fakes.openid_provider import OpenIDProvider
+from accounts.models import User
+from config.log_in_providers import log_in_providers
+from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider
 
 START = "/accounts/oidc/openid/login/"
+CONNECTIONS = "/profile/connections"
+
+
+def switch_on(settings, provider: OpenIDProvider, **others) -> None:
+    settings.OPENID_SERVER_URL = provider.url
+    settings.SOCIALACCOUNT_PROVIDERS = log_in_providers(
+        **{"google": ("", ""), "github": ("", ""), "verified_domains": []}
+        | others
+        | {"openid": (CLIENT_ID, CLIENT_SECRET), "server_url": provider.url, "name": "Example ID"}
+    )
 
 
 def leave(client: Client, path: str = START, **fields: Any) -> str:
@@ -31,3 +43,12 @@ def come_back(client: Client, place: str) -> HttpResponse:
 def log_in(client: Client, provider: OpenIDProvider, subject: str, **fields: Any) -> HttpResponse:
     """All of it; the answer on the way back."""
     return come_back(client, provider.allow(leave(client, **fields), subject))
+
+
+def text_of(page) -> str:
+    return re.sub(r"\s+", " ", page.content.decode())
+
+
+def signed_in(client: Client) -> User | None:
+    pk = client.session.get("_auth_user_id")
+    return User.objects.get(pk=pk) if pk else None

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -49,6 +49,8 @@ class OpenIDProvider:
         self.asked: list[dict[str, str]] = []
         self.codes: dict[str, dict[str, str]] = {}
         self.tokens: dict[str, str] = {}
+        # What GitHub's API answers, which is none of OpenID's.
+        self.github_emails: list[Claims] = []
         self.key = rsa.generate_private_key(65537, 2048)
         handler = type("Handler", (Handler,), {"provider": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -98,7 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         endpoint = {
             "/.well-known/openid-configuration": self.discover, "/jwks": self.jwks, "/userinfo": self.user_info,
-            "/authorize": self.authorize, "/allow": self.allow,
+            "/authorize": self.authorize, "/allow": self.allow, "/user": self.github_user,
+            "/user/emails": self.github_emails,
         }.get(path)  # fmt: skip
         self.serve(path, endpoint)
 
@@ -132,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
     def authorize(self) -> None:
         query = urlsplit(self.path).query
         people = "".join(
-            f'<p><a href="/allow?{html.escape(urlencode({"as": subject}) + "&" + query)}">Continue as {html.escape(subject)}</a></p>'
+            f'<p><a href="{html.escape(f"/allow?as={quote(subject)}&{query}")}">Continue as {html.escape(subject)}</a></p>'
             for subject in self.provider.people
         )
         cancel = html.escape(self.provider.cancel(self.path))
@@ -162,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         now = int(time.time())
         claims = {
-            "iss": self.provider.url, "aud": CLIENT_ID, "sub": asked["subject"], "nonce": asked["nonce"], "iat": now,
+            "iss": self.provider.url, "aud": CLIENT_ID, "sub": asked["subject"], "nonce": asked.get("nonce"), "iat": now,
             "exp": now + HOUR,
         }  # fmt: skip
         access = secrets.token_urlsafe(16)
@@ -170,6 +173,12 @@ class Handler(BaseHTTPRequestHandler):
         faults = self.provider.faults
         signed = faults.sign(self.provider, faults.token(claims))
         self.send(faults.answer({"access_token": access, "token_type": "Bearer", "id_token": signed}))
+
+    def github_user(self) -> None:
+        self.send({"id": 4711, "login": "ada", "name": "Not Kept", "email": None, "bio": "Not kept"})
+
+    def github_emails(self) -> None:
+        self.send(self.provider.github_emails)
 
     def user_info(self) -> None:
         subject = self.provider.tokens[self.headers["Authorization"].removeprefix("Bearer ")]
