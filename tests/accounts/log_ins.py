@@ -5,7 +5,6 @@ from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -34,13 +33,13 @@ def leave(client: Client, path: str = START, **fields: Any) -> str:
     return unescape(found[1])
 
 
-def come_back(client: Client, place: str) -> HttpResponse:
+def come_back(client: Client, place: str) -> Any:
     """Follow the provider's redirect to us."""
     parts = urlsplit(place)
     return client.get(f"{parts.path}?{parts.query}")
 
 
-def log_in(client: Client, provider: OpenIDProvider, subject: str, **fields: Any) -> HttpResponse:
+def log_in(client: Client, provider: OpenIDProvider, subject: str, **fields: Any) -> Any:
     """All of it; the answer on the way back."""
     return come_back(client, provider.allow(leave(client, **fields), subject))
 

@@ -43,7 +43,7 @@ def test_an_id_token_with_a_wrong_claim_is_refused(client, provider, change):
 STRANGER = rsa.generate_private_key(65537, 2048)
 SIGNATURES = {
     "by another key": lambda provider, claims: provider.sign(claims, STRANGER),
-    "none": lambda provider, claims: jwt.encode(claims, None, "none", headers={"kid": "one"}),
+    "none": lambda provider, claims: jwt.encode(claims, "", "none", headers={"kid": "one"}),
     "HMAC": lambda provider, claims: jwt.encode(claims, "public" * 16, "HS256", headers={"kid": "one"}),
     "by an unknown key": lambda provider, claims: jwt.encode(claims, STRANGER, "RS256", headers={"kid": "two"}),
     "changed": lambda provider, claims: provider.sign(claims)[:-8] + "AAAAAAAA",
