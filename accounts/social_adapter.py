@@ -80,9 +80,11 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[User, str] | None:
         """The account that the log-in joins by its address, and the address.
 
-        Only the account's own address counts: one that an account merely wants to change to could be anyone's.
+        Only the account's own address counts: one that an account merely wants to change to could be anyone's. A customer who
+        connects a provider is logged in, and the address does not matter.
         """
-        email = find_verified(sociallogin)
+        connects = sociallogin.state.get("process") == AuthProcess.CONNECT
+        email = None if connects else find_verified(sociallogin)
         user = User.objects.filter(email=email, is_staff=False, is_superuser=False).first() if email else None
         return (user, user.email) if user else None
 

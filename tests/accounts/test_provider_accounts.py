@@ -194,12 +194,34 @@ def test_an_unverified_address_may_be_connected_by_its_owner(confirmed, provider
     assert SocialAccount.objects.get().user == user
 
 
+def test_the_address_of_a_connection_does_not_matter(confirmed, provider, user, outsider):
+    """It may be another account's: nothing is joined by it."""
+    provider.add("other", "other@example.com")
+    connect(confirmed, provider, "other")
+    assert SocialAccount.objects.get().user == user
+    assert signed_in(confirmed) == user
+
+
 def test_connecting_asks_who_it_is_first(owner, provider):
     answer = owner.post(START, {"process": "connect"})
     assert unquote(answer.url) == f"/accounts/reauthenticate/?next={START}"
     page = owner.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": START})
     assert "You are going to" in page.content.decode(), "and goes on from there"
     assert provider.calls
+
+
+def test_a_connection_that_waits_for_the_password_keeps_no_token(confirmed, provider, user, monkeypatch):
+    """The visit to the provider took so long that the owner has to confirm again."""
+    place = leave(confirmed, process="connect")
+    now = time.time()
+    with monkeypatch.context() as later:
+        later.setattr("allauth.account.internal.flows.reauthentication.time.time", lambda: now + 3600)
+        assert come_back(confirmed, provider.allow(place, "ada")).url == "/accounts/reauthenticate/"
+    kept = str(dict(confirmed.session.items()))
+    assert "ada@example.com" in kept
+    assert not [token for token in provider.tokens if token in kept]
+    assert confirmed.post("/accounts/reauthenticate/", {"password": PASSWORD}).url == CONNECTIONS
+    assert SocialAccount.objects.get().user == user
 
 
 def test_an_anonymous_visitor_connects_nothing(client, provider):
