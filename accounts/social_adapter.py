@@ -80,8 +80,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[User, str] | None:
         """The account that the log-in joins by its address, and the address.
 
-        Only the account's own address counts: one that an account merely wants to change to could be anyone's. A customer who
-        connects a provider is logged in, and the address does not matter.
+        Only the account's own address counts: one that an account merely wants to change to could be anyone's. For a
+        customer who connects a provider the address does not matter.
         """
         connects = sociallogin.state.get("process") == AuthProcess.CONNECT
         email = None if connects else find_verified(sociallogin)
