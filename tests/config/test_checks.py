@@ -240,7 +240,7 @@ def test_the_environment_alone_switches_providers_on():
     code = "from django.conf import settings; print(settings.SOCIALACCOUNT_PROVIDERS)"
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     google = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
-    environments = ({}, google, OPENID | {"GITHUB_CLIENT_ID": "half"})
+    environments: tuple[dict[str, str], ...] = ({}, google, OPENID | {"GITHUB_CLIENT_ID": "half"})
     printed = [
         subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False).stdout
         for more in environments
