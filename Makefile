@@ -21,7 +21,7 @@ test test-postgres coverage: export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run run-stripe-sandbox test test-all test-postgres image-test coverage lint audit bench services screenshots \
+.PHONY: help run run-stripe-sandbox test test-all test-postgres image-test coverage lint audit bench services screenshots lighthouse \
 	assets messages requirements lint-scripts clean
 
 help: ## list the targets
@@ -110,6 +110,10 @@ services: ## start PostgreSQL, Redis and RabbitMQ on loopback where they do not 
 screenshots: .venv/.stamp-dev ## photograph every page, in both languages, into screenshots/; ARGS="home editor" for some
 	@$(MANAGE) prepare_model
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+lighthouse: .venv/.stamp-dev frontend/node_modules/.stamp ## judge pages by Lighthouse, as production serves them; ARGS="--runs 1 --floor 95 home"
+	@$(MANAGE) prepare_model
+	@$(BIN)/python -m tests.browser.lighthouse $(ARGS)
 
 assets: frontend/node_modules/.stamp ## compile frontend/ into config/static (committed; needs Node)
 	@cd frontend && npm run --silent build

@@ -1,16 +1,25 @@
 """allauth's hooks into this product: the client address, and how mail is sent."""
 
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
+from allauth.account.authentication import get_authentication_records
 from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ReauthenticationRequired
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.models import SocialAccount
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sites.shortcuts import get_current_site
 from django.core.validators import MaxLengthValidator
 from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext
 
 from accounts import mails
 from accounts.models import User
@@ -65,3 +74,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             context = {"email": email_address.email}
             self.add_message(request, messages.ERROR, "account/messages/email_confirmation_failed.txt", context)
             return False
+
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
+        """How a user can confirm that it is still them: allauth's ways, else a new log-in with their provider."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if methods or not user.is_authenticated:
+            return methods
+        connections = SocialAccount.objects.filter(user=user, provider__in=get_social_adapter().names())
+        if not connections.exists():
+            return []
+        url = reverse("account_reauthenticate")
+        return [{"id": "reauthenticate_provider", "description": gettext("Log in again"), "url": url}]
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Whether a user must have confirmed recently that it is them.
+
+        allauth lets everyone pass who has neither a password nor a second factor. Raises ReauthenticationRequired for those
+        whose log-in with a provider is too long ago.
+        """
+        required = bool(super().is_reauthentication_required(app=app, **kwargs))
+        methods = self.get_reauthentication_methods(self.request.user) if required else []
+        if [method["id"] for method in methods] == ["reauthenticate_provider"]:
+            records = get_authentication_records(self.request, self.request.user)
+            latest = max((one["at"] for one in records if one["method"] == "socialaccount"), default=0)
+            if time.time() - latest > REAUTHENTICATION_TIMEOUT:
+                raise ReauthenticationRequired
+        return required

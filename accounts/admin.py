@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth.admin import GroupAdmin
@@ -20,8 +21,8 @@ KEY_COLUMNS = [
     "replaces",
 ]  # fmt: skip
 
-# allauth's own admin pages would change addresses behind User's back, and show the authenticators' data.
-admin.site.unregister([EmailAddress, Authenticator])
+# allauth's own admin pages would change addresses and log-ins behind User's back, and show the authenticators' data.
+admin.site.unregister([EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken])
 # Its page is registered again below, guarded like the others.
 admin.site.unregister(Group)
 

@@ -5,9 +5,13 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.forms import DisconnectForm as AllauthDisconnectForm
+from allauth.socialaccount.models import SocialAccount
 from django import forms
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, pgettext_lazy
@@ -85,6 +89,16 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for myp
             "language": _("Language"),
             "low_balance_mails": _("Mails when credits run low"),
         }
+
+
+class DisconnectForm(AllauthDisconnectForm):  # type: ignore[misc]
+    """allauth's form, but only for providers that are on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = SocialAccount.objects.filter(user=self.request.user, provider__in=get_social_adapter().names())
+        self.accounts: QuerySet[SocialAccount] = mine.order_by("pk")
+        self.fields["account"].queryset = self.accounts
 
 
 class DeleteAccountForm(forms.Form):

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models, transaction
@@ -118,6 +120,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         if self.email_verified_at is None:
             self.email_verified_at = timezone.now()
             self.save(update_fields=["email_verified_at"])
+
+    @transaction.atomic
+    def hand_over(self) -> None:
+        """Give an account whose address was never verified to the owner of the address, who has proved it elsewhere.
+
+        Whoever made the account may have been anyone: nothing that they know or left is of use afterwards.
+        """
+        self.revoke_keys()
+        Authenticator.objects.filter(user=self).delete()
+        SocialAccount.objects.filter(user=self).delete()
+        EmailAddress.objects.filter(user=self).exclude(email=self.email).delete()
+        self.set_unusable_password()
+        self.name = ""
+        self.save(update_fields=["password", "name"])
+        self.verify_email()
 
     def set_active(self, active: bool) -> None:
         """Let the user in, or shut out every session, token and key at once. Nothing is lost.

@@ -16,6 +16,7 @@ from lib.brand import MAX_NAME, logo_path
 from lib.brand.colours import BadColour, accents
 from lib.brand.logo import BadLogo, read_logo
 from lib.ops import tracing
+from lib.outbound import client
 
 
 @register(Tags.security, deploy=True)
@@ -166,6 +167,35 @@ def check_stripe(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Check
         return [Error(message, id="config.E005")]
     if settings.PRODUCTION and "_test_" in settings.STRIPE_SECRET_KEY:
         return [Warning("STRIPE_SECRET_KEY is a test key: payments use no real money.", id="config.W002")]
+    return []
+
+
+@register()
+def check_log_in_providers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A provider needs all of its settings."""
+    found: list[CheckMessage] = []
+    for names in (
+        ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
+        ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
+        ("OPENID_SERVER_URL", "OPENID_CLIENT_ID", "OPENID_CLIENT_SECRET"),
+    ):
+        missing = [name for name in names if not getattr(settings, name)]
+        if missing and len(missing) < len(names):
+            message = f"Set {', '.join(missing)}, too, or none of {', '.join(names)}: log-in with that provider is off."
+            found.append(Error(message, id="config.E030"))
+    if settings.OPENID_SERVER_URL:
+        found += _server_url()
+    return found
+
+
+def _server_url() -> list[CheckMessage]:
+    try:
+        scheme = client.parse(settings.OPENID_SERVER_URL, range(1, 65536)).scheme
+    except client.OutboundError as error:
+        return [Error(f"OPENID_SERVER_URL cannot be used: {error.reason}.", id="config.E031")]
+    if scheme == "http" and settings.PRODUCTION:
+        message = "OPENID_SERVER_URL is not https: the provider's keys and our secret can be read and changed on the way."
+        return [Warning(message, id="config.W030")]
     return []
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from email.utils import parseaddr, quote
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp import constants as csp
@@ -13,6 +14,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from config import __version__
 from config.local_secrets import local_secret
+from config.log_in_providers import log_in_providers
 from lib.ops.database import postgres_options
 from lib.ops.redis_client import cache_options
 
@@ -101,6 +103,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "corsheaders",
     "rest_framework",
     "drf_spectacular",
@@ -247,6 +250,35 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = SITE_NAME
 # Accept the codes before and after the current one: phones' clocks differ by that much.
 MFA_TOTP_TOLERANCE = 1
+# Log-in with other providers: each is on once it is named here. See accounts/provider.py.
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GITHUB_CLIENT_ID = env.str("GITHUB_CLIENT_ID", default="")
+GITHUB_CLIENT_SECRET = env.str("GITHUB_CLIENT_SECRET", default="")
+OPENID_SERVER_URL = env.str("OPENID_SERVER_URL", default="")
+OPENID_CLIENT_ID = env.str("OPENID_CLIENT_ID", default="")
+OPENID_CLIENT_SECRET = env.str("OPENID_CLIENT_SECRET", default="")
+# The provider's name on its button; by default its host.
+OPENID_NAME = env.str("OPENID_NAME", default="") or urlsplit(OPENID_SERVER_URL).netloc
+# Domains of addresses that count as verified although the provider does not say so.
+OPENID_VERIFIED_DOMAINS = env.list("OPENID_VERIFIED_DOMAINS", default=[])
+# Seconds for one request to a provider.
+OPENID_SECONDS = at_least("OPENID_SECONDS", default=5, minimum=1)
+SOCIALACCOUNT_PROVIDERS = log_in_providers(
+    google=(GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET),
+    github=(GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET),
+    openid=(OPENID_CLIENT_ID, OPENID_CLIENT_SECRET),
+    server_url=OPENID_SERVER_URL,
+    name=OPENID_NAME,
+    verified_domains=OPENID_VERIFIED_DOMAINS,
+)
+SOCIALACCOUNT_ADAPTER = "accounts.social_adapter.SocialAccountAdapter"
+# An account is joined by its address only where both sides have verified it: see the adapter.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+# Another way to log in protects the account as a password does.
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+SOCIALACCOUNT_LOGIN_ON_GET = SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_FORMS = {"disconnect": "accounts.forms.DisconnectForm"}
 # Staff without an authenticator must set one up before they can open the admin.
 STAFF_REQUIRE_MFA = env.bool("STAFF_REQUIRE_MFA", default=PRODUCTION)
 

@@ -195,13 +195,13 @@ def premium(user: User) -> User:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductServer]:
-    """The product, running with the real model and its own database; limits on.
+    """The product, running with the real model and its own database; limits and log-in providers on.
 
     The model works on each image once in a run, for all workers: see `tests.remembering_wsgi`.
     """
     folder, mattes = tmp_path_factory.mktemp("server"), run_folder(tmp_path_factory) / "mattes"
     mattes.mkdir(exist_ok=True)
-    environment = {"REMEMBERED_MATTES": str(mattes)}
+    environment = {"REMEMBERED_MATTES": str(mattes), **tests.server.PROVIDERS}
     running = ProductServer(folder, environment, application="tests.remembering_wsgi:application").start()
     yield running
     running.stop()

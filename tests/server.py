@@ -24,6 +24,12 @@ READY_SECONDS = 60
 STOP_SECONDS = 30
 # Where the product keeps its data, in VAR_DIR, if no DATABASE_URL is set.
 DATABASE = "db.sqlite3"
+# Log-in providers, as an operator switches them on. None is asked before a visitor presses its button.
+PROVIDERS = {
+    "GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret", "GITHUB_CLIENT_ID": "id", "GITHUB_CLIENT_SECRET": "secret",
+    "OPENID_SERVER_URL": "https://id.example.com", "OPENID_CLIENT_ID": "id", "OPENID_CLIENT_SECRET": "secret",
+    "OPENID_NAME": "Example ID",
+}  # fmt: skip
 # The temporary folder that all workers of a run share, if there is a run.
 RUN_FOLDER: Path | None = None
 # The databases by URL that this process has migrated: several deployments, one after another, share one.

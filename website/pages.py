@@ -61,6 +61,7 @@ def _facts() -> dict[str, object]:
         "session_cookie": settings.SESSION_COOKIE_NAME,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
+        "has_providers": bool(settings.SOCIALACCOUNT_PROVIDERS),
         "payment": bool(settings.STRIPE_SECRET_KEY),
     }
 

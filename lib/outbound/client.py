@@ -82,13 +82,14 @@ def send(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     asker: Asker = OURS,
+    trusted_hosts: Collection[str] = (),
     receive: Receiver = lambda answer: None,
 ) -> Answer:
     """Send a request and return the head of the response once `receive` has had the body. By default no body is read.
 
     `seconds` covers everything: names, connections, redirects and the response body. Up to `redirects` are followed, each
     checked like the first address; with 0 a redirect is a response like any other. `asker` is on whose behalf names are
-    looked up.
+    looked up. `trusted_hosts` are hosts that the operator named: their addresses need not be public.
     Raises InvalidUrl, ForbiddenTarget, TooManyRedirects, Unreachable, TooSlow or Crowded.
     """
     deadline = time.monotonic() + seconds
@@ -100,7 +101,7 @@ def send(
         return answer.headers.get("Location") if redirects and answer.status in REDIRECTS else None
 
     for _ in range(redirects + 1):
-        addresses = _resolve(target, deadline, asker)
+        addresses = _resolve(target, deadline, asker, is_trusted=target.host in trusted_hosts)
         transfer = _Transfer(addresses, lambda answer: None if location_of(answer) is not None else receive(answer))
         answer = transfer.run(_options(target, addresses, method, headers or {}, body), deadline)
         location = location_of(answer)
@@ -130,10 +131,10 @@ def _remaining(deadline: float) -> float:
     return seconds
 
 
-def _resolve(target: Target, deadline: float, asker: Asker) -> list[str]:
+def _resolve(target: Target, deadline: float, asker: Asker, *, is_trusted: bool) -> list[str]:
     """The addresses that may be tried. Raises ForbiddenTarget, TooSlow or Crowded."""
     try:
-        addresses = find_addresses(target.host, target.port, _remaining(deadline), asker)
+        addresses = find_addresses(target.host, target.port, _remaining(deadline), asker, is_trusted=is_trusted)
     except NoPlace as error:
         raise Crowded(error.own_fault) from error
     except TimeoutError as error:

@@ -63,7 +63,8 @@ def is_too_wide(page: Page) -> bool:
 
 def check_page(page: Page) -> None:
     """Accessible, and no wider than its window."""
-    assert not violations(page)
+    found = violations(page)
+    assert not found, found
     assert not is_too_wide(page)
 
 

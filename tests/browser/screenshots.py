@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import CHROMIUM, DESKTOP, FLAGS, PHONE
 from tests.browser.visits import VISITS, choose_language, seed, visitor
-from tests.server import ROOT, ProductServer
+from tests.server import PROVIDERS, ROOT, ProductServer
 
 FOLDER = ROOT / "screenshots"
 SETTLE_MS = 250
@@ -26,7 +26,7 @@ def main() -> None:
     chosen = [visit for visit in VISITS if not sys.argv[1:] or visit.name in sys.argv[1:]]
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = ProductServer(Path(folder)).start()
+        server = ProductServer(Path(folder), PROVIDERS).start()
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         try:
             facts = seed(server)

@@ -7,6 +7,7 @@ import json
 import random
 from datetime import datetime, timedelta
 
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
@@ -43,7 +44,9 @@ def main() -> None:
     admin = User.objects.create_superuser("admin@seed.example", PASSWORD)
     newcomer = User.objects.create_user("newcomer@seed.example", PASSWORD)
     newcomer.verify_email()
-    people = {"customer": customer, "support": support, "admin": admin, "newcomer": newcomer}
+    people = {
+        "customer": customer, "support": support, "admin": admin, "newcomer": newcomer, "passwordless": make_passwordless(),
+    }  # fmt: skip
     facts = {
         "sessions": {name: log_in(person) for name, person in people.items()},
         "account": account.pk,
@@ -59,6 +62,7 @@ def make_customer() -> tuple[User, list[ApiKey]]:
     customer.verify_email()
     keys = [ApiKey.objects.issue(customer, name=name)[0] for name in ("Web shop", "Catalogue import", "Old script")]
     keys[2].revoke()
+    SocialAccount.objects.create(user=customer, provider="google", uid="seed", extra_data={"email": "amal@seed.example"})
     account = ledger.get_account(customer)
     now = timezone.now()
     ledger.renew(
@@ -66,6 +70,14 @@ def make_customer() -> tuple[User, list[ApiKey]]:
     )
     ledger.grant_prepaid(account, 250, reference="seed", note="goodwill")
     return customer, keys
+
+
+def make_passwordless() -> User:
+    """A customer who logs in with a provider alone."""
+    user = User.objects.create_user("passwordless@seed.example")
+    user.verify_email()
+    SocialAccount.objects.create(user=user, provider="github", uid="seed", extra_data={"email": user.email})
+    return user
 
 
 def use(account: Account, keys: list[ApiKey]) -> None:

@@ -269,3 +269,51 @@ def test_customers_write_to_the_operator_unless_there_is_a_support_address():
     assert evaluated("settings.SITE_SUPPORT_EMAIL", **operator).stdout.strip() == "legal@example.com"
     done = evaluated("settings.SITE_SUPPORT_EMAIL", SITE_SUPPORT_EMAIL="help@example.com", **operator)
     assert done.stdout.strip() == "help@example.com"
+
+
+OPENID = {
+    "OPENID_SERVER_URL": "https://id.example.com", "OPENID_CLIENT_ID": "cutouts", "OPENID_CLIENT_SECRET": "secret",
+}  # fmt: skip
+PROVIDERS: list[tuple[dict[str, str], set[str]]] = [
+    ({"GOOGLE_CLIENT_ID": "id"}, {"config.E030"}),
+    ({"GOOGLE_CLIENT_SECRET": "secret"}, {"config.E030"}),
+    ({"GITHUB_CLIENT_ID": "id"}, {"config.E030"}),
+    ({"GITHUB_CLIENT_ID": "id", "GITHUB_CLIENT_SECRET": "secret"}, set()),
+    ({"OPENID_SERVER_URL": "https://id.example.com"}, {"config.E030"}),
+    (OPENID | {"OPENID_CLIENT_SECRET": ""}, {"config.E030"}),
+    (OPENID, set()),
+    (OPENID | {"OPENID_SERVER_URL": "id.example.com"}, {"config.E031"}),
+    (OPENID | {"OPENID_SERVER_URL": "https://user@id.example.com"}, {"config.E031"}),
+    (OPENID | {"OPENID_SERVER_URL": "http://id.example.com:8080/realms/one"}, set()),
+]
+
+
+@pytest.mark.parametrize(("changed", "found"), PROVIDERS)
+def test_a_log_in_provider_needs_all_of_its_settings(settings, changed, found):
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    assert ids(deploy=False) == found
+
+
+def test_in_production_a_provider_without_tls_is_reported(production):
+    for name, value in (OPENID | {"OPENID_SERVER_URL": "http://id.example.com"}).items():
+        setattr(production, name, value)
+    assert ids() - OF_THE_TESTS == {"config.W030"}
+
+
+def test_the_environment_alone_switches_providers_on():
+    code = "from django.conf import settings; print(settings.SOCIALACCOUNT_PROVIDERS)"
+    command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
+    google = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
+    environments: tuple[dict[str, str], ...] = ({}, google, OPENID | {"GITHUB_CLIENT_ID": "half"})
+    printed = [
+        subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False).stdout
+        for more in environments
+    ]
+    assert printed[0].strip() == "{}"
+    assert ("Google" in printed[1], "https://accounts.google.com" in printed[1], "github" in printed[1]) == (
+        True,
+        True,
+        False,
+    )
+    assert ("'id.example.com'" in printed[2], "github" in printed[2]) == (True, False)
