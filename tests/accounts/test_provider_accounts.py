@@ -29,7 +29,7 @@ def test_an_address_verified_on_both_sides_joins_the_account(client, anonymous, 
     user.refresh_from_db()
     assert user.check_password(PASSWORD), "the password remains"
     (notice,) = mail.outbox
-    assert (notice.to, notice.subject) == ([user.email], "You can log in with Example ID now")
+    assert (notice.to, notice.subject) == ([user.email], "You can log in with Example ID now · Offcut")
     log_in(anonymous, provider, "customer")
     assert signed_in(anonymous) == user
     assert len(mail.outbox) == 1
@@ -127,7 +127,7 @@ def test_staff_are_not_joined_by_an_address(client, provider, user):
     assert log_in(client, provider, "customer").url == "/accounts/confirm-email/"
     assert signed_in(client) is None
     assert not SocialAccount.objects.exists()
-    assert [sent.subject for sent in mail.outbox] == ["You already have an account"]
+    assert [sent.subject for sent in mail.outbox] == ["You already have an account · Offcut"]
 
 
 def test_a_locked_account_stays_locked(client, provider, user):
@@ -182,7 +182,7 @@ def test_the_owner_connects_and_disconnects(confirmed, provider, user):
     assert confirmed.post(CONNECTIONS, {"account": account.pk}).url == CONNECTIONS
     assert not SocialAccount.objects.exists()
     assert [sent.subject for sent in mail.outbox] == [
-        "You can log in with Example ID now", "Example ID is no longer a way to log in",
+        "You can log in with Example ID now · Offcut", "Example ID is no longer a way to log in · Offcut",
     ]  # fmt: skip
     assert all(sent.to == [user.email] for sent in mail.outbox)
     user.refresh_from_db()

@@ -33,7 +33,7 @@ def signed_in(page: Page, reader: str) -> Page:
     page.goto("/accounts/login/")
     page.get_by_label("E-mail").or_(page.locator("[name=login]")).first.fill(reader)
     page.locator("[name=password]").fill(PASSWORD)
-    page.locator("main button").first.click()
+    page.locator("[name=password]").press("Enter")
     page.wait_for_url(lambda url: "/accounts/login" not in url)
     return page
 

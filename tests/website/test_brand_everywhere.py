@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.browser.visits import VISITS, seed
 from tests.conftest import encoded
-from tests.server import ROOT, ProductServer
+from tests.server import PROVIDERS, ROOT, ProductServer
 
 # They share a server.
 pytestmark = pytest.mark.xdist_group("brand_everywhere")
@@ -35,7 +35,7 @@ def renamed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductServer]
     logo = folder / "logo.png"
     logo.write_bytes(encoded(Image.new("RGBA", (80, 40), "teal")))
     brand = {"SITE_NAME": NAME, "SITE_LOGO": str(logo), "SITE_COLOR": COLOUR, "SITE_SUPPORT_EMAIL": SUPPORT}
-    server = ProductServer(folder, brand | {"DEMO": "1"}).start()
+    server = ProductServer(folder, brand | PROVIDERS | {"DEMO": "1"}).start()
     yield server
     server.stop()
 
