@@ -10,6 +10,7 @@ from accounts.models import User
 from imaging.batches import ends, files
 from imaging.batches.erasing import erase_later
 from imaging.models import Batch
+from imaging.removal.cutouts import BACKGROUND_URL_FIELD
 
 # An upload is complete before its first file is stored; storing 2 GB of files takes far less than this.
 ORPHAN_AGE = timedelta(hours=1)
@@ -78,4 +79,5 @@ def erase_orphans() -> int:
 def _note_erasure(batch: Batch) -> None:
     # An image's URL may contain a secret, and the image could be fetched again with it.
     batch.items.exclude(source_url="").update(source_url="")
-    Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now())
+    options = {name: text for name, text in batch.options.items() if name != BACKGROUND_URL_FIELD}
+    Batch.objects.filter(pk=batch.pk, erased_at=None).update(erased_at=timezone.now(), options=options)

@@ -140,11 +140,14 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
 
 
 def test_addresses_are_forgotten_with_the_images(key):
-    data = post(key, urls=("https://example.com/a.png?token=secret",)).json()
+    behind = "https://example.com/b.png?token=secret"
+    data = post(key, urls=("https://example.com/a.png?token=secret",), bg_image_url=behind, w="300").json()
+    assert caller(key).get(data["url"]).json()["options"] == {"bg_image_url": behind, "w": "300"}
     its_time_is_over(data)
     upkeep.tend()
-    item = caller(key).get(data["url"]).json()["items"][0]
-    assert (item["name"], item["image_url"]) == ("a.png", None)
+    batch = caller(key).get(data["url"]).json()
+    assert (batch["items"][0]["name"], batch["items"][0]["image_url"]) == ("a.png", None)
+    assert batch["options"] == {"w": "300"}
 
 
 def test_a_finished_batch_stays_finished_when_it_expires(key, small_png, ended):
@@ -203,12 +206,13 @@ def test_a_result_that_came_after_everything_was_erased_does_not_stay(half_done,
 
 
 def test_who_leaves_leaves_no_image_and_no_name(key, user, half_done, kept, django_capture_on_commit_callbacks):
-    post(key, urls=("https://example.com/secret.png?token=1",), callback_url="https://example.com/hook")
+    urls = {"callback_url": "https://example.com/hook", "bg_image_url": "https://example.com/behind.png?token=1"}
+    post(key, urls=("https://example.com/secret.png?token=1",), **urls)
     with django_capture_on_commit_callbacks(execute=True):
         delete_account(user)
     assert files_left(kept) == []
     assert set(BatchItem.objects.values_list("name", "source_url")) == {("", "")}
-    assert set(Batch.objects.values_list("callback_url", "state")) == {("", "cancelled")}
+    assert list(Batch.objects.values_list("callback_url", "state", "options")) == [("", "cancelled", {})] * 2
     assert states() == ["posted", "voided", "voided", "voided"]
 
 
