@@ -6,7 +6,7 @@
 import { limitedSize } from "../geometry.js";
 import { withoutSubject } from "./backdrop.js";
 import { decontaminate } from "./edge-colours.js";
-import { applyAlpha } from "./raster.js";
+import { alphaOf, applyAlpha } from "./raster.js";
 import { findRotatedSubject } from "./subjects.js";
 import { alphaPlaneOf, decode, makeSurface, planeOf, rasterOf, release } from "./surfaces.js";
 
@@ -17,7 +17,7 @@ const [DETAIL_SIDE, SIDE_STEP] = [2800, 200];
 const BLURRED_SIDE = 512;
 
 /** The matte as a plane of `size`: no more opaque than the photograph of `file` itself. Without a matte, its own alpha. */
-export function effectiveAlpha(file, photograph, matte, size) {
+function effectiveAlpha(file, photograph, matte, size) {
   if (matte && file.type === "image/jpeg") return planeOf(matte, size);
   const own = alphaPlaneOf(photograph, size);
   if (matte === null) return own;
@@ -101,8 +101,26 @@ export class Layers {
   }
 }
 
-export async function openBoth({ file, matte }) {
+async function openBoth({ file, matte }) {
   return [await decode(file), matte && (await decode(matte))];
+}
+
+/** The pixels of a source at full size, and its effective alpha. One bitmap is open at a time: 9 bytes a pixel at most. */
+export async function readPixels({ file, matte }) {
+  const raster = await opened(file, rasterOf);
+  if (matte === null) return { raster, alpha: alphaOf(raster) };
+  const alpha = await opened(matte, (bitmap) => planeOf(bitmap, raster));
+  for (let at = 0; at < alpha.data.length; at++) alpha.data[at] = Math.min(alpha.data[at], raster.data[4 * at + 3]);
+  return { raster, alpha };
+}
+
+async function opened(blob, read) {
+  const bitmap = await decode(blob);
+  try {
+    return read(bitmap);
+  } finally {
+    release(bitmap);
+  }
 }
 
 /** Cut a raster out along a plane of its size, in place, its edges cleaned if `isClean`. */

@@ -7,7 +7,7 @@ import { limitedSize, quarterTurns, radians, rotatedSize } from "../geometry.js"
 import { blurredBackdrop, shrunk, withoutSubject } from "./backdrop.js";
 import { encode } from "./encode.js";
 import { finish, placedWhole } from "./finish.js";
-import { DRAFT_SIDE, Layers, PREVIEW_SIDE, cutOut, effectiveAlpha, openBoth } from "./layers.js";
+import { DRAFT_SIDE, Layers, PREVIEW_SIDE, cutOut, readPixels } from "./layers.js";
 import { Refusal } from "./refusal.js";
 import { decode, makeSurface, rasterOf, release, shown, surfaceOf } from "./surfaces.js";
 
@@ -57,10 +57,7 @@ export class Workshop {
 
   /** The file of the finished image at full size. */
   async export({ source, plan }) {
-    const [photograph, matte] = await openBoth(source);
-    let [raster, alpha] = [rasterOf(photograph), effectiveAlpha(source.file, photograph, matte, photograph)];
-    release(photograph);
-    if (matte) release(matte);
+    let { raster, alpha } = await readPixels(source);
     const planes = plan.blur && !plan.mask ? withoutSubject(raster, alpha) : null;
     const cutout = cutOut(raster, alpha, plan.decontaminate && !plan.mask);
     raster = alpha = null;
