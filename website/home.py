@@ -34,6 +34,7 @@ _BOTH = (
     "api",
     "canvas",
     "compare",
+    "copy",
     "encoders",
     "engine/raster",
     "engine/refusal",

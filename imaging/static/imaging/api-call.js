@@ -1,5 +1,6 @@
 // The settings as a call of the API, to copy.
 
+import { offerCopy } from "./copy.js";
 import { fieldsOf } from "./options.js";
 
 const PLAIN = /^[\w.@%/:=-]+$/;
@@ -25,14 +26,4 @@ export function offerApiCall(root, addresses) {
     latest = options;
     draw();
   };
-}
-
-function offerCopy(button, source) {
-  if (!navigator.clipboard) return;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = gettext("Copied");
-    setTimeout(() => { button.textContent = gettext("Copy"); }, 2000);
-  });
 }

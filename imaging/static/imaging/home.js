@@ -4,6 +4,7 @@
 import { upload } from "./api.js";
 import { decode } from "./canvas.js";
 import "./compare.js";
+import { offerCopy } from "./copy.js";
 import { acceptFiles, offerSamples } from "./files.js";
 import { sendable } from "./formats.js";
 import { explanation } from "./messages.js";
@@ -118,15 +119,4 @@ function setState(state) {
 function forgetShown() {
   shown.forEach((url) => URL.revokeObjectURL(url));
   shown = [];
-}
-
-// Only secure origins may write to the clipboard; elsewhere the reader can select the text.
-function offerCopy(button, source) {
-  if (!navigator.clipboard) return;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(source.textContent);
-    button.textContent = gettext("Copied");
-    setTimeout(() => { button.textContent = gettext("Copy"); }, 2000);
-  });
 }
