@@ -125,7 +125,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def hand_over(self) -> None:
         """Give an account whose address was never verified to the owner of the address, who has proved it elsewhere.
 
-        Whoever made the account may have been anyone: nothing that they know or left is of use afterwards.
+        Anyone may have made the account: nothing that they know or left is of use afterwards.
         """
         self.revoke_keys()
         Authenticator.objects.filter(user=self).delete()

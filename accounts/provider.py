@@ -21,7 +21,7 @@ from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnec
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.http import HttpRequest
 
-# Public-key algorithms only: with `none` or an HMAC, whoever knows the public key could sign.
+# Public-key algorithms only: with `none` or an HMAC, anyone who knows the public key could sign.
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 CLAIMS = ["iss", "sub", "aud", "exp", "iat"]
 # Seconds by which the provider's clock may differ from ours.
@@ -60,7 +60,7 @@ class OpenIDAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def get_access_token_data(
         self, request: HttpRequest, app: SocialApp, client: OAuth2Client, pkce_code_verifier: str | None = None
     ) -> dict[str, Any]:
-        """Exchange the code. The verifier also tells which nonce the id token must have."""
+        """Exchange the code. The nonce that the id token must have follows from the verifier."""
         self.nonce = nonce_of(pkce_code_verifier or "")
         with malformed("the token response"):
             data: dict[str, Any] = super().get_access_token_data(request, app, client, pkce_code_verifier)

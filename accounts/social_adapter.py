@@ -4,7 +4,7 @@ An account is known by its address, so the address decides, and only one that th
 
 - of no account here: it makes one;
 - of an account that has verified it, too: it joins that one;
-- of an account that never verified it: whoever made that account did not own the address. What they left ends, and the
+- of an account that never verified it: its maker did not prove to own the address. What they left ends, and the
   account is its owner's (see `User.hand_over`);
 - of staff: it joins nothing. Staff connect a provider from their profile.
 
