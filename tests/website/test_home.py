@@ -158,7 +158,7 @@ def opened(name: str) -> Image.Image:
 @pytest.mark.parametrize("address", ["/", "/editor"])
 def test_each_module_that_a_page_needs_is_preloaded(owner, address):
     text = text_of(owner.get(address))
-    ahead = set(re.findall(r'rel="modulepreload" href="/static/imaging/([\w-]+\.js)"', text))
+    ahead = set(re.findall(r'<link rel="modulepreload"[^>]* href="/static/imaging/([\w-]+\.js)"', text))
     found: set[str] = set()
     to_read = re.findall(r'type="module" src="/static/imaging/([\w-]+\.js)"', text)
     while to_read:
