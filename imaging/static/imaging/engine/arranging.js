@@ -14,8 +14,21 @@ export function arrange(raster, { source, size, canvas, place: [left, top] }) {
     if (top + row < 0 || top + row >= canvas.height) return;
     result.data.set(pixels.subarray((start - left) * 4, (end - left) * 4), ((top + row) * canvas.width + start) * 4);
   };
-  resample(raster, source, size, outline(source, raster), emit);
+  if (isCut(source, size)) copyRows(raster, source, size, emit);
+  else resample(raster, source, size, outline(source, raster), emit);
   return result;
+}
+
+/** Whether a part has the size of the result: its pixels stay what they are, where resampling would round faint colours. */
+function isCut([left, top, right, bottom], { width, height }) {
+  return right - left === width && bottom - top === height && Number.isInteger(left) && Number.isInteger(top);
+}
+
+function copyRows(raster, [left, top], { width, height }, emit) {
+  for (let row = 0; row < height; row++) {
+    const start = ((top + row) * raster.width + left) * 4;
+    emit(row, raster.data.subarray(start, start + width * 4));
+  }
 }
 
 /** A raster resampled to `size`; itself if it has that size. */

@@ -3,7 +3,7 @@
 import { quarterTurns } from "../geometry.js";
 import { resized } from "./arranging.js";
 import { under } from "./blend.js";
-import { blockSums, blurred, reduced } from "./blur.js";
+import { blurred, reduced } from "./blur.js";
 import { blankPlane, halfEven } from "./raster.js";
 import { resample } from "./resample.js";
 import { turned } from "./rotate.js";
@@ -21,13 +21,21 @@ const REDUCING_GAP = 2;
  */
 export function withoutSubject(photograph, matte, side = BLURRED_SIDE) {
   const factor = Math.max(1, Math.ceil(Math.max(photograph.width, photograph.height) / side));
-  const { width, height, counts, sums } = blockSums(photograph, factor, (at) => 255 - matte.data[at]);
-  const weighted = new Float32Array(sums.length);
-  for (let at = 0; at < sums.length; at++) weighted[(at & 3) * counts.length + (at >> 2)] = sums[at] / counts[at >> 2] / 255;
+  const { width, height, data } = reduced(photograph, factor, (at) => 255 - matte.data[at]);
+  const count = width * height;
+  const weighted = new Float32Array(4 * count);
+  for (let at = 0; at < count; at++) {
+    const weight = Math.fround(data[4 * at + 3] / 255);
+    for (let band = 0; band < 3; band++) weighted[band * count + at] = Math.fround(data[4 * at + band] / 255) * weight;
+    weighted[3 * count + at] = weight;
+  }
   const colours = spread(weighted, height, width);
   return [0, 1, 2].map((band) => {
     const plane = blankPlane({ width, height });
-    for (let at = 0; at < counts.length; at++) plane.data[at] = Math.trunc(Math.min(1, Math.max(0, colours[band * counts.length + at])) * 255 + 0.5);
+    for (let at = 0; at < count; at++) {
+      const level = Math.fround(Math.min(1, Math.max(0, colours[band * count + at])) * 255);
+      plane.data[at] = Math.trunc(Math.fround(level + 0.5));
+    }
     return plane;
   });
 }

@@ -102,9 +102,10 @@ export function reducedAlpha({ width, height, data }, factor) {
   return result;
 }
 
-/** The mean of each block of `factor` x `factor` pixels of a raster, weighted by alpha. */
-export function reduced(raster, factor) {
-  const { width, height, counts, sums } = blockSums(raster, factor, (at) => raster.data[4 * at + 3]);
+/** The mean of each block of `factor` x `factor` pixels of a raster, weighted by alpha. `alphaOf(at)` is the alpha of a pixel. */
+export function reduced(raster, factor, alphaOf = (at) => raster.data[4 * at + 3]) {
+  if (factor === 1) return withAlpha(raster, alphaOf);
+  const { width, height, counts, sums } = blockSums(raster, factor, alphaOf);
   const result = blank({ width, height });
   for (let at = 0; at < counts.length; at++) {
     const mean = (band) => Math.trunc((sums[4 * at + band] + (counts[at] >> 1)) / counts[at]);
@@ -115,11 +116,14 @@ export function reduced(raster, factor) {
   return result;
 }
 
-/**
- * For each block of `factor` x `factor` pixels their number, and four sums: of their colours times alpha, and of alpha, 0-255.
- * `alphaOf(at)` is the alpha of a pixel.
- */
-export function blockSums({ width, height, data }, factor, alphaOf) {
+function withAlpha({ width, height, data }, alphaOf) {
+  const result = { width, height, data: data.slice() };
+  for (let at = 0; at < width * height; at++) result.data[4 * at + 3] = alphaOf(at);
+  return result;
+}
+
+/** For each block of pixels their number, and four sums: of their colours times alpha, and of alpha, 0-255. */
+function blockSums({ width, height, data }, factor, alphaOf) {
   const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
   const counts = new Int32Array(size.width * size.height);
   const sums = new Int32Array(4 * counts.length);

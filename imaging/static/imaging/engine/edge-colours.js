@@ -94,7 +94,7 @@ function put(values, planes, place, grid) {
   for (let plane = 0; plane < 4; plane++) planes[plane * grid.count + place] = values[plane];
 }
 
-/** Red, green and blue times alpha, and alpha: the means over a cell. */
+/** Red, green and blue times alpha, and alpha: the means over a cell, which Pillow rounds to bytes. */
 function pureSums({ width, data }, { left, top, right, bottom }) {
   let [red, green, blue, alpha] = [0, 0, 0, 0];
   for (let y = top; y < bottom; y++) {
@@ -106,8 +106,9 @@ function pureSums({ width, data }, { left, top, right, bottom }) {
       alpha += own;
     }
   }
-  const scale = 1 / (255 * (bottom - top) * (right - left));
-  return [(red / 255) * scale, (green / 255) * scale, (blue / 255) * scale, alpha * scale];
+  const count = (bottom - top) * (right - left);
+  const mean = (sum) => Math.trunc((sum + (count >> 1)) / count) / 255;
+  return [mean(red / 255), mean(green / 255), mean(blue / 255), mean(alpha)];
 }
 
 /** The same of the subject, then of the background, of a cell with an edge, whose last row and column go on beyond the rim. */

@@ -66,8 +66,10 @@ export function resamplePlane(plane, box, size, filter = BILINEAR) {
 }
 
 /** For each pixel of the result the first one of the source that counts, how many do, and their weights. */
-function weights(length, start, end, size, { support, weight }) {
-  const scale = (end - start) / size;
+function weights(length, from, to, size, { support, weight }) {
+  // Pillow's boxes have single precision.
+  const [start, end] = [Math.fround(from), Math.fround(to)];
+  const scale = Math.fround(end - start) / size;
   const stretch = Math.max(1, scale);
   const reach = support * stretch;
   const most = Math.ceil(reach) * 2 + 1;

@@ -3,7 +3,7 @@
 // Gortler et al., "The Lumigraph", 1996, 3.4: push-pull.
 
 // What the next coarser level counts where a level's own weight is between 0 and 1.
-const COARSER_WEIGHT = 0.1;
+const COARSER_WEIGHT = Math.fround(0.1);
 const COLOURS = 3;
 
 /**
@@ -23,7 +23,8 @@ function weighted(sums, coarser) {
   const count = sums.length / (COLOURS + 1);
   const colours = new Float32Array(COLOURS * count);
   for (let at = 0; at < colours.length; at++) {
-    colours[at] = (sums[at] + COARSER_WEIGHT * coarser[at]) / (sums[COLOURS * count + (at % count)] + COARSER_WEIGHT);
+    const weight = Math.fround(sums[COLOURS * count + (at % count)] + COARSER_WEIGHT);
+    colours[at] = Math.fround(sums[at] + Math.fround(COARSER_WEIGHT * coarser[at])) / weight;
   }
   return colours;
 }
