@@ -121,7 +121,7 @@ MIDDLEWARE = [
     "lib.ops.access_log.AccessLogMiddleware",
     "lib.web.texts.UnstorableTextMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "website.content_policy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

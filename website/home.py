@@ -1,5 +1,6 @@
 """The front page and the editor. JavaScript and `/rmbg` process the images on them."""
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +22,7 @@ from imaging.core.values import MAX_SIDE
 from imaging.executor import models
 from imaging.removal.models_api import describe_models
 from website import speed
+from website.content_policy import WEBASSEMBLY
 from website.offers import find_packs, find_plans
 from website.showcase import SAMPLES
 
@@ -129,6 +131,7 @@ def describe_presets() -> dict[str, dict[str, object]]:
 @require_safe
 @login_required
 @never_cache
+@csp_update(WEBASSEMBLY)
 def editor(request: HttpRequest) -> HttpResponse:
     """The multi-image editor, for customers."""
     context = {

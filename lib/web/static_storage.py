@@ -4,7 +4,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # untyped
-    """WhiteNoise's storage, which also rewrites the imports between our JavaScript modules, and where they find workers."""
+    """WhiteNoise's storage, which also rewrites imports between our JavaScript modules and where these find other files."""
 
     support_js_module_import_aggregation = True
     patterns = (
@@ -13,7 +13,7 @@ class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: i
             "*.js",
             (
                 (
-                    r"""(?P<matched>new URL\(["'](?P<url>\./[^"']+)["'], import\.meta\.url\))""",
+                    r"""(?P<matched>new URL\(["'](?P<url>\.{1,2}/[^"']+)["'], import\.meta\.url\))""",
                     """new URL("%(url)s", import.meta.url)""",
                 ),
             ),

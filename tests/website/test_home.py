@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,36 @@ def test_the_editor_shows_the_balance_and_is_never_cached(owner, user):
     assert "<strong>1,050</strong> credits left" in text_of(response)
     assert "50 included, 1,000 prepaid" in text_of(response)
     assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_only_the_editor_and_its_worker_may_run_webassembly(owner):
+    """A worker has the policy of its script, which is a static file. JavaScript's eval() stays forbidden to all."""
+
+    def scripts_of(address: str) -> str:
+        with closing(owner.get(address)) as response:
+            policy = response.headers["Content-Security-Policy"]
+        return next(part for part in policy.split("; ") if part.startswith("script-src "))
+
+    for address in ("/editor", "/static/imaging/engine/worker.js"):
+        assert scripts_of(address) == "script-src 'self' 'wasm-unsafe-eval'"
+    for address in ("/", "/docs", "/batches", "/static/imaging/brush/worker.js", "/static/vendor/webp_enc_simd.js"):
+        assert scripts_of(address) == "script-src 'self'"
+
+
+def test_a_worker_that_has_not_changed_keeps_its_policy(owner):
+    address = "/static/imaging/engine/worker.js"
+    with closing(owner.get(address)) as first:
+        pass
+    again = owner.get(address, headers={"If-Modified-Since": first.headers["Last-Modified"]})
+    assert again.status_code == 304
+    assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
+
+
+def test_webassembly_is_served_as_what_it_is_and_is_not_loaded_ahead(owner):
+    with closing(owner.get("/static/vendor/webp_enc_simd.wasm")) as response:
+        assert response.headers["Content-Type"] == "application/wasm"
+    for address in ("/", "/editor"):
+        assert "webp_enc" not in text_of(owner.get(address))
 
 
 @pytest.mark.parametrize("address", ["/", "/editor"])
