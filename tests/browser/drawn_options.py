@@ -19,7 +19,7 @@ def draw_options(random: Random) -> dict[str, Any]:
     _maybe(random, options, 0.3, position=lambda: random.choice(("center", "original", "25% 75%", "0", "90, 10%")))
     _maybe(random, options, 0.3, dpi=lambda: random.randint(1, 2400))
     if options["format"] in ("jpeg", "webp"):
-        _maybe(random, options, 0.5, quality=lambda: random.randint(80, 100))
+        _maybe(random, options, 0.5, quality=lambda: random.randint(1, 100))
     if random.random() < 0.1:
         return {**options, "mask": True}
     _draw_behind(random, options)

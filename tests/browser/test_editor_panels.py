@@ -351,6 +351,43 @@ def test_controls_without_an_effect_are_disabled_and_say_why(studio: Page):
     expect(studio.locator("#positions-reason")).to_contain_text("The canvas is cut to the subject.")
 
 
+@in_one_window
+def test_webp_is_written_in_the_page_where_a_browser_has_no_workers(editor: Page, sent: list[Request], little: bytes):
+    editor.add_init_script("delete globalThis.Worker")
+    editor.reload()
+    add(editor, file("photo.jpg", little))
+    expect(row(editor, "photo.jpg")).to_contain_text("Done", timeout=SLOW)
+    name, content = download(editor, "Download")
+    with Image.open(io.BytesIO(content)) as image:
+        assert (name, image.format, image.mode) == ("photo-no-bg.webp", "WEBP", "RGBA")
+
+
+@in_one_window
+def test_a_browser_without_webassembly_is_offered_png(editor: Page, sent: list[Request], little: bytes):
+    editor.add_init_script("delete globalThis.WebAssembly")
+    editor.reload()
+    expect(editor.get_by_label("WebP")).to_be_disabled()
+    expect(editor.locator("#webp-note")).to_have_text(
+        "This browser cannot write WebP. Choose PNG: it keeps transparency too."
+    )
+    add(editor, file("photo.jpg", little))
+    expect(row(editor, "photo.jpg")).to_contain_text("Done", timeout=SLOW)
+    assert download(editor, "Download")[0] == "photo-no-bg.png"
+
+
+@in_one_window
+def test_an_encoder_that_does_not_arrive_is_said_in_a_sentence(editor: Page, sent: list[Request], little: bytes):
+    editor.context.route("**/webp_enc_simd.wasm", lambda route: route.abort())
+    add(editor, file("photo.jpg", little))
+    expect(row(editor, "photo.jpg")).to_contain_text("Done", timeout=SLOW)
+    editor.get_by_role("button", name="Download", exact=True).click()
+    expect(editor.locator("#notice")).to_have_text(
+        "This browser could not draw the picture. Reload the page, then try again."
+    )
+    editor.context.unroute("**/webp_enc_simd.wasm")
+    assert download(editor, "Download")[0] == "photo-no-bg.webp"
+
+
 def padded(page: Page) -> None:
     """A fixed canvas of 200 × 100 pixels, with the handles shown."""
     open_panel(page, "canvas")

@@ -446,8 +446,8 @@ function hideNotice() {
   byId("notice").hidden = true;
 }
 
-async function prepareFormats() {
-  if (await canWriteWebp()) return;
+function prepareFormats() {
+  if (canWriteWebp()) return;
   settings.lackWebp();
   shared = { ...settings.defaults };
   settings.write(shared, false);
@@ -482,4 +482,5 @@ for (const form of document.querySelectorAll("form[action$='/logout/']")) {
 }
 window.addEventListener("pagehide", () => isLoggingOut && forgetEverything());
 settings.write(shared, false);
-prepareFormats().then(restore);
+prepareFormats();
+restore();

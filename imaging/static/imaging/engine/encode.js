@@ -3,9 +3,10 @@
 import { jpegFile } from "./jpeg.js";
 import { Refusal } from "./refusal.js";
 import { release, surfaceOf } from "./surfaces.js";
+import { webpFile } from "./webp.js";
 
-// The API's JPEG has 90. Browsers compress WebP harder than it does.
-const QUALITY = { jpeg: 90, webp: 95 };
+// The API's.
+const QUALITY = { jpeg: 90, webp: 85 };
 const BMP_HEADER_BYTES = 54;
 const METRES_PER_INCH = 0.0254;
 // 96 dpi, which bitmaps have usually.
@@ -14,23 +15,23 @@ const SCREEN_PER_METRE = 3780;
 const PNG_START = 33;
 
 /** A raster as a file of webp, png, jpeg or bmp, opaque for the last two. Throws Refusal if the browser cannot write it. */
-export async function encode(raster, { format, quality = null, dpi = null }) {
+export async function encode(raster, { format, quality = null, dpi = null, mask = false }) {
   if (format === "bmp") return bitmapFile(raster);
   if (format === "jpeg") return jpegFile(raster, quality ?? QUALITY.jpeg, dpi);
+  if (format === "webp") return webpFile(raster, quality ?? QUALITY.webp, mask);
   const canvas = surfaceOf(raster);
   try {
-    const blob = await fileOf(canvas, `image/${format}`, (quality ?? QUALITY.webp) / 100);
-    // A browser that does not know a format writes PNG instead.
-    if (blob?.type !== `image/${format}`) throw new Refusal("cannot_write", { format });
-    return dpi && format === "png" ? withResolution(blob, dpi) : blob;
+    const png = await pngOf(canvas);
+    if (png === null) throw new Refusal("cannot_write", { format });
+    return dpi ? withResolution(png, dpi) : png;
   } finally {
     release(canvas);
   }
 }
 
-function fileOf(canvas, type, quality) {
-  if (canvas.convertToBlob) return canvas.convertToBlob({ type, quality }).catch(() => null);
-  return new Promise((done) => canvas.toBlob(done, type, quality));
+function pngOf(canvas) {
+  if (canvas.convertToBlob) return canvas.convertToBlob().catch(() => null);
+  return new Promise((done) => canvas.toBlob(done));
 }
 
 function withResolution(png, dpi) {
