@@ -137,15 +137,15 @@ class Files(SimpleHTTPRequestHandler):
         self.wfile.write(PAGE)
 
     def translate_path(self, path: str) -> str:
-        return str(ROOT / "imaging") + path
+        return str(ROOT / ("config" if path.startswith("/static/vendor/") else "imaging")) + path
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+def served(handler: type[Files] = Files) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
