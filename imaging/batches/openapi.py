@@ -204,11 +204,11 @@ background and the results {settings.BATCH_HOURS} hour{pluralize(settings.BATCH_
         **_errors(
             "GET",
             "POST",
-            _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
+            _400=errors("Something about the request is wrong. All problems are reported at once.", *BAD_REQUESTS),
             _409=errors("The `Idempotency-Key` stands for another request.", ApiError("idempotency_key_reused")),
             _413=errors("The batch is too large, packed or unpacked.", batch_too_large()),
             _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), unsupported_coding()),
-            _429=errors("A limit is reached; `code` tells which.", *LIMITS),
+            _429=errors("A limit is reached; `code` says which.", *LIMITS),
         ),
     },
 )

@@ -2,7 +2,7 @@
 
     python tests/bench/bench_editor.py
 
-In Debian's Chromium, on two pages in turn. Besides the time of each step, the longest for which the page could not react.
+In Debian's Chromium, on two pages in turn. Prints the time of each step, and the longest for which the page could not react.
 """
 
 import base64
