@@ -5,7 +5,6 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
-from allauth.socialaccount.models import SocialAccount
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -40,11 +39,10 @@ class ProfileView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type:
         return get_signed_in(self.request)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        names = get_social_adapter(self.request).names()
-        connected = SocialAccount.objects.filter(user=self.object, provider__in=names).values_list("provider", flat=True)
+        adapter = get_social_adapter(self.request)
         return super().get_context_data(
-            has_providers=bool(names),
-            connections=[names[provider] for provider in connected],
+            has_providers=bool(adapter.names()),
+            connections=adapter.connections(self.object),
             addresses=EmailAddress.objects.filter(user=self.object).order_by("-primary", "pk"),
             has_password=self.object.has_usable_password(),
             has_second_factor=is_mfa_enabled(self.object),

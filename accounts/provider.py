@@ -49,7 +49,7 @@ class OpenIDAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """The provider's own description of itself. Raises OAuth2Error, or what requests raises."""
+        """The provider's discovery document. Raises OAuth2Error, or what requests raises."""
         names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
         with malformed("the discovery document"):
             config: dict[str, Any] = super().openid_config
@@ -143,12 +143,12 @@ class OpenIDProvider(FixedRequest, OpenIDConnectProvider):  # type: ignore[misc]
         return subject
 
     def extract_email_addresses(self, data: dict[str, Any]) -> list[EmailAddress]:
-        """The address. It counts as verified only if that is said in so many words: some providers send "false" as text."""
+        """The address. It counts as verified only if the claim says so: some providers send "false" as text."""
         claims = data["id_token"] | data["userinfo"]
         email = claims.get("email")
         if not isinstance(email, str):
             return []
-        # Some providers never say it. Then the operator may have said it for a domain.
+        # Some providers never send the claim. Then the operator may vouch for a domain.
         unsaid = email.rpartition("@")[2].lower() in self.app.settings["verified_domains"]
         verified = claims.get("email_verified", unsaid) in (True, "true")
         return [EmailAddress(email=email, verified=verified, primary=True)]

@@ -76,7 +76,7 @@ def _run(view: type[OAuth2View], request: HttpRequest, adapter: OAuth2Adapter) -
     try:
         answer: HttpResponse = view.adapter_view(adapter)(request)
     except (OAuth2Error, requests.RequestException) as error:
-        # allauth expects none when it reads what the provider says of itself.
+        # allauth expects none when it reads the provider's discovery document.
         answer = render_authentication_error(request, adapter.get_provider(), exception=error)
     return answer
 

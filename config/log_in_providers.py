@@ -15,7 +15,7 @@ def log_in_providers(
 ) -> dict[str, Any]:
     """SOCIALACCOUNT_PROVIDERS. A client is its id and secret; a provider without both of them is off.
 
-    Google is an OpenID provider like any other. GitHub is none: it has OAuth and an API of its own.
+    Google is an ordinary OpenID provider. GitHub is not: it has plain OAuth and its own API.
     """
     apps = []
     if all(google):

@@ -87,7 +87,7 @@ OPERATOR_ADDRESS = env.str("OPERATOR_ADDRESS", default="")
 SITE_NAME = env.str("SITE_NAME", default="").strip() or "Offcut"
 SITE_LOGO = env.str("SITE_LOGO", default="")
 SITE_COLOR = env.str("SITE_COLOR", default="")
-# Where pages and mails tell customers to write to.
+# The address for customers' questions, on pages and in mails; replies to mails go there.
 SITE_SUPPORT_EMAIL = env.str("SITE_SUPPORT_EMAIL", default="") or OPERATOR_EMAIL
 
 # --- Applications ---------------------------------------------------------------------------------
@@ -536,7 +536,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Without a broker a task runs in the web process that calls it.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
-# Two deployments on one broker need queues of their own: CELERY_QUEUE=foo makes foo, foo-inference and foo-batch.
+# Two deployments on one broker need separate queues: CELERY_QUEUE=foo makes foo, foo-inference and foo-batch.
 _QUEUE = env.str("CELERY_QUEUE", default="")
 QUEUES = {"default": _QUEUE or "celery"} | {role: f"{_QUEUE}-{role}" if _QUEUE else role for role in ("inference", "batch")}
 CELERY_TASK_DEFAULT_QUEUE = QUEUES["default"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from django import forms
 from django.contrib.admin.models import LogEntry
 from django.db.models import (
@@ -115,6 +116,7 @@ def tell(account: Account, query: QueryDict) -> Row:
     window = current_window(account, [_window(row) for row in periods if row["kind_"] != REPORT])
     return {
         "account": account,
+        "log_ins": list_log_ins(account),
         "keys": keys,
         "window": window,
         "window_left": max(0, window.left),
@@ -132,6 +134,12 @@ def tell(account: Account, query: QueryDict) -> Row:
         "marked": query.get("stripe") or query.get("request_id") or "",
         "marked_key": query.get("key", ""),
     }
+
+
+def list_log_ins(account: Account) -> list[str]:
+    """What the owner can log in with: a password, and the names of providers."""
+    providers: list[str] = get_social_adapter().connections(account.user)
+    return (["password"] if account.user.has_usable_password() else []) + providers
 
 
 def list_keys(account: Account) -> list[ApiKey]:

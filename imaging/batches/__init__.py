@@ -1,1 +1,1 @@
-"""Batches: many images in one request, processed one by one and kept for a day."""
+"""Batches: many images in one request, processed one by one. Results are kept for BATCH_HOURS."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.template.defaultfilters import pluralize
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
@@ -186,7 +187,7 @@ or `deflate`.
 
 A credit is held for each picture at once, spent when its result exists, and given back if it has none. All pictures get a
 credit, or the batch is refused. One bad picture never stops the others. Each picture is erased once it is worked on, a
-background and the results {settings.BATCH_HOURS} hours after the batch was made.
+background and the results {settings.BATCH_HOURS} hour{pluralize(settings.BATCH_HOURS)} after the batch was made.
 """,
     tags=TAGS,
     parameters=[
@@ -203,11 +204,11 @@ background and the results {settings.BATCH_HOURS} hours after the batch was made
         **_errors(
             "GET",
             "POST",
-            _400=errors("Something about the request is wrong. All problems are told at once.", *BAD_REQUESTS),
+            _400=errors("Something about the request is wrong. All problems are reported at once.", *BAD_REQUESTS),
             _409=errors("The `Idempotency-Key` stands for another request.", ApiError("idempotency_key_reused")),
             _413=errors("The batch is too large, packed or unpacked.", batch_too_large()),
             _415=errors("The body is not a form, or packed in an unknown way.", from_status(415), unsupported_coding()),
-            _429=errors("A limit is reached; `code` tells which.", *LIMITS),
+            _429=errors("A limit is reached; `code` says which.", *LIMITS),
         ),
     },
 )

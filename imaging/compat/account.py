@@ -5,27 +5,18 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.authentication import ApiKeyAuthentication
 from accounts.caller import get_signed_in
 from billing.credits import ledger
-from billing.credits.customer_view import CustomerView
 from billing.credits.prices import as_number
 from billing.membership.balance import CreditsLeft, get_credits
+from imaging.compat.api import KeyView
 from imaging.compat.openapi import account_schema
-from lib.web.errors import ApiError
 
 
-class AccountView(CustomerView):
+class AccountView(KeyView):
     """What is left to the key's owner."""
 
-    authentication_classes = [ApiKeyAuthentication]
     read_methods = frozenset({"GET", "HEAD"})
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Identify the caller and count the read."""
-        if "x-api-key" not in request.headers:
-            raise ApiError("missing_api_key")
-        super().initial(request, *args, **kwargs)
 
     @account_schema
     def get(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from accounts.authentication import ApiKeyAuthentication
 from billing.credits import admission
 from billing.credits.admission import Customer
+from billing.credits.customer_view import CustomerView
 from billing.credits.idempotency import Retry, find_retry_key
 from billing.credits.prices import IMAGE, PREVIEW
 from billing.credits.refusals import KeyLimitReached, MonthlyLimitReached
@@ -39,17 +40,22 @@ JSON = "application/json"
 _PIECE = 3 * 64 * 1024
 
 
-class CompatView(RecordedView):
-    """An endpoint for API keys alone, whose calls count the megapixels of their images instead of requests."""
+class KeyView(CustomerView):
+    """An endpoint for API keys alone."""
 
     authentication_classes = [ApiKeyAuthentication]
-    parser_classes = [CompatParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Identify the caller and count the call."""
+        """Identify the caller and count the call. Raises ApiError `missing_api_key`, and what identification raises."""
         if "x-api-key" not in request.headers:
             raise ApiError("missing_api_key")
         super().initial(request, *args, **kwargs)
+
+
+class CompatView(KeyView, RecordedView):
+    """An endpoint that works on images. Its calls count the megapixels of their images instead of requests."""
+
+    parser_classes = [CompatParser]
 
     def count(self, customer: Customer) -> None:
         """Count the first megapixel, before the body is read."""

@@ -175,7 +175,7 @@ BAD_REQUESTS = [
 # The responses other than an image, per status: its meaning, and each of its errors. The documentation's table of errors is
 # generated from this too.
 ERRORS: dict[int, tuple[str, list[ApiError]]] = {
-    400: ("Something about the request is wrong. All field problems are told at once.", BAD_REQUESTS),
+    400: ("Something about the request is wrong. All field problems are reported at once.", BAD_REQUESTS),
     401: ("The key or token is unknown, revoked or expired.", [ApiError("invalid_api_key")]),
     403: ("The owner's e-mail address is not verified.", [ApiError("email_not_verified")]),
     405: ("Only POST is possible here.", [from_status(405)]),
@@ -190,7 +190,7 @@ ERRORS: dict[int, tuple[str, list[ApiError]]] = {
     413: ("The form is far too large.", [from_status(413)]),
     415: ("The body is not a form, or packed in an unknown way.", [from_status(415), unsupported_coding()]),
     429: (
-        "A limit is reached; `code` tells which. Only `rate_limited` is over within a minute.",
+        "A limit is reached; `code` says which. Only `rate_limited` is over within a minute.",
         [
             ApiError("rate_limited", retry_after=30),
             ApiError("daily_limit_reached", retry_after=3600),

@@ -1,4 +1,4 @@
-"""Under whose name this deployment runs: SITE_NAME, SITE_LOGO, SITE_COLOR, SITE_SUPPORT_EMAIL, and what follows from them.
+"""The name and look of this deployment: SITE_NAME, SITE_LOGO, SITE_COLOR, SITE_SUPPORT_EMAIL, and what follows from them.
 
 Every page, mail and request to another server takes the name from here. The files that are made from the brand (icons,
 preview image, style sheet) are in `website.brand_files`.
@@ -26,7 +26,7 @@ MAX_NAME = 40
 FILES = "/brand/"
 # The height of the logo in a page's header, in CSS pixels.
 HEADER_HEIGHT = 26
-# What a server is called whose name has no ASCII letters.
+# The name in `User-Agent` if SITE_NAME has no ASCII letters.
 _NAMELESS = "background-removal"
 
 

@@ -2,7 +2,7 @@
 
     python tests/bench/bench_editor.py
 
-In Debian's Chromium, on two pages in turn. Besides the time of each step, the longest for which the page could not react.
+In Debian's Chromium, on two pages in turn. Prints the time of each step, and the longest for which the page could not react.
 """
 
 import base64
@@ -144,8 +144,8 @@ class Files(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: type[Files] = Files) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def served(files: type[SimpleHTTPRequestHandler] = Files) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

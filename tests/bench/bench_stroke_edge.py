@@ -5,7 +5,7 @@
 Needs Node.
 
 On composites of known alpha (tests.bench.composites) the matte gets a fault along a piece of the subject's edge: a false
-halo, or a missing piece. A stroke repairs it. Its rim follows the true edge as a hand does, some pixels beside it. The
+halo, or a missing piece. A stroke repairs it. Its rim follows the true edge as a hand does, a few pixels off. The
 error is the mean absolute difference from the true alpha, 0-255, within BAND pixels of that piece of the edge. Prints the
 medians over all strokes, and the share of strokes that following the image makes worse. "tuning" are the composites that
 chose the constants: report "held out".
@@ -56,7 +56,7 @@ def main() -> None:
     figures = np.array(rows)
     for hand in HANDS:
         for erases in (True, False):
-            name = f"{'erase' if erases else 'keep':5}, {hand:g} px beside the edge"
+            name = f"{'erase' if erases else 'keep':5}, {hand:g} px off the edge"
             report(name, figures[(figures[:, 0] == hand) & (figures[:, 1] == erases)])
     report("all", figures)
 

@@ -17,10 +17,10 @@ from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Page, sync_playwright
 
 from imaging.core.codecs.webp_writer import encode_webp
-from tests.bench.bench_editor import Files, served
-from tests.bench.bench_jpeg import PHOTOGRAPH
+from tests.bench.bench_editor import ROOT, Files, served
 from tests.browser.chromium import CHROMIUM, FLAGS
 
+PHOTOGRAPH = ROOT / "imaging/static/imaging/samples/coffee.jpg"
 SIZE, ROUNDS = (4000, 3000), 5
 
 # As engine/encode.js calls it. `grown` is the memory that an encoder has grown to.

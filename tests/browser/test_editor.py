@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 import requests
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, ViewportSize, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, Route, ViewportSize, expect
 
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.page_checks import check_page
@@ -80,6 +80,19 @@ def download(page: Page, button: str) -> tuple[str, bytes]:
 def little(photo: bytes) -> bytes:
     """An image of 80 × 60 pixels."""
     return encoded(Image.open(io.BytesIO(photo)).resize((80, 60)), "JPEG")
+
+
+@pytest.fixture
+def sent(editor: Page) -> list[Request]:
+    """The requests for a matte; each is answered with an ellipse of 61 × 41 pixels, 10 pixels from the sides of `little`."""
+    found: list[Request] = []
+
+    def answer(route: Route) -> None:
+        found.append(route.request)
+        fulfil_with_matte(route)
+
+    editor.route("**/rmbg", answer)
+    return found
 
 
 @ONLY_DESKTOP

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from imaging.core.weights.files import SERVING_RECIPE
 from imaging.core.weights.registry import NATIVE
 from tests.browser.chromium import PHONE
 from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session, sign_in
-from tests.browser.test_editor import add, download, file, fulfil_with_matte, little, open_panel, refuse, row
+from tests.browser.test_editor import add, download, file, fulfil_with_matte, little, open_panel, refuse, row, sent
 from tests.browser.windows import in_one_window
 from tests.server import ProductServer
 from tests.services.deployment import Deployment
 
-__all__ = ["little"]
+__all__ = ["little", "sent"]
 
 pytestmark = pytest.mark.browser
 
@@ -44,19 +44,6 @@ def model_of(request: Request) -> str:
     """The field `model` of a request, "" without one."""
     _, found, rest = (request.post_data_buffer or b"").partition(b'name="model"\r\n\r\n')
     return rest.partition(b"\r\n")[0].decode() if found else ""
-
-
-@pytest.fixture
-def sent(editor: Page) -> list[Request]:
-    """All requests for a matte; each is answered."""
-    found: list[Request] = []
-
-    def answer(route: Route) -> None:
-        found.append(route.request)
-        fulfil_with_matte(route)
-
-    editor.route("**/rmbg", answer)
-    return found
 
 
 def test_another_model_runs_again_only_when_asked_and_names_its_price(editor: Page, sent: list[Request], little: bytes):

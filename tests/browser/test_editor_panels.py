@@ -14,12 +14,23 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, Ro
 from tests.browser.chromium import DESKTOP, PHONE
 from tests.browser.page_checks import check_page
 from tests.browser.signed_in import make_session, sign_in
-from tests.browser.test_editor import ONLY_DESKTOP, SLOW, add, download, file, fulfil_with_matte, little, open_panel, row
+from tests.browser.test_editor import (
+    ONLY_DESKTOP,
+    SLOW,
+    add,
+    download,
+    file,
+    fulfil_with_matte,
+    little,
+    open_panel,
+    row,
+    sent,
+)
 from tests.browser.windows import in_one_window
 from tests.conftest import encoded
 from tests.server import ProductServer
 
-__all__ = ["little"]
+__all__ = ["little", "sent"]
 
 pytestmark = pytest.mark.browser
 
@@ -30,19 +41,6 @@ SECTIONS = ("background", "canvas", "shadow", "format", "results", "angle", "edg
 @pytest.fixture(scope="module")
 def session(server: ProductServer) -> str:
     return make_session(server, "panels@example.com")
-
-
-@pytest.fixture
-def sent(editor: Page) -> list[Request]:
-    """The requests for a matte. The subject is an ellipse of 61 × 41 pixels, 10 pixels from the sides of the image."""
-    found: list[Request] = []
-
-    def answer(route: Route) -> None:
-        found.append(route.request)
-        fulfil_with_matte(route)
-
-    editor.route("**/rmbg", answer)
-    return found
 
 
 @pytest.fixture

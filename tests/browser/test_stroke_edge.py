@@ -66,13 +66,13 @@ def error(alpha: np.ndarray, truth: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("keeps", [False, True], ids=["erase", "keep"])
-@pytest.mark.parametrize("beside", [-6, 6])
-def test_a_stroke_beside_the_edge_ends_at_the_edge(page: Page, keeps: bool, beside: int):
+@pytest.mark.parametrize("offset", [-6, 6])
+def test_a_stroke_near_the_edge_ends_at_the_edge(page: Page, keeps: bool, offset: int):
     page.goto("/")
     truth = left_part(120)
     # The matte is 16 pixels off.
     before = left_part(104 if keeps else 136)
-    rim = 120 + beside
+    rim = 120 + offset
     middle = rim - 14 if keeps else rim + 14
     stroke = line([(middle, -20), (middle, 200)], 28)
     got = refined(page, scene(120), before, stroke, keeps=keeps)

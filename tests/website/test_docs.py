@@ -190,3 +190,9 @@ def test_limits_are_those_of_the_plans_and_settings(client, settings):
     assert "1,234" in text_of(client.get("/docs/limits"))
     assert "4,321" in text_of(client.get("/docs/credits"))
     assert "77 pictures" in text_of(client.get("/docs/limits"))
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1, "the results 1 hour after"), (3, "the results 3 hours after")])
+def test_the_page_on_batches_says_how_long_results_are_kept(client, settings, hours, said):
+    settings.BATCH_HOURS = hours
+    assert said in text_of(client.get("/docs/batches"))

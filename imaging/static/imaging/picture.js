@@ -10,7 +10,7 @@ import { limitedSize } from "./geometry.js";
 import { Previews } from "./previews.js";
 
 const THUMB_SIDE = 240;
-// What an export needed is given back soon after the last one.
+// The memory of exports is freed soon after the last one.
 const IDLE_SECONDS = 10;
 
 const drawing = new Foreman();

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
@@ -21,6 +22,7 @@ from billing.models import (
     StripePrice,
     Subscription,
 )
+from config.log_in_providers import log_in_providers
 from tests.billing.conftest import spend
 from tests.billing.support.staff import act_url, browser_of, make_staff, page, record
 
@@ -71,6 +73,19 @@ def test_it_shows_everything(support, account, user):
     assert response.context["window_left"] == 4900
     assert response.context["account"].has_mfa
     assert [found.used_this_month for found in response.context["keys"]] == [100]
+
+
+def test_it_says_what_the_owner_logs_in_with(support, account, user, settings):
+    settings.SOCIALACCOUNT_PROVIDERS = log_in_providers(
+        google=("id", "secret"), github=("", ""), openid=("", ""), server_url="", name="", verified_domains=[]
+    )
+    for provider in ("google", "github"):
+        SocialAccount.objects.create(user=user, provider=provider, uid="1")
+    assert support.get(page(account)).context["log_ins"] == ["password", "Google"]
+    user.set_unusable_password()
+    user.save()
+    SocialAccount.objects.filter(provider="google").delete()
+    assert "nothing: the password must be reset" in support.get(page(account)).content.decode()
 
 
 def test_it_takes_few_queries_however_much_there_is(support, account, user, django_assert_max_num_queries):

@@ -2,11 +2,13 @@
 
 import os
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -20,6 +22,8 @@ from imaging.models import Batch, BatchItem
 from tests.imaging.batches.forms import caller, content_of, post, the_batch, work_through
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_model")]
+
+BEHIND = "https://example.com/b.png?token=secret"
 
 
 @pytest.fixture(autouse=True)
@@ -140,14 +144,26 @@ def test_a_day_later_everything_is_erased_and_what_is_open_is_free(key, user, ha
 
 
 def test_addresses_are_forgotten_with_the_images(key):
-    behind = "https://example.com/b.png?token=secret"
-    data = post(key, urls=("https://example.com/a.png?token=secret",), bg_image_url=behind, w="300").json()
-    assert caller(key).get(data["url"]).json()["options"] == {"bg_image_url": behind, "w": "300"}
+    data = post(key, urls=("https://example.com/a.png?token=secret",), bg_image_url=BEHIND, w="300").json()
+    assert caller(key).get(data["url"]).json()["options"] == {"bg_image_url": BEHIND, "w": "300"}
     its_time_is_over(data)
     upkeep.tend()
     batch = caller(key).get(data["url"]).json()
     assert (batch["items"][0]["name"], batch["items"][0]["image_url"]) == ("a.png", None)
     assert batch["options"] == {"w": "300"}
+
+
+def test_an_upgrade_forgets_the_backgrounds_of_batches_that_were_erased_before(key, small_png):
+    erased, kept, plain = (
+        post(key, ("a.png", small_png), **fields).json()["id"]
+        for fields in ({"bg_image_url": BEHIND, "w": "300"}, {"bg_image_url": BEHIND}, {"w": "200"})
+    )
+    Batch.objects.filter(pk__in=(erased, plain)).update(erased_at=timezone.now())
+    migration = import_module("imaging.migrations.0007_forget_background_urls")
+    for _ in range(2):
+        migration.forget(apps, None)
+        options = {str(pk): options for pk, options in Batch.objects.values_list("pk", "options")}
+        assert options == {erased: {"w": "300"}, kept: {"bg_image_url": BEHIND}, plain: {"w": "200"}}
 
 
 def test_a_finished_batch_stays_finished_when_it_expires(key, small_png, ended):

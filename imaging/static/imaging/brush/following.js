@@ -1,11 +1,11 @@
-// Lets the edge of a finished stroke follow the image's: a hand is some pixels beside it. Measured in docs/benchmarks.md.
+// Lets the edge of a finished stroke follow the image's, which a hand misses by a few pixels. Measured in docs/benchmarks.md.
 
 import { refineStroke } from "../engine/refine.js";
 import { readTile, tilesIn } from "./tiles.js";
 
 // The edge moves by at most the brush's radius, within these pixels; a smaller brush draws what it is meant to draw.
 const [LEAST_REACH, MOST_REACH] = [4, 64];
-// Of a window: what `refineStroke` wants around a stroke, as a multiple of the reach.
+// The margin that `refineStroke` needs around a stroke, as a multiple of the reach.
 const MARGIN = 4;
 // A long stroke is refined in blocks, so that its window does not fill the memory: 16 MB for each of these squared.
 const BLOCK = 1536;
@@ -39,7 +39,7 @@ function write({ before, matte }, { block, window, values }) {
     const from = (row - window.top) * (window.right - window.left) - window.left;
     for (let column = block.left, at = row * width + block.left; column < block.right; column++, at++) {
       const value = values[from + column];
-      // Nothing is kept above the original's own transparency; what was above it before stays.
+      // The stroke raises no value above the original's alpha; a value that was above it before may stay there.
       data[at] = ceiling === null || value <= ceiling[at] ? value : Math.max(Math.min(value, data[at]), ceiling[at]);
     }
   }

@@ -19,7 +19,7 @@ export class Retouching {
 
   /**
    * Start. `original`: the upright image, an ImageBitmap of full size, which this closes; `matte`: a Blob; `isOpaque`: whether
-   * the original certainly has no transparency of its own; `canvas`: the one to show it on.
+   * the original certainly has no transparency; `canvas`: the one to show it on.
    */
   async open({ canvas, original, matte, isOpaque }) {
     const { width, height } = original;

@@ -1,6 +1,7 @@
 // From a raster to the bytes of a file.
 
 import { jpegFile } from "./jpeg.js";
+import { discard } from "./raster.js";
 import { Refusal } from "./refusal.js";
 import { release, surfaceOf } from "./surfaces.js";
 import { webpFile } from "./webp.js";
@@ -14,12 +15,17 @@ const SCREEN_PER_METRE = 3780;
 // PNG: signature and IHDR. Resolution belongs behind them.
 const PNG_START = 33;
 
-/** A raster as a file of webp, png, jpeg or bmp, opaque for the last two. Throws Refusal if the browser cannot write it. */
+/**
+ * A raster as a file of webp, png, jpeg or bmp, opaque for the last two. Throws Refusal if the browser cannot write it. The raster
+ * cannot be used afterwards.
+ */
 export async function encode(raster, { format, quality = null, dpi = null, mask = false }) {
   if (format === "bmp") return bitmapFile(raster);
   if (format === "jpeg") return jpegFile(raster, quality ?? QUALITY.jpeg, dpi);
   if (format === "webp") return webpFile(raster, quality ?? QUALITY.webp, mask);
   const canvas = surfaceOf(raster);
+  // The canvas has a copy.
+  discard(raster);
   try {
     const png = await pngOf(canvas);
     if (png === null) throw new Refusal("cannot_write", { format });

@@ -8,7 +8,7 @@ import { arrange } from "./arranging.js";
 import { layOnImage } from "./backdrop.js";
 import { fillBehind } from "./blend.js";
 import { place } from "./placement.js";
-import { findSubject, showAlpha } from "./raster.js";
+import { findSubject, instead, showAlpha } from "./raster.js";
 import { Refusal } from "./refusal.js";
 import { rotate } from "./rotate.js";
 import { addShadow } from "./shadow.js";
@@ -17,15 +17,15 @@ const WHITE = [255, 255, 255, 255];
 const FORMATS_WITHOUT_ALPHA = ["jpeg", "bmp"];
 
 /**
- * Finish a cutout as `plan` has it (see values.js). Returns a raster; may change or return `cutout`.
+ * Finish a cutout as `plan` has it (see values.js). Returns a raster; `cutout` cannot be used afterwards.
  *
  * `makeBackdrop(canvas)` returns the raster behind the subject, or is null. `placement` is one that is known already, in pixels
  * of the rotated cutout (fractions are allowed); lengths of the shadow in px are times `scale`.
  */
 export async function finish(cutout, plan, { makeBackdrop = null, placement = null, scale = 1 } = {}) {
-  const rotated = rotate(cutout, plan.angle, plan.expand);
+  const rotated = instead(cutout, rotate(cutout, plan.angle, plan.expand));
   const placed = placement ?? placedWhole(rotated, findSubject(rotated), plan);
-  const result = arrange(rotated, placed);
+  const result = instead(rotated, arrange(rotated, placed));
   if (plan.mask) {
     showAlpha(result);
     return result;

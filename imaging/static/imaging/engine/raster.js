@@ -13,6 +13,18 @@ export function blankPlane({ width, height }) {
   return { width, height, data: new Uint8ClampedArray(width * height) };
 }
 
+/** Free the pixels of a raster at once; browsers without `transfer` do so when they collect garbage. It cannot be used afterwards. */
+export function discard(raster) {
+  raster.data.buffer.transfer?.(0);
+  raster.data = null;
+}
+
+/** Discard `raster`, unless `next` has the same pixels. Returns `next`. */
+export function instead(raster, next) {
+  if (next.data !== raster.data) discard(raster);
+  return next;
+}
+
 /** The pixels of a raster as numbers of four bytes. */
 export function words({ data }) {
   return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);

@@ -1,8 +1,8 @@
 // Moves the edge of a brush stroke to the image's own.
 //
-// A hand is some pixels beside the edge. So what the stroke says of the pixels near its rim hardly counts: there alpha is the
-// linear function of the colour that fits what is certain around (as in imaging/core/matting/refine.py), where one fits. That
-// holds near an edge of the matte: a stroke across the subject cuts where it was drawn.
+// A hand misses the edge by a few pixels, so the stroke's values near its rim hardly count. There, alpha is a linear function of
+// the colour, fitted to the certain pixels around it (as in imaging/core/matting/refine.py), if such a fit is good. This
+// applies only near an edge of the matte: a stroke across the subject cuts where it was drawn.
 //
 // The constants were chosen with tests/bench/bench_stroke_edge.py, on the half of its images that it does not report on.
 
