@@ -1,7 +1,6 @@
 """Database connections are released before slow work; database errors become the right answers."""
 
 import sqlite3
-import time
 
 import psycopg
 import pytest
@@ -124,10 +123,9 @@ def test_inside_a_transaction_it_is_kept():
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_a_statement_that_gets_no_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(database, "_statement_seconds", 0.3)
-    started = time.monotonic()
     with pytest.raises(OperationalError, match="has not answered for") as refused, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(20)")
-    assert time.monotonic() - started < 5
+        # The server finishes it without us, and drops no database meanwhile; it waits 5 seconds for that.
+        cursor.execute("SELECT pg_sleep(2)")
     assert database.is_outage(refused.value)
     database.give_back()
     with connection.cursor() as cursor:
