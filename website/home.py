@@ -55,6 +55,7 @@ EDITOR_MODULES = modules(
     "brush/touch-ups",
     "doubt",
     "downloads",
+    "editor",
     "engine/foreman",
     "engine/values",
     "geometry",

@@ -107,6 +107,7 @@ def opened(browser: Browser, server: ProductServer, session: str, photo: bytes, 
     page.route("**/rmbg", fulfil)
     sign_in(page, server, session)
     page.goto("/editor")
+    page.locator("#choose:enabled").wait_for()
     file: FilePayload = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo}
     page.locator("#files").set_input_files(file)
     page.locator("#brush-open:enabled").click(timeout=120_000)

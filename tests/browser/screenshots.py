@@ -35,6 +35,8 @@ def main() -> None:
                     choose_language(page, language)
                     for visit in (visit for visit in chosen if visit.who == who):
                         page.goto(visit.path.format(**facts))
+                        if visit.ready:
+                            page.locator(visit.ready).wait_for()
                         for (size, viewport), scheme in itertools.product(SIZES.items(), SCHEMES):
                             page.set_viewport_size(viewport)
                             page.emulate_media(color_scheme=scheme)

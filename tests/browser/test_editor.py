@@ -40,6 +40,8 @@ def file(name: str, data: bytes) -> FilePayload:
 
 
 def add(page: Page, *files: FilePayload) -> None:
+    # Its script starts after the page has loaded.
+    page.locator("#choose:enabled").wait_for(state="attached")
     page.locator("#files").set_input_files(list(files))
 
 

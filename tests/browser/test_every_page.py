@@ -69,6 +69,8 @@ def faults_of(page: Page, visit: Visit, language: str, facts: dict[str, Any]) ->
     note = lambda response: loaded.append(response)  # noqa: E731  (Playwright cannot take a built-in method)
     page.on("response", note)
     answer = page.goto(visit.path.format(**facts), wait_until="load")
+    if visit.ready:
+        page.locator(visit.ready).wait_for()
     page.remove_listener("response", note)
     faults = [] if answer and answer.status == visit.status else [f"status {answer and answer.status}"]
     if on_desktop:

@@ -13,12 +13,16 @@ from tests.server import ProductServer
 
 @dataclass(frozen=True)
 class Visit:
-    """One page. `path` may name facts of the seed; `who` is a session of the seed, empty for an anonymous visitor."""
+    """One page. `path` may name facts of the seed; `who` is a session of the seed, empty for an anonymous visitor.
+
+    `ready` selects what is there once a script that starts late is running.
+    """
 
     name: str
     path: str
     who: str = ""
     status: int = 200
+    ready: str = ""
 
 
 DOCS = (
@@ -41,7 +45,7 @@ VISITS = [
     Visit("log-in-provider", "/accounts/oidc/openid/login/"),
     Visit("log-in-cancelled", "/accounts/3rdparty/login/cancelled/"),
     Visit("password-reset", "/accounts/password/reset/"),
-    Visit("editor", "/editor", "customer"),
+    Visit("editor", "/editor", "customer", ready="#choose:enabled"),
     Visit("dashboard", "/dashboard", "customer"),
     Visit("dashboard-empty", "/dashboard", "newcomer"),
     Visit("batches", "/batches", "customer"),

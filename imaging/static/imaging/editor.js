@@ -47,11 +47,12 @@ const many = new Many(studio, {
   view,
   selection,
   findDoubt,
+  isKept: () => keeper.isOn,
   actions: { copy: copySettings, download: downloadAll, again: runAll, batch: openBatch, remove: removeSome, stop: stopAll },
 });
 const thumbs = new Thumbs(optionsOf);
 const naming = new Naming(findExample);
-const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: (isOn) => many.showKept(isOn) });
+const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: showKept });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
 
 const touchUps = new TouchUps({ onTouched: showChecked, onError: (error) => tell(error) });
@@ -360,6 +361,12 @@ function restoreState(state) {
   offerAgain();
 }
 
+/** Whether this browser keeps pictures; on an empty page without words. */
+function showKept() {
+  studio.dataset.keeping = keeper.isOn ? "on" : "off";
+  if (pictures.length) many.showKept();
+}
+
 function showHistory() {
   byId("undo").disabled = !history.past.length;
   byId("redo").disabled = !history.future.length;
@@ -450,7 +457,6 @@ function prepareFormats() {
   if (canWriteWebp()) return;
   settings.lackWebp();
   shared = { ...settings.defaults };
-  settings.write(shared, false);
 }
 
 acceptFiles({ input: byId("files"), dropZone: document.body, onFiles: take });
@@ -481,6 +487,5 @@ for (const form of document.querySelectorAll("form[action$='/logout/']")) {
   form.addEventListener("submit", () => { isLoggingOut = true; });
 }
 window.addEventListener("pagehide", () => isLoggingOut && forgetEverything());
-settings.write(shared, false);
 prepareFormats();
 restore();
