@@ -48,13 +48,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--floor", type=int, default=98, help="the lowest score that passes (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="how often each page is judged; the median counts (%(default)s)")
     parser.add_argument("--preset", choices=PRESETS, action="append", help="one of the two; both")
+    parser.add_argument("--slowdown", type=float, help="slow the processor down so much; mobile by 4")
     options = parser.parse_args(arguments)
     if unknown := {*options.pages} - {*PAGES}:
         parser.error(f"there is no page {', '.join(sorted(unknown))}")
     FOLDER.mkdir(exist_ok=True)
     below = 0
     print(f"{'page':<24}" + "".join(f"{name:>16}" for name in CATEGORIES.values()))
-    for name, scores in judge_all(options.pages, options.preset or [*PRESETS], options.runs):
+    for name, scores in judge_all(options.pages, options.preset or [*PRESETS], options.runs, options.slowdown):
         marks = [f"{score}{'' if score >= options.floor else ' !'}" for score in scores.values()]
         print(f"{name:<24}" + "".join(f"{mark:>16}" for mark in marks), flush=True)
         below += sum(score < options.floor for score in scores.values())
@@ -62,8 +63,11 @@ def main(arguments: Sequence[str]) -> int:
     return int(below > 0)
 
 
-def judge_all(pages: Sequence[str], presets: Sequence[str], runs: int) -> Iterator[tuple[str, dict[str, int]]]:
+def judge_all(
+    pages: Sequence[str], presets: Sequence[str], runs: int, slowdown: float | None
+) -> Iterator[tuple[str, dict[str, int]]]:
     """Each page in each preset, with the medians of its scores, 0 to 100."""
+    flags = [f"--throttling.cpuSlowdownMultiplier={slowdown}"] if slowdown else []
     with tempfile.TemporaryDirectory() as folder:
         server = ProductServer(Path(folder), production())
         server.manage("collectstatic", "--noinput", "--verbosity", "0")
@@ -72,7 +76,7 @@ def judge_all(pages: Sequence[str], presets: Sequence[str], runs: int) -> Iterat
             facts = seed(server)
             for page in pages:
                 for preset in presets:
-                    reports = [judge(server, facts, page, preset, run) for run in range(1, runs + 1)]
+                    reports = [judge(server, facts, page, preset, run, flags) for run in range(1, runs + 1)]
                     yield f"{page}, {preset}", medians(reports)
         finally:
             server.stop()
@@ -87,13 +91,16 @@ def production() -> dict[str, str]:
     }  # fmt: skip
 
 
-def judge(server: ProductServer, facts: Mapping[str, Any], page: str, preset: str, run: int) -> dict[str, Any]:
-    """One report. It stays in FOLDER."""
+def judge(
+    server: ProductServer, facts: Mapping[str, Any], page: str, preset: str, run: int, flags: Sequence[str]
+) -> dict[str, Any]:
+    """One report, with more `flags` of Lighthouse. It stays in FOLDER."""
     path, who = PAGES[page]
     report = FOLDER / f"{page}-{preset}-{run}.json"
     command = [
         str(LIGHTHOUSE), f"{server.url}{path}", "--quiet", "--output=json", f"--output-path={report}",
-        f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={' '.join(['--headless', *FLAGS])}", *PRESETS[preset],
+        f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={' '.join(['--headless', *FLAGS])}",
+        *PRESETS[preset], *flags,
     ]  # fmt: skip
     if who:
         command.append(f"--extra-headers={json.dumps({'Cookie': 'sessionid=' + facts['sessions'][who]})}")
