@@ -76,6 +76,11 @@ def start(page: Page, image: Image.Image | None = None) -> Page:
 
 def open_brush(page: Page) -> None:
     page.get_by_role("button", name="Touch up", exact=True).click()
+    await_brush(page)
+
+
+def await_brush(page: Page) -> None:
+    """Wait until the picture is open. Before the window is shown, nothing is busy."""
     expect(page.locator("#brush")).to_be_visible()
     expect(page.locator(BUSY)).to_have_count(0)
 
@@ -95,9 +100,7 @@ class Window:
 
     def __init__(self, page: Page) -> None:
         page.mouse.move(5, 5)
-        page.wait_for_timeout(100)
-        shown = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), int)
-        (left, top), (right, _) = (centre(shown, colour) for colour in COLOURS.values())
+        (left, top), (right, _) = resting_marks(page)
         (x, y), (other, _) = MARKS.values()
         self.scale = (right - left) / (other - x)
         self.left, self.top = left - x * self.scale, top - y * self.scale
@@ -106,10 +109,22 @@ class Window:
         return self.left + (x + 0.5) * self.scale, self.top + (y + 0.5) * self.scale
 
 
-def centre(shown: npt.NDArray[Any], colour: tuple[int, int, int]) -> tuple[float, float]:
+def resting_marks(page: Page) -> list[tuple[float, float]]:
+    """The centres of the marks on the page, once they have stopped moving: a worker draws a view some frames later."""
+    earlier: list[tuple[float, float]] = []
+    for _ in range(50):
+        page.wait_for_timeout(100)
+        shown = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), int)
+        found = [centre(shown, colour) for colour in COLOURS.values()]
+        if found == earlier and None not in found:
+            return earlier
+        earlier = [place for place in found if place]
+    raise AssertionError(f"only {earlier} of the marks are in sight")
+
+
+def centre(shown: npt.NDArray[Any], colour: tuple[int, int, int]) -> tuple[float, float] | None:
     rows, columns = np.nonzero(np.abs(shown - colour).max(axis=2) < 40)
-    assert len(rows), f"nothing of {colour} is in sight"
-    return float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+    return (float(columns.mean()) + 0.5, float(rows.mean()) + 0.5) if len(rows) else None
 
 
 def choose(page: Page, tool: str, size: int = 60, hardness: int = 100, *, follows: bool = False) -> None:
@@ -588,7 +603,7 @@ def test_axe_finds_nothing(browser: Browser, server: ProductServer, language: st
         page.goto("/editor")
         add(page, file("photo.png", encoded(picture())))
         page.locator("#brush-open:enabled").click()
-        expect(page.locator(BUSY)).to_have_count(0)
+        await_brush(page)
         page.locator("#brush summary").click()
         settle(page)
         check_page(page)
