@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--floor", type=int, default=98, help="the lowest score that passes (%(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="how often each page is judged; the median counts (%(default)s)")
     parser.add_argument("--preset", choices=PRESETS, action="append", help="one of the two; both")
-    parser.add_argument("--slowdown", type=float, help="slow the processor down so much; mobile by 4")
+    parser.add_argument("--slowdown", type=float, help="how many times slower the processor is made; mobile has 4")
     options = parser.parse_args(arguments)
     if unknown := {*options.pages} - {*PAGES}:
         parser.error(f"there is no page {', '.join(sorted(unknown))}")

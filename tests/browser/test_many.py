@@ -443,7 +443,7 @@ def test_an_upload_that_a_reload_interrupted_goes_on_with_the_same_key(editor: P
     editor.reload()
     expect(editor.locator("#queue li[data-state=done]")).to_have_count(3)
     assert sorted(map(len, keys.values())) == [1, 2, 2]
-    assert all(len(set(sent)) == 1 for sent in keys.values()), "the server can tell that it is the same picture"
+    assert all(len(set(sent)) == 1 for sent in keys.values()), "another key would be charged again"
 
 
 @in_one_window
@@ -570,6 +570,14 @@ def test_a_browser_that_keeps_nothing_asks_before_a_loss(editor: Page, little: b
     editor.reload()
     expect(editor.get_by_role("button", name="Choose pictures")).to_be_visible()
     assert questions == ["beforeunload"]
+
+
+@in_one_window
+def test_nothing_is_said_of_keeping_before_it_is_known(editor: Page, little: bytes):
+    editor.add_init_script("LockManager.prototype.request = () => new Promise(() => {})")
+    editor.goto("/editor")
+    open_with(editor, little, "one.jpg")
+    expect(editor.locator("#kept-note")).to_be_empty()
 
 
 @in_one_window

@@ -47,12 +47,11 @@ const many = new Many(studio, {
   view,
   selection,
   findDoubt,
-  isKept: () => keeper.isOn,
   actions: { copy: copySettings, download: downloadAll, again: runAll, batch: openBatch, remove: removeSome, stop: stopAll },
 });
 const thumbs = new Thumbs(optionsOf);
 const naming = new Naming(findExample);
-const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: showKept });
+const keeper = new Keeper({ account: studio.dataset.account, getShared: () => shared, onTrouble: notify, onChange: noteKeeping });
 const queue = new Queue(removeFrom, { onChange: changed, onPause: announcePause });
 
 const touchUps = new TouchUps({ onTouched: showChecked, onError: (error) => tell(error) });
@@ -361,10 +360,15 @@ function restoreState(state) {
   offerAgain();
 }
 
-/** Whether this browser keeps pictures; on an empty page without words. */
+function noteKeeping(isOn) {
+  studio.dataset.keeping = isOn ? "on" : "off";
+  showKept();
+}
+
+/** Say whether this browser keeps the pictures, once that is known and there are some. */
 function showKept() {
-  studio.dataset.keeping = keeper.isOn ? "on" : "off";
-  if (pictures.length) many.showKept();
+  const { keeping } = studio.dataset;
+  if (keeping && pictures.length) many.showKept(keeping === "on");
 }
 
 function showHistory() {
@@ -426,6 +430,7 @@ function showState() {
   byId("download-all").hidden = ready < 2;
   byId("download-all").textContent = interpolate(gettext("Download all (%(count)s)"), { count: ready }, true);
   many.show();
+  showKept();
   thumbs.refresh();
   offerAgain();
 }

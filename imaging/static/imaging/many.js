@@ -18,11 +18,10 @@ export const counted = (text, count) => interpolate(text, { count: number(count)
 export class Many {
   /**
    * `pictures` is the editor's list, `studio` its root. `actions` has what is done with a list of pictures: `copy`, `download`,
-   * `again`, `batch`, `remove` and `stop`. `findDoubt(picture)` returns why a person should look at one, or null; `isKept()` whether
-   * this browser keeps them.
+   * `again`, `batch`, `remove` and `stop`. `findDoubt(picture)` returns why a person should look at one, or null.
    */
-  constructor(studio, { pictures, view, selection, actions, findDoubt, isKept }) {
-    Object.assign(this, { studio, pictures, view, selection, actions, findDoubt, isKept, undo: null });
+  constructor(studio, { pictures, view, selection, actions, findDoubt }) {
+    Object.assign(this, { studio, pictures, view, selection, actions, findDoubt, undo: null });
     this.isDoubtful = (picture) => findDoubt(picture) !== null;
     this.chosenView = recall(VIEW) === "grid" ? "grid" : "rail";
     byId("many-undo").addEventListener("click", () => this.takeBack());
@@ -90,8 +89,8 @@ export class Many {
   }
 
   /** Say where the pictures are kept, or that they are not. */
-  showKept() {
-    byId("kept-note").textContent = this.isKept()
+  showKept(isKept) {
+    byId("kept-note").textContent = isKept
       ? interpolate(gettext("Your pictures stay in this browser only, for %(days)s days or until you log out: a reload loses none."), { days: number(KEPT_DAYS) }, true)
       : gettext("This browser does not keep your pictures: download them before you leave this page.");
   }
@@ -99,7 +98,6 @@ export class Many {
   /** Show everything as it is now. */
   show() {
     const { length } = this.pictures;
-    this.showKept();
     byId("many-head").hidden = length < 2;
     this.showView(length < 2 ? "rail" : this.chosenView);
     this.showFilter();
